@@ -1,0 +1,22 @@
+//! The wire protocol: messages, raw payloads, error bodies and ids, and how they become text.
+//!
+//! This room knows JSON and nothing of sockets, workers or engines.
+
+mod codec;
+mod error_body;
+mod ids;
+mod message;
+mod payload;
+
+pub use codec::{DecodeError, decode, encode};
+pub use error_body::ErrorBody;
+pub use ids::{FunctionId, InvocationId, Namespace, TriggerId, TriggerTypeId, WorkerId};
+pub use message::{
+    Action, HttpInvocation, InvocationResult, InvokeFunction, Message, RegisterFunction,
+    RegisterService, RegisterTrigger, RegisterTriggerType, RegistrationRejected,
+    TriggerRegistrationResult,
+};
+pub use payload::Payload;
+
+/// The namespace of everything that names none (protocol section 3.10).
+pub const DEFAULT_NAMESPACE: &str = "default";
