@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytestring::ByteString;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -415,14 +414,14 @@ fn take_caller(data: Payload) -> (Payload, Option<WorkerId>) {
     if !data.is_object() || !mentions_caller(data.as_str()) {
         return (data, None);
     }
-    let Ok(entries) = data.parse_borrowed::<Entries<'_>>() else {
+    let Ok(entries) = data.fields() else {
         return (data, None);
     };
     let mut caller = None;
     let mut found = false;
     let mut text = String::with_capacity(data.as_str().len());
     text.push('{');
-    for (key, value) in entries.0 {
+    for (key, value) in entries {
         if key == CALLER_KEY {
             found = true;
             caller = serde_json::from_str(value.get()).ok();
@@ -443,37 +442,6 @@ fn take_caller(data: Payload) -> (Payload, Option<WorkerId>) {
 fn mentions_caller(text: &str) -> bool {
     memchr::memmem::find(text.as_bytes(), CALLER_KEY.as_bytes()).is_some()
         || memchr::memmem::find(text.as_bytes(), br"\u").is_some()
-}
-
-/// The entries of an object in their order, values raw.
-struct Entries<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EntriesVisitor;
-
-        impl<'de> Visitor<'de> for EntriesVisitor {
-            type Value = Entries<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(key) = map.next_key::<Key<'de>>()? {
-                    entries.push((key.0, map.next_value()?));
-                }
-                Ok(Entries(entries))
-            }
-        }
-
-        #[derive(Deserialize)]
-        #[serde(transparent)]
-        struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
-        deserializer.deserialize_map(EntriesVisitor)
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Raw JSON on its way through: parsed once, by the one who needs what is in it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytestring::ByteString;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -99,6 +100,11 @@ impl Payload {
         serde_json::from_str(self.as_str())
     }
 
+    /// The fields of an object in their order, values raw. One pass, no tree.
+    pub(crate) fn fields(&self) -> Result<Vec<(Cow<'_, str>, &RawValue)>, serde_json::Error> {
+        self.parse_borrowed::<Fields<'_>>().map(|fields| fields.0)
+    }
+
     /// The payload as [`RawValue`], to put it into a larger value that is serialised.
     pub fn as_raw(&self) -> &RawValue {
         serde_json::from_str(self.as_str()).expect("a payload is well-formed JSON")
@@ -148,6 +154,37 @@ impl schemars::JsonSchema for Payload {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         true.into()
+    }
+}
+
+/// The fields of an object in their order, values raw.
+struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(key) = map.next_key::<Key<'de>>()? {
+                    fields.push((key.0, map.next_value()?));
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+        deserializer.deserialize_map(FieldsVisitor)
     }
 }
 

@@ -1,0 +1,358 @@
+//! What the macros write refers to: nothing here is for people, and any of it may change.
+//!
+//! Each argument of a function becomes a [`Slot`], its result a [`Gives`]. Both carry a number that says what the type
+//! is. The number comes from a probe: an inherent constant that exists only if the type has a trait, in front of a
+//! trait constant that always exists. Types that fit nothing get a number of their own and do nothing, so that one
+//! mistake gives one message: that of the check.
+
+#![allow(missing_docs, missing_debug_implementations)]
+
+use std::future::Future;
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use crate::app::entry::{MainOptions, MainResult, run_main};
+pub use crate::declare::{
+    Declaration, Function, FunctionDescriptor, HandlerFuture, Location, Signature,
+    TriggerDescriptor,
+};
+pub use crate::error::{Error, IntoError};
+pub use crate::extract::{Extract, HttpRequest, Input, Invocation};
+pub use crate::output::{Output, Reply};
+pub use crate::protocol::Payload;
+pub use crate::trigger;
+pub use inventory;
+
+use crate::declare::Shape;
+use crate::error::Result;
+
+/// The kinds of arguments and results.
+pub const EXTRACTOR: u8 = 0;
+pub const INPUT: u8 = 1;
+/// Can be deserialised, but has no schema.
+pub const NO_SCHEMA: u8 = 2;
+pub const NOTHING: u8 = 3;
+pub const VALUE: u8 = 4;
+pub const RESULT: u8 = 5;
+
+/// Asks what a type is.
+pub struct Probe<T>(PhantomData<T>);
+
+impl<T: Extract> Probe<T> {
+    pub const IS_EXTRACTOR: bool = true;
+    pub const TAKES_REQUEST: bool = T::SHAPE.http;
+}
+pub trait NotExtractor {
+    const IS_EXTRACTOR: bool = false;
+    const TAKES_REQUEST: bool = false;
+}
+impl<T> NotExtractor for Probe<T> {}
+
+impl<T: Input> Probe<T> {
+    pub const IS_INPUT: bool = true;
+    pub const IS_HTTP_REQUEST: bool = T::IS_HTTP_REQUEST;
+}
+pub trait NotInput {
+    const IS_INPUT: bool = false;
+    const IS_HTTP_REQUEST: bool = false;
+}
+impl<T> NotInput for Probe<T> {}
+
+impl<T: DeserializeOwned> Probe<T> {
+    pub const IS_DESERIALIZE: bool = true;
+}
+pub trait NotDeserialize {
+    const IS_DESERIALIZE: bool = false;
+}
+impl<T> NotDeserialize for Probe<T> {}
+
+impl<T: Output> Probe<T> {
+    pub const IS_OUTPUT: bool = true;
+}
+pub trait NotOutput {
+    const IS_OUTPUT: bool = false;
+}
+impl<T> NotOutput for Probe<T> {}
+
+impl<T: Serialize> Probe<T> {
+    pub const IS_SERIALIZE: bool = true;
+}
+pub trait NotSerialize {
+    const IS_SERIALIZE: bool = false;
+}
+impl<T> NotSerialize for Probe<T> {}
+
+impl<T, E> Probe<std::result::Result<T, E>> {
+    pub const IS_RESULT: bool = true;
+}
+pub trait NotResult {
+    const IS_RESULT: bool = false;
+}
+impl<T> NotResult for Probe<T> {}
+
+impl<T: IntoError> Probe<T> {
+    pub const IS_ERROR: bool = true;
+}
+pub trait NotError {
+    const IS_ERROR: bool = false;
+}
+impl<T> NotError for Probe<T> {}
+
+/// What kind of argument it is.
+pub const fn argument_kind(extractor: bool, input: bool, deserialize: bool) -> u8 {
+    if extractor {
+        EXTRACTOR
+    } else if input {
+        INPUT
+    } else if deserialize {
+        NO_SCHEMA
+    } else {
+        NOTHING
+    }
+}
+
+/// One argument.
+pub struct Slot<T, const KIND: u8>(PhantomData<T>);
+
+/// What can be done with an argument of any kind.
+pub trait Argument {
+    type Type;
+    fn take(call: &mut Invocation) -> impl Future<Output = Result<Self::Type>> + Send;
+    fn describe(signature: &mut Signature);
+}
+
+impl<T: Extract> Argument for Slot<T, EXTRACTOR> {
+    type Type = T;
+    fn take(call: &mut Invocation) -> impl Future<Output = Result<T>> + Send {
+        T::extract(call)
+    }
+    fn describe(signature: &mut Signature) {
+        signature.takes(T::SHAPE);
+        T::describe(signature);
+    }
+}
+
+impl<T: Input> Argument for Slot<T, INPUT> {
+    type Type = T;
+    async fn take(call: &mut Invocation) -> Result<T> {
+        T::from_invocation(call)
+    }
+    fn describe(signature: &mut Signature) {
+        signature.input(T::schema);
+        if T::IS_HTTP_REQUEST {
+            signature.takes(Shape::WHOLE_REQUEST);
+        }
+    }
+}
+
+macro_rules! mistaken_argument {
+    ($($kind:ident)*) => {$(
+        impl<T> Argument for Slot<T, $kind> {
+            type Type = T;
+            fn take(_: &mut Invocation) -> impl Future<Output = Result<T>> + Send {
+                NeverReady(PhantomData)
+            }
+            fn describe(_: &mut Signature) {}
+        }
+    )*};
+}
+
+/// Never runs: the check beside it does not compile.
+fn mistaken() -> Error {
+    Error::new(crate::error::code::INTERNAL, "this function does not compile")
+}
+
+/// The payload type among arguments: the first one, or what `Rest` has.
+pub trait PayloadOr<Rest> {
+    type Type;
+}
+impl<T, Rest> PayloadOr<Rest> for Slot<T, EXTRACTOR> {
+    type Type = Rest;
+}
+impl<T, Rest> PayloadOr<Rest> for Slot<T, INPUT> {
+    type Type = T;
+}
+impl<T, Rest> PayloadOr<Rest> for Slot<T, NO_SCHEMA> {
+    type Type = Rest;
+}
+impl<T, Rest> PayloadOr<Rest> for Slot<T, NOTHING> {
+    type Type = Rest;
+}
+
+mistaken_argument!(NO_SCHEMA NOTHING);
+
+struct NeverReady<T>(PhantomData<fn() -> T>);
+impl<T> Future for NeverReady<T> {
+    type Output = Result<T>;
+    fn poll(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        std::task::Poll::Ready(Err(mistaken()))
+    }
+}
+
+/// Says that a type can be an argument, or why not.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` cannot be an argument of a function",
+    label = "neither an extractor nor a payload",
+    note = "a payload derives `Deserialize` and `JsonSchema`: `#[derive(Deserialize, iii::JsonSchema)]`",
+    note = "extractors are `State<T>`, `Context`, `Client`, `Metadata<T>`, `Path<T>`, `Query<T>`, `Headers`, and types that implement `iii::Extract`"
+)]
+pub trait CanBeArgument<T> {}
+
+/// Says that a payload has a schema, or why not.
+#[diagnostic::on_unimplemented(
+    message = "the payload `{T}` has no JSON Schema",
+    label = "`JsonSchema` is missing",
+    note = "derive it: `#[derive(Deserialize, iii::JsonSchema)]`",
+    note = "if it does derive `JsonSchema`, that is another version of schemars: use `iii::schemars`"
+)]
+pub trait HasSchema<T> {}
+
+pub struct Checked<const KIND: u8>;
+#[diagnostic::do_not_recommend]
+impl<T> CanBeArgument<T> for Checked<EXTRACTOR> {}
+#[diagnostic::do_not_recommend]
+impl<T> CanBeArgument<T> for Checked<INPUT> {}
+#[diagnostic::do_not_recommend]
+impl<T> CanBeArgument<T> for Checked<NO_SCHEMA> {}
+#[diagnostic::do_not_recommend]
+impl<T> HasSchema<T> for Checked<EXTRACTOR> {}
+#[diagnostic::do_not_recommend]
+impl<T> HasSchema<T> for Checked<INPUT> {}
+#[diagnostic::do_not_recommend]
+impl<T> HasSchema<T> for Checked<NOTHING> {}
+
+/// Called with each argument type; the bounds are the check.
+pub fn argument<T, K>()
+where
+    K: CanBeArgument<T> + HasSchema<T>,
+{
+}
+
+/// The input of a call: the payload, or a request around it where the function takes parts of a request.
+pub struct CallInput<P, const REQUEST: bool>(PhantomData<P>);
+pub trait CallInputType {
+    type Type;
+}
+impl<P> CallInputType for CallInput<P, false> {
+    type Type = P;
+}
+impl<P> CallInputType for CallInput<P, true> {
+    type Type = HttpRequest<P>;
+}
+
+/// The result type in two parts: what is given, and the error.
+pub struct Parts<R, const IS_RESULT: bool>(PhantomData<R>);
+pub trait Split {
+    type Ok;
+    type Err;
+}
+impl<R> Split for Parts<R, false> {
+    type Ok = R;
+    type Err = std::convert::Infallible;
+}
+impl<T, E> Split for Parts<std::result::Result<T, E>, true> {
+    type Ok = T;
+    type Err = E;
+}
+
+/// What kind of result it is.
+pub const fn result_kind(is_result: bool, output: bool, error: bool) -> u8 {
+    if !output || !error {
+        NOTHING
+    } else if is_result {
+        RESULT
+    } else {
+        VALUE
+    }
+}
+
+/// The result of a function.
+pub struct Gives<R, const KIND: u8>(PhantomData<R>);
+
+/// What can be done with a result of any kind.
+pub trait Give<R> {
+    /// What a caller gets.
+    type Value;
+    fn reply(result: R) -> Result<Reply>;
+    fn describe(signature: &mut Signature);
+}
+
+impl<T: Output> Give<T> for Gives<T, VALUE> {
+    type Value = T::Value;
+    fn reply(result: T) -> Result<Reply> {
+        result.into_reply()
+    }
+    fn describe(signature: &mut Signature) {
+        signature.give(T::schema());
+    }
+}
+
+impl<T: Output, E: IntoError> Give<std::result::Result<T, E>>
+    for Gives<std::result::Result<T, E>, RESULT>
+{
+    type Value = T::Value;
+    fn reply(result: std::result::Result<T, E>) -> Result<Reply> {
+        result.map_err(E::into_error)?.into_reply()
+    }
+    fn describe(signature: &mut Signature) {
+        signature.give(T::schema());
+    }
+}
+
+impl<R> Give<R> for Gives<R, NOTHING> {
+    type Value = ();
+    fn reply(_: R) -> Result<Reply> {
+        Err(mistaken())
+    }
+    fn describe(_: &mut Signature) {}
+}
+
+/// Says that a type can be the result of a function, or why not.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` cannot be the result of a function",
+    label = "not a result",
+    note = "a result derives `Serialize` and `JsonSchema`: `#[derive(Serialize, iii::JsonSchema)]`",
+    note = "or give `()`, `Created<T>`, `Response`, or a `Result` of them"
+)]
+pub trait CanBeResult<T> {}
+
+/// Says that a type can be the error of a function, or why not.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` cannot be the error of a function: it has no code",
+    label = "an error without a code",
+    note = "derive codes: `#[derive(Debug, iii::Error)]`, and `#[error(code = \"orders/not-found\")]` on each variant",
+    note = "or use `iii::Error`, or `iii::BoxError` for errors that callers need not tell apart"
+)]
+pub trait CanBeError<T> {}
+
+pub struct CheckedResult<const GOOD: bool>;
+#[diagnostic::do_not_recommend]
+impl<T> CanBeResult<T> for CheckedResult<true> {}
+#[diagnostic::do_not_recommend]
+impl<T> CanBeError<T> for CheckedResult<true> {}
+
+/// Called with the type that is given; the bound is the check.
+pub fn result<T, K: CanBeResult<T>>() {}
+
+/// Called with the error type; the bound is the check.
+pub fn error<T, K: CanBeError<T>>() {}
+
+/// Runs a plain function where blocking is allowed. A panic goes on in the caller.
+pub async fn blocking<T: Send + 'static>(function: impl FnOnce() -> T + Send + 'static) -> T {
+    let span = tracing::Span::current();
+    let running = tokio::task::spawn_blocking(move || span.in_scope(function));
+    match running.await {
+        Ok(value) => value,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
+
+/// Metadata of a declaration. A value that cannot be serialised becomes `null`.
+pub fn payload<T: Serialize>(value: &T) -> Payload {
+    Payload::new(value).unwrap_or_default()
+}

@@ -1,0 +1,4 @@
+//! The app: placeholder while rooms are laid out.
+pub mod entry;
+/// x
+pub struct App;

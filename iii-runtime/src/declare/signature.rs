@@ -1,0 +1,114 @@
+//! What a function takes and gives, told by the types of its arguments and its result.
+
+use std::any::{TypeId, type_name};
+
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
+
+use crate::protocol::Payload;
+
+/// Makes the schema document of a type.
+pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// A value that a function needs the app to provide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Requirement {
+    /// The type of the value.
+    pub type_id: TypeId,
+    /// Its name, for people.
+    pub type_name: &'static str,
+}
+
+/// Which parts of an HTTP request a function takes for itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// It takes parts of the request, so a direct call must bring a whole request.
+    pub http: bool,
+    /// It takes the path parameters by `Path`, so they are not part of the payload.
+    pub path: bool,
+    /// It takes the query by `Query`, so it is not part of the payload.
+    pub query: bool,
+}
+
+impl Shape {
+    /// No part of a request.
+    pub const NONE: Self = Self { http: false, path: false, query: false };
+    /// Some part of a request: the headers, for example.
+    pub const REQUEST: Self = Self { http: true, path: false, query: false };
+    /// The path parameters.
+    pub const PATH: Self = Self { http: true, path: true, query: false };
+    /// The query.
+    pub const QUERY: Self = Self { http: true, path: false, query: true };
+    /// All of a request.
+    pub const WHOLE_REQUEST: Self = Self { http: true, path: true, query: true };
+}
+
+/// What a function takes and gives.
+#[derive(Debug, Default)]
+pub struct Signature {
+    shape: Shape,
+    input: Option<SchemaOf>,
+    output: Option<SchemaOf>,
+    requires: Vec<Requirement>,
+}
+
+impl Signature {
+    /// The signature of a function without arguments and without result.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes that the function needs the app to provide a `T`.
+    pub fn require<T: 'static>(&mut self) {
+        let requirement = Requirement { type_id: TypeId::of::<T>(), type_name: type_name::<T>() };
+        if !self.requires.contains(&requirement) {
+            self.requires.push(requirement);
+        }
+    }
+
+    /// Notes which parts of an HTTP request the function takes.
+    pub fn takes(&mut self, shape: Shape) {
+        self.shape.http |= shape.http;
+        self.shape.path |= shape.path;
+        self.shape.query |= shape.query;
+    }
+
+    /// Notes the type of the payload.
+    pub fn input(&mut self, schema: SchemaOf) {
+        self.input = Some(schema);
+    }
+
+    /// Notes the type of the result.
+    pub fn give(&mut self, schema: Option<SchemaOf>) {
+        self.output = schema;
+    }
+
+    /// Which parts of an HTTP request the function takes.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// What the function needs the app to provide.
+    pub fn requires(&self) -> &[Requirement] {
+        &self.requires
+    }
+
+    /// JSON Schema of the payload; `None` if the function takes none.
+    pub fn input_schema(&self) -> Option<Payload> {
+        self.input.map(document)
+    }
+
+    /// JSON Schema of the result; `None` if the function gives none.
+    pub fn output_schema(&self) -> Option<Payload> {
+        self.output.map(document)
+    }
+}
+
+/// A schema document in the 2020-12 draft, without what says nothing about the type.
+fn document(schema: SchemaOf) -> Payload {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.meta_schema = None;
+    let mut document = schema(&mut settings.into_generator());
+    document.remove("title");
+    Payload::new(&document).unwrap_or_default()
+}

@@ -1,0 +1,172 @@
+//! The parts of an HTTP request as arguments: path parameters, query, and the whole request.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
+
+use super::payload::{read_json, read_values};
+use super::text::{Value, Values};
+use super::{Extract, Headers, Input, Invocation};
+use crate::declare::Shape;
+use crate::error::{Result, code};
+
+/// The path parameters of an HTTP request, read into a type.
+///
+/// A struct or a map takes them by name, a tuple by the order of their names, and any other type the only one:
+/// `Path<u64>` for `/orders/:id`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send> Extract for Path<T> {
+    const SHAPE: Shape = Shape::PATH;
+
+    async fn extract(call: &mut Invocation) -> Result<Self> {
+        let parts = call.http()?;
+        // The pattern has the order in which a tuple reads them.
+        let in_order = parts.route.split('/').filter_map(|segment| segment.strip_prefix(':'));
+        let mut values: Vec<(&str, Value<'_>)> = in_order
+            .filter_map(|name| parts.path_params.get_key_value(name))
+            .map(|(name, text)| (name.as_str(), Value::Text(text)))
+            .collect();
+        if values.len() != parts.path_params.len() {
+            values = parts.path_params.iter().map(|(n, t)| (n.as_str(), Value::Text(t))).collect();
+        }
+        read_values(Values(values))
+            .map(Self)
+            .map_err(|mistake| mistake.into_error(code::INVALID_ARGUMENT, "the path"))
+    }
+}
+
+/// The query of an HTTP request, read into a struct or a map.
+///
+/// `?tag=a&tag=b` fills a list. The official engine keeps only the last value of a repeated name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned + Send> Extract for Query<T> {
+    const SHAPE: Shape = Shape::QUERY;
+
+    async fn extract(call: &mut Invocation) -> Result<Self> {
+        let parts = call.http()?;
+        let values =
+            parts.query.iter().map(|(name, texts)| (name.as_str(), Value::Many(texts))).collect();
+        read_values(Values(values))
+            .map(Self)
+            .map_err(|mistake| mistake.into_error(code::INVALID_ARGUMENT, "the query"))
+    }
+}
+
+/// A whole HTTP request with a typed JSON body.
+///
+/// It is also what a caller sends to call a function that takes parts of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpRequest<T = ()> {
+    /// The method, in capitals.
+    pub method: String,
+    /// The pattern of the route that matched, such as `/orders/:id`.
+    pub route: String,
+    /// The path parameters by name.
+    pub path_params: BTreeMap<String, String>,
+    /// The query; a name may have several values.
+    pub query: BTreeMap<String, Vec<String>>,
+    /// The headers.
+    pub headers: Headers,
+    /// The JSON body.
+    pub body: T,
+}
+
+impl<T> HttpRequest<T> {
+    /// A request with a body. The method is `POST`.
+    pub fn new(body: T) -> Self {
+        Self {
+            method: "POST".to_owned(),
+            route: String::new(),
+            path_params: BTreeMap::new(),
+            query: BTreeMap::new(),
+            headers: Headers::default(),
+            body,
+        }
+    }
+
+    /// Sets the method. Default: `POST`.
+    #[must_use]
+    pub fn method(mut self, method: impl Into<String>) -> Self {
+        self.method = method.into();
+        self
+    }
+
+    /// Sets a path parameter.
+    #[must_use]
+    pub fn path_param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.path_params.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds a value to the query.
+    #[must_use]
+    pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.query.entry(name.into()).or_default().push(value.into());
+        self
+    }
+
+    /// Sets a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for HttpRequest<T> {
+    const IS_HTTP_REQUEST: bool = true;
+
+    fn from_invocation(call: &mut Invocation) -> Result<Self> {
+        let parts = call.http()?;
+        let body = read_json(parts.body.as_str())
+            .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the body"))?;
+        Ok(Self {
+            method: parts.method.clone(),
+            route: parts.route.clone(),
+            path_params: parts.path_params.clone(),
+            query: parts.query.clone(),
+            headers: parts.headers.clone(),
+            body,
+        })
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.root_schema_for::<T>()
+    }
+}
+
+impl<T: Serialize> Serialize for HttpRequest<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Wire<'a, T> {
+            method: &'a str,
+            path: &'a str,
+            path_params: &'a BTreeMap<String, String>,
+            query_params: BTreeMap<&'a str, &'a str>,
+            query_params_multi: &'a BTreeMap<String, Vec<String>>,
+            headers: &'a Headers,
+            body: &'a T,
+        }
+        let last = |(name, values)| {
+            let values: &Vec<String> = values;
+            let name: &String = name;
+            values.last().map(|value| (name.as_str(), value.as_str()))
+        };
+        Wire {
+            method: &self.method,
+            path: &self.route,
+            path_params: &self.path_params,
+            query_params: self.query.iter().filter_map(last).collect(),
+            query_params_multi: &self.query,
+            headers: &self.headers,
+            body: &self.body,
+        }
+        .serialize(serializer)
+    }
+}

@@ -1,0 +1,268 @@
+//! One invocation on its way to a handler: the raw data, and what arguments are taken from.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{Context, Headers, Resources};
+use crate::declare::Shape;
+use crate::error::{Error, Result, code};
+use crate::protocol::{Payload, TriggerId, TriggerTypeId};
+use crate::trigger::TriggerKind;
+
+/// One invocation, before its arguments are taken.
+///
+/// Extractors of your own look into it.
+#[derive(Debug)]
+pub struct Invocation {
+    context: Context,
+    data: Payload,
+    metadata: Option<Payload>,
+    shape: Shape,
+    http: Option<HttpParts>,
+    resources: Arc<Resources>,
+}
+
+/// What the worker knows when an invocation arrives.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub context: Context,
+    pub data: Payload,
+    pub metadata: Option<Payload>,
+    pub shape: Shape,
+    pub resources: Arc<Resources>,
+}
+
+/// The parts of an HTTP request, as the engine sends them (protocol section 5.1).
+#[derive(Debug, Clone, Default)]
+pub struct HttpParts {
+    /// The method, in capitals.
+    pub method: String,
+    /// The pattern of the route that matched, such as `/orders/:id`.
+    pub route: String,
+    /// The path parameters in the order of the names.
+    pub path_params: BTreeMap<String, String>,
+    /// The query, all values of a name together.
+    pub query: BTreeMap<String, Vec<String>>,
+    /// The headers.
+    pub headers: Headers,
+    /// The JSON body; `null` if there is none.
+    pub body: Payload,
+}
+
+impl Invocation {
+    pub(crate) fn new(received: Received) -> Self {
+        let Received { context, data, metadata, shape, resources } = received;
+        Self { context, data, metadata, shape, http: None, resources }
+    }
+
+    /// Who invokes what.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The data as it came. From an `http` trigger this is the whole request; [`Invocation::http`] reads it.
+    pub fn data(&self) -> &Payload {
+        &self.data
+    }
+
+    /// The metadata of the call or of the trigger's declaration.
+    pub fn metadata(&self) -> Option<&Payload> {
+        self.metadata.as_ref()
+    }
+
+    /// What the app provides.
+    pub fn resources(&self) -> &Resources {
+        &self.resources
+    }
+
+    /// Which parts of an HTTP request the function takes by extractors.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Whether the data is an HTTP request: an `http` trigger fired, or the function takes nothing else.
+    pub fn is_http(&self) -> bool {
+        self.shape.http || self.is_http_trigger()
+    }
+
+    pub(crate) fn is_http_trigger(&self) -> bool {
+        self.context.trigger.as_ref().is_some_and(|trigger| trigger.kind == TriggerKind::Http)
+    }
+
+    /// The parts of the HTTP request. They are read once, on the first use; the body stays raw.
+    ///
+    /// # Errors
+    ///
+    /// If the data is no HTTP request: a caller called the function directly and sent something else.
+    pub fn http(&mut self) -> Result<&HttpParts> {
+        if self.http.is_none() {
+            self.http = Some(HttpParts::read(&self.data)?);
+        }
+        Ok(self.http.as_ref().expect("the parts were read above"))
+    }
+}
+
+impl HttpParts {
+    fn read(data: &Payload) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Wire<'a> {
+            #[serde(borrow, default)]
+            method: Cow<'a, str>,
+            #[serde(borrow, default)]
+            path: Cow<'a, str>,
+            #[serde(default)]
+            path_params: BTreeMap<String, String>,
+            #[serde(default)]
+            query_params: BTreeMap<String, Values>,
+            /// An addition of our engine: all values of each name.
+            #[serde(default)]
+            query_params_multi: Option<BTreeMap<String, Vec<String>>>,
+            #[serde(default)]
+            headers: Headers,
+            #[serde(borrow, default)]
+            body: Option<&'a RawValue>,
+        }
+
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Values {
+            One(String),
+            Many(Vec<String>),
+        }
+
+        let wire: Wire<'_> = data.parse_borrowed().map_err(|error| {
+            Error::new(
+                code::INVALID_PAYLOAD,
+                format!("this function takes an HTTP request, and the data is none: {error}"),
+            )
+        })?;
+        let query = wire.query_params_multi.unwrap_or_else(|| {
+            let values = wire.query_params.into_iter();
+            values
+                .map(|(name, values)| match values {
+                    Values::One(value) => (name, vec![value]),
+                    Values::Many(values) => (name, values),
+                })
+                .collect()
+        });
+        Ok(Self {
+            method: wire.method.into_owned(),
+            route: wire.path.into_owned(),
+            path_params: wire.path_params,
+            query,
+            headers: wire.headers.iter().collect(),
+            body: wire.body.map(|raw| data.part(raw)).unwrap_or_default(),
+        })
+    }
+}
+
+/// The mark that this crate puts into the metadata of the triggers it registers, and finds again when they fire.
+///
+/// The engine hands the metadata of a trigger to the handler (protocol section 4.7). The mark says which trigger
+/// fired; the user's own metadata travels inside it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Mark<'a> {
+    #[serde(rename = "iii:trigger")]
+    trigger: MarkedTrigger,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    value: Option<&'a RawValue>,
+    /// The number of the attempt, where our engine retries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct MarkedTrigger {
+    r#type: TriggerTypeId,
+    id: TriggerId,
+}
+
+impl Mark<'_> {
+    /// The metadata of a trigger, with its mark.
+    pub(crate) fn write(kind: &TriggerKind, id: &TriggerId, value: Option<&Payload>) -> Payload {
+        let trigger = MarkedTrigger { r#type: kind.as_str().into(), id: id.clone() };
+        let mark = Mark { trigger, value: value.map(Payload::as_raw), attempt: None };
+        Payload::new(&mark).unwrap_or_default()
+    }
+
+    /// Takes the mark off. Metadata without one is the caller's own.
+    pub(crate) fn read(metadata: Option<Payload>) -> Unmarked {
+        let plain = |value| Unmarked { trigger: None, attempt: None, value };
+        let Some(metadata) = metadata else { return plain(None) };
+        // Cheap to tell, and spares most metadata a second look.
+        if !metadata.as_str().contains("\"iii:trigger\"") {
+            return plain(Some(metadata));
+        }
+        match metadata.parse_borrowed::<Mark<'_>>() {
+            Err(_) => plain(Some(metadata.clone())),
+            Ok(mark) => Unmarked {
+                trigger: Some(super::TriggerInfo {
+                    kind: TriggerKind::from(&*mark.trigger.r#type),
+                    id: mark.trigger.id,
+                }),
+                attempt: mark.attempt,
+                value: mark.value.map(|raw| metadata.part(raw)),
+            },
+        }
+    }
+}
+
+/// Metadata without the mark, and what the mark said.
+#[derive(Debug)]
+pub(crate) struct Unmarked {
+    pub trigger: Option<super::TriggerInfo>,
+    pub attempt: Option<u32>,
+    pub value: Option<Payload>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_comes_back_with_the_users_metadata() {
+        let own = Payload::from_json(r#"{"owner":"shop"}"#).unwrap();
+        let id = TriggerId::from("t-1");
+        for value in [None, Some(own)] {
+            let marked = Mark::write(&TriggerKind::Queue, &id, value.as_ref());
+            let unmarked = Mark::read(Some(marked));
+            let trigger = unmarked.trigger.unwrap();
+            assert_eq!((trigger.kind, trigger.id), (TriggerKind::Queue, id.clone()));
+            assert_eq!(unmarked.value, value);
+        }
+    }
+
+    #[test]
+    fn other_metadata_is_left_alone() {
+        for text in [r#"{"tenant":"acme"}"#, r#"{"iii:trigger":5}"#, "7"] {
+            let unmarked = Mark::read(Some(Payload::from_json(text.to_owned()).unwrap()));
+            assert!(unmarked.trigger.is_none());
+            assert_eq!(unmarked.value.unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn http_parts_are_read_and_the_body_stays_raw() {
+        let data = Payload::from_json(
+            r#"{"method":"POST","path":"/o/:id","path_params":{"id":"7"},"query_params":{"a":"1"},
+                "headers":{"X-A":"b"},"body":{"b":1.50,"a":2},"trigger":{}}"#,
+        )
+        .unwrap();
+        let parts = HttpParts::read(&data).unwrap();
+        assert_eq!((parts.method.as_str(), parts.route.as_str()), ("POST", "/o/:id"));
+        assert_eq!(parts.path_params["id"], "7");
+        assert_eq!(parts.query["a"], ["1"]);
+        assert_eq!(parts.headers.get("x-a"), Some("b"));
+        assert_eq!(parts.body.as_str(), r#"{"b":1.50,"a":2}"#);
+    }
+
+    #[test]
+    fn data_that_is_no_request_is_a_coded_error() {
+        let error = HttpParts::read(&Payload::from_json("[1]").unwrap()).unwrap_err();
+        assert_eq!((error.code(), error.status()), (code::INVALID_PAYLOAD, 400));
+    }
+}

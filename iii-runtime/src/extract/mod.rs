@@ -1,0 +1,99 @@
+//! Handler arguments: what they are, and how they are taken out of an invocation.
+//!
+//! An argument is either an *extractor* ([`Extract`]) or the *payload* ([`Input`]). The macros tell them apart by these
+//! traits, never by the name of a type. A function takes any number of extractors and at most one payload, in any order.
+
+mod context;
+mod headers;
+mod http;
+mod invocation;
+mod metadata;
+mod payload;
+mod resources;
+mod state;
+mod text;
+
+use std::future::Future;
+
+use schemars::{Schema, SchemaGenerator};
+
+use crate::declare::{Shape, Signature};
+use crate::error::Result;
+
+pub use context::{Caller, Context, Trace, TriggerInfo};
+pub use headers::Headers;
+pub use http::{HttpRequest, Path, Query};
+pub use invocation::{HttpParts, Invocation};
+pub(crate) use invocation::{Mark, Received};
+pub use metadata::Metadata;
+pub use resources::Resources;
+pub use state::State;
+
+/// An argument that is taken from around the payload: state, context, headers.
+///
+/// Implement it for types of your own, for example for the user that a token names.
+///
+/// ```
+/// use iii::{Error, Extract, Headers, Invocation};
+///
+/// /// Who sends the request.
+/// struct User(String);
+///
+/// impl Extract for User {
+///     const SHAPE: iii::Shape = Headers::SHAPE;
+///
+///     async fn extract(call: &mut Invocation) -> iii::Result<Self> {
+///         let headers = Headers::extract(call).await?;
+///         match headers.get("x-user") {
+///             Some(name) => Ok(User(name.to_owned())),
+///             None => Err(Error::new("auth/missing", "send the header x-user").with_status(401)),
+///         }
+///     }
+///
+/// /// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an extractor",
+    label = "not an extractor",
+    note = "extractors are `State<T>`, `Context`, `Client`, `Metadata<T>`, `Path<T>`, `Query<T>`, `Headers`, and types that implement `iii::Extract`"
+)]
+pub trait Extract: Sized + Send {
+    /// Which parts of an HTTP request the argument takes. Default: none.
+    ///
+    /// An extractor that is built from others has theirs.
+    const SHAPE: Shape = Shape::NONE;
+
+    /// Takes the argument out of the invocation.
+    fn extract(call: &mut Invocation) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Says what the app must provide for the argument. Default: nothing.
+    ///
+    /// An extractor that is built from others calls theirs.
+    fn describe(signature: &mut Signature) {
+        let _ = signature;
+    }
+}
+
+/// An argument that is the payload of the invocation.
+///
+/// Any type that is `DeserializeOwned` and `JsonSchema` is one. So are the events of the trigger kinds, and
+/// [`HttpRequest`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a payload",
+    label = "not a payload",
+    note = "derive `Deserialize` and `JsonSchema` for it: `#[derive(Deserialize, iii::JsonSchema)]`"
+)]
+pub trait Input: Sized + Send + 'static {
+    /// Whether the payload is a whole HTTP request.
+    const IS_HTTP_REQUEST: bool = false;
+
+    /// Reads the payload.
+    ///
+    /// # Errors
+    ///
+    /// If the payload does not fit the type; the error names the field.
+    fn from_invocation(call: &mut Invocation) -> Result<Self>;
+
+    /// JSON Schema of the payload.
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
+}

@@ -1,0 +1,263 @@
+//! Handler results: what a function gives back, as a plain value to a caller and as a response over HTTP.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+
+use crate::error::{Error, Result, code};
+use crate::protocol::Payload;
+
+/// What a handler gave back, before anybody decided how it travels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status. `None`: 200 with a body, 204 without.
+    pub(crate) status: Option<u16>,
+    /// Headers of the HTTP response.
+    pub(crate) headers: BTreeMap<String, String>,
+    /// The value.
+    pub(crate) body: Body,
+}
+
+/// The value of a [`Reply`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Body {
+    /// Nothing: no result to a caller, no content over HTTP.
+    Empty,
+    /// A value.
+    Json(Payload),
+    /// Text of the content type in the headers; a caller gets it as JSON text.
+    Text(String),
+}
+
+impl Reply {
+    fn new(body: Body) -> Self {
+        Self { status: None, headers: BTreeMap::new(), body }
+    }
+
+    /// The value as it is given to a direct caller.
+    pub(crate) fn into_result(self) -> Option<Payload> {
+        match self.body {
+            Body::Empty => None,
+            Body::Json(payload) => Some(payload),
+            Body::Text(text) => Payload::new(&text).ok(),
+        }
+    }
+
+    /// The result that an `http` trigger turns into a response (protocol section 5.1).
+    pub(crate) fn into_http(mut self) -> Payload {
+        let (body, default_status) = match self.body {
+            Body::Empty => {
+                // With a content type, the official engine writes an empty body for null.
+                self.headers
+                    .entry("content-type".to_owned())
+                    .or_insert_with(|| "application/json".to_owned());
+                (Payload::null(), 204)
+            }
+            Body::Json(payload) => (payload, 200),
+            Body::Text(text) => {
+                self.headers
+                    .entry("content-type".to_owned())
+                    .or_insert_with(|| "text/plain; charset=utf-8".to_owned());
+                (Payload::new(&text).unwrap_or_default(), 200)
+            }
+        };
+        http_result(self.status.unwrap_or(default_status), &self.headers, &body)
+    }
+}
+
+/// The HTTP form of an error: its status, and `{"error":{"code","message","details"}}`.
+pub(crate) fn error_into_http(error: &Error) -> Payload {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        code: &'a str,
+        message: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        details: Option<&'a Payload>,
+    }
+    let shown =
+        Shown { code: error.code(), message: error.message(), details: error.details_raw() };
+    let shown = Payload::new(&shown).unwrap_or_default();
+    let body = Payload::from_built(format!(r#"{{"error":{}}}"#, shown.as_str()));
+    http_result(error.status(), &BTreeMap::new(), &body)
+}
+
+fn http_result(status: u16, headers: &BTreeMap<String, String>, body: &Payload) -> Payload {
+    let mut text = format!(r#"{{"status_code":{status}"#);
+    if !headers.is_empty() {
+        text.push_str(r#","headers":"#);
+        text.push_str(&serde_json::to_string(headers).expect("a map of text serialises"));
+    }
+    text.push_str(r#","body":"#);
+    text.push_str(body.as_str());
+    text.push('}');
+    Payload::from_built(text)
+}
+
+/// A value that a function can give back.
+///
+/// Any type that is `Serialize` and `JsonSchema` is one. Over HTTP it becomes status 200 and JSON; `()` becomes 204,
+/// and `None` 404.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of a function",
+    label = "not a result",
+    note = "derive `Serialize` and `JsonSchema` for it: `#[derive(Serialize, iii::JsonSchema)]`"
+)]
+pub trait Output: Sized + Send + 'static {
+    /// What a caller gets.
+    type Value;
+
+    /// The value, before anybody decided how it travels.
+    ///
+    /// # Errors
+    ///
+    /// If the value cannot be serialised.
+    fn into_reply(self) -> Result<Reply>;
+
+    /// JSON Schema of the value; `None` if there never is one.
+    fn schema() -> Option<fn(&mut SchemaGenerator) -> Schema>;
+}
+
+impl<T: Serialize + JsonSchema + Send + 'static> Output for T {
+    type Value = T;
+
+    fn into_reply(self) -> Result<Reply> {
+        let payload = to_payload(&self)?;
+        if !payload.is_null() {
+            return Ok(Reply::new(Body::Json(payload)));
+        }
+        // Only `()` has nothing to say; any other null is an absent value.
+        let status = if is_unit::<T>() { 204 } else { 404 };
+        Ok(Reply { status: Some(status), ..Reply::new(Body::Empty) })
+    }
+
+    fn schema() -> Option<fn(&mut SchemaGenerator) -> Schema> {
+        if is_unit::<T>() { None } else { Some(SchemaGenerator::root_schema_for::<T>) }
+    }
+}
+
+fn is_unit<T: 'static>() -> bool {
+    std::any::TypeId::of::<T>() == std::any::TypeId::of::<()>()
+}
+
+fn to_payload<T: Serialize>(value: &T) -> Result<Payload> {
+    Payload::new(value).map_err(|error| {
+        Error::new(code::INTERNAL, "the result of the function could not be serialised")
+            .with_source(error)
+    })
+}
+
+/// A value that was made: status 201 over HTTP, the value itself to a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Created<T>(pub T);
+
+impl<T: Serialize + JsonSchema + Send + 'static> Output for Created<T> {
+    type Value = T;
+
+    fn into_reply(self) -> Result<Reply> {
+        Ok(Reply { status: Some(201), ..Reply::new(Body::Json(to_payload(&self.0)?)) })
+    }
+
+    fn schema() -> Option<fn(&mut SchemaGenerator) -> Schema> {
+        Some(SchemaGenerator::root_schema_for::<T>)
+    }
+}
+
+/// An HTTP response with a status, headers and a body of its own. A direct caller gets the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    reply: Reply,
+}
+
+impl Response {
+    /// A response without a body.
+    pub fn new(status: u16) -> Self {
+        Self { reply: Reply { status: Some(status), ..Reply::new(Body::Empty) } }
+    }
+
+    /// Sets a header. A header that is set twice keeps the later value.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.reply.headers.insert(name.into().to_ascii_lowercase(), value.into());
+        self
+    }
+
+    /// Sets a JSON body.
+    ///
+    /// # Errors
+    ///
+    /// If the value cannot be serialised.
+    pub fn json<T: Serialize + ?Sized>(mut self, body: &T) -> Result<Self> {
+        self.reply.body = Body::Json(to_payload(&body)?);
+        Ok(self)
+    }
+
+    /// Sets a text body. Default content type: `text/plain; charset=utf-8`.
+    #[must_use]
+    pub fn text(mut self, body: impl Into<String>) -> Self {
+        self.reply.body = Body::Text(body.into());
+        self
+    }
+}
+
+impl Output for Response {
+    type Value = Payload;
+
+    fn into_reply(self) -> Result<Reply> {
+        Ok(self.reply)
+    }
+
+    fn schema() -> Option<fn(&mut SchemaGenerator) -> Schema> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn http(output: impl Output) -> String {
+        output.into_reply().unwrap().into_http().as_str().to_owned()
+    }
+
+    #[test]
+    fn each_result_has_its_http_form() {
+        assert_eq!(http(7), r#"{"status_code":200,"body":7}"#);
+        assert_eq!(http(Created("x")), r#"{"status_code":201,"body":"x"}"#);
+        let empty = r#"{"content-type":"application/json"}"#;
+        assert_eq!(http(()), format!(r#"{{"status_code":204,"headers":{empty},"body":null}}"#));
+        assert_eq!(
+            http(None::<u8>),
+            format!(r#"{{"status_code":404,"headers":{empty},"body":null}}"#)
+        );
+        assert_eq!(
+            http(Response::new(418).header("X-A", "b").text("tea")),
+            r#"{"status_code":418,"headers":{"content-type":"text/plain; charset=utf-8","x-a":"b"},"body":"tea"}"#
+        );
+        assert_eq!(
+            http(Response::new(202).json(&[1]).unwrap()),
+            r#"{"status_code":202,"body":[1]}"#
+        );
+    }
+
+    #[test]
+    fn each_result_has_its_plain_form() {
+        fn plain(output: impl Output) -> Option<String> {
+            output.into_reply().unwrap().into_result().map(|p| p.as_str().to_owned())
+        }
+        assert_eq!(plain(7).as_deref(), Some("7"));
+        assert_eq!(plain(Created(7)).as_deref(), Some("7"));
+        assert_eq!(plain(()), None);
+        assert_eq!(plain(None::<u8>), None);
+        assert_eq!(plain(Response::new(200).text("a\"b")).as_deref(), Some(r#""a\"b""#));
+    }
+
+    #[test]
+    fn an_error_has_its_http_form() {
+        let error = Error::new("orders/out-of-stock", "no tea").with_status(409);
+        assert_eq!(
+            error_into_http(&error).as_str(),
+            r#"{"status_code":409,"body":{"error":{"code":"orders/out-of-stock","message":"no tea"}}}"#
+        );
+    }
+}

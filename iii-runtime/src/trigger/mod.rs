@@ -1,0 +1,205 @@
+//! Triggers: one file for each kind, with what it is told, and the event that it hands to functions.
+//!
+//! The structs here are what `#[iii::trigger(kind, …)]` fills in; each turns into a [`Binding`].
+
+mod cron;
+mod custom;
+mod http;
+mod log;
+mod queue;
+mod state;
+mod stream;
+mod subscribe;
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::declare::{Function, FunctionDescriptor};
+use crate::protocol::Payload;
+
+pub use cron::{Cron, CronTick};
+pub use custom::Custom;
+pub use http::{Http, Middleware, MiddlewareRequest};
+pub use log::{Log, LogEvent, LogLevel};
+pub use queue::{Queue, QueueMode};
+pub use state::{State, StateChange, StateEvent};
+pub use stream::{Stream, StreamChange, StreamEvent};
+pub use subscribe::Subscribe;
+
+/// The kind of a trigger.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TriggerKind {
+    /// An HTTP request.
+    Http,
+    /// A point in time.
+    Cron,
+    /// A message of a durable topic.
+    Queue,
+    /// A message of a pub/sub topic.
+    Subscribe,
+    /// A change of a state.
+    State,
+    /// A change of a stream.
+    Stream,
+    /// A log record.
+    Log,
+    /// Any other type, by its id.
+    Other(String),
+}
+
+impl TriggerKind {
+    /// The id of the trigger type on the wire (protocol section 5).
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Http => "http",
+            Self::Cron => "cron",
+            Self::Queue => "durable:subscriber",
+            Self::Subscribe => "subscribe",
+            Self::State => "state",
+            Self::Stream => "stream",
+            Self::Log => "log",
+            Self::Other(id) => id,
+        }
+    }
+}
+
+impl From<&str> for TriggerKind {
+    fn from(id: &str) -> Self {
+        match id {
+            "http" => Self::Http,
+            "cron" => Self::Cron,
+            "durable:subscriber" | "queue" => Self::Queue,
+            "subscribe" => Self::Subscribe,
+            "state" => Self::State,
+            "stream" => Self::Stream,
+            "log" => Self::Log,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for TriggerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A trigger as it is registered: its kind, its config, and what the catalogue checks.
+#[derive(Debug, Clone)]
+pub struct Binding {
+    /// The kind.
+    pub kind: TriggerKind,
+    /// What the kind is told.
+    pub config: Payload,
+    /// Handed to the function with each firing.
+    pub metadata: Option<Payload>,
+    /// How start-up output shows it, such as `POST /orders`.
+    pub summary: String,
+    /// The method and the path, of an `http` trigger.
+    pub route: Option<Route>,
+    /// The functions that the config names.
+    pub uses: Vec<Use>,
+}
+
+/// The method and the path of an `http` trigger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The method, in capitals.
+    pub method: String,
+    /// The path as declared.
+    pub path: String,
+}
+
+impl Route {
+    /// The names of the path parameters, in order.
+    pub fn params(&self) -> impl Iterator<Item = &str> {
+        self.path.split('/').filter_map(|segment| segment.strip_prefix(':'))
+    }
+
+    /// The route without the names of its parameters: two routes with the same shape collide.
+    pub fn shape(&self) -> String {
+        let segments: Vec<&str> = self
+            .path
+            .trim_start_matches('/')
+            .split('/')
+            .map(|segment| if segment.starts_with(':') { ":" } else { segment })
+            .collect();
+        format!("{} /{}", self.method, segments.join("/"))
+    }
+}
+
+/// A function that a trigger names, by its declaration.
+#[derive(Debug, Clone, Copy)]
+pub struct Use {
+    /// What for: `condition` or `middleware`.
+    pub role: &'static str,
+    /// The id of the function.
+    pub id: &'static str,
+    /// Its declaration, if it is served by a worker of this framework.
+    pub function: Option<&'static FunctionDescriptor>,
+}
+
+impl Use {
+    /// Names `F` as a condition.
+    pub fn condition<F: Function<Output = bool>>() -> Self {
+        Self { role: "condition", id: F::ID, function: F::descriptor() }
+    }
+
+    /// Names `F` as middleware.
+    pub fn middleware<F: Function<Input = MiddlewareRequest, Output = Middleware>>() -> Self {
+        Self { role: "middleware", id: F::ID, function: F::descriptor() }
+    }
+}
+
+impl Binding {
+    /// A binding of `kind`. A config that cannot be serialised becomes `null`.
+    fn new(kind: TriggerKind, config: &impl Serialize, summary: impl Into<String>) -> Self {
+        Self {
+            kind,
+            config: Payload::new(config).unwrap_or_default(),
+            metadata: None,
+            summary: summary.into(),
+            route: None,
+            uses: Vec::new(),
+        }
+    }
+
+    fn with_condition(mut self, condition: Option<Use>) -> Self {
+        self.uses.extend(condition);
+        self
+    }
+
+    /// Adds metadata. A value that cannot be serialised is left out.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: &impl Serialize) -> Self {
+        self.metadata = Payload::new(metadata).ok();
+        self
+    }
+}
+
+/// The id of a condition, as configs have it.
+fn id_of(condition: &Option<Use>) -> Option<&'static str> {
+    condition.as_ref().map(|condition| condition.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_its_id() {
+        for id in ["http", "cron", "durable:subscriber", "subscribe", "state", "stream", "log", "x"] {
+            assert_eq!(TriggerKind::from(id).as_str(), id);
+        }
+    }
+
+    #[test]
+    fn routes_of_the_same_shape_collide() {
+        let route = |path: &str| Route { method: "GET".into(), path: path.into() };
+        assert_eq!(route("/o/:id").shape(), route("o/:key").shape());
+        assert_ne!(route("/o/:id").shape(), route("/o/:id/").shape());
+        assert_eq!(route("/o/:id/i/:n").params().collect::<Vec<_>>(), ["id", "n"]);
+    }
+}

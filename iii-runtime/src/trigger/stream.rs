@@ -1,0 +1,113 @@
+//! The kind `stream`: a change of a stream invokes the function (protocol section 5.7).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Binding, TriggerKind, Use, id_of};
+
+/// What a `stream` trigger is told.
+#[derive(Debug, Clone, Default)]
+pub struct Stream {
+    /// The stream.
+    pub name: &'static str,
+    /// Only this group. Default: any.
+    pub group: Option<&'static str>,
+    /// Only this item. Default: any.
+    pub item: Option<&'static str>,
+    /// Asked first; `false` skips the change.
+    pub condition: Option<Use>,
+}
+
+impl From<Stream> for Binding {
+    fn from(stream: Stream) -> Self {
+        #[derive(Serialize)]
+        struct Config<'a> {
+            stream_name: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            group_id: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            item_id: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            condition_function_id: Option<&'a str>,
+        }
+        let config = Config {
+            stream_name: stream.name,
+            group_id: stream.group,
+            item_id: stream.item,
+            condition_function_id: id_of(&stream.condition),
+        };
+        let (group, item) = (stream.group.unwrap_or("*"), stream.item.unwrap_or("*"));
+        let summary = format!("{}/{group}/{item}", stream.name);
+        Binding::new(TriggerKind::Stream, &config, summary).with_condition(stream.condition)
+    }
+}
+
+/// The event of a `stream` trigger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamEvent<T> {
+    /// When it happened, in milliseconds since the start of 1970 in UTC.
+    pub timestamp: u64,
+    /// The stream.
+    pub stream_name: String,
+    /// The group.
+    pub group_id: String,
+    /// The item, if the event is about one.
+    pub id: Option<String>,
+    /// What happened.
+    pub event: StreamChange<T>,
+}
+
+/// What happened to a stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum StreamChange<T> {
+    /// An item is new.
+    Create {
+        /// The item.
+        data: T,
+    },
+    /// An item was replaced.
+    Update {
+        /// The item as it is now.
+        data: T,
+    },
+    /// An item was removed.
+    Delete {
+        /// The item as it was.
+        data: T,
+    },
+    /// Somebody sent an event to the group.
+    Event {
+        /// The event.
+        event: Sent,
+    },
+}
+
+/// An event that somebody sent to a group of a stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Sent {
+    /// Its type, chosen by the sender.
+    pub r#type: String,
+    /// Its data.
+    #[serde(default)]
+    pub data: serde_json::Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_of_the_engine_are_read() {
+        let read = |event: &str| -> StreamEvent<u8> {
+            let text = format!(
+                r#"{{"type":"stream","timestamp":1,"streamName":"chat","groupId":"room1","id":"m1","event":{event}}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        assert_eq!(read(r#"{"type":"create","data":7}"#).event, StreamChange::Create { data: 7 });
+        let sent = read(r#"{"type":"event","event":{"type":"typing","data":{"u":1}}}"#);
+        assert!(matches!(sent.event, StreamChange::Event { event } if event.r#type == "typing"));
+    }
+}

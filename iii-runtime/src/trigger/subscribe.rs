@@ -1,0 +1,23 @@
+//! The kind `subscribe`: a message of a pub/sub topic invokes the function, at most once (protocol section 5.5).
+
+use serde::Serialize;
+
+use super::{Binding, TriggerKind};
+
+/// What a `subscribe` trigger is told. The function gets the message as its payload.
+#[derive(Debug, Clone, Default)]
+pub struct Subscribe {
+    /// The topic.
+    pub topic: &'static str,
+}
+
+impl From<Subscribe> for Binding {
+    fn from(subscribe: Subscribe) -> Self {
+        #[derive(Serialize)]
+        struct Config<'a> {
+            topic: &'a str,
+        }
+        let config = Config { topic: subscribe.topic };
+        Binding::new(TriggerKind::Subscribe, &config, subscribe.topic)
+    }
+}
