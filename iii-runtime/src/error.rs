@@ -159,7 +159,7 @@ impl Error {
     /// The error as it travels.
     pub(crate) fn to_body(&self) -> ErrorBody {
         ErrorBody {
-            status: self.inner.status,
+            status: Some(self.status()).filter(|status| *status != 500),
             retryable: self.inner.retryable,
             details: self.inner.details.clone(),
             ..ErrorBody::new(self.inner.code.clone(), self.inner.message.clone())

@@ -1,21 +1,106 @@
-//! x
+//! Write iii workers in Rust as declarations.
+//!
+//! A *worker* is a program that serves *functions*. *Triggers* invoke them: an HTTP request, a point in time, a message, a
+//! change of a state. The *engine* connects workers, triggers and callers. Here all of it is declared:
+//!
+//! ```no_run
+//! use iii::prelude::*;
+//!
+//! #[derive(Serialize, Deserialize, JsonSchema)]
+//! struct Greeting { name: String }
+//!
+//! /// Greets somebody.
+//! #[iii::function(id = "hello::greet")]
+//! #[iii::trigger(http, path = "/hello/:name")]
+//! async fn greet(greeting: Greeting) -> String {
+//!     format!("Hello, {}!", greeting.name)
+//! }
+//!
+//! #[iii::main]
+//! async fn main(_app: &mut App) -> iii::Result<()> {
+//!     Ok(())
+//! }
+//! ```
+//!
+//! `cargo run` starts it on an engine in the same process, with nothing else installed. With `III_URL=ws://…` the same
+//! program joins an engine that runs elsewhere.
+//!
+//! # Where to look
+//!
+//! | for | see |
+//! |---|---|
+//! | declaring functions and triggers | [`macro@function`], [`macro@trigger`], [`macro@main`] |
+//! | what a function may take | [`Input`], [`Extract`], and the types in [`prelude`] |
+//! | what a function may give | [`Output`], [`Created`], [`Response`] |
+//! | errors with codes | [`macro@Error`], [`struct@Error`], [`code`] |
+//! | calling functions | [`Client`], [`Call`] |
+//! | settings and environment | [`App`], [`Settings`] |
+//! | events and configs of triggers | [`trigger`] |
+//! | the engine itself | [`engine`] |
+//! | the wire | [`protocol`], [`transport`] |
+//!
+//! # Features
+//!
+//! | feature | default | what for |
+//! |---|---|---|
+//! | `macros` | yes | the attributes and the derive |
+//! | `engine` | yes | the embedded engine; without it, `III_URL` names one, and its default is `ws://127.0.0.1:49134` |
+//! | `logs` | yes | `#[iii::main]` shows `tracing` events on standard error |
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+// The macros write `::iii`, also in this crate's own examples and tests.
 extern crate self as iii;
+
 #[doc(hidden)]
 pub mod __private;
 mod app;
+mod client;
 mod clock;
 mod declare;
+#[cfg(feature = "engine")]
+pub mod engine;
 mod error;
 mod extract;
 mod output;
-mod protocol;
-mod transport;
+pub mod protocol;
+mod telemetry;
+pub mod transport;
 pub mod trigger;
+mod worker;
 
-pub use app::App;
-pub use declare::*;
-pub use error::{code, BoxError, Error, IntoError, Result};
-pub use extract::*;
-pub use output::*;
+pub use app::{Addresses, App, Running, Settings};
+pub use client::{Call, Client, Receipt};
+pub use clock::Clock;
+pub use declare::{
+    Catalogue, Entry, Function, FunctionDescriptor, Location, Problem, Problems, Requirement,
+    Shape, Signature, TriggerDescriptor,
+};
+pub use error::{BoxError, Error, IntoError, Result, code};
+pub use extract::{
+    Caller, Context, Extract, Headers, HttpParts, HttpRequest, Input, Invocation, Metadata, Path,
+    Query, Resources, State, Trace, TriggerInfo,
+};
+pub use output::{Created, Output, Reply, Response};
+pub use protocol::Payload;
 pub use schemars::{self, JsonSchema};
-pub use protocol::*;
+pub use tracing;
+pub use worker::{Backoff, ConnectionState};
+
+#[cfg(feature = "macros")]
+// pub use iii_macros::{Error, function, main, trigger};
+
+/// What most workers need: `use iii::prelude::*;`.
+pub mod prelude {
+    pub use crate::trigger::{
+        CronTick, LogEvent, Middleware, MiddlewareRequest, StateChange, StateEvent, StreamChange,
+        StreamEvent,
+    };
+    pub use crate::{
+        App, Client, Context, Created, Headers, HttpRequest, JsonSchema, Metadata, Path, Payload,
+        Query, Response, State,
+    };
+    // The derive macro of `JsonSchema` looks for this name.
+    pub use crate::schemars;
+    pub use serde::{Deserialize, Serialize};
+}

@@ -1,1 +1,28 @@
-//! x
+//! What the tests share: a scripted engine, a raw worker, a raw HTTP client, and programs that are started and watched.
+
+mod engine;
+mod http;
+mod peer;
+mod program;
+
+pub use engine::{FakeEngine, Script, confirm};
+pub use http::{Answer, request};
+pub use peer::Peer;
+pub use program::Program;
+
+use std::time::Duration;
+
+/// How long a test waits for what must happen. Long, so that a slow machine fails no test; nothing ever takes so long.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits for something that must happen, and says what if it does not.
+///
+/// # Panics
+///
+/// After [`DEADLINE`].
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(DEADLINE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {DEADLINE:?} for {what}"),
+    }
+}

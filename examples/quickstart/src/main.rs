@@ -1,1 +1,90 @@
-fn main(){}
+//! Orders over HTTP, a report every ten seconds, and a subscriber that hears of each order.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use iii::prelude::*;
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct NewOrder {
+    /// What is ordered.
+    sku: String,
+    /// How many.
+    quantity: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+struct Order {
+    id: u64,
+    sku: String,
+    quantity: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct GetOrder {
+    id: u64,
+}
+
+#[derive(Debug, iii::Error)]
+enum OrderError {
+    /// Nothing is ordered.
+    #[error(code = "orders/empty", status = 422)]
+    Empty,
+    #[error("there is no order {id}", code = "orders/not-found", status = 404)]
+    NotFound { id: u64 },
+}
+
+/// The orders of this process.
+#[derive(Debug, Default)]
+struct Orders(Mutex<BTreeMap<u64, Order>>);
+
+/// Creates an order.
+#[iii::function(id = "orders::create")]
+#[iii::trigger(http, method = "POST", path = "/orders")]
+async fn create(
+    new: NewOrder,
+    orders: State<Orders>,
+    client: Client,
+) -> Result<Created<Order>, iii::Error> {
+    if new.quantity == 0 {
+        return Err(OrderError::Empty.into());
+    }
+    let order = {
+        let mut orders = orders.0.0.lock().expect("no handler panics with the lock");
+        let id = orders.len() as u64 + 1;
+        let order = Order { id, sku: new.sku, quantity: new.quantity };
+        orders.insert(id, order.clone());
+        order
+    };
+    client.publish("orders.created", &order).await?;
+    Ok(Created(order))
+}
+
+/// Reads an order.
+#[iii::function(id = "orders::get")]
+#[iii::trigger(http, path = "/orders/:id")]
+async fn get(wanted: GetOrder, orders: State<Orders>) -> Result<Order, OrderError> {
+    let orders = orders.0.0.lock().expect("no handler panics with the lock");
+    orders.get(&wanted.id).cloned().ok_or(OrderError::NotFound { id: wanted.id })
+}
+
+/// Hears of each order.
+#[iii::function(id = "orders::announce")]
+#[iii::trigger(subscribe, topic = "orders.created")]
+async fn announce(order: Order) {
+    iii::tracing::info!("order {} is for {} {}", order.id, order.quantity, order.sku);
+}
+
+/// Counts the orders every ten seconds.
+#[iii::function(id = "orders::report")]
+#[iii::trigger(cron, "*/10 * * * * *")]
+fn report(_tick: CronTick, orders: State<Orders>) {
+    let count = orders.0.0.lock().expect("no handler panics with the lock").len();
+    iii::tracing::info!("{count} orders so far");
+}
+
+#[iii::main]
+async fn main(app: &mut App) -> iii::Result<()> {
+    app.state(Orders::default());
+    Ok(())
+}

@@ -1,5 +1,6 @@
 //! What `#[iii::main]` turns into: a runtime, an app, and an exit code.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use futures_util::future::BoxFuture;
@@ -46,6 +47,40 @@ pub fn run_main<F>(options: MainOptions, setup: F) -> ExitCode
 where
     F: for<'a> FnOnce(&'a mut App) -> BoxFuture<'a, Result<(), BoxError>>,
 {
-    let _ = (options, setup);
-    ExitCode::SUCCESS
+    #[cfg(feature = "logs")]
+    crate::telemetry::show_logs();
+
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all();
+    if let Some(threads) = options.worker_threads {
+        builder.worker_threads(threads.max(1));
+    }
+    let runtime = match builder.build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    let outcome = runtime.block_on(async {
+        let mut app = App::declared();
+        app.named(options.name, options.version);
+        setup(&mut app).await?;
+        app.run().await.map_err(BoxError::from)
+    });
+    // A handler that blocks for ever must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&*error),
+    }
+}
+
+/// Prints an error with its causes.
+fn failed(error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    let mut text = format!("error: {error}");
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(&format!("\n  cause: {next}"));
+        cause = next.source();
+    }
+    let _ = writeln!(std::io::stderr(), "{text}");
+    ExitCode::FAILURE
 }

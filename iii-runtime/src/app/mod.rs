@@ -1,4 +1,189 @@
-//! The app: placeholder while rooms are laid out.
-pub mod entry;
-/// x
-pub struct App;
+//! The app: what is declared, what it provides, and how it runs.
+
+pub(crate) mod entry;
+mod report;
+mod running;
+mod settings;
+mod signals;
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::declare::{Catalogue, Function, FunctionDescriptor, Problems, declared};
+use crate::error::Result;
+use crate::extract::Resources;
+use crate::protocol::Namespace;
+use crate::transport::ConnectError;
+
+pub use running::{Addresses, Running};
+pub use settings::Settings;
+
+/// A worker before it runs.
+///
+/// [`#[iii::main]`](macro@crate::main) hands one to your main, with everything that is declared; [`App::new`] is the
+/// explicit form.
+///
+/// ```no_run
+/// use iii::App;
+///
+/// #[iii::function(id = "math::double")]
+/// async fn double(n: u32) -> u32 { n * 2 }
+///
+/// # async fn example() -> iii::Result<()> {
+/// App::new().function::<double>().run().await
+/// # }
+/// ```
+///
+/// Settings that are not made here come from the environment; see [`Settings`] for their names.
+#[derive(Debug, Default)]
+pub struct App {
+    functions: Vec<&'static FunctionDescriptor>,
+    resources: Resources,
+    settings: Settings,
+}
+
+impl App {
+    /// An app without functions.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An app with every function that is declared in the crates that are linked in.
+    pub fn declared() -> Self {
+        Self { functions: declared(), ..Self::default() }
+    }
+
+    /// Adds a function, with its triggers. A function that is there already is not added twice.
+    ///
+    /// # Panics
+    ///
+    /// If another worker serves the function: its type has no handler.
+    pub fn function<F: Function>(&mut self) -> &mut Self {
+        let Some(function) = F::descriptor() else {
+            panic!("`{}` is served by another worker: this app cannot serve it", F::ID);
+        };
+        if !self.functions.iter().any(|known| std::ptr::eq(*known, function)) {
+            self.functions.push(function);
+        }
+        self
+    }
+
+    /// Provides a value that functions take by [`State<T>`](crate::State), in place of an earlier one of its type.
+    pub fn state<T: Send + Sync + 'static>(&mut self, value: T) -> &mut Self {
+        self.resources.insert(Arc::new(value));
+        self
+    }
+
+    /// Sets the name of the worker. Default: `III_WORKER_NAME`, then the name of the package.
+    pub fn name(&mut self, name: impl Into<String>) -> &mut Self {
+        self.settings.name = Some(name.into());
+        self
+    }
+
+    /// What the macro knows of the package; less than what the user says.
+    pub(crate) fn named(&mut self, package: &str, version: &str) {
+        self.settings.package = Some(package.to_owned());
+        self.settings.version = version.to_owned();
+    }
+
+    /// Sets the namespace of the worker. Default: `III_NAMESPACE`, then `default`.
+    pub fn namespace(&mut self, namespace: impl Into<Namespace>) -> &mut Self {
+        self.settings.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Sets the engine to connect to. Default: `III_URL`; without it, an engine is started in this process.
+    pub fn url(&mut self, url: impl Into<String>) -> &mut Self {
+        self.settings.url = Some(url.into());
+        self
+    }
+
+    /// Adds a header to the handshake with the engine.
+    pub fn header(&mut self, name: impl Into<String>, value: impl Into<String>) -> &mut Self {
+        self.settings.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets how long a caller waits for an answer, where the call does not say. Default: 30 s.
+    pub fn call_timeout(&mut self, timeout: Duration) -> &mut Self {
+        self.settings.call_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a handler may take, where its function does not say. Default: as long as it wants.
+    pub fn handler_timeout(&mut self, timeout: Duration) -> &mut Self {
+        self.settings.handler_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how many handlers run at the same time; more wait. Default: 1,024.
+    pub fn concurrency(&mut self, most: usize) -> &mut Self {
+        self.settings.concurrency = most.max(1);
+        self
+    }
+
+    /// Sets how long handlers may go on after the worker is told to stop. Default: 30 s.
+    pub fn grace(&mut self, grace: Duration) -> &mut Self {
+        self.settings.grace = grace;
+        self
+    }
+
+    /// Gathers and checks what is declared and provided, without connecting.
+    ///
+    /// # Errors
+    ///
+    /// All problems in one report.
+    pub fn catalogue(&self) -> Result<Catalogue, Problems> {
+        Catalogue::assemble(self.functions.iter().copied(), &self.resources)
+    }
+
+    /// Connects, registers everything, and returns when the engine has confirmed it. The app is empty afterwards.
+    ///
+    /// An engine that cannot be reached is tried again, for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_catalogue`, `invalid_configuration`, `listen_failed`, `connect_failed`, or `registration_rejected`
+    /// (see [`code`](crate::code)).
+    pub async fn start(&mut self) -> Result<Running> {
+        let Self { functions, resources, settings } = mem::take(self);
+        Running::start(functions, resources, settings.with_environment()?).await
+    }
+
+    /// Runs the worker until SIGINT or SIGTERM, then drains it: what runs is finished and answered. A second signal stops
+    /// at once.
+    ///
+    /// Prints what is served to standard output.
+    ///
+    /// # Errors
+    ///
+    /// As [`App::start`]; and if the engine throws the worker out for good.
+    pub async fn run(&mut self) -> Result<()> {
+        let mut signals = signals::Signals::new()?;
+        let starting = self.start();
+        let mut running = tokio::select! {
+            running = starting => running?,
+            () = signals.next() => return Ok(()),
+        };
+        report::print(&running);
+        tokio::select! {
+            () = signals.next() => {}
+            left = running.left() => return left,
+        }
+        report::draining(running.in_flight());
+        tokio::select! {
+            left = running.drain() => left,
+            () = signals.next() => {
+                running.abort();
+                running.left().await
+            }
+        }
+    }
+}
+
+impl From<ConnectError> for crate::Error {
+    fn from(error: ConnectError) -> Self {
+        Self::new(crate::code::CONNECT_FAILED, error.to_string())
+    }
+}

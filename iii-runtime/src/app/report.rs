@@ -1,0 +1,63 @@
+//! What a worker prints: what it serves, and where.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use super::Running;
+use crate::declare::Catalogue;
+
+/// Prints what is served. A closed standard output is no reason to stop.
+pub(super) fn print(running: &Running) {
+    let _ = std::io::stdout().lock().write_all(text(running).as_bytes());
+}
+
+/// Says that the worker is stopping.
+pub(super) fn draining(in_flight: usize) {
+    let text = match in_flight {
+        0 => "stopping\n".to_owned(),
+        count => format!("stopping when {count} invocations are done; a second signal stops at once\n"),
+    };
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+fn text(running: &Running) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{} is ready on {}", running.name(), running.engine_name());
+    text.push_str(&functions(running.catalogue()));
+    for waiting in running.waiting() {
+        let _ = writeln!(text, "  note: {waiting}");
+    }
+    let addresses = running.addresses();
+    if let Some(http) = addresses.http {
+        let _ = writeln!(text, "  http     http://{http}");
+    }
+    if let Some(workers) = addresses.workers {
+        let _ = writeln!(text, "  workers  ws://{workers}");
+        let _ = writeln!(text, "  stores   in memory: what they hold is gone when the worker stops");
+    }
+    text
+}
+
+/// The functions with their triggers, and how many each crate has, if there are several.
+fn functions(catalogue: &Catalogue) -> String {
+    let mut text = String::new();
+    let widest = catalogue.entries().iter().map(|entry| entry.function.id.len()).max().unwrap_or(0);
+    let mut crates: BTreeMap<&str, usize> = BTreeMap::new();
+    for entry in catalogue.entries() {
+        *crates.entry(entry.function.crate_name()).or_default() += 1;
+        let triggers: Vec<String> = entry
+            .triggers
+            .iter()
+            .map(|(binding, _)| format!("{} {}", binding.kind, binding.summary).trim().to_owned())
+            .collect();
+        let line = format!("  {:widest$}  {}", entry.function.id, triggers.join(", "));
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    if crates.len() > 1 {
+        let counts: Vec<String> =
+            crates.iter().map(|(name, count)| format!("{count} of {name}")).collect();
+        let _ = writeln!(text, "  ({})", counts.join(", "));
+    }
+    text
+}

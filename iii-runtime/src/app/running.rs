@@ -1,0 +1,202 @@
+//! A worker that runs, with the engine in its process if there is one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::settings::Settings;
+use crate::client::Client;
+use crate::declare::{Catalogue, FunctionDescriptor};
+#[cfg(feature = "engine")]
+use crate::engine::Engine;
+use crate::error::{Error, Result, code};
+use crate::extract::Resources;
+use crate::transport::Transport;
+use crate::transport::ws::WsTransport;
+use crate::worker::{
+    Backoff, DispatchLimits, Dispatcher, Identity, Refusal, Registrations, Session, Worker,
+    WorkerHandle,
+};
+
+/// The engine to connect to when none is named and none can be started (protocol section 1.1).
+#[cfg(not(feature = "engine"))]
+const DEFAULT_URL: &str = "ws://127.0.0.1:49134";
+
+/// A worker that runs. Dropping it stops it at once; [`Running::drain`] lets it finish.
+#[derive(Debug)]
+pub struct Running {
+    name: String,
+    engine_name: String,
+    catalogue: Catalogue,
+    client: Client,
+    dispatcher: Arc<Dispatcher>,
+    waiting: Vec<Refusal>,
+    worker: WorkerHandle,
+    grace: Duration,
+    #[cfg(feature = "engine")]
+    engine: Option<Engine>,
+}
+
+/// Where a worker and its engine can be reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Addresses {
+    /// HTTP triggers, if the engine is in this process.
+    pub http: Option<SocketAddr>,
+    /// Other workers, if the engine is in this process.
+    pub workers: Option<SocketAddr>,
+}
+
+impl Running {
+    pub(super) async fn start(
+        functions: Vec<&'static FunctionDescriptor>,
+        mut resources: Resources,
+        settings: Settings,
+    ) -> Result<Self> {
+        let catalogue = Catalogue::assemble(functions, &resources)?;
+        let namespace = settings.namespace_or_default();
+        let session = Session::new(namespace.clone(), settings.call_timeout);
+        resources.insert(session.clone());
+        let limits = DispatchLimits {
+            accepted: settings.accepted,
+            running: settings.concurrency,
+            handler_timeout: settings.handler_timeout,
+        };
+        let dispatcher = Arc::new(Dispatcher::new(&catalogue, Arc::new(resources), limits));
+        let name = settings.name.or(settings.package).unwrap_or_else(default_name);
+        let identity = Identity::new(name.clone(), settings.version, namespace.clone());
+
+        #[cfg(feature = "engine")]
+        let (transport, engine): (Arc<dyn Transport>, _) = match &settings.url {
+            Some(url) => (Arc::new(remote(url, &settings.headers)?), None),
+            None => {
+                let engine = Engine::builder()
+                    .host(settings.host)
+                    .worker_port(settings.worker_port)
+                    .http_port(settings.http_port)
+                    .start()
+                    .await?;
+                (Arc::new(engine.local()), Some(engine))
+            }
+        };
+        #[cfg(not(feature = "engine"))]
+        let transport: Arc<dyn Transport> =
+            Arc::new(remote(settings.url.as_deref().unwrap_or(DEFAULT_URL), &settings.headers)?);
+
+        let engine_name = transport.to_string();
+        let worker = Worker {
+            transport,
+            session: session.clone(),
+            dispatcher: dispatcher.clone(),
+            registrations: Registrations::new(&catalogue, &namespace),
+            identity,
+            backoff: Backoff::default(),
+        };
+        let (worker, started) = worker.spawn();
+        let started = started.await.map_err(|_| {
+            Error::new(code::SHUTTING_DOWN, "the worker stopped before it was ready")
+        })??;
+        Ok(Self {
+            name,
+            engine_name,
+            catalogue,
+            client: Client::new(session),
+            dispatcher,
+            waiting: started.waiting,
+            worker,
+            grace: settings.grace,
+            #[cfg(feature = "engine")]
+            engine,
+        })
+    }
+
+    /// The name of the worker.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The engine it is connected to, for people.
+    pub fn engine_name(&self) -> &str {
+        &self.engine_name
+    }
+
+    /// What it serves.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Calls functions.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// How many invocations are not yet answered.
+    pub fn in_flight(&self) -> usize {
+        self.dispatcher.in_flight()
+    }
+
+    /// Where it can be reached.
+    pub fn addresses(&self) -> Addresses {
+        #[cfg(feature = "engine")]
+        if let Some(engine) = &self.engine {
+            return Addresses { http: engine.http_addr(), workers: engine.worker_addr() };
+        }
+        Addresses::default()
+    }
+
+    /// Triggers that wait for somebody to provide their type, for people.
+    pub fn waiting(&self) -> impl Iterator<Item = &str> {
+        self.waiting.iter().map(|waiting| waiting.text.as_str())
+    }
+
+    /// Takes no more work, finishes what runs, answers it, and leaves. What is not done after the grace period of the
+    /// app is answered with `shutting_down`.
+    ///
+    /// # Errors
+    ///
+    /// If the worker had failed before.
+    pub async fn drain(&mut self) -> Result<()> {
+        #[cfg(feature = "engine")]
+        if let Some(engine) = &self.engine {
+            engine.stop_intake();
+            // A request that the engine has taken needs its function until it is answered.
+            let _ = tokio::time::timeout(self.grace, engine.intake_drained()).await;
+        }
+        self.worker.drain(self.grace);
+        self.left().await
+    }
+
+    /// Stops at once: what runs is answered with `shutting_down`.
+    pub fn abort(&self) {
+        self.worker.abort();
+    }
+
+    /// Waits until the worker has left.
+    ///
+    /// # Errors
+    ///
+    /// If the engine has thrown it out for good.
+    pub async fn left(&mut self) -> Result<()> {
+        let left = self.worker.left().await;
+        #[cfg(feature = "engine")]
+        if let Some(engine) = self.engine.take() {
+            engine.stop().await;
+        }
+        left
+    }
+}
+
+fn remote(url: &str, headers: &[(String, String)]) -> Result<WsTransport> {
+    let mut transport = WsTransport::new(url)?;
+    for (name, value) in headers {
+        transport = transport.header(name, value)?;
+    }
+    Ok(transport)
+}
+
+/// A name for a worker that nobody has named.
+fn default_name() -> String {
+    let program = std::env::args().next().unwrap_or_default();
+    let stem = std::path::Path::new(&program).file_stem().and_then(|stem| stem.to_str());
+    stem.filter(|stem| !stem.is_empty()).unwrap_or("worker").to_owned()
+}

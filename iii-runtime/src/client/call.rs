@@ -1,0 +1,85 @@
+//! One call before it is made: its options, and the future that makes it.
+
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result, code};
+use crate::protocol::{Namespace, Payload};
+use crate::worker::{Request, Session};
+
+/// A call that is made when it is awaited.
+///
+/// It takes its timeout from the app unless it has one of its own.
+#[must_use = "a call is made when it is awaited"]
+#[derive(Debug)]
+pub struct Call<T> {
+    session: Arc<Session>,
+    request: Result<Request>,
+    output: PhantomData<fn() -> T>,
+}
+
+/// What an engine gives for a call that was put into a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The id of the message.
+    #[serde(rename = "messageReceiptId")]
+    pub message_receipt_id: String,
+}
+
+impl<T> Call<T> {
+    pub(super) fn new(session: Arc<Session>, request: Result<Request>) -> Self {
+        Self { session, request, output: PhantomData }
+    }
+
+    /// How long the caller waits, also for a link to the engine. Default: that of the app, which is 30 s.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.with(|request| request.timeout = Some(timeout))
+    }
+
+    /// The namespace of the function. Default: that of the worker, and `default` for ids that begin with `engine::`.
+    pub fn namespace(self, namespace: impl Into<Namespace>) -> Self {
+        self.with(|request| request.namespace = Some(namespace.into()))
+    }
+
+    /// Adds side data, which the function takes by `Metadata<T>`.
+    pub fn metadata(mut self, metadata: &(impl Serialize + ?Sized)) -> Self {
+        match Payload::new(metadata) {
+            Ok(metadata) => self.with(|request| request.metadata = Some(metadata)),
+            Err(error) => {
+                let text = format!("the metadata cannot be written as JSON: {error}");
+                self.request = Err(Error::new(code::INVALID_ARGUMENT, text));
+                self
+            }
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Request)) -> Self {
+        if let Ok(request) = &mut self.request {
+            change(request);
+        }
+        self
+    }
+}
+
+impl<T: DeserializeOwned + 'static> IntoFuture for Call<T> {
+    type Output = Result<T>;
+    type IntoFuture = BoxFuture<'static, Result<T>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let request = self.request?;
+            let function_id = request.function_id.clone();
+            let result = self.session.call(request).await?.unwrap_or_default();
+            result.parse().map_err(|error| {
+                let text = format!("the result of `{function_id}` does not fit: {error}");
+                Error::new(code::INVALID_RESULT, text)
+            })
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! Calls to functions, by type or by id, and what goes with them.
+
+mod call;
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::declare::Function;
+use crate::error::{Error, Result, code};
+use crate::extract::{Extract, Invocation};
+use crate::protocol::{Action, FunctionId, Payload};
+use crate::worker::{ConnectionState, Request, Session};
+
+pub use call::{Call, Receipt};
+
+/// Calls functions of this worker and of others. Cheap to clone; also an extractor.
+///
+/// A call that is dropped is forgotten here. The function may still run: the protocol has no way to stop it.
+#[derive(Debug, Clone)]
+pub struct Client {
+    session: Arc<Session>,
+}
+
+impl Client {
+    pub(crate) fn new(session: Arc<Session>) -> Self {
+        Self { session }
+    }
+
+    /// Calls a function and waits for its result.
+    ///
+    /// ```no_run
+    /// # use iii::prelude::*;
+    /// #[iii::function(id = "math::double")]
+    /// async fn double(n: u32) -> u32 { n * 2 }
+    ///
+    /// # async fn example(client: Client) -> iii::Result<()> {
+    /// let four = client.call::<double>(2).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call<F: Function>(&self, input: F::Input) -> Call<F::Output>
+    where
+        F::Input: Serialize,
+        F::Output: DeserializeOwned,
+    {
+        self.request(F::ID, &input, None)
+    }
+
+    /// Calls a function by its id, with any value for its input and any type for its result.
+    ///
+    /// [`Payload`] takes and gives raw JSON.
+    pub fn call_raw<T: DeserializeOwned>(
+        &self,
+        function_id: impl Into<FunctionId>,
+        input: &(impl Serialize + ?Sized),
+    ) -> Call<T> {
+        self.request(function_id, input, None)
+    }
+
+    /// Calls a function and does not wait: no result, and no error if the call fails over there.
+    ///
+    /// The future is done when the call is queued for the engine.
+    pub fn send<F: Function>(&self, input: F::Input) -> Call<()>
+    where
+        F::Input: Serialize,
+    {
+        self.request(F::ID, &input, Some(Action::Void))
+    }
+
+    /// As [`Client::send`], by the id of the function.
+    pub fn send_raw(
+        &self,
+        function_id: impl Into<FunctionId>,
+        input: &(impl Serialize + ?Sized),
+    ) -> Call<()> {
+        self.request(function_id, input, Some(Action::Void))
+    }
+
+    /// Puts a call into a named queue: it is made later, at least once, and tried again if it fails.
+    pub fn enqueue<F: Function>(&self, queue: impl Into<String>, input: F::Input) -> Call<Receipt>
+    where
+        F::Input: Serialize,
+    {
+        self.request(F::ID, &input, Some(Action::Enqueue { queue: queue.into() }))
+    }
+
+    /// As [`Client::enqueue`], by the id of the function.
+    pub fn enqueue_raw(
+        &self,
+        queue: impl Into<String>,
+        function_id: impl Into<FunctionId>,
+        input: &(impl Serialize + ?Sized),
+    ) -> Call<Receipt> {
+        self.request(function_id, input, Some(Action::Enqueue { queue: queue.into() }))
+    }
+
+    /// Sends a message to all subscribers of a pub/sub topic, at most once to each (protocol section 5.5).
+    pub fn publish(&self, topic: &str, data: &(impl Serialize + ?Sized)) -> Call<()> {
+        #[derive(Serialize)]
+        struct Publish<'a, T: ?Sized> {
+            topic: &'a str,
+            data: &'a T,
+        }
+        let request = payload(&Publish { topic, data })
+            .map(|data| Request::builtin("publish", data));
+        Call::new(self.session.clone(), request)
+    }
+
+    /// The state of the connection, as a value to watch.
+    pub fn connection_state(&self) -> watch::Receiver<ConnectionState> {
+        self.session.state()
+    }
+
+    fn request<T: DeserializeOwned>(
+        &self,
+        function_id: impl Into<FunctionId>,
+        input: &(impl Serialize + ?Sized),
+        action: Option<Action>,
+    ) -> Call<T> {
+        let request =
+            payload(input).map(|data| Request { action, ..Request::new(function_id, data) });
+        Call::new(self.session.clone(), request)
+    }
+}
+
+fn payload(input: &(impl Serialize + ?Sized)) -> Result<Payload> {
+    Payload::new(input).map_err(|error| {
+        Error::new(code::INVALID_PAYLOAD, format!("the input cannot be written as JSON: {error}"))
+    })
+}
+
+impl Extract for Client {
+    async fn extract(call: &mut Invocation) -> Result<Self> {
+        let session = call.resources().get::<Session>().ok_or_else(|| {
+            Error::new(code::INTERNAL, "there is no client outside of a running worker")
+        })?;
+        Ok(Self { session })
+    }
+}

@@ -1,0 +1,59 @@
+//! How long to wait before the next attempt to connect.
+
+use std::time::Duration;
+
+/// Pauses that grow, with some chance in them, so that workers that lost an engine together do not come back together.
+#[derive(Debug, Clone, Copy)]
+pub struct Backoff {
+    /// The first pause. Default 1 s.
+    pub initial: Duration,
+    /// The longest pause. Default 30 s.
+    pub max: Duration,
+    /// What each pause is multiplied by. Default 2.
+    pub factor: f64,
+    /// How much of a pause is chance, from 0 to 1. Default 0.3: from 70 to 130 per cent.
+    pub jitter: f64,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            initial: Duration::from_secs(1),
+            max: Duration::from_secs(30),
+            factor: 2.0,
+            jitter: 0.3,
+        }
+    }
+}
+
+impl Backoff {
+    /// The pause before attempt `attempt`, from 0.
+    pub(super) fn pause(&self, attempt: u32) -> Duration {
+        let grown = self.initial.as_secs_f64() * self.factor.powi(attempt.min(64) as i32);
+        let base = grown.min(self.max.as_secs_f64());
+        let chance = 1.0 + self.jitter * (2.0 * random_fraction() - 1.0);
+        Duration::try_from_secs_f64(base * chance).unwrap_or(self.max)
+    }
+}
+
+/// A number from 0 to 1. The random bits of a UUID are good enough to spread reconnects.
+fn random_fraction() -> f64 {
+    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
+    // The upper 32 bits of a version 4 UUID are all random.
+    (high >> 32) as f64 / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_the_maximum_and_stay_within_the_jitter() {
+        let backoff = Backoff::default();
+        for attempt in 0..100 {
+            let base = (2f64.powi(attempt.min(10) as i32)).min(30.0);
+            let pause = backoff.pause(attempt).as_secs_f64();
+            assert!(pause >= base * 0.69 && pause <= base * 1.31, "{attempt}: {pause}");
+        }
+    }
+}

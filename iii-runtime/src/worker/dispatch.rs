@@ -1,0 +1,280 @@
+//! Invocations to handlers: each in a task of its own, limited, timed, and answered exactly once, whatever happens.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::{Semaphore, watch};
+use tracing::Instrument;
+
+use super::session::after;
+use crate::declare::{Catalogue, FunctionDescriptor, Shape};
+use crate::error::{Error, Result, code};
+use crate::extract::{Caller, Context, Invocation, Mark, Received, Resources, Trace};
+use crate::output::{Reply, error_into_http};
+use crate::protocol::{
+    FunctionId, InvocationId, InvocationResult, InvokeFunction, Message, Payload,
+};
+use crate::telemetry;
+use crate::transport::Outbox;
+
+/// How much may go on at the same time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DispatchLimits {
+    /// Invocations that run or wait, of the worker. More are refused with `overloaded`.
+    pub accepted: usize,
+    /// Handlers that run, of the worker. More wait.
+    pub running: usize,
+    /// How long a handler may take, where its function does not say.
+    pub handler_timeout: Option<Duration>,
+}
+
+/// Gives invocations to handlers.
+#[derive(Debug)]
+pub(crate) struct Dispatcher {
+    functions: HashMap<&'static str, Arc<Served>>,
+    resources: Arc<Resources>,
+    accepted: usize,
+    running: Arc<Semaphore>,
+    /// How many invocations are not yet answered.
+    in_flight: watch::Sender<usize>,
+    /// Set when the grace period of a drain is over.
+    aborted: watch::Sender<bool>,
+}
+
+/// A function as it is served.
+#[derive(Debug)]
+struct Served {
+    function: &'static FunctionDescriptor,
+    shape: Shape,
+    timeout: Option<Duration>,
+    running: Option<Arc<Semaphore>>,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(catalogue: &Catalogue, resources: Arc<Resources>, limits: DispatchLimits) -> Self {
+        let functions = catalogue.entries().iter().map(|entry| {
+            let function = entry.function;
+            let served = Served {
+                function,
+                shape: entry.signature.shape(),
+                timeout: function.timeout.or(limits.handler_timeout),
+                running: function.concurrency.map(|most| Arc::new(Semaphore::new(most))),
+            };
+            (function.id, Arc::new(served))
+        });
+        Self {
+            functions: functions.collect(),
+            resources,
+            accepted: limits.accepted,
+            running: Arc::new(Semaphore::new(limits.running.min(Semaphore::MAX_PERMITS))),
+            in_flight: watch::Sender::new(0),
+            aborted: watch::Sender::new(false),
+        }
+    }
+
+    /// Runs an invocation, and answers over the link that it came from. Returns at once.
+    pub(super) fn dispatch(&self, message: InvokeFunction, outbox: &Outbox) {
+        let InvokeFunction { invocation_id, function_id, .. } = &message;
+        let answering = Answering {
+            outbox: outbox.clone(),
+            invocation_id: *invocation_id,
+            function_id: function_id.clone(),
+            trace: Trace {
+                traceparent: message.traceparent.clone(),
+                baggage: message.baggage.clone(),
+            },
+        };
+        let Some(served) = self.functions.get(&**function_id).cloned() else {
+            let text = format!("this worker does not serve `{function_id}`");
+            return answering.answer(Err(Error::new(code::FUNCTION_NOT_FOUND, text)));
+        };
+        if *self.in_flight.borrow() >= self.accepted {
+            let text = format!("this worker has {} invocations waiting", self.accepted);
+            return answering.answer(Err(Error::new(code::OVERLOADED, text).with_retryable(true)));
+        }
+        let in_flight = InFlight::new(&self.in_flight);
+        let running = self.running.clone();
+        let mut aborted = self.aborted.subscribe();
+        let invocation = Invoked { message, served, resources: self.resources.clone() };
+        tokio::spawn(async move {
+            let _in_flight = in_flight;
+            let result = tokio::select! {
+                result = invocation.run(running) => result,
+                _ = aborted.wait_for(|aborted| *aborted) => {
+                    let text = "the worker stopped before the function was done";
+                    Err(Error::new(code::SHUTTING_DOWN, text).with_retryable(true))
+                }
+            };
+            answering.answer(result);
+        });
+    }
+
+    /// Waits until every invocation is answered.
+    pub(super) async fn drained(&self) {
+        let _ = self.in_flight.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    /// How many invocations are not yet answered.
+    pub(crate) fn in_flight(&self) -> usize {
+        *self.in_flight.borrow()
+    }
+
+    /// Answers whatever is not yet answered with `shutting_down`.
+    pub(super) fn abort(&self) {
+        self.aborted.send_replace(true);
+    }
+}
+
+/// One invocation and what it runs on.
+struct Invoked {
+    message: InvokeFunction,
+    served: Arc<Served>,
+    resources: Arc<Resources>,
+}
+
+impl Invoked {
+    /// Runs the handler when there is room for it. What comes back is what is sent.
+    async fn run(self, running: Arc<Semaphore>) -> Result<Option<Payload>> {
+        let Self { message, served, resources } = self;
+        // The function's own limit first: a function that is full must not take the room of others.
+        let _of_function = match &served.running {
+            Some(running) => Some(running.acquire().await.map_err(closed)?),
+            None => None,
+        };
+        let _of_worker = running.acquire().await.map_err(closed)?;
+
+        let function_id = message.function_id;
+        let invocation_id = message.invocation_id.unwrap_or_else(InvocationId::random);
+        let unmarked = Mark::read(message.metadata);
+        let trace = Trace { traceparent: message.traceparent, baggage: message.baggage };
+        let span = tracing::info_span!(
+            "invocation",
+            function = %function_id,
+            id = %invocation_id,
+            trigger = unmarked.trigger.as_ref().map(|trigger| tracing::field::display(&trigger.kind)),
+        );
+        let context = Context {
+            function_id,
+            invocation_id,
+            trigger: unmarked.trigger,
+            caller: message.caller.map(|worker_id| Caller { worker_id }),
+            attempt: unmarked.attempt,
+            deadline: served.timeout.map(after),
+            trace: trace.clone(),
+        };
+        let deadline = context.deadline;
+        let invocation = Invocation::new(Received {
+            context,
+            data: message.data,
+            metadata: unmarked.value,
+            shape: served.shape,
+            resources,
+        });
+        let over_http = invocation.is_http_trigger();
+        let handler = served.function.handler;
+        // The call is made inside the future, so that a panic before the first await is caught as well.
+        let handled = AssertUnwindSafe(async move { handler(invocation).await }).catch_unwind();
+        let handled = telemetry::in_trace(trace, handled);
+        let timed = async {
+            match deadline {
+                None => Ok(handled.await),
+                Some(deadline) => tokio::time::timeout_at(deadline, handled).await,
+            }
+        };
+        let result = match timed.instrument(span.clone()).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => Err(panicked(&*panic, invocation_id, &span)),
+            Err(_) => {
+                let limit = served.timeout.unwrap_or_default();
+                Err(Error::new(code::TIMEOUT, format!("the function took longer than {limit:?}")))
+            }
+        };
+        let result = result.map_err(|error| without_inside(error, invocation_id, &span));
+        Ok(if over_http {
+            Some(result.map_or_else(|error| error_into_http(&error), Reply::into_http))
+        } else {
+            result?.into_result()
+        })
+    }
+}
+
+fn closed(_: tokio::sync::AcquireError) -> Error {
+    Error::new(code::SHUTTING_DOWN, "the worker has stopped")
+}
+
+/// The error of a panic. Its text is for the log of the worker, not for callers.
+fn panicked(panic: &(dyn Any + Send), id: InvocationId, span: &tracing::Span) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "(not text)".to_owned());
+    span.in_scope(|| tracing::error!("the handler panicked: {text}"));
+    Error::new(code::PANIC, format!("the function panicked; the log of the worker has more under {id}"))
+}
+
+/// Logs the cause of an unexpected error once, and gives callers the id to look for.
+fn without_inside(error: Error, id: InvocationId, span: &tracing::Span) -> Error {
+    if error.code() != code::INTERNAL {
+        return error;
+    }
+    let mut causes = String::new();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(next) = cause {
+        causes.push_str(": ");
+        causes.push_str(&next.to_string());
+        cause = next.source();
+    }
+    span.in_scope(|| tracing::error!("{}{causes}", error.message()));
+    let text = format!("{}; the log of the worker has more under {id}", error.message());
+    Error::new(code::INTERNAL, text)
+}
+
+/// Where an answer goes.
+struct Answering {
+    outbox: Outbox,
+    invocation_id: Option<InvocationId>,
+    function_id: FunctionId,
+    trace: Trace,
+}
+
+impl Answering {
+    fn answer(self, result: Result<Option<Payload>>) {
+        let Some(invocation_id) = self.invocation_id else { return };
+        let message = InvocationResult {
+            invocation_id,
+            function_id: self.function_id,
+            result: result.map_err(|error| error.to_body()),
+            traceparent: self.trace.traceparent,
+            baggage: self.trace.baggage,
+        };
+        let function_id = message.function_id.clone();
+        if self.outbox.send(Message::InvocationResult(Box::new(message))).is_err() {
+            tracing::warn!(
+                function = %function_id,
+                id = %invocation_id,
+                "the answer could not be sent: the link it belongs to is gone"
+            );
+        }
+    }
+}
+
+/// Counts an invocation for as long as it lives.
+struct InFlight(watch::Sender<usize>);
+
+impl InFlight {
+    fn new(count: &watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}

@@ -1,0 +1,105 @@
+//! The calls that wait for an answer over one link.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::oneshot;
+
+use crate::error::Error;
+use crate::protocol::{ErrorBody, InvocationId, Payload};
+
+/// How a call ends.
+pub(super) type Answer = Result<Option<Payload>, Error>;
+
+/// The calls of one link. When the link is lost all of them fail, and no more are taken.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    // `None` once the link is lost: a call that comes too late must not wait for an answer that cannot come.
+    calls: Mutex<Option<HashMap<InvocationId, oneshot::Sender<Answer>>>>,
+}
+
+/// A place in the table; dropping it forgets the call.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pending: Arc<Pending>,
+    id: InvocationId,
+    answer: oneshot::Receiver<Answer>,
+}
+
+impl Pending {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { calls: Mutex::new(Some(HashMap::new())) })
+    }
+
+    /// Takes a call before it is sent; `None` if the link is lost.
+    pub(super) fn insert(self: &Arc<Self>, id: InvocationId) -> Option<Waiting> {
+        let (sender, answer) = oneshot::channel();
+        self.calls.lock().expect("no panic under this lock").as_mut()?.insert(id, sender);
+        Some(Waiting { pending: self.clone(), id, answer })
+    }
+
+    /// Ends a call. An answer to nothing is ignored: its caller has given up.
+    pub(super) fn answer(&self, id: InvocationId, result: Result<Option<Payload>, ErrorBody>) {
+        let mut calls = self.calls.lock().expect("no panic under this lock");
+        if let Some(caller) = calls.as_mut().and_then(|calls| calls.remove(&id)) {
+            let _ = caller.send(result.map_err(Error::from));
+        }
+    }
+
+    /// Fails all calls and takes no more.
+    pub(super) fn close(&self, error: impl Fn() -> Error) {
+        let calls = self.calls.lock().expect("no panic under this lock").take();
+        for (_, caller) in calls.into_iter().flatten() {
+            let _ = caller.send(Err(error()));
+        }
+    }
+}
+
+impl Waiting {
+    /// Waits for the answer; `None` if the link was closed without a word.
+    pub(super) async fn answer(&mut self) -> Option<Answer> {
+        (&mut self.answer).await.ok()
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut calls = self.pending.calls.lock().expect("no panic under this lock");
+        if let Some(calls) = calls.as_mut() {
+            calls.remove(&self.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_gets_its_answer_and_is_forgotten() {
+        let pending = Pending::new();
+        let id = InvocationId::random();
+        let mut waiting = pending.insert(id).unwrap();
+        pending.answer(InvocationId::random(), Ok(None));
+        pending.answer(id, Ok(Some(Payload::null())));
+        assert!(waiting.answer().await.unwrap().unwrap().unwrap().is_null());
+        drop(waiting);
+        assert!(pending.calls.lock().unwrap().as_ref().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_dropped_call_is_forgotten() {
+        let pending = Pending::new();
+        drop(pending.insert(InvocationId::random()).unwrap());
+        assert!(pending.calls.lock().unwrap().as_ref().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_lost_link_fails_all_and_takes_no_more() {
+        let pending = Pending::new();
+        let mut waiting = pending.insert(InvocationId::random()).unwrap();
+        pending.close(|| Error::new("connection_lost", "lost"));
+        assert_eq!(waiting.answer().await.unwrap().unwrap_err().code(), "connection_lost");
+        assert!(pending.insert(InvocationId::random()).is_none());
+    }
+}

@@ -1,0 +1,246 @@
+//! What a worker registers, in the order of the wire, and how it finds out that the engine has taken it.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::declare::{Catalogue, Location};
+use crate::extract::Mark;
+use crate::protocol::{
+    ErrorBody, FunctionId, Message, Namespace, Payload, RegisterFunction, RegisterTrigger,
+    RegistrationRejected, TriggerId, TriggerRegistrationResult,
+};
+
+/// How the worker introduces itself (protocol section 3.2).
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Identity {
+    pub runtime: &'static str,
+    pub version: String,
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    pub os: String,
+    pub pid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<String>,
+    pub namespace: Namespace,
+}
+
+impl Identity {
+    pub(crate) fn new(name: String, version: String, namespace: Namespace) -> Self {
+        Self {
+            runtime: "rust",
+            version,
+            name,
+            description: None,
+            os: format!("{} ({})", std::env::consts::OS, std::env::consts::ARCH),
+            pid: std::process::id(),
+            isolation: std::env::var("III_ISOLATION").ok().filter(|v| !v.trim().is_empty()),
+            namespace,
+        }
+    }
+
+    pub(super) fn payload(&self) -> Payload {
+        Payload::new(self).unwrap_or_default()
+    }
+}
+
+/// Everything a worker registers; sent again, unchanged, after each reconnect.
+#[derive(Debug)]
+pub(crate) struct Registrations {
+    functions: Vec<(RegisterFunction, Location)>,
+    triggers: Vec<(RegisterTrigger, Location)>,
+}
+
+impl Registrations {
+    pub(crate) fn new(catalogue: &Catalogue, namespace: &Namespace) -> Self {
+        let mut functions = Vec::new();
+        let mut triggers = Vec::new();
+        for entry in catalogue.entries() {
+            let function = entry.function;
+            let register = RegisterFunction {
+                id: function.id.into(),
+                description: function.description.map(str::to_owned),
+                request_format: entry.input_schema.clone(),
+                response_format: entry.output_schema.clone(),
+                metadata: function.metadata.map(|metadata| metadata()),
+                invocation: None,
+            };
+            functions.push((register, function.location));
+            for (binding, location) in &entry.triggers {
+                let id = TriggerId::from(uuid::Uuid::new_v4().to_string());
+                let register = RegisterTrigger {
+                    metadata: Some(Mark::write(&binding.kind, &id, binding.metadata.as_ref())),
+                    id,
+                    trigger_type: binding.kind.as_str().into(),
+                    function_id: function.id.into(),
+                    config: binding.config.clone(),
+                    namespace: Some(namespace.clone()),
+                    trigger_namespace: None,
+                };
+                triggers.push((register, *location));
+            }
+        }
+        Self { functions, triggers }
+    }
+
+    /// The messages that register everything, functions first.
+    pub(super) fn register(&self) -> impl Iterator<Item = Message> {
+        let functions = self.functions.iter().map(|(f, _)| Message::RegisterFunction(Box::new(f.clone())));
+        let triggers = self.triggers.iter().map(|(t, _)| Message::RegisterTrigger(Box::new(t.clone())));
+        functions.chain(triggers)
+    }
+
+    /// The messages that take everything back, triggers first: what fires must still find its function.
+    pub(super) fn unregister(&self) -> impl Iterator<Item = Message> {
+        let triggers = self.triggers.iter().map(|(trigger, _)| Message::UnregisterTrigger {
+            id: trigger.id.clone(),
+            trigger_type: Some(trigger.trigger_type.clone()),
+        });
+        let functions = self
+            .functions
+            .iter()
+            .map(|(function, _)| Message::UnregisterFunction { id: function.id.clone() });
+        triggers.chain(functions)
+    }
+
+    /// The questions that show which functions the engine has: so many ids at a time as it allows.
+    pub(super) fn function_queries(&self, namespace: &Namespace) -> Vec<Payload> {
+        #[derive(Serialize)]
+        struct Query<'a> {
+            function_ids: Vec<&'a FunctionId>,
+            namespace: &'a Namespace,
+        }
+        self.functions
+            .chunks(32)
+            .filter_map(|functions| {
+                let function_ids = functions.iter().map(|(function, _)| &function.id).collect();
+                Payload::new(&Query { function_ids, namespace }).ok()
+            })
+            .collect()
+    }
+
+    /// Whether there is anything to ask the engine about triggers.
+    pub(super) fn has_triggers(&self) -> bool {
+        !self.triggers.is_empty()
+    }
+
+    /// What has become of the registrations, by the engine's answers and complaints.
+    pub(super) fn judge(&self, answers: &Answers, complaints: &Complaints) -> Verdict {
+        let mut verdict = Verdict::default();
+        if let Some(rejected) = &complaints.worker {
+            let name = rejected.worker_name.as_deref().unwrap_or_default();
+            verdict.refused.push(Refusal {
+                text: format!(
+                    "the worker name `{name}` is taken in namespace `{}`: stop the other worker, or set III_WORKER_NAME",
+                    rejected.namespace
+                ),
+                location: None,
+            });
+        }
+        for (function, location) in &self.functions {
+            let text = if let Some(rejected) = complaints.functions.get(&function.id) {
+                format!(
+                    "the function `{}` belongs to another worker in namespace `{}`",
+                    function.id, rejected.namespace
+                )
+            } else if answers.functions.as_ref().is_some_and(|has| !has.contains(&function.id)) {
+                format!("the engine did not take the function `{}`", function.id)
+            } else {
+                continue;
+            };
+            verdict.refused.push(Refusal { text, location: Some(*location) });
+        }
+        for (trigger, location) in &self.triggers {
+            let what = format!("the `{}` trigger of `{}`", trigger.trigger_type, trigger.function_id);
+            if let Some(error) = complaints.triggers.get(&trigger.id) {
+                let text = format!("{what} was refused: {error}");
+                verdict.refused.push(Refusal { text, location: Some(*location) });
+            } else if answers.triggers.as_ref().is_some_and(|has| !has.contains(&trigger.id)) {
+                let text = format!(
+                    "{what} waits: no one provides the trigger type `{}` yet",
+                    trigger.trigger_type
+                );
+                verdict.waiting.push(Refusal { text, location: Some(*location) });
+            }
+        }
+        verdict
+    }
+}
+
+/// What the engine says it has; `None` where it does not say.
+#[derive(Debug, Default)]
+pub(super) struct Answers {
+    pub functions: Option<HashSet<FunctionId>>,
+    pub triggers: Option<HashSet<TriggerId>>,
+}
+
+impl Answers {
+    /// Reads an answer to one of [`Registrations::function_queries`].
+    pub(super) fn read_functions(&mut self, answer: &Payload) {
+        #[derive(Deserialize)]
+        struct Info {
+            functions: Vec<One>,
+        }
+        #[derive(Deserialize)]
+        struct One {
+            function_id: FunctionId,
+            #[serde(default)]
+            error: Option<String>,
+        }
+        let Ok(info) = answer.parse::<Info>() else { return };
+        let found = info.functions.into_iter().filter(|one| one.error.is_none());
+        self.functions.get_or_insert_default().extend(found.map(|one| one.function_id));
+    }
+
+    /// Reads the answer of `engine::registered-triggers::list`.
+    pub(super) fn read_triggers(&mut self, answer: &Payload) {
+        #[derive(Deserialize)]
+        struct List {
+            registered_triggers: Vec<One>,
+        }
+        #[derive(Deserialize)]
+        struct One {
+            id: TriggerId,
+        }
+        let Ok(list) = answer.parse::<List>() else { return };
+        self.triggers = Some(list.registered_triggers.into_iter().map(|one| one.id).collect());
+    }
+}
+
+/// What the engine has complained about since the link is there.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Complaints {
+    pub worker: Option<RegistrationRejected>,
+    pub functions: HashMap<FunctionId, RegistrationRejected>,
+    pub triggers: HashMap<TriggerId, ErrorBody>,
+}
+
+impl Complaints {
+    pub(super) fn rejected(&mut self, rejected: RegistrationRejected) {
+        match &rejected.function_id {
+            Some(id) => drop(self.functions.insert(id.clone(), rejected)),
+            None => self.worker = Some(rejected),
+        }
+    }
+
+    pub(super) fn trigger(&mut self, result: TriggerRegistrationResult) {
+        if let Some(error) = result.error {
+            self.triggers.insert(result.id, error);
+        }
+    }
+}
+
+/// Something that the engine refused, or that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub text: String,
+    pub location: Option<Location>,
+}
+
+/// What has become of the registrations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub refused: Vec<Refusal>,
+    pub waiting: Vec<Refusal>,
+}

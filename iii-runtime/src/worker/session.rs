@@ -1,0 +1,264 @@
+//! What a worker and its clients share: the link of the moment, and calls over it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::pending::Pending;
+use crate::error::{Error, Result, code};
+use crate::extract::Trace;
+use crate::protocol::{
+    Action, DEFAULT_NAMESPACE, FunctionId, InvocationId, InvokeFunction, Message, Namespace,
+    Payload,
+};
+use crate::telemetry;
+use crate::transport::{Outbox, SendError};
+
+/// The state of the connection to the engine (protocol section 1.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// The worker has stopped.
+    Disconnected,
+    /// It connects for the first time.
+    Connecting,
+    /// It is connected.
+    Connected,
+    /// The link was lost; it connects again.
+    Reconnecting,
+    /// It has given up for good.
+    Failed,
+}
+
+/// One call to make.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub function_id: FunctionId,
+    pub data: Payload,
+    pub metadata: Option<Payload>,
+    pub action: Option<Action>,
+    /// `None`: the worker's own, and `default` for ids of the engine.
+    pub namespace: Option<Namespace>,
+    /// `None`: the worker's default.
+    pub timeout: Option<Duration>,
+}
+
+impl Request {
+    pub(crate) fn new(function_id: impl Into<FunctionId>, data: Payload) -> Self {
+        Self {
+            function_id: function_id.into(),
+            data,
+            metadata: None,
+            action: None,
+            namespace: None,
+            timeout: None,
+        }
+    }
+
+    /// A call of a function that the engine itself serves.
+    pub(crate) fn builtin(function_id: &'static str, data: Payload) -> Self {
+        Self { namespace: Some(Namespace::default()), ..Self::new(function_id, data) }
+    }
+}
+
+/// The link of the moment.
+#[derive(Debug, Clone)]
+pub(super) struct Up {
+    pub outbox: Outbox,
+    pub pending: Arc<Pending>,
+}
+
+/// What a worker and its clients share.
+#[derive(Debug)]
+pub(crate) struct Session {
+    namespace: Namespace,
+    call_timeout: Duration,
+    link: Mutex<Option<Up>>,
+    state: watch::Sender<ConnectionState>,
+}
+
+impl Session {
+    pub(crate) fn new(namespace: Namespace, call_timeout: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            namespace,
+            call_timeout,
+            link: Mutex::new(None),
+            state: watch::Sender::new(ConnectionState::Connecting),
+        })
+    }
+
+    pub(crate) fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    pub(crate) fn state(&self) -> watch::Receiver<ConnectionState> {
+        self.state.subscribe()
+    }
+
+    /// The link is there; calls go over it from now on.
+    pub(super) fn up(&self, up: Up) {
+        *self.link.lock().expect("no panic under this lock") = Some(up);
+        self.state.send_replace(ConnectionState::Connected);
+    }
+
+    /// The link is gone, and all calls over it with it.
+    pub(super) fn down(&self, state: ConnectionState) {
+        let up = self.link.lock().expect("no panic under this lock").take();
+        self.state.send_replace(state);
+        if let Some(up) = up {
+            up.pending.close(|| match state {
+                ConnectionState::Disconnected => {
+                    Error::new(code::SHUTTING_DOWN, "the worker stopped before the answer came")
+                }
+                _ => Error::new(
+                    code::CONNECTION_LOST,
+                    "the link to the engine was lost before the answer came",
+                ),
+            });
+        }
+    }
+
+    /// Makes a call, and waits for its answer no longer than its timeout.
+    ///
+    /// A call that finds no link waits for one; it is sent only if its caller still waits then.
+    pub(crate) async fn call(&self, request: Request) -> Result<Option<Payload>> {
+        let timeout = request.timeout.unwrap_or(self.call_timeout);
+        let deadline = after(timeout);
+        let function_id = request.function_id.clone();
+        let too_late = || {
+            Error::new(
+                code::TIMEOUT,
+                format!("`{function_id}` did not answer within {timeout:?}; it may still run"),
+            )
+        };
+        loop {
+            let up = self.link_before(deadline, &function_id, timeout).await?;
+            if tokio::time::timeout_at(deadline, up.outbox.ready()).await.is_err() {
+                return Err(Error::new(
+                    code::OVERLOADED,
+                    format!("`{function_id}` was not sent: the link is busy for {timeout:?}"),
+                ));
+            }
+            let message = self.message(&request);
+            if request.action == Some(Action::Void) {
+                match send(&up.outbox, message) {
+                    Ok(()) => return Ok(None),
+                    Err(SendError::Closed) => {
+                        self.lost(&up);
+                        continue;
+                    }
+                    Err(SendError::Full) => return Err(overloaded(&function_id)),
+                }
+            }
+            let id = InvocationId::random();
+            // The place is taken before the call is sent: no answer can be missed.
+            let Some(mut waiting) = up.pending.insert(id) else {
+                self.lost(&up);
+                continue;
+            };
+            match send(&up.outbox, InvokeFunction { invocation_id: Some(id), ..message }) {
+                Ok(()) => {}
+                Err(SendError::Closed) => {
+                    self.lost(&up);
+                    continue;
+                }
+                Err(SendError::Full) => return Err(overloaded(&function_id)),
+            }
+            return match tokio::time::timeout_at(deadline, waiting.answer()).await {
+                Err(_) => Err(too_late()),
+                Ok(Some(answer)) => answer,
+                Ok(None) => Err(Error::new(code::CONNECTION_LOST, "the link to the engine was lost")),
+            };
+        }
+    }
+
+    /// The link; waits for one until the deadline.
+    async fn link_before(
+        &self,
+        deadline: Instant,
+        function_id: &FunctionId,
+        timeout: Duration,
+    ) -> Result<Up> {
+        let mut state = self.state.subscribe();
+        let settled = async {
+            loop {
+                let now = *state.borrow_and_update();
+                match now {
+                    ConnectionState::Connected => {
+                        let up = self.link.lock().expect("no panic under this lock").clone();
+                        if let Some(up) = up {
+                            return Ok(up);
+                        }
+                    }
+                    ConnectionState::Disconnected | ConnectionState::Failed => {
+                        return Err(Error::new(
+                            code::SHUTTING_DOWN,
+                            format!("`{function_id}` was not called: the worker has stopped"),
+                        ));
+                    }
+                    ConnectionState::Connecting | ConnectionState::Reconnecting => {}
+                }
+                if state.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::time::timeout_at(deadline, settled).await.unwrap_or_else(|_| {
+            Err(Error::new(
+                code::NOT_CONNECTED,
+                format!("`{function_id}` was not called: no link to the engine within {timeout:?}"),
+            ))
+        })
+    }
+
+    /// A caller has noticed that a link is gone, before the worker has.
+    fn lost(&self, up: &Up) {
+        let link = self.link.lock().expect("no panic under this lock");
+        let is_current = link.as_ref().is_some_and(|now| Arc::ptr_eq(&now.pending, &up.pending));
+        drop(link);
+        if is_current {
+            self.down(ConnectionState::Reconnecting);
+        }
+    }
+
+    fn message(&self, request: &Request) -> InvokeFunction {
+        let namespace = request.namespace.clone().unwrap_or_else(|| {
+            if request.function_id.starts_with("engine::") {
+                Namespace::default()
+            } else {
+                self.namespace.clone()
+            }
+        });
+        let Trace { traceparent, baggage } = telemetry::current_trace();
+        InvokeFunction {
+            invocation_id: None,
+            function_id: request.function_id.clone(),
+            data: request.data.clone(),
+            caller: None,
+            traceparent,
+            baggage,
+            action: request.action.clone(),
+            metadata: request.metadata.clone(),
+            namespace: (&*namespace != DEFAULT_NAMESPACE).then_some(namespace),
+        }
+    }
+}
+
+/// The instant after a timeout; a timeout without end ends in thirty years.
+pub(super) fn after(timeout: Duration) -> Instant {
+    const LONG: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+    Instant::now() + timeout.min(LONG)
+}
+
+fn send(outbox: &Outbox, message: InvokeFunction) -> Result<(), SendError> {
+    outbox.send(Message::InvokeFunction(Box::new(message)))
+}
+
+fn overloaded(function_id: &FunctionId) -> Error {
+    Error::new(
+        code::OVERLOADED,
+        format!("`{function_id}` was not sent: too much is waiting to be sent to the engine"),
+    )
+}
