@@ -45,6 +45,7 @@
 //! |---|---|---|
 //! | `macros` | yes | the attributes and the derive |
 //! | `engine` | yes | the embedded engine; without it, `III_URL` names one, and its default is `ws://127.0.0.1:49134` |
+//! | `tls` | no | `wss://` addresses, with the certificates that the machine trusts |
 //! | `logs` | yes | `#[iii::main]` shows `tracing` events on standard error |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

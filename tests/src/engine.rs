@@ -32,6 +32,15 @@ impl FakeEngine {
         Self { listener: TcpListener::bind("127.0.0.1:0").await.expect("a free port") }
     }
 
+    /// Listens on an address.
+    ///
+    /// # Errors
+    ///
+    /// If the address is taken.
+    pub async fn on(addr: SocketAddr) -> std::io::Result<Self> {
+        Ok(Self { listener: TcpListener::bind(addr).await? })
+    }
+
     /// Its address for workers.
     ///
     /// # Panics

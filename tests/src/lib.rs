@@ -1,12 +1,13 @@
 //! What the tests share: a scripted engine, a raw worker, a raw HTTP client, and programs that are started and watched.
 
+pub mod declared;
 mod engine;
 mod http;
 mod peer;
 mod program;
 
 pub use engine::{FakeEngine, Script, confirm};
-pub use http::{Answer, request};
+pub use http::{Answer, request, try_request};
 pub use peer::Peer;
 pub use program::Program;
 
@@ -25,4 +26,18 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
         Ok(value) => value,
         Err(_) => panic!("waited {DEADLINE:?} for {what}"),
     }
+}
+
+/// Waits until a condition holds.
+///
+/// # Panics
+///
+/// After [`DEADLINE`].
+pub async fn until(what: &str, condition: impl Fn() -> bool) {
+    within(what, async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
 }

@@ -160,7 +160,7 @@ impl Running {
         if let Some(engine) = &self.engine {
             engine.stop_intake();
             // A request that the engine has taken needs its function until it is answered.
-            let _ = tokio::time::timeout(self.grace, engine.intake_drained()).await;
+            let _ = tokio::time::timeout(self.grace, engine.drained()).await;
         }
         self.worker.drain(self.grace);
         self.left().await

@@ -285,3 +285,153 @@ fn check_uses(entry: &Entry, entries: &[Entry], problems: &mut Vec<Problem>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::declare::{HandlerFuture, Shape, TriggerDescriptor};
+    use crate::extract::{Invocation, Input};
+    use crate::output::Output;
+    use crate::trigger::{Cron, Http};
+
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    #[allow(dead_code)]
+    struct Wanted {
+        id: u64,
+    }
+
+    fn handler(_: Invocation) -> HandlerFuture {
+        Box::pin(async { ().into_reply() })
+    }
+
+    fn nothing() -> Signature {
+        Signature::new()
+    }
+
+    fn needs_a_number() -> Signature {
+        let mut signature = Signature::new();
+        signature.require::<u32>();
+        signature
+    }
+
+    fn takes_wanted() -> Signature {
+        let mut signature = Signature::new();
+        signature.input(Wanted::schema);
+        signature
+    }
+
+    fn takes_request() -> Signature {
+        let mut signature = Signature::new();
+        signature.takes(Shape::REQUEST);
+        signature
+    }
+
+    const fn at(line: u32) -> Location {
+        Location { file: "src/a.rs", line, column: 1 }
+    }
+
+    const fn function(id: &'static str, line: u32) -> FunctionDescriptor {
+        FunctionDescriptor {
+            id,
+            description: None,
+            metadata: None,
+            module: "shop::orders",
+            location: at(line),
+            handler,
+            signature: nothing,
+            timeout: None,
+            concurrency: None,
+            triggers: &[],
+        }
+    }
+
+    static BY_ID: [TriggerDescriptor; 1] = [TriggerDescriptor {
+        location: at(20),
+        binding: || Http { path: "/orders/:id", ..Http::default() }.into(),
+    }];
+    static BY_KEY: [TriggerDescriptor; 1] = [TriggerDescriptor {
+        location: at(30),
+        binding: || Http { path: "orders/:key", ..Http::default() }.into(),
+    }];
+    static NIGHTLY: [TriggerDescriptor; 1] = [TriggerDescriptor {
+        location: at(40),
+        binding: || Cron { expression: "0 0 3 * * *", ..Cron::default() }.into(),
+    }];
+
+    static ONE: FunctionDescriptor = function("orders::one", 1);
+    static ONE_AGAIN: FunctionDescriptor = function("orders::one", 2);
+    static NEEDS: FunctionDescriptor =
+        FunctionDescriptor { signature: needs_a_number, ..function("orders::needs", 3) };
+    static GET: FunctionDescriptor = FunctionDescriptor {
+        signature: takes_wanted,
+        triggers: &BY_ID,
+        ..function("orders::get", 4)
+    };
+    static FIND: FunctionDescriptor = FunctionDescriptor {
+        signature: takes_wanted,
+        triggers: &BY_KEY,
+        ..function("orders::find", 5)
+    };
+    static REPORT: FunctionDescriptor = FunctionDescriptor {
+        signature: takes_request,
+        triggers: &NIGHTLY,
+        ..function("orders::report", 6)
+    };
+
+    fn problems(functions: &[&'static FunctionDescriptor]) -> Vec<Problem> {
+        match Catalogue::assemble(functions.iter().copied(), &Resources::default()) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.iter().cloned().collect(),
+        }
+    }
+
+    #[test]
+    fn all_problems_are_in_one_report_with_their_places() {
+        let error = Catalogue::assemble([&ONE, &ONE_AGAIN, &NEEDS, &REPORT], &Resources::default())
+            .unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("the declarations of this worker have 3 problems"), "{text}");
+        for part in [
+            "`orders::one` is declared 2 times",
+            "src/a.rs:1:1",
+            "src/a.rs:2:1",
+            "no one provides the state `u32`",
+            "src/a.rs:3:1",
+            "a `cron` trigger has none",
+            "src/a.rs:40:1",
+        ] {
+            assert!(text.contains(part), "`{part}` is missing in:\n{text}");
+        }
+        assert_eq!(Error::from(error).code(), code::INVALID_CATALOGUE);
+    }
+
+    #[test]
+    fn a_state_that_is_provided_is_no_problem() {
+        let mut provided = Resources::default();
+        provided.insert(Arc::new(7u32));
+        let catalogue = Catalogue::assemble([&NEEDS], &provided).unwrap();
+        assert!(catalogue.get("orders::needs").is_some());
+    }
+
+    #[test]
+    fn routes_that_differ_by_names_only_collide() {
+        let problems = problems(&[&GET, &FIND]);
+        let collision = problems.iter().find(|p| p.message.contains("`GET /orders/:`")).unwrap();
+        assert_eq!(collision.places, [at(20), at(30)]);
+    }
+
+    #[test]
+    fn a_path_parameter_must_be_a_field() {
+        assert_eq!(problems(&[&GET]), []);
+        let problems = problems(&[&FIND]);
+        assert!(problems[0].message.contains("the parameter `key`"), "{problems:?}");
+        assert!(problems[0].help.contains("`id`"), "{problems:?}");
+    }
+
+    #[test]
+    fn a_worker_without_functions_is_told_about_linking() {
+        assert!(problems(&[])[0].help.contains("link(my_crate)"));
+    }
+}

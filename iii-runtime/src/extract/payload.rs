@@ -133,3 +133,144 @@ const _: fn() = || {
     fn is_input<T: Input>() {}
     is_input::<Payload>();
 };
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+    use crate::extract::{Context, Extract, Headers, HttpRequest, Path, Query, Received, Resources};
+    use crate::extract::{Metadata, State, TriggerInfo};
+    use crate::trigger::TriggerKind;
+
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    struct Order {
+        id: u64,
+        #[serde(default)]
+        tags: Vec<String>,
+        #[serde(default)]
+        item: Option<Item>,
+    }
+
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    struct Item {
+        price: f64,
+    }
+
+    fn invocation(data: serde_json::Value, http: bool, shape: Shape) -> Invocation {
+        let mut context = Context::test();
+        if http {
+            context.trigger = Some(TriggerInfo { kind: TriggerKind::Http, id: "t".into() });
+        }
+        Invocation::new(Received {
+            context,
+            data: data.into(),
+            metadata: None,
+            shape,
+            resources: Arc::new(Resources::default()),
+        })
+    }
+
+    fn request(method: &str, query: serde_json::Value, body: serde_json::Value) -> Invocation {
+        let data = json!({
+            "method": method, "path": "/orders/:id", "path_params": {"id": "7"},
+            "query_params": {}, "query_params_multi": query, "headers": {"X-A": "b"}, "body": body,
+        });
+        invocation(data, true, Shape::NONE)
+    }
+
+    fn read<T: Input>(mut call: Invocation) -> Result<T> {
+        T::from_invocation(&mut call)
+    }
+
+    #[test]
+    fn a_plain_call_is_the_data_itself() {
+        let order: Order = read(invocation(json!({"id": 7}), false, Shape::NONE)).unwrap();
+        assert_eq!(order.id, 7);
+    }
+
+    #[test]
+    fn a_mistake_names_its_field_and_nothing_else() {
+        for (data, field) in [
+            (json!({"id": "x"}), "id"),
+            (json!({"id": 1, "tags": ["a", 2]}), "tags[1]"),
+            (json!({"id": 1, "item": {"price": "x"}}), "item.price"),
+            (json!({"id": 1, "item": {}}), "item.price"),
+            (json!({}), "id"),
+        ] {
+            let error = read::<Order>(invocation(data, false, Shape::NONE)).unwrap_err();
+            assert_eq!((error.code(), error.status()), (code::INVALID_PAYLOAD, 400));
+            let details: serde_json::Value = error.details().unwrap();
+            assert_eq!(details["field"], field, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_a_body_is_its_path_and_query() {
+        let order: Order = read(request("GET", json!({"tags": ["a", "b"]}), json!(null))).unwrap();
+        assert_eq!(order, Order { id: 7, tags: vec!["a".into(), "b".into()], item: None });
+        // The path wins.
+        let order: Order = read(request("DELETE", json!({"id": ["8"]}), json!(null))).unwrap();
+        assert_eq!(order.id, 7);
+    }
+
+    #[test]
+    fn a_request_with_a_body_is_its_body_and_path() {
+        let body = json!({"id": 9, "tags": ["a"], "item": {"price": 1.5}});
+        let order: Order = read(request("PUT", json!({"tags": ["no"]}), body)).unwrap();
+        assert_eq!(
+            order,
+            Order { id: 7, tags: vec!["a".into()], item: Some(Item { price: 1.5 }) }
+        );
+        let error = read::<Order>(request("PUT", json!({}), json!({"item": {"price": "x"}})));
+        let details: serde_json::Value = error.unwrap_err().details().unwrap();
+        assert_eq!(details["field"], "item.price");
+    }
+
+    #[test]
+    fn a_missing_body_says_how_to_send_one() {
+        let error = read::<Order>(request("POST", json!({}), json!(null))).unwrap_err();
+        assert!(error.message().contains("content-type: application/json"), "{error}");
+    }
+
+    #[test]
+    fn raw_json_is_a_payload() {
+        let raw: Payload = read(invocation(json!({"b": 1}), false, Shape::NONE)).unwrap();
+        assert_eq!(raw.as_str(), r#"{"b":1}"#);
+    }
+
+    #[tokio::test]
+    async fn extractors_take_the_parts_of_a_request() {
+        let mut call = request("GET", json!({"limit": ["3"]}), json!(null));
+        #[derive(Deserialize)]
+        struct Limit {
+            limit: u8,
+        }
+        assert_eq!(Path::<u64>::extract(&mut call).await.unwrap().0, 7);
+        assert_eq!(Query::<Limit>::extract(&mut call).await.unwrap().0.limit, 3);
+        assert_eq!(Headers::extract(&mut call).await.unwrap().get("x-a"), Some("b"));
+        let error = Path::<bool>::extract(&mut call).await.unwrap_err();
+        assert_eq!((error.code(), error.status()), (code::INVALID_ARGUMENT, 400));
+        assert!(Metadata::<Option<u8>>::extract(&mut call).await.unwrap().0.is_none());
+        assert!(Metadata::<u8>::extract(&mut call).await.is_err());
+        assert!(State::<u8>::extract(&mut call).await.is_err());
+    }
+
+    #[test]
+    fn what_a_caller_builds_is_what_a_function_gets() {
+        let sent = HttpRequest::new(vec![1u8])
+            .method("PUT")
+            .path_param("id", "7")
+            .query("tag", "a")
+            .query("tag", "b")
+            .header("X-A", "b");
+        let data = serde_json::to_value(&sent).unwrap();
+        assert_eq!(data["query_params"]["tag"], "b");
+        let got: HttpRequest<Vec<u8>> =
+            read(invocation(data, false, Shape::WHOLE_REQUEST)).unwrap();
+        assert_eq!(got, sent);
+    }
+}

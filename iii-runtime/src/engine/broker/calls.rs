@@ -1,0 +1,235 @@
+//! Calls that wait for an answer: who asked, and the table a callee keeps of them.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::connection::Connection;
+use super::lock;
+use crate::engine::provider::Outcome;
+use crate::error::code;
+use crate::protocol::{
+    ErrorBody, FunctionId, InvocationId, InvocationResult, Message, Payload, WorkerId,
+};
+
+/// The error of a call whose callee is gone.
+pub fn stopped() -> ErrorBody {
+    ErrorBody::new("invocation_stopped", "the worker that was serving the call is gone")
+}
+
+/// The error of a call that would go beyond a limit.
+pub fn overloaded(message: impl Into<String>) -> ErrorBody {
+    ErrorBody { retryable: Some(true), ..ErrorBody::new(code::OVERLOADED, message) }
+}
+
+/// Who gets the answer of a call.
+pub enum Asker {
+    /// A worker.
+    Worker {
+        /// Its connection, which counts the call until it is answered.
+        ticket: Ticket,
+        /// The id that the worker gave the call.
+        invocation_id: InvocationId,
+        /// The function that the worker named.
+        function_id: FunctionId,
+        /// Echoed in the answer.
+        traceparent: Option<String>,
+        /// Echoed in the answer.
+        baggage: Option<String>,
+    },
+    /// The engine itself, which waits for it.
+    Engine(oneshot::Sender<Outcome>),
+    /// The engine's log, if it is an error: a trigger fired and nobody waits.
+    Log(FunctionId),
+    /// Somebody who put a call into a queue, and gets a receipt instead of the queue's answer.
+    Receipt {
+        /// The id of the queued message.
+        receipt: Uuid,
+        /// Who gets the receipt.
+        then: Box<Asker>,
+    },
+    /// Nobody: a void call.
+    Nobody,
+}
+
+impl Asker {
+    /// Whether the answer matters to anybody.
+    pub fn wants_answer(&self) -> bool {
+        !matches!(self, Self::Nobody)
+    }
+
+    /// The id that the worker gave the call, if a worker asks.
+    pub fn invocation_id(&self) -> Option<InvocationId> {
+        match self {
+            Self::Worker { invocation_id, .. } => Some(*invocation_id),
+            _ => None,
+        }
+    }
+
+    /// Whether the connection with this id asks.
+    fn is(&self, id: WorkerId) -> bool {
+        match self {
+            Self::Worker { ticket, .. } => ticket.0.id == id,
+            Self::Receipt { then, .. } => then.is(id),
+            _ => false,
+        }
+    }
+
+    /// Delivers the answer. Never waits.
+    pub fn answer(self, outcome: Outcome) {
+        match self {
+            Self::Worker { ticket, invocation_id, function_id, traceparent, baggage } => {
+                // A worker that does not read its answers is ended by its own task.
+                ticket.0.send(Message::InvocationResult(Box::new(InvocationResult {
+                    invocation_id,
+                    function_id,
+                    result: outcome,
+                    traceparent,
+                    baggage,
+                })));
+            }
+            Self::Engine(sender) => drop(sender.send(outcome)),
+            Self::Log(function_id) => {
+                if let Err(error) = outcome {
+                    tracing::warn!(function = %function_id, "a trigger's call failed: {error}");
+                }
+            }
+            Self::Receipt { receipt, then } => then.answer(match outcome {
+                Ok(_) => {
+                    Ok(Some(Payload::from_built(format!(r#"{{"messageReceiptId":"{receipt}"}}"#))))
+                }
+                Err(error) => Err(enqueue_failed(&error)),
+            }),
+            Self::Nobody => {}
+        }
+    }
+}
+
+/// The error of an enqueue whose queue refused or is missing (protocol section 4.5).
+fn enqueue_failed(error: &ErrorBody) -> ErrorBody {
+    let message = if error.code == code::FUNCTION_NOT_FOUND {
+        "nothing serves queues here: start a worker that registers `engine::queue::enqueue` in the namespace \
+         `default`, or use an engine with queues"
+            .to_owned()
+    } else {
+        format!("the queue did not take the call: {}: {}", error.code, error.message)
+    };
+    ErrorBody { details: error.details.clone(), ..ErrorBody::new("enqueue_error", message) }
+}
+
+/// Counts a call against the quota of the connection that makes it, for as long as it waits.
+pub struct Ticket(Arc<Connection>);
+
+impl Ticket {
+    /// Counts one more call of `caller`; `None` if it has too many already.
+    pub fn new(caller: &Arc<Connection>) -> Option<Self> {
+        let ticket = Self(caller.clone());
+        // The ticket is made first, so that its end takes the count back in both cases.
+        let before = caller.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        (before < super::limits::PENDING_CALLS).then_some(ticket)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// The calls that one connection is serving, by the id they have on its wire.
+#[derive(Default)]
+pub struct Pending {
+    table: Mutex<PendingTable>,
+}
+
+#[derive(Default)]
+struct PendingTable {
+    // The connection is gone: nothing is taken in any more.
+    closed: bool,
+    calls: HashMap<InvocationId, Asker>,
+}
+
+impl Pending {
+    /// Notes a call under the id it has at its caller, or under a fresh one if that is taken here.
+    ///
+    /// Gives the asker back if the connection is gone.
+    pub fn insert(&self, asker: Asker) -> Result<InvocationId, Asker> {
+        let mut table = lock(&self.table);
+        if table.closed {
+            return Err(asker);
+        }
+        let mut id = asker.invocation_id().unwrap_or_else(InvocationId::random);
+        while table.calls.contains_key(&id) {
+            id = InvocationId::random();
+        }
+        table.calls.insert(id, asker);
+        Ok(id)
+    }
+
+    /// Takes a call out; `None` if there is no such call any more.
+    pub fn take(&self, id: InvocationId) -> Option<Asker> {
+        lock(&self.table).calls.remove(&id)
+    }
+
+    /// Takes all calls out, and takes no more.
+    pub fn close(&self) -> Vec<Asker> {
+        let mut table = lock(&self.table);
+        table.closed = true;
+        std::mem::take(&mut table.calls).into_values().collect()
+    }
+
+    /// Forgets the calls of a caller that is gone.
+    pub fn forget(&self, caller: WorkerId) {
+        let forgotten: Vec<Asker> = {
+            let mut table = lock(&self.table);
+            table.calls.extract_if(|_, asker| asker.is(caller)).map(|(_, asker)| asker).collect()
+        };
+        drop(forgotten);
+    }
+
+    /// How many calls wait.
+    pub fn len(&self) -> usize {
+        lock(&self.table).calls.len()
+    }
+}
+
+/// The answer to a call that the engine made. Dropping it forgets the call.
+pub struct Answer {
+    receiver: oneshot::Receiver<Outcome>,
+    place: Option<(Weak<Connection>, InvocationId)>,
+}
+
+impl Answer {
+    /// An answer that comes through `receiver`, to a call that waits at `place`.
+    pub fn new(
+        receiver: oneshot::Receiver<Outcome>,
+        place: Option<(Weak<Connection>, InvocationId)>,
+    ) -> Self {
+        Self { receiver, place }
+    }
+}
+
+impl Future for Answer {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        let answer = std::task::ready!(Pin::new(&mut self.receiver).poll(context));
+        self.place = None;
+        Poll::Ready(answer.unwrap_or_else(|_| Err(stopped())))
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if let Some((connection, id)) = self.place.take()
+            && let Some(connection) = connection.upgrade()
+        {
+            drop(connection.pending.take(id));
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Calls on their way: who serves them, how they reach the callee, how the answer comes back (protocol section 4).
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::calls::{Answer, Asker, Ticket, overloaded, stopped};
+use super::connection::Connection;
+use super::functions::ENQUEUE;
+use super::registry::{Function, Target};
+use super::workers::ANNOUNCE;
+use super::{Broker, trace};
+use crate::engine::provider::{Binding, Call, Handler, Outcome};
+use crate::error::code;
+use crate::protocol::{
+    Action, DEFAULT_NAMESPACE, ErrorBody, FunctionId, InvocationId, InvocationResult,
+    InvokeFunction, Message, Namespace, Payload, WorkerId,
+};
+use crate::transport::{Outbox, SendError};
+
+/// A call that the engine makes.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The namespace of the function.
+    pub namespace: Namespace,
+    /// The function.
+    pub function_id: FunctionId,
+    /// The input.
+    pub data: Payload,
+    /// Side data of the call.
+    pub metadata: Option<Payload>,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+    /// W3C baggage.
+    pub baggage: Option<String>,
+}
+
+impl Request {
+    /// The call that a binding makes when it fires: its function, with its metadata.
+    pub fn fired(binding: &Binding, data: Payload) -> Self {
+        Self {
+            namespace: binding.namespace.clone(),
+            function_id: binding.function_id.clone(),
+            data,
+            metadata: binding.metadata.clone(),
+            traceparent: None,
+            baggage: None,
+        }
+    }
+
+    /// A call of another function in the namespace of a binding's target, such as its condition.
+    pub fn beside(binding: &Binding, function_id: &FunctionId, data: Payload) -> Self {
+        Self { function_id: function_id.clone(), metadata: None, ..Self::fired(binding, data) }
+    }
+}
+
+impl Broker {
+    /// Makes a call. It is on its way when this returns; dropping the answer forgets it.
+    pub fn invoke(&self, request: Request) -> Answer {
+        let (sender, receiver) = oneshot::channel();
+        let sent = self.forward(request, None, Asker::Engine(sender));
+        let place = sent.map(|sent| (Arc::downgrade(&sent.callee), sent.id));
+        Answer::new(receiver, place)
+    }
+
+    /// Makes a call for whose answer nobody waits. An error is logged.
+    pub fn fire(&self, request: Request) {
+        let asker = Asker::Log(request.function_id.clone());
+        self.forward(request, None, asker);
+    }
+
+    /// Handles a worker's call. Gives back the queue of a callee that is behind.
+    pub(super) fn invoked(&self, caller: &Arc<Connection>, m: InvokeFunction) -> Option<Outbox> {
+        let id = m.invocation_id.filter(|_| m.action != Some(Action::Void));
+        let asker = match id {
+            None => Asker::Nobody,
+            Some(invocation_id) => {
+                let Some(ticket) = Ticket::new(caller) else {
+                    too_many(caller, invocation_id, m.function_id);
+                    return None;
+                };
+                Asker::Worker {
+                    ticket,
+                    invocation_id,
+                    function_id: m.function_id.clone(),
+                    traceparent: m.traceparent.clone(),
+                    baggage: m.baggage.clone(),
+                }
+            }
+        };
+        let namespace = match m.namespace {
+            Some(namespace) if namespace.trim().is_empty() => {
+                asker.answer(Err(blank("namespace")));
+                return None;
+            }
+            namespace => namespace.unwrap_or_default(),
+        };
+        if m.function_id == ANNOUNCE {
+            let outcome = self.announce(caller, &m.data);
+            asker.answer(outcome);
+            return None;
+        }
+        let request = Request {
+            namespace,
+            function_id: m.function_id,
+            data: m.data,
+            metadata: m.metadata,
+            traceparent: m.traceparent,
+            baggage: m.baggage,
+        };
+        let sent = match m.action {
+            Some(Action::Enqueue { queue }) => self.enqueue(&queue, request, asker),
+            None | Some(Action::Void) => self.forward(request, Some(caller.id), asker),
+        };
+        let callee = sent?.callee;
+        if caller.is_gone() {
+            // It was ended by another task while its call was noted.
+            callee.pending.forget(caller.id);
+        }
+        callee.brake()
+    }
+
+    /// Handles a worker's answer. Only the callee's own calls can be answered by it.
+    pub(super) fn answered(&self, callee: &Arc<Connection>, m: InvocationResult) {
+        // An unknown id is a void call, or one that nobody waits for any more.
+        if let Some(asker) = callee.pending.take(m.invocation_id) {
+            let outcome = m.result.map(|result| result.filter(|result| !result.is_null()));
+            asker.answer(outcome);
+        }
+    }
+
+    /// Turns a call into a call of whoever keeps the queues (protocol section 4.5).
+    fn enqueue(&self, queue: &str, request: Request, asker: Asker) -> Option<Sent> {
+        let receipt = Uuid::new_v4();
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        let optional = |text: Option<&str>| text.map_or_else(|| "null".to_owned(), quoted);
+        let baggage = trace::baggage_for(
+            &request.function_id,
+            request.traceparent.as_deref(),
+            request.baggage.as_deref(),
+        );
+        let mut data = format!(
+            r#"{{"queue":{},"function_id":{},"data":{},"messageReceiptId":"{receipt}","traceparent":{},"baggage":{}"#,
+            quoted(queue),
+            quoted(&request.function_id),
+            request.data.as_str(),
+            optional(request.traceparent.as_deref()),
+            optional(baggage.as_deref()),
+        );
+        if request.namespace != DEFAULT_NAMESPACE {
+            data.push_str(&format!(r#","namespace":{}"#, quoted(&request.namespace)));
+        }
+        if let Some(metadata) = &request.metadata {
+            data.push_str(&format!(r#","metadata":{}"#, metadata.as_str()));
+        }
+        data.push('}');
+        let asker = Asker::Receipt { receipt, then: Box::new(asker) };
+        let call = Request {
+            namespace: Namespace::default(),
+            function_id: ENQUEUE.into(),
+            data: Payload::from_built(data),
+            metadata: None,
+            traceparent: request.traceparent,
+            baggage: request.baggage,
+        };
+        self.forward(call, None, asker)
+    }
+
+    /// Sends a call to whoever serves it. Where it was sent, if a worker does.
+    fn forward(&self, request: Request, caller: Option<WorkerId>, asker: Asker) -> Option<Sent> {
+        let function = match self.find(&request.namespace, &request.function_id) {
+            Ok(function) => function,
+            Err(error) => {
+                asker.answer(Err(error));
+                return None;
+            }
+        };
+        match &function.target {
+            Target::BuiltIn { handler, .. } | Target::External { handler, .. } => {
+                run(handler, request, caller, asker);
+                None
+            }
+            Target::Worker(callee) => send(callee, request, caller, asker),
+        }
+    }
+
+    /// The function, or the error that says where else it is.
+    fn find(&self, namespace: &Namespace, id: &FunctionId) -> Result<Arc<Function>, ErrorBody> {
+        let registry = self.registry();
+        if let Some(function) = registry.function(namespace, id) {
+            return Ok(function.clone());
+        }
+        let elsewhere = registry.namespaces_of(id);
+        let hint = if elsewhere.is_empty() {
+            String::new()
+        } else {
+            let names: Vec<&str> = elsewhere.iter().map(|one| one.as_str()).collect();
+            format!("; it is registered in: {}", names.join(", "))
+        };
+        Err(ErrorBody::new(
+            code::FUNCTION_NOT_FOUND,
+            format!("there is no function `{id}` in the namespace `{namespace}`{hint}"),
+        ))
+    }
+}
+
+/// A call that is with a worker.
+struct Sent {
+    callee: Arc<Connection>,
+    id: InvocationId,
+}
+
+/// Sends a call to a worker. It is noted before it is sent, so that no answer can come too early.
+fn send(
+    callee: &Arc<Connection>,
+    request: Request,
+    caller: Option<WorkerId>,
+    asker: Asker,
+) -> Option<Sent> {
+    let waits = asker.wants_answer();
+    let id = if waits {
+        match callee.pending.insert(asker) {
+            Ok(id) => id,
+            Err(asker) => {
+                asker.answer(Err(stopped()));
+                return None;
+            }
+        }
+    } else {
+        InvocationId::random()
+    };
+    let baggage = trace::baggage_for(
+        &request.function_id,
+        request.traceparent.as_deref(),
+        request.baggage.as_deref(),
+    );
+    let function_id = request.function_id.clone();
+    let sent = callee.try_send(Message::InvokeFunction(Box::new(InvokeFunction {
+        invocation_id: Some(id),
+        function_id: request.function_id,
+        data: request.data,
+        caller,
+        traceparent: request.traceparent,
+        baggage,
+        action: None,
+        metadata: request.metadata,
+        namespace: None,
+    })));
+    let error = match sent {
+        Ok(()) => return Some(Sent { callee: callee.clone(), id }),
+        Err(SendError::Closed) => stopped(),
+        Err(SendError::Full) => {
+            overloaded(format!("the worker that serves `{function_id}` is too far behind"))
+        }
+    };
+    // Nobody is there to answer any more if the callee's end took the call out meanwhile.
+    if waits && let Some(asker) = callee.pending.take(id) {
+        asker.answer(Err(error));
+    }
+    None
+}
+
+/// Runs code of the engine.
+///
+/// Code that need not wait is done when this returns, so that the calls of one worker take effect in their order; the
+/// rest goes on as a task. A panic is an answer like any other.
+fn run(handler: &Handler, request: Request, caller: Option<WorkerId>, asker: Asker) {
+    let handler = handler.clone();
+    let call = Call {
+        data: request.data,
+        caller,
+        metadata: request.metadata,
+        traceparent: request.traceparent,
+        baggage: request.baggage,
+    };
+    // The code is entered inside the future, so that a panic on the way in is caught as well.
+    let work = async move { handler(call).await };
+    let mut work = AssertUnwindSafe(work).catch_unwind().boxed();
+    let id = request.function_id;
+    let finish = move |done: std::thread::Result<Outcome>, asker: Asker| {
+        asker.answer(done.unwrap_or_else(|_| {
+            tracing::error!(function = %id, "a built-in function panicked");
+            Err(ErrorBody::new(code::PANIC, format!("`{id}` panicked")))
+        }));
+    };
+    match (&mut work).now_or_never() {
+        Some(done) => finish(done, asker),
+        None => drop(tokio::spawn(async move { finish(work.await, asker) })),
+    }
+}
+
+/// Tells a worker that it has too many calls open.
+fn too_many(caller: &Connection, invocation_id: InvocationId, function_id: FunctionId) {
+    let message = "too many calls of this connection wait for an answer";
+    caller.send(Message::InvocationResult(Box::new(InvocationResult {
+        invocation_id,
+        function_id,
+        result: Err(overloaded(message)),
+        traceparent: None,
+        baggage: None,
+    })));
+}
+
+/// The error for a namespace that is named but empty.
+pub(super) fn blank(field: &str) -> ErrorBody {
+    ErrorBody::new("INVALID_NAMESPACE", format!("the field `{field}` must not be blank"))
+}

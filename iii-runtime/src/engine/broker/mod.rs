@@ -1,0 +1,224 @@
+//! The broker: it knows connections, functions, trigger types, bindings and calls, and moves messages between them.
+//!
+//! It knows nothing of HTTP, schedules or storage: those are providers. Everything here is synchronous; only the
+//! answer of a call that the engine itself made is waited for.
+
+mod calls;
+mod connection;
+mod functions;
+mod invoke;
+pub mod limits;
+mod registry;
+mod trace;
+mod triggers;
+mod view;
+mod workers;
+
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::engine::provider::{Event, Provider};
+use crate::protocol::{Message, TriggerTypeId};
+use crate::transport::{Link, Outbox};
+
+pub use calls::{Answer, overloaded};
+pub use invoke::Request;
+pub use registry::WorkerInfo;
+pub use view::{FunctionView, TriggerTypeView, WorkerView};
+pub use workers::{ANNOUNCE, Announcement, announcement_error};
+
+use connection::Connection;
+use registry::{Bound, Entry, Function, Registry, Source, Target, TriggerType};
+use triggers::Waiters;
+
+/// The broker of one engine. Clones are the same broker.
+#[derive(Clone)]
+pub struct Broker {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Held while a registration is applied, so that providers see changes in one order. Always taken before
+    /// `registry`, which is held only to look at or alter the tables.
+    changes: Mutex<()>,
+    registry: RwLock<Registry>,
+    providers: RwLock<Vec<Arc<dyn Provider>>>,
+    waiters: Waiters,
+    clock: Clock,
+    started_at_ms: u64,
+    grace: Duration,
+}
+
+impl Broker {
+    /// A broker without providers. `grace` is how long a connection may take to say its namespace.
+    pub fn new(clock: Clock, grace: Duration) -> Self {
+        let started_at_ms = clock.unix_millis();
+        Self {
+            inner: Arc::new(Inner {
+                changes: Mutex::default(),
+                registry: RwLock::default(),
+                providers: RwLock::default(),
+                waiters: Waiters::default(),
+                clock,
+                started_at_ms,
+                grace,
+            }),
+        }
+    }
+
+    /// The clock of the engine.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// Adds a provider: its trigger types and functions can be used from now on.
+    pub fn install<P: Provider>(&self, provider: Arc<P>) {
+        let _changes = lock(&self.inner.changes);
+        let mut registry = self.registry_mut();
+        for function in provider.clone().functions() {
+            let function = Function {
+                id: function.id,
+                namespace: Default::default(),
+                description: Some(function.description.to_owned()),
+                request_schema: function.request_schema,
+                response_schema: function.response_schema,
+                metadata: None,
+                target: Target::BuiltIn { provider: provider.name(), handler: function.handler },
+            };
+            registry.builtins.insert(function.id.clone(), Arc::new(function));
+        }
+        for info in provider.trigger_types() {
+            let id = TriggerTypeId::from(info.id);
+            let one = Arc::new(TriggerType {
+                id: id.clone(),
+                namespace: Default::default(),
+                description: info.description.to_owned(),
+                config_schema: info.config_schema,
+                request_schema: info.request_schema,
+                source: Source::BuiltIn(provider.clone()),
+            });
+            registry.types.entry(id).or_default().entry(Default::default()).or_default().push(one);
+        }
+        write(&self.inner.providers).push(provider);
+    }
+
+    /// Takes a link in. The future reads it until it ends; the caller runs it as a task.
+    pub fn attach(
+        &self,
+        link: Link,
+        peer: Option<IpAddr>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let Link { outbox, inbox } = link;
+        let connection = Arc::new(Connection::new(outbox, peer, self.inner.clock.unix_millis()));
+        connection.send(Message::WorkerRegistered {
+            worker_id: connection.id,
+            reattach_token: Some(connection.token),
+        });
+        self.registry_mut().connections.insert(connection.id, Entry::new(connection.clone()));
+        let broker = self.clone();
+        async move {
+            broker.notice(&Event::WorkerConnected(connection.id));
+            broker.read(connection, inbox).await;
+        }
+    }
+
+    /// Ends all connections with a WebSocket close code, and stops all providers.
+    pub fn shut_down(&self, code: u16) {
+        let connections: Vec<_> =
+            self.registry().connections.values().map(|entry| entry.connection.clone()).collect();
+        for connection in connections {
+            connection.close(Some(code));
+            self.detach(&connection);
+        }
+        let providers = std::mem::take(&mut *write(&self.inner.providers));
+        for provider in providers {
+            provider.stop();
+        }
+        // Providers know the broker, and the broker knows them: here the circle is opened.
+        let registry = std::mem::take(&mut *self.registry_mut());
+        drop(registry);
+    }
+
+    /// Handles one message. Gives back the queue of a callee that is behind, for the caller to wait for.
+    fn handle(&self, connection: &Arc<Connection>, message: Message) -> Option<Outbox> {
+        match message {
+            Message::InvokeFunction(m) => return self.invoked(connection, *m),
+            Message::InvocationResult(m) => self.answered(connection, *m),
+            Message::Ping => connection.send(Message::Pong),
+            Message::Reattach { previous_worker_id, reattach_token } => {
+                self.reattach(connection, previous_worker_id, reattach_token);
+            }
+            Message::TriggerRegistrationResult(m) => self.provider_answered(connection, *m),
+            Message::RegisterFunction(_)
+            | Message::UnregisterFunction { .. }
+            | Message::RegisterTriggerType(_)
+            | Message::UnregisterTriggerType { .. }
+            | Message::RegisterTrigger(_)
+            | Message::UnregisterTrigger { .. }
+            | Message::RegisterService(_) => {
+                if let Some(message) = connection.hold_back(message) {
+                    self.apply(connection, message);
+                }
+            }
+            // Those that only an engine sends mean nothing here.
+            Message::WorkerRegistered { .. } | Message::RegistrationRejected(_) | Message::Pong => {
+            }
+        }
+        None
+    }
+
+    /// Applies a registration of a connection whose namespace is known.
+    fn apply(&self, connection: &Arc<Connection>, message: Message) {
+        match message {
+            Message::RegisterFunction(m) => self.register_function(connection, *m),
+            Message::UnregisterFunction { id } => self.unregister_function(connection, &id),
+            Message::RegisterTriggerType(m) => self.register_type(connection, *m),
+            Message::UnregisterTriggerType { id } => self.unregister_type(connection, &id),
+            Message::RegisterTrigger(m) => self.register_trigger(connection, *m),
+            Message::UnregisterTrigger { id, .. } => {
+                self.unregister_trigger(Some(connection.id), &id);
+            }
+            Message::RegisterService(m) => self.register_service(connection, *m),
+            _ => {}
+        }
+    }
+
+    /// Tells all providers of a change. Never called while a lock is held.
+    fn notice(&self, event: &Event) {
+        let providers = read(&self.inner.providers).clone();
+        for provider in providers {
+            provider.notice(event);
+        }
+    }
+
+    fn registry(&self) -> RwLockReadGuard<'_, Registry> {
+        read(&self.inner.registry)
+    }
+
+    fn registry_mut(&self) -> RwLockWriteGuard<'_, Registry> {
+        write(&self.inner.registry)
+    }
+}
+
+/// Locks. A panic of another holder is no reason to stop: each change of the tables is complete in itself.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Locks for reading, see [`lock`].
+pub fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Locks for writing, see [`lock`].
+pub fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,5 @@
+//! Tests of the broker through raw links, rule by rule.
+
+mod calls;
+mod registration;
+mod triggers;

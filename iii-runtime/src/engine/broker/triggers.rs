@@ -1,0 +1,303 @@
+//! Bindings and trigger types: who provides what, parking, and moving between providers (protocol section 3.6).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::oneshot;
+
+use super::calls::overloaded;
+use super::connection::Connection;
+use super::functions::reject;
+use super::invoke::blank;
+use super::registry::{Bound, Source, TriggerType};
+use super::{Broker, limits, lock};
+use crate::engine::provider::{Binding, refused};
+use crate::error::code;
+use crate::protocol::{
+    ErrorBody, FunctionId, Message, Namespace, RegisterTrigger, RegisterTriggerType, TriggerId,
+    TriggerRegistrationResult, TriggerTypeId, WorkerId,
+};
+
+/// Who waits for a worker that provides a type to answer about a binding.
+pub(super) type Waiters = Mutex<HashMap<TriggerId, oneshot::Sender<Option<ErrorBody>>>>;
+
+impl Broker {
+    /// Handles a worker's binding. Only a failure is answered.
+    pub(super) fn register_trigger(&self, owner: &Arc<Connection>, m: RegisterTrigger) {
+        let is_blank = |namespace: &Option<Namespace>| {
+            namespace.as_ref().is_some_and(|namespace| namespace.trim().is_empty())
+        };
+        let bound = if is_blank(&m.namespace) {
+            Err(blank("namespace"))
+        } else if is_blank(&m.trigger_namespace) {
+            Err(blank("trigger_namespace"))
+        } else {
+            self.bind(Arc::new(Binding {
+                id: m.id.clone(),
+                trigger_type: m.trigger_type.clone(),
+                function_id: m.function_id.clone(),
+                namespace: m.namespace.unwrap_or_default(),
+                config: m.config,
+                metadata: m.metadata,
+                home: owner.namespace().cloned().unwrap_or_default(),
+                provider_namespace: m.trigger_namespace,
+                owner: Some(owner.id),
+            }))
+        };
+        if let Err(error) = bound {
+            tell(owner, m.id, m.trigger_type, m.function_id, error);
+        }
+    }
+
+    /// Adds a binding, or replaces the one of the same id and owner. Without a provider it is parked.
+    ///
+    /// # Errors
+    ///
+    /// If the provider refuses it: a new one is parked then, an existing one stays as it was. If the id belongs to
+    /// another connection, or the owner has too many.
+    pub fn bind(&self, binding: Arc<Binding>) -> Result<(), ErrorBody> {
+        let _changes = lock(&self.inner.changes);
+        let (old, provider) = {
+            let registry = self.registry();
+            let old = registry.bindings.get(&binding.id).cloned();
+            if old.as_ref().is_some_and(|old| old.binding.owner != binding.owner) {
+                return Err(refused(format!(
+                    "the trigger id `{}` belongs to another worker: choose another id",
+                    binding.id
+                )));
+            }
+            if let Some(owner) = binding.owner {
+                // A connection that was ended meanwhile gets nothing more.
+                let Some(entry) = registry.connections.get(&owner) else { return Ok(()) };
+                if old.is_none() && entry.triggers.len() >= limits::TRIGGERS {
+                    return Err(overloaded("this connection has too many triggers"));
+                }
+            }
+            (old, registry.provider_of(&binding).cloned())
+        };
+        let outcome = provider.as_ref().map_or(Ok(()), |provider| provider.place(&binding));
+        let refusal = outcome.err();
+        let before = old.as_ref().and_then(|old| old.at.as_ref());
+        let stays = |before: &Arc<TriggerType>| {
+            provider
+                .as_ref()
+                .is_some_and(|now| now.id == before.id && now.source.same(&before.source))
+        };
+        if let (Some(old), Some(before)) = (&old, before) {
+            if stays(before) {
+                if let Some(error) = refusal {
+                    return Err(error);
+                }
+            } else {
+                before.displace(&old.binding);
+            }
+        }
+        let at = provider.filter(|_| refusal.is_none());
+        if at.is_none() && refusal.is_none() {
+            tracing::info!(
+                trigger = %binding.id,
+                "nobody provides the trigger type `{}` yet: the trigger waits",
+                binding.trigger_type
+            );
+        }
+        let mut registry = self.registry_mut();
+        if let Some(entry) = binding.owner.and_then(|owner| registry.connections.get_mut(&owner)) {
+            entry.triggers.insert(binding.id.clone());
+        }
+        registry.bindings.insert(binding.id.clone(), Bound { binding, at });
+        refusal.map_or(Ok(()), Err)
+    }
+
+    /// Like [`Broker::bind`]; if a worker provides the type, also waits a while for what it says.
+    pub async fn bind_and_wait(&self, binding: Arc<Binding>) -> Result<(), ErrorBody> {
+        let (sender, receiver) = oneshot::channel();
+        let id = binding.id.clone();
+        lock(&self.inner.waiters).insert(id.clone(), sender);
+        let bound = self.bind(binding);
+        let asked = self.registry().bindings.get(&id).is_some_and(|one| {
+            one.at.as_ref().is_some_and(|provider| provider.source.worker().is_some())
+        });
+        let outcome = match bound {
+            // No answer counts as consent.
+            Ok(()) if asked => {
+                match tokio::time::timeout(limits::PROVIDER_ANSWER, receiver).await {
+                    Ok(Ok(Some(error))) => Err(error),
+                    _ => Ok(()),
+                }
+            }
+            other => other,
+        };
+        lock(&self.inner.waiters).remove(&id);
+        outcome
+    }
+
+    /// Removes a binding. Only its owner can; one without owner, everybody. Says whether it was there.
+    pub fn unregister_trigger(&self, by: Option<WorkerId>, id: &TriggerId) -> bool {
+        let _changes = lock(&self.inner.changes);
+        let bound = {
+            let mut registry = self.registry_mut();
+            let Some(bound) = registry.bindings.get(id) else { return false };
+            let owner = bound.binding.owner;
+            if owner.is_some() && owner != by {
+                tracing::warn!(trigger = %id, "a worker cannot remove the trigger of another one");
+                return false;
+            }
+            if let Some(entry) = owner.and_then(|owner| registry.connections.get_mut(&owner)) {
+                entry.triggers.remove(id);
+            }
+            registry.bindings.remove(id)
+        };
+        if let Some(Bound { binding, at: Some(provider) }) = bound {
+            provider.displace(&binding);
+        }
+        true
+    }
+
+    /// Handles what a worker that provides a type says about a binding. Consent is silent.
+    pub(super) fn provider_answered(
+        &self,
+        provider: &Arc<Connection>,
+        m: TriggerRegistrationResult,
+    ) {
+        let owner = {
+            let _changes = lock(&self.inner.changes);
+            let mut registry = self.registry_mut();
+            let Some(bound) = registry.bindings.get_mut(&m.id) else { return };
+            let is_provider = bound.at.as_ref().is_some_and(|at| {
+                at.id == m.trigger_type
+                    && at.source.worker().is_some_and(|one| one.id == provider.id)
+            });
+            if !is_provider {
+                return;
+            }
+            if m.error.is_some() {
+                bound.at = None;
+            }
+            let owner = bound.binding.owner;
+            owner
+                .and_then(|owner| registry.connections.get(&owner))
+                .map(|one| one.connection.clone())
+        };
+        if let Some(waiter) = lock(&self.inner.waiters).remove(&m.id) {
+            let _ = waiter.send(m.error.clone());
+        }
+        if let (Some(owner), Some(error)) = (owner, m.error) {
+            tell(&owner, m.id, m.trigger_type, m.function_id, error);
+        }
+    }
+
+    /// Makes a worker the provider of a type, and hands it the bindings that are to be with it.
+    pub(super) fn register_type(&self, connection: &Arc<Connection>, m: RegisterTriggerType) {
+        let namespace = m.namespace.or_else(|| connection.namespace().cloned()).unwrap_or_default();
+        if namespace.trim().is_empty() {
+            tracing::error!(worker = %connection.id, "the trigger type `{}` names a blank namespace", m.id);
+            return;
+        }
+        let _changes = lock(&self.inner.changes);
+        let source = Source::Worker(connection.clone());
+        let one = Arc::new(TriggerType {
+            id: m.id.clone(),
+            namespace: namespace.clone(),
+            description: m.description,
+            config_schema: m.trigger_request_format,
+            request_schema: m.call_request_format,
+            source: source.clone(),
+        });
+        {
+            let mut registry = self.registry_mut();
+            let built_in = registry
+                .trigger_type(&namespace, &m.id)
+                .is_some_and(|one| one.source.worker().is_none());
+            let Some(entry) = registry.connections.get_mut(&connection.id) else { return };
+            let key = (namespace.clone(), m.id.clone());
+            let too_many =
+                entry.types.len() >= limits::TRIGGER_TYPES && !entry.types.contains(&key);
+            if built_in || too_many {
+                // There is no message for this; workers show the refusal of a function id as a warning.
+                let code = if built_in { "FUNCTION_NAMESPACE_CONFLICT" } else { code::OVERLOADED };
+                let id = FunctionId::from(m.id.as_str());
+                return reject(connection, code, namespace, id, String::new());
+            }
+            entry.types.insert(key);
+            registry.remove_type(&namespace, &m.id, &source);
+            let spaces = registry.types.entry(m.id.clone()).or_default();
+            spaces.entry(namespace).or_default().push(one.clone());
+        }
+        let theirs = self.registry().bindings_where(|bound| bound.binding.trigger_type == m.id);
+        for bound in theirs {
+            let wanted = self.registry().provider_of(&bound.binding).cloned();
+            if wanted.is_some_and(|wanted| Arc::ptr_eq(&wanted, &one)) {
+                if let Some(before) = bound.at.as_ref().filter(|at| !at.source.same(&source)) {
+                    before.displace(&bound.binding);
+                }
+                self.settle(&bound.binding);
+            }
+        }
+    }
+
+    /// Ends a worker's provision of a type, in every namespace where it provides it.
+    pub(super) fn unregister_type(&self, connection: &Arc<Connection>, id: &TriggerTypeId) {
+        let _changes = lock(&self.inner.changes);
+        let spaces: Vec<_> = {
+            let mut registry = self.registry_mut();
+            let Some(entry) = registry.connections.get_mut(&connection.id) else { return };
+            entry.types.extract_if(|(_, one)| one == id).collect()
+        };
+        for (namespace, id) in spaces {
+            self.provider_leaves(connection, &namespace, &id);
+        }
+    }
+
+    /// Takes a type from its provider and finds another one for each of its bindings. `changes` is held.
+    pub(super) fn provider_leaves(
+        &self,
+        connection: &Arc<Connection>,
+        namespace: &Namespace,
+        id: &TriggerTypeId,
+    ) {
+        let source = Source::Worker(connection.clone());
+        let Some(left) = self.registry_mut().remove_type(namespace, id, &source) else { return };
+        let orphans = self
+            .registry()
+            .bindings_where(|bound| bound.at.as_ref().is_some_and(|at| Arc::ptr_eq(at, &left)));
+        for bound in orphans {
+            left.displace(&bound.binding);
+            self.settle(&bound.binding);
+        }
+    }
+
+    /// Puts a binding where it belongs now, or parks it. `changes` is held.
+    fn settle(&self, binding: &Arc<Binding>) {
+        let provider = self.registry().provider_of(binding).cloned();
+        let refusal = provider.as_ref().and_then(|provider| provider.place(binding).err());
+        let owner = {
+            let mut registry = self.registry_mut();
+            let Some(bound) = registry.bindings.get_mut(&binding.id) else { return };
+            bound.at = provider.filter(|_| refusal.is_none());
+            let owner = binding.owner;
+            owner
+                .and_then(|owner| registry.connections.get(&owner))
+                .map(|one| one.connection.clone())
+        };
+        if let (Some(owner), Some(error)) = (owner, refusal) {
+            let binding = (**binding).clone();
+            tell(&owner, binding.id, binding.trigger_type, binding.function_id, error);
+        }
+    }
+}
+
+/// Tells a worker that its binding was refused.
+fn tell(
+    owner: &Connection,
+    id: TriggerId,
+    trigger_type: TriggerTypeId,
+    function_id: FunctionId,
+    error: ErrorBody,
+) {
+    owner.send(Message::TriggerRegistrationResult(Box::new(TriggerRegistrationResult {
+        id,
+        trigger_type,
+        function_id,
+        error: Some(error),
+    })));
+}

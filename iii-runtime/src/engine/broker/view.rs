@@ -1,0 +1,198 @@
+//! What the broker holds, as plain data for those who list it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::registry::{Function, Registry, Target, TriggerType, WorkerInfo};
+use super::{Broker, Source};
+use crate::engine::provider::Binding;
+use crate::protocol::{FunctionId, Namespace, Payload, TriggerId, TriggerTypeId, WorkerId};
+
+/// A function.
+#[derive(Debug, Clone)]
+pub struct FunctionView {
+    /// Its id.
+    pub id: FunctionId,
+    /// The partition it is in.
+    pub namespace: Namespace,
+    /// The worker that serves it: its name, else the first part of the function's id.
+    pub worker_name: String,
+    /// The connection of that worker; `None` for built-in functions.
+    pub owner: Option<WorkerId>,
+    /// What it does.
+    pub description: Option<String>,
+    /// What its worker says about it.
+    pub metadata: Option<Payload>,
+    /// JSON Schema of the input.
+    pub request_schema: Option<Payload>,
+    /// JSON Schema of the output.
+    pub response_schema: Option<Payload>,
+}
+
+/// A trigger type, as its current provider describes it.
+#[derive(Debug, Clone)]
+pub struct TriggerTypeView {
+    /// Its id.
+    pub id: TriggerTypeId,
+    /// The partition it is in.
+    pub namespace: Namespace,
+    /// The name of the provider, else the first part of the type's id.
+    pub worker_name: String,
+    /// The connection that provides it; `None` for built-in types.
+    pub owner: Option<WorkerId>,
+    /// What fires it.
+    pub description: String,
+    /// JSON Schema of a binding's config.
+    pub config_schema: Option<Payload>,
+    /// JSON Schema of the payload that functions get.
+    pub request_schema: Option<Payload>,
+    /// How many bindings the provider has.
+    pub instance_count: usize,
+}
+
+/// A worker: a connection, or a provider of the engine.
+#[derive(Debug, Clone)]
+pub struct WorkerView {
+    /// The id of the connection, or the name of the provider.
+    pub id: String,
+    /// The connection; `None` for providers.
+    pub connection: Option<WorkerId>,
+    /// The partition of all that it registers.
+    pub namespace: Namespace,
+    /// What it says about itself; `None` before it announced itself.
+    pub info: Option<WorkerInfo>,
+    /// The address it came from.
+    pub peer: Option<IpAddr>,
+    /// When it came, in milliseconds since 1970.
+    pub connected_at_ms: u64,
+    /// How many functions it serves.
+    pub function_count: usize,
+    /// How many calls it is serving now.
+    pub active_invocations: usize,
+}
+
+impl Broker {
+    /// All functions, ordered by id and namespace.
+    pub fn functions(&self) -> Vec<FunctionView> {
+        let registry = self.registry();
+        let workers = registry.functions.values().flat_map(|functions| functions.values());
+        // A built-in function that a worker took over is not shown twice.
+        let built_in = registry.builtins.values().filter(|one| {
+            registry.function(&one.namespace, &one.id).is_some_and(|seen| Arc::ptr_eq(seen, one))
+        });
+        let mut views: Vec<_> = workers.chain(built_in).map(|one| registry.view_of(one)).collect();
+        views.sort_by(|a, b| (&a.id, &a.namespace).cmp(&(&b.id, &b.namespace)));
+        views
+    }
+
+    /// All trigger types, ordered by id and namespace.
+    pub fn trigger_types(&self) -> Vec<TriggerTypeView> {
+        let registry = self.registry();
+        let current =
+            registry.types.values().flat_map(|spaces| spaces.values().filter_map(|all| all.last()));
+        let mut views: Vec<_> = current.map(|one| registry.type_view_of(one)).collect();
+        views.sort_by(|a, b| (&a.id, &a.namespace).cmp(&(&b.id, &b.namespace)));
+        views
+    }
+
+    /// The bindings that a provider has, in the order of their ids. Parked ones are left out.
+    pub fn bindings(&self) -> Vec<Arc<Binding>> {
+        let registry = self.registry();
+        registry.bindings_where(|one| one.at.is_some()).into_iter().map(|one| one.binding).collect()
+    }
+
+    /// The namespace of the provider that has a binding; `None` if it is parked or unknown.
+    pub fn provider_namespace_of(&self, id: &TriggerId) -> Option<Namespace> {
+        let registry = self.registry();
+        registry.bindings.get(id)?.at.as_ref().map(|at| at.namespace.clone())
+    }
+
+    /// All workers: providers of the engine first, then connections in the order of their arrival.
+    pub fn workers(&self) -> Vec<WorkerView> {
+        let providers = super::read(&self.inner.providers).clone();
+        let registry = self.registry();
+        let mut views: Vec<_> = registry
+            .connections
+            .values()
+            .map(|entry| WorkerView {
+                id: entry.connection.id.to_string(),
+                connection: Some(entry.connection.id),
+                namespace: entry.connection.namespace().cloned().unwrap_or_default(),
+                info: entry.info.clone(),
+                peer: entry.connection.peer,
+                connected_at_ms: entry.connection.connected_at_ms,
+                function_count: entry.functions.len(),
+                active_invocations: entry.connection.pending.len(),
+            })
+            .collect();
+        views.sort_by(|a, b| (a.connected_at_ms, &a.id).cmp(&(b.connected_at_ms, &b.id)));
+        let built_in = providers.iter().map(|provider| WorkerView {
+            id: provider.name().to_owned(),
+            connection: None,
+            namespace: Namespace::default(),
+            info: Some(WorkerInfo {
+                runtime: "engine".to_owned(),
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+                name: Some(provider.name().to_owned()),
+                description: Some(provider.description().to_owned()),
+                isolation: Some("in-process".to_owned()),
+                ..WorkerInfo::default()
+            }),
+            peer: None,
+            connected_at_ms: self.inner.started_at_ms,
+            function_count: registry
+                .builtins
+                .values()
+                .filter(|one| matches!(&one.target, Target::BuiltIn { provider: name, .. } if *name == provider.name()))
+                .count(),
+            active_invocations: 0,
+        });
+        built_in.chain(views).collect()
+    }
+}
+
+impl Registry {
+    /// The announced name of a connection, else the first part of `id`.
+    fn name_of(&self, owner: WorkerId, id: &str) -> String {
+        let entry = self.connections.get(&owner);
+        let name = entry.and_then(|entry| entry.info.as_ref()).and_then(|info| info.name.clone());
+        name.unwrap_or_else(|| id.split("::").next().unwrap_or(id).to_owned())
+    }
+
+    fn view_of(&self, function: &Function) -> FunctionView {
+        let owner = function.owner().map(|owner| owner.id);
+        FunctionView {
+            id: function.id.clone(),
+            namespace: function.namespace.clone(),
+            worker_name: match (&function.target, owner) {
+                (Target::BuiltIn { provider, .. }, _) => (*provider).to_owned(),
+                (_, Some(owner)) => self.name_of(owner, &function.id),
+                (_, None) => String::new(),
+            },
+            owner,
+            description: function.description.clone(),
+            metadata: function.metadata.clone(),
+            request_schema: function.request_schema.clone(),
+            response_schema: function.response_schema.clone(),
+        }
+    }
+
+    fn type_view_of(&self, one: &Arc<TriggerType>) -> TriggerTypeView {
+        let owner = one.source.worker().map(|owner| owner.id);
+        let count =
+            |bound: &&super::Bound| bound.at.as_ref().is_some_and(|at| Arc::ptr_eq(at, one));
+        TriggerTypeView {
+            id: one.id.clone(),
+            namespace: one.namespace.clone(),
+            worker_name: match &one.source {
+                Source::BuiltIn(provider) => provider.name().to_owned(),
+                Source::Worker(worker) => self.name_of(worker.id, &one.id),
+            },
+            owner,
+            description: one.description.clone(),
+            config_schema: one.config_schema.clone(),
+            request_schema: one.request_schema.clone(),
+            instance_count: self.bindings.values().filter(count).count(),
+        }
+    }
+}

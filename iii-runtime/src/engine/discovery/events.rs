@@ -1,0 +1,120 @@
+//! Triggers that fire when workers come and go and when functions change (protocol section 5.11).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::shapes::FunctionSummary;
+use crate::engine::broker::{Broker, Request, lock};
+use crate::engine::provider::{Binding, Event, to_payload};
+use crate::protocol::{FunctionId, Namespace, Payload, TriggerId};
+
+/// The type that fires for workers.
+pub const WORKERS: &str = "engine::workers-available";
+/// The type that fires for functions.
+pub const FUNCTIONS: &str = "engine::functions-available";
+
+/// Changes of functions that come within this time fire once.
+const CALM: Duration = Duration::from_millis(500);
+
+#[derive(Serialize)]
+struct FunctionsChanged {
+    event: &'static str,
+    functions: Vec<FunctionSummary>,
+}
+
+type Ids = Vec<(FunctionId, Namespace)>;
+
+/// The bindings of both types.
+pub struct Watch {
+    broker: Broker,
+    bindings: Mutex<HashMap<TriggerId, Arc<Binding>>>,
+    // The functions that were told last.
+    told: Mutex<Ids>,
+    scheduled: AtomicBool,
+}
+
+impl Watch {
+    /// Without bindings.
+    pub fn new(broker: Broker) -> Self {
+        Self {
+            broker,
+            bindings: Mutex::default(),
+            told: Mutex::default(),
+            scheduled: AtomicBool::new(false),
+        }
+    }
+
+    /// Adds a binding, or replaces the one of the same id.
+    pub fn bind(&self, binding: &Arc<Binding>) {
+        if binding.trigger_type == FUNCTIONS && self.listeners(FUNCTIONS).is_empty() {
+            *lock(&self.told) = self.ids();
+        }
+        lock(&self.bindings).insert(binding.id.clone(), binding.clone());
+    }
+
+    /// Removes a binding.
+    pub fn unbind(&self, id: &TriggerId) {
+        lock(&self.bindings).remove(id);
+    }
+
+    /// Tells the listeners of a change.
+    pub fn notice(self: &Arc<Self>, event: &Event) {
+        let (word, worker) = match event {
+            Event::FunctionsChanged => return self.schedule(),
+            Event::WorkerConnected(id) => ("worker_connected", id),
+            Event::WorkerUpdated(id) => ("worker_metadata_updated", id),
+            Event::WorkerDisconnected(id) => ("worker_disconnected", id),
+        };
+        let text = format!(r#"{{"event":"{word}","worker_id":"{worker}"}}"#);
+        self.fire(WORKERS, &Payload::from_built(text));
+    }
+
+    /// Looks at the functions a little later.
+    fn schedule(self: &Arc<Self>) {
+        if self.listeners(FUNCTIONS).is_empty() {
+            return;
+        }
+        // While the program ends there is no runtime, and nobody to tell.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if self.scheduled.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let this = self.clone();
+        runtime.spawn(async move {
+            tokio::time::sleep(CALM).await;
+            this.scheduled.store(false, Ordering::Release);
+            this.tell();
+        });
+    }
+
+    fn tell(&self) {
+        let ids = self.ids();
+        if std::mem::replace(&mut *lock(&self.told), ids.clone()) == ids {
+            return;
+        }
+        let functions = self.broker.functions().iter().map(Into::into).collect();
+        match to_payload(&FunctionsChanged { event: "functions_changed", functions }) {
+            Ok(data) => self.fire(FUNCTIONS, &data),
+            Err(error) => tracing::error!("the functions cannot be told: {error}"),
+        }
+    }
+
+    fn ids(&self) -> Ids {
+        self.broker.functions().into_iter().map(|view| (view.id, view.namespace)).collect()
+    }
+
+    fn listeners(&self, trigger_type: &str) -> Vec<Arc<Binding>> {
+        let bindings = lock(&self.bindings);
+        bindings.values().filter(|one| one.trigger_type == trigger_type).cloned().collect()
+    }
+
+    fn fire(&self, trigger_type: &str, data: &Payload) {
+        for binding in self.listeners(trigger_type) {
+            self.broker.fire(Request::fired(&binding, data.clone()));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Discovery: functions that list what the engine knows (protocol section 6.1), and triggers that tell of changes.
+
+mod events;
+mod functions;
+mod shapes;
+#[cfg(test)]
+mod tests;
+mod triggers;
+mod workers;
+
+use std::sync::Arc;
+
+use super::broker::Broker;
+use super::provider::{Binding, BuiltIn, Event, Provider, TriggerTypeInfo};
+use crate::protocol::ErrorBody;
+
+use events::Watch;
+
+/// The provider of `engine::functions::*`, `engine::triggers::*`, `engine::registered-triggers::*` and
+/// `engine::workers::*`.
+pub struct Discovery {
+    broker: Broker,
+    watch: Arc<Watch>,
+}
+
+impl Discovery {
+    /// Discovery at `broker`.
+    pub fn new(broker: Broker) -> Self {
+        Self { watch: Arc::new(Watch::new(broker.clone())), broker }
+    }
+}
+
+/// The error for what is not there.
+fn missing(message: String) -> ErrorBody {
+    ErrorBody::new("NOT_FOUND", message)
+}
+
+/// The error for input that contradicts itself.
+fn invalid(message: String) -> ErrorBody {
+    ErrorBody::new("INVALID_ARGUMENTS", message)
+}
+
+impl Provider for Discovery {
+    fn name(&self) -> &'static str {
+        "iii-engine-functions"
+    }
+
+    fn description(&self) -> &'static str {
+        "List functions, triggers and workers."
+    }
+
+    fn trigger_types(&self) -> Vec<TriggerTypeInfo> {
+        let plain = |id, description| TriggerTypeInfo {
+            id,
+            description,
+            config_schema: None,
+            request_schema: None,
+        };
+        vec![
+            plain(events::WORKERS, "Fires when a worker comes, announces itself or goes."),
+            plain(events::FUNCTIONS, "Fires when functions were registered or removed."),
+        ]
+    }
+
+    fn functions(self: Arc<Self>) -> Vec<BuiltIn> {
+        let mut all = self.function_functions();
+        all.extend(self.trigger_functions());
+        all.extend(self.worker_functions());
+        all
+    }
+
+    fn bind(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
+        self.watch.bind(binding);
+        Ok(())
+    }
+
+    fn unbind(&self, binding: &Arc<Binding>) {
+        self.watch.unbind(&binding.id);
+    }
+
+    fn notice(&self, event: &Event) {
+        self.watch.notice(event);
+    }
+}

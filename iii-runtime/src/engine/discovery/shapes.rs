@@ -1,0 +1,251 @@
+//! The JSON shapes of what is listed, with exactly the field names of protocol section 6.1.
+
+use serde::Serialize;
+
+use crate::engine::broker::{Broker, FunctionView, TriggerTypeView, WorkerView};
+use crate::engine::provider::Binding;
+use crate::protocol::{FunctionId, Namespace, Payload, TriggerId, TriggerTypeId};
+
+/// How many characters of a config a list shows.
+const SUMMARY: usize = 80;
+
+/// A function in a list.
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+pub struct FunctionSummary {
+    /// Its id.
+    #[schemars(with = "String")]
+    pub function_id: FunctionId,
+    /// The partition it is in.
+    #[schemars(with = "String")]
+    pub namespace: Namespace,
+    /// The worker that serves it.
+    pub worker_name: String,
+    /// What it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What its worker says about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Payload>,
+}
+
+impl From<&FunctionView> for FunctionSummary {
+    fn from(view: &FunctionView) -> Self {
+        Self {
+            function_id: view.id.clone(),
+            namespace: view.namespace.clone(),
+            worker_name: view.worker_name.clone(),
+            description: view.description.clone(),
+            metadata: view.metadata.clone(),
+        }
+    }
+}
+
+/// A function in full.
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+pub struct FunctionDetail {
+    /// What a list shows.
+    #[serde(flatten)]
+    pub summary: FunctionSummary,
+    /// JSON Schema of the input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_schema: Option<Payload>,
+    /// JSON Schema of the output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_schema: Option<Payload>,
+    /// The bindings that invoke it.
+    pub registered_triggers: Vec<OwnTrigger>,
+}
+
+/// A binding, as its function shows it.
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+pub struct OwnTrigger {
+    /// Its id.
+    #[schemars(with = "String")]
+    pub id: TriggerId,
+    /// Its type.
+    #[schemars(with = "String")]
+    pub trigger_type: TriggerTypeId,
+    /// Its config.
+    pub config: Payload,
+}
+
+impl FunctionDetail {
+    /// A function with its bindings.
+    pub fn new(broker: &Broker, view: &FunctionView) -> Self {
+        let own = |binding: &&std::sync::Arc<Binding>| {
+            binding.function_id == view.id && binding.namespace == view.namespace
+        };
+        let registered_triggers = broker
+            .bindings()
+            .iter()
+            .filter(own)
+            .map(|binding| OwnTrigger {
+                id: binding.id.clone(),
+                trigger_type: binding.trigger_type.clone(),
+                config: binding.config.clone(),
+            })
+            .collect();
+        Self {
+            summary: view.into(),
+            request_schema: view.request_schema.clone(),
+            response_schema: view.response_schema.clone(),
+            registered_triggers,
+        }
+    }
+}
+
+/// A trigger type in a list.
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+pub struct TypeSummary {
+    /// Its id.
+    #[schemars(with = "String")]
+    pub id: TriggerTypeId,
+    /// The partition it is in.
+    #[schemars(with = "String")]
+    pub namespace: Namespace,
+    /// Who provides it.
+    pub worker_name: String,
+    /// What fires it.
+    pub description: String,
+}
+
+impl From<&TriggerTypeView> for TypeSummary {
+    fn from(view: &TriggerTypeView) -> Self {
+        Self {
+            id: view.id.clone(),
+            namespace: view.namespace.clone(),
+            worker_name: view.worker_name.clone(),
+            description: view.description.clone(),
+        }
+    }
+}
+
+/// A trigger type in full.
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+pub struct TypeDetail {
+    /// What a list shows.
+    #[serde(flatten)]
+    pub summary: TypeSummary,
+    /// JSON Schema of a binding's config.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration_schema: Option<Payload>,
+    /// JSON Schema of the payload that functions get.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_schema: Option<Payload>,
+    /// How many bindings it has.
+    pub instance_count: usize,
+}
+
+impl From<&TriggerTypeView> for TypeDetail {
+    fn from(view: &TriggerTypeView) -> Self {
+        Self {
+            summary: view.into(),
+            configuration_schema: view.config_schema.clone(),
+            request_schema: view.request_schema.clone(),
+            instance_count: view.instance_count,
+        }
+    }
+}
+
+/// A binding.
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+pub struct TriggerSummary {
+    /// Its id.
+    #[schemars(with = "String")]
+    pub id: TriggerId,
+    /// Its type.
+    #[schemars(with = "String")]
+    pub trigger_type: TriggerTypeId,
+    /// The function it invokes.
+    #[schemars(with = "String")]
+    pub function_id: FunctionId,
+    /// The worker that registered it.
+    pub worker_name: String,
+    /// Its config.
+    pub config: Payload,
+    /// The beginning of its config.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_summary: Option<String>,
+}
+
+impl TriggerSummary {
+    /// A binding; `workers` are all workers there are.
+    pub fn new(binding: &Binding, workers: &[WorkerView]) -> Self {
+        let owner =
+            workers.iter().find(|one| one.connection.is_some() && one.connection == binding.owner);
+        let name = owner.and_then(|owner| owner.info.as_ref()?.name.clone());
+        let function_id = &binding.function_id;
+        let first = || function_id.split("::").next().unwrap_or(function_id).to_owned();
+        Self {
+            id: binding.id.clone(),
+            trigger_type: binding.trigger_type.clone(),
+            function_id: function_id.clone(),
+            worker_name: name.unwrap_or_else(first),
+            config: binding.config.clone(),
+            config_summary: Some(shortened(&binding.config)),
+        }
+    }
+}
+
+/// Compact JSON, cut where it gets long.
+fn shortened(config: &Payload) -> String {
+    let text = config.parse::<serde_json::Value>().map(|value| value.to_string());
+    let text = text.unwrap_or_default();
+    match text.char_indices().nth(SUMMARY) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// A worker. Absent facts are `null`.
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+pub struct Worker {
+    /// The id of its connection, or the name of the part of the engine.
+    pub id: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// The partition of all that it registers.
+    #[schemars(with = "String")]
+    pub namespace: Namespace,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The language and library it runs on; `engine` for parts of the engine.
+    pub runtime: Option<String>,
+    /// The version of that.
+    pub version: Option<String>,
+    /// Its operating system.
+    pub os: Option<String>,
+    /// How it is isolated.
+    pub isolation: Option<String>,
+    /// The address it came from.
+    pub ip_address: Option<String>,
+    /// `connected`, or `available` for parts of the engine.
+    pub status: &'static str,
+    /// When it came, in milliseconds since 1970.
+    pub connected_at_ms: u64,
+    /// How many functions it serves.
+    pub function_count: usize,
+    /// How many calls it is serving now.
+    pub active_invocations: usize,
+}
+
+impl From<&WorkerView> for Worker {
+    fn from(view: &WorkerView) -> Self {
+        let info = view.info.clone().unwrap_or_default();
+        Self {
+            id: view.id.clone(),
+            name: info.name,
+            namespace: view.namespace.clone(),
+            description: info.description,
+            runtime: view.info.as_ref().map(|info| info.runtime.clone()),
+            version: info.version,
+            os: info.os,
+            isolation: info.isolation,
+            ip_address: view.peer.map(|peer| peer.to_string()),
+            status: if view.connection.is_some() { "connected" } else { "available" },
+            connected_at_ms: view.connected_at_ms,
+            function_count: view.function_count,
+            active_invocations: view.active_invocations,
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Trigger types and bindings: lists, details, and bindings that functions make.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::functions::rank;
+use super::shapes::{FunctionDetail, TriggerSummary, TypeDetail, TypeSummary};
+use super::{Discovery, missing};
+use crate::engine::provider::{Binding, BuiltIn, Call};
+use crate::protocol::{DEFAULT_NAMESPACE, ErrorBody, Namespace, Payload, TriggerId};
+
+/// The input of `engine::triggers::list`. What is absent matches everything.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+struct ListTypes {
+    /// A part of the id or of the description.
+    search: Option<String>,
+    /// The beginning of the id.
+    prefix: Option<String>,
+    /// The name of the provider.
+    worker: Option<String>,
+    /// Whether types of the engine itself are listed as well. Default no.
+    include_internal: Option<bool>,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct Types {
+    /// The types, in the order of their ids.
+    triggers: Vec<TypeSummary>,
+}
+
+/// The input of `engine::triggers::info`.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+struct TypeInfo {
+    /// The type.
+    id: String,
+    /// Its namespace. Default `default`.
+    namespace: Option<String>,
+}
+
+/// The input of `engine::registered-triggers::list`. What is absent matches everything.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+struct ListBindings {
+    /// A part of the id, of the type or of the function's id.
+    search: Option<String>,
+    /// The type.
+    trigger_type: Option<String>,
+    /// The function.
+    function_id: Option<String>,
+    /// The name of the worker.
+    worker: Option<String>,
+    /// Whether bindings of the engine's functions are listed as well. Default no.
+    include_internal: Option<bool>,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct Bindings {
+    /// The bindings, in the order of their ids.
+    registered_triggers: Vec<TriggerSummary>,
+}
+
+/// The input of `engine::registered-triggers::info`.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+struct BindingInfo {
+    /// The binding.
+    id: String,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct BindingDetail {
+    #[serde(flatten)]
+    summary: TriggerSummary,
+    /// Handed to the function with each firing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Payload>,
+    /// Its type.
+    trigger: Option<TypeDetail>,
+    /// Its function.
+    function: Option<FunctionDetail>,
+}
+
+/// The input of `engine::register_trigger`.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+struct Register {
+    /// The type.
+    trigger_type: String,
+    /// The function to invoke.
+    function_id: String,
+    /// What the type needs to know.
+    #[serde(default)]
+    config: Payload,
+    /// Handed to the function with each firing.
+    metadata: Option<Payload>,
+    /// The namespace of the function. Default `default`.
+    namespace: Option<String>,
+    /// The namespace of the provider.
+    trigger_namespace: Option<String>,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct Registered {
+    /// The id of the binding.
+    id: String,
+}
+
+/// The input of `engine::unregister_trigger`.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+struct Unregister {
+    /// The binding.
+    id: String,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct Unregistered {
+    /// Whether it was there and could be removed.
+    removed: bool,
+}
+
+impl Discovery {
+    pub(super) fn trigger_functions(self: &Arc<Self>) -> Vec<BuiltIn> {
+        let this = || self.clone();
+        let (list, info, bindings, binding, add, remove) =
+            (this(), this(), this(), this(), this(), this());
+        vec![
+            BuiltIn::sync(
+                "engine::triggers::list",
+                "Lists the trigger types that somebody provides.",
+                move |input: ListTypes, _| Ok(Some(list.list_types(&input))),
+            ),
+            BuiltIn::sync(
+                "engine::triggers::info",
+                "Describes a trigger type.",
+                move |input: TypeInfo, _| info.describe_type(&input).map(Some),
+            ),
+            BuiltIn::sync(
+                "engine::registered-triggers::list",
+                "Lists the triggers that are bound to functions.",
+                move |input: ListBindings, _| Ok(Some(bindings.list_bindings(&input))),
+            ),
+            BuiltIn::sync(
+                "engine::registered-triggers::info",
+                "Describes a trigger that is bound to a function.",
+                move |input: BindingInfo, _| binding.describe_binding(&input).map(Some),
+            ),
+            BuiltIn::typed(
+                "engine::register_trigger",
+                "Binds a trigger to a function.",
+                move |input: Register, _| {
+                    let this = add.clone();
+                    async move { this.add_binding(input).await.map(Some) }
+                },
+            ),
+            BuiltIn::sync(
+                "engine::unregister_trigger",
+                "Removes a trigger.",
+                move |input: Unregister, call: Call| {
+                    let id = TriggerId::from(input.id);
+                    let removed = remove.broker.unregister_trigger(call.caller, &id);
+                    Ok(Some(Unregistered { removed }))
+                },
+            ),
+        ]
+    }
+
+    fn list_types(&self, input: &ListTypes) -> Types {
+        let all = input.include_internal.unwrap_or(false);
+        let search = input.search.as_deref().unwrap_or_default().to_lowercase();
+        let prefix = input.prefix.as_deref().unwrap_or_default();
+        let triggers = self
+            .broker
+            .trigger_types()
+            .iter()
+            .filter(|view| all || !view.id.starts_with("engine::"))
+            .filter(|view| view.id.starts_with(prefix))
+            .filter(|view| input.worker.as_ref().is_none_or(|worker| *worker == view.worker_name))
+            .filter(|view| rank(&view.id, Some(&view.description), &search).is_some())
+            .map(Into::into)
+            .collect();
+        Types { triggers }
+    }
+
+    fn describe_type(&self, input: &TypeInfo) -> Result<TypeDetail, ErrorBody> {
+        let namespace = input.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+        self.trigger_type(&input.id, namespace).ok_or_else(|| {
+            let id = &input.id;
+            missing(format!(
+                "the trigger type `{id}` is not registered in the namespace `{namespace}`"
+            ))
+        })
+    }
+
+    fn trigger_type(&self, id: &str, namespace: &str) -> Option<TypeDetail> {
+        let types = self.broker.trigger_types();
+        types.iter().find(|view| view.id == id && view.namespace == namespace).map(Into::into)
+    }
+
+    fn list_bindings(&self, input: &ListBindings) -> Bindings {
+        let all = input.include_internal.unwrap_or(false);
+        let search = input.search.as_deref().unwrap_or_default().to_lowercase();
+        let is = |wanted: &Option<String>, text: &str| wanted.as_deref().is_none_or(|w| w == text);
+        let workers = self.broker.workers();
+        let registered_triggers = self
+            .broker
+            .bindings()
+            .iter()
+            .filter(|one| all || !one.function_id.starts_with("engine::"))
+            .filter(|one| is(&input.trigger_type, &one.trigger_type))
+            .filter(|one| is(&input.function_id, &one.function_id))
+            .filter(|one| {
+                let fields = [one.id.as_str(), one.trigger_type.as_str(), one.function_id.as_str()];
+                fields.iter().any(|field| field.to_lowercase().contains(&search))
+            })
+            .map(|one| TriggerSummary::new(one, &workers))
+            .filter(|one| is(&input.worker, &one.worker_name))
+            .collect();
+        Bindings { registered_triggers }
+    }
+
+    fn describe_binding(&self, input: &BindingInfo) -> Result<BindingDetail, ErrorBody> {
+        let all = self.broker.bindings();
+        let binding = all
+            .iter()
+            .find(|one| one.id == input.id.as_str())
+            .ok_or_else(|| missing(format!("the trigger `{}` was not found", input.id)))?;
+        let summary = TriggerSummary::new(binding, &self.broker.workers());
+        let provider = self.broker.provider_namespace_of(&binding.id);
+        let function = self.function(&binding.function_id, Some(&binding.namespace)).ok();
+        Ok(BindingDetail {
+            summary: TriggerSummary { config_summary: None, ..summary },
+            metadata: binding.metadata.clone(),
+            trigger: provider.and_then(|space| self.trigger_type(&binding.trigger_type, &space)),
+            function: function.map(|view| FunctionDetail::new(&self.broker, &view)),
+        })
+    }
+
+    async fn add_binding(&self, input: Register) -> Result<Registered, ErrorBody> {
+        for namespace in [&input.namespace, &input.trigger_namespace].into_iter().flatten() {
+            if namespace.trim().is_empty() {
+                return Err(ErrorBody::new("INVALID_NAMESPACE", "a namespace must not be blank"));
+            }
+        }
+        let id = Uuid::new_v4().to_string();
+        let binding = Arc::new(Binding {
+            id: id.as_str().into(),
+            trigger_type: input.trigger_type.into(),
+            function_id: input.function_id.into(),
+            namespace: input.namespace.map_or_else(Namespace::default, Into::into),
+            config: input.config,
+            metadata: input.metadata,
+            home: Namespace::default(),
+            provider_namespace: input.trigger_namespace.map(Into::into),
+            owner: None,
+        });
+        match self.broker.bind_and_wait(binding.clone()).await {
+            Ok(()) => Ok(Registered { id }),
+            Err(error) => {
+                // Nobody owns it, so nobody else would ever remove it.
+                self.broker.unregister_trigger(None, &binding.id);
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `engine::workers::list`, `engine::workers::info`, and the entry of `engine::workers::register`.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::shapes::{FunctionSummary, TriggerSummary, TypeSummary, Worker};
+use super::{Discovery, missing};
+use crate::engine::broker::{ANNOUNCE, Announcement, announcement_error};
+use crate::engine::provider::BuiltIn;
+use crate::protocol::{DEFAULT_NAMESPACE, ErrorBody};
+
+/// The input of `engine::workers::list`. What is absent matches everything.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+struct List {
+    /// A part of the name, of the id or of the description.
+    search: Option<String>,
+    /// The runtime; `engine` for parts of the engine.
+    runtime: Option<String>,
+    /// `connected` or `available`.
+    status: Option<String>,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct Listed {
+    /// The workers. Those without process id, such as browsers, are left out.
+    workers: Vec<Worker>,
+}
+
+/// The input of `engine::workers::info`.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+struct Info {
+    /// The name of the worker.
+    name: String,
+    /// Its namespace. Default `default`.
+    namespace: Option<String>,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct Detail {
+    #[serde(flatten)]
+    worker: Worker,
+    /// Its process id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u64>,
+    /// Whether it is a part of the engine.
+    internal: bool,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct Described {
+    /// The worker.
+    worker: Detail,
+    /// Its functions.
+    functions: Vec<FunctionSummary>,
+    /// The trigger types that it provides.
+    trigger_types: Vec<TypeSummary>,
+    /// The bindings that it registered.
+    registered_triggers: Vec<TriggerSummary>,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct Announced {
+    /// Whether the name was free.
+    success: bool,
+}
+
+impl Discovery {
+    pub(super) fn worker_functions(self: &Arc<Self>) -> Vec<BuiltIn> {
+        let (list, info) = (self.clone(), self.clone());
+        vec![
+            BuiltIn::sync(
+                "engine::workers::list",
+                "Lists the workers that are connected, and the parts of the engine.",
+                move |input: List, _| Ok(Some(list.list_workers(&input))),
+            ),
+            BuiltIn::sync(
+                "engine::workers::info",
+                "Describes a worker and all that it has.",
+                move |input: Info, _| info.describe_worker(&input).map(Some),
+            ),
+            // The broker handles it itself; here it is only listed.
+            BuiltIn::sync(
+                ANNOUNCE,
+                "Tells the engine who the calling worker is.",
+                |_: Announcement, _| Err::<Option<Announced>, _>(announcement_error()),
+            ),
+        ]
+    }
+
+    fn list_workers(&self, input: &List) -> Listed {
+        let search = input.search.as_deref().unwrap_or_default().to_lowercase();
+        let found = |worker: &Worker| {
+            let fields = [Some(&worker.id), worker.name.as_ref(), worker.description.as_ref()];
+            fields.into_iter().flatten().any(|field| field.to_lowercase().contains(&search))
+        };
+        let workers = self
+            .broker
+            .workers()
+            .iter()
+            .filter(|view| {
+                view.connection.is_none()
+                    || view.info.as_ref().is_some_and(|info| info.pid.is_some())
+            })
+            .map(Worker::from)
+            .filter(|worker| input.runtime.is_none() || worker.runtime == input.runtime)
+            .filter(|worker| input.status.as_ref().is_none_or(|status| status == worker.status))
+            .filter(found)
+            .collect();
+        Listed { workers }
+    }
+
+    fn describe_worker(&self, input: &Info) -> Result<Described, ErrorBody> {
+        let namespace = input.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+        let workers = self.broker.workers();
+        let name =
+            |info: &crate::engine::broker::WorkerInfo| info.name.as_deref() == Some(&input.name);
+        let view = workers
+            .iter()
+            .find(|view| view.namespace == namespace && view.info.as_ref().is_some_and(name))
+            .ok_or_else(|| missing(format!("the worker `{}` is not connected", input.name)))?;
+        let internal = view.connection.is_none();
+        let mine = |owner: Option<crate::protocol::WorkerId>, worker_name: &str| {
+            owner == view.connection && (!internal || worker_name == input.name)
+        };
+        let functions = self.broker.functions();
+        let types = self.broker.trigger_types();
+        let bindings = self.broker.bindings();
+        Ok(Described {
+            worker: Detail {
+                worker: view.into(),
+                pid: view.info.as_ref().and_then(|info| info.pid),
+                internal,
+            },
+            functions: functions
+                .iter()
+                .filter(|one| mine(one.owner, &one.worker_name))
+                .map(Into::into)
+                .collect(),
+            trigger_types: types
+                .iter()
+                .filter(|one| mine(one.owner, &one.worker_name))
+                .map(Into::into)
+                .collect(),
+            registered_triggers: bindings
+                .iter()
+                .filter(|one| !internal && one.owner == view.connection)
+                .map(|one| TriggerSummary::new(one, &workers))
+                .collect(),
+        })
+    }
+}

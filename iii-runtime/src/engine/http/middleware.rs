@@ -1,0 +1,81 @@
+//! The functions that see a request before its handler, and may answer it (protocol section 5.1).
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, timeout_at};
+
+use super::request::Envelope;
+use super::response::{self, Answer};
+use super::routes::Route;
+use crate::engine::broker::{Broker, Request};
+use crate::protocol::Payload;
+
+/// What a middleware function may return; anything else means "go on".
+#[derive(Deserialize)]
+struct Verdict {
+    action: String,
+    #[serde(default)]
+    response: Option<Response>,
+}
+
+#[derive(Default, Deserialize)]
+struct Response {
+    #[serde(default)]
+    status_code: Option<u16>,
+    #[serde(default)]
+    headers: Option<Box<RawValue>>,
+    #[serde(default)]
+    body: Option<Box<RawValue>>,
+}
+
+/// Asks the middleware of a route in its order. `Some`: the request is answered.
+pub async fn run(
+    broker: &Broker,
+    route: &Route,
+    envelope: &Envelope,
+    traceparent: Option<&str>,
+    deadline: Instant,
+) -> Option<Answer> {
+    if route.middleware.is_empty() {
+        return None;
+    }
+    let data = envelope.for_middleware();
+    for function_id in &route.middleware {
+        let request = Request {
+            traceparent: traceparent.map(str::to_owned),
+            ..Request::beside(&route.binding, function_id, data.clone())
+        };
+        match timeout_at(deadline, broker.invoke(request)).await {
+            Err(_) => return Some(response::timed_out("MIDDLEWARE_TIMEOUT")),
+            Ok(Err(error)) => return Some(response::of_error(&error)),
+            Ok(Ok(result)) => {
+                if let Some(answer) = result.as_ref().and_then(answer_of) {
+                    return Some(answer);
+                }
+            }
+        }
+    }
+    None
+}
+
+/// The answer in a verdict, if it is one.
+fn answer_of(result: &Payload) -> Option<Answer> {
+    let verdict: Verdict = result.parse().ok()?;
+    if verdict.action != "respond" {
+        return None;
+    }
+    let given = verdict.response.unwrap_or_default();
+    // Here the headers count only if all of them are text, and the body is always JSON.
+    let headers = given.headers.filter(|headers| {
+        serde_json::from_str::<std::collections::BTreeMap<String, String>>(headers.get()).is_ok()
+    });
+    let text = format!(
+        r#"{{"status_code":{},"headers":{},"body":null}}"#,
+        given.status_code.unwrap_or(200),
+        headers.as_ref().map_or("{}", |headers| headers.get()),
+    );
+    let answer = response::of_result(&Payload::from_json(text).ok()?);
+    let body = given.body.map_or_else(|| "null".to_owned(), |body| body.get().to_owned());
+    let (parts, _) = answer.into_parts();
+    Some(hyper::Response::from_parts(parts, http_body_util::Full::new(body.into())))
+}

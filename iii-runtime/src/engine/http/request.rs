@@ -1,0 +1,252 @@
+//! From an HTTP request to the payload of a function, written as text around the body (protocol section 5.1).
+
+use bytestring::ByteString;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body, Bytes};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, header};
+
+use super::routes::Route;
+use crate::error::{BoxError, code};
+use crate::protocol::{ErrorBody, Payload};
+
+/// Reads a body, and keeps it if it is JSON.
+///
+/// A body that is not said to be JSON, or is empty, is `None`.
+///
+/// # Errors
+///
+/// With the status to answer: 413 if it is too long, 400 if it is no JSON or breaks off.
+pub async fn read_body<B>(
+    headers: &HeaderMap,
+    body: B,
+    limit: usize,
+) -> Result<Option<Payload>, ErrorBody>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let bytes = Limited::new(body, limit).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            let message = format!("the body is longer than {limit} bytes");
+            with_status(413, "payload_too_large", message)
+        } else {
+            with_status(400, code::INVALID_PAYLOAD, "the body broke off".to_owned())
+        }
+    })?;
+    let bytes = bytes.to_bytes();
+    if bytes.is_empty() || !is_json(headers) {
+        return Ok(None);
+    }
+    let no_json = |why: String| {
+        with_status(400, code::INVALID_PAYLOAD, format!("the body is not JSON: {why}"))
+    };
+    let text = ByteString::try_from(bytes).map_err(|_| no_json("it is not UTF-8".to_owned()))?;
+    Payload::from_json(text).map(Some).map_err(|error| no_json(error.to_string()))
+}
+
+/// An error with the HTTP status that it is answered with.
+pub fn with_status(status: u16, code: &str, message: String) -> ErrorBody {
+    ErrorBody { status: Some(status), ..ErrorBody::new(code, message) }
+}
+
+/// Whether the content type is JSON, in any spelling, or a type built on JSON.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) else {
+        return false;
+    };
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// The parts of the payload that middleware sees as well.
+pub struct Envelope {
+    text: String,
+}
+
+impl Envelope {
+    /// Writes method, path parameters, query and headers, as the inside of an object.
+    pub fn new(parts: &Parts, path_params: &[(String, String)]) -> Self {
+        let mut text = String::with_capacity(512);
+        text.push_str("\"method\":");
+        push_text(&mut text, parts.method.as_str());
+        let decoded: Vec<_> =
+            path_params.iter().map(|(name, value)| (name.as_str(), decode(value))).collect();
+        push_map(&mut text, "path_params", decoded.iter().map(|(k, v)| (*k, v.as_str())));
+        let query = Query::new(parts.uri.query().unwrap_or_default());
+        push_map(&mut text, "query_params", query.last().into_iter());
+        push_map(
+            &mut text,
+            "headers",
+            joined(&parts.headers).iter().map(|(k, v)| (*k, v.as_str())),
+        );
+        Self { text }
+    }
+
+    /// The payload of the handler.
+    ///
+    /// Besides the keys of the protocol it has `raw_path`, the path as it was requested, and `query_params_multi`,
+    /// all values of each query parameter.
+    pub fn payload(&self, route: &Route, parts: &Parts, body: Option<&Payload>) -> Payload {
+        let body = body.map_or("null", Payload::as_str);
+        let mut text = String::with_capacity(self.text.len() + body.len() + 256);
+        text.push('{');
+        text.push_str(&self.text);
+        text.push_str(",\"path\":");
+        push_text(&mut text, &route.api_path);
+        text.push_str(",\"raw_path\":");
+        push_text(&mut text, parts.uri.path());
+        Query::new(parts.uri.query().unwrap_or_default()).push_multi(&mut text);
+        text.push_str(",\"body\":");
+        text.push_str(body);
+        text.push_str(",\"trigger\":{\"type\":\"http\",\"path\":");
+        push_text(&mut text, &route.api_path);
+        text.push_str(",\"method\":");
+        push_text(&mut text, route.method.as_str());
+        text.push_str("}}");
+        Payload::from_built(text)
+    }
+
+    /// The payload of a middleware function.
+    pub fn for_middleware(&self) -> Payload {
+        Payload::from_built(format!(
+            r#"{{"phase":"preHandler","request":{{{}}},"context":{{}}}}"#,
+            self.text
+        ))
+    }
+}
+
+/// A query, decoded, its names in the order of their first appearance.
+struct Query {
+    entries: Vec<(String, Vec<String>)>,
+}
+
+impl Query {
+    fn new(query: &str) -> Self {
+        let mut entries: Vec<(String, Vec<String>)> = Vec::new();
+        let mut places = std::collections::HashMap::new();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let place = *places.entry(name.to_string()).or_insert(entries.len());
+            if place == entries.len() {
+                entries.push((name.into_owned(), Vec::new()));
+            }
+            entries[place].1.push(value.into_owned());
+        }
+        Self { entries }
+    }
+
+    /// Of a repeated name, the last value.
+    fn last(&self) -> Vec<(&str, &str)> {
+        let last = |values: &'_ Vec<String>| values.len().saturating_sub(1);
+        self.entries
+            .iter()
+            .map(|(name, values)| {
+                (name.as_str(), values.get(last(values)).map_or("", String::as_str))
+            })
+            .collect()
+    }
+
+    fn push_multi(&self, text: &mut String) {
+        text.push_str(",\"query_params_multi\":{");
+        for (n, (name, values)) in self.entries.iter().enumerate() {
+            if n > 0 {
+                text.push(',');
+            }
+            push_text(text, name);
+            text.push_str(":[");
+            for (n, value) in values.iter().enumerate() {
+                if n > 0 {
+                    text.push(',');
+                }
+                push_text(text, value);
+            }
+            text.push(']');
+        }
+        text.push('}');
+    }
+}
+
+/// All headers; repeated ones are joined as RFC 9110 says.
+fn joined(headers: &HeaderMap) -> Vec<(&str, String)> {
+    headers
+        .keys()
+        .map(|name| {
+            let separator = if name == header::COOKIE { "; " } else { ", " };
+            let values: Vec<_> = headers
+                .get_all(name)
+                .iter()
+                .map(|value| String::from_utf8_lossy(value.as_bytes()))
+                .collect();
+            (name.as_str(), values.join(separator))
+        })
+        .collect()
+}
+
+/// Writes `,"key":{…}`.
+fn push_map<'a>(text: &mut String, key: &str, entries: impl Iterator<Item = (&'a str, &'a str)>) {
+    text.push_str(",\"");
+    text.push_str(key);
+    text.push_str("\":{");
+    for (n, (name, value)) in entries.enumerate() {
+        if n > 0 {
+            text.push(',');
+        }
+        push_text(text, name);
+        text.push(':');
+        push_text(text, value);
+    }
+    text.push('}');
+}
+
+/// Writes a JSON string.
+fn push_text(text: &mut String, value: &str) {
+    text.push_str(&serde_json::Value::from(value).to_string());
+}
+
+/// Percent-decodes a part of a path. What is no UTF-8 is replaced, a bad escape stays as it is.
+fn decode(part: &str) -> String {
+    if !part.contains('%') {
+        return part.to_owned();
+    }
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let bytes = part.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        match (bytes[at], digit(bytes.get(at + 1)), digit(bytes.get(at + 2))) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push(u8::try_from(high * 16 + low).unwrap_or_default());
+                at += 3;
+            }
+            (byte, _, _) => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_decoded_once() {
+        assert_eq!(decode("a%20b%2Fc"), "a b/c");
+        assert_eq!(decode("100%zz%"), "100%zz%");
+        assert_eq!(decode("%2520+"), "%20+");
+        assert_eq!(decode("%ff"), "\u{fffd}");
+    }
+
+    #[test]
+    fn json_is_recognised_in_any_spelling() {
+        let is = |kind: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
+            is_json(&headers)
+        };
+        assert!(is("Application/JSON; charset=utf-8") && is("application/problem+json"));
+        assert!(!is("text/plain") && !is("application/jsonx") && !is("text/x+json"));
+    }
+}

@@ -1,0 +1,208 @@
+//! From the outcome of a function to an HTTP response (protocol section 5.1).
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{HeaderMap, Method, Response, StatusCode};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::engine::provider::Outcome;
+use crate::error::code;
+use crate::protocol::{ErrorBody, Payload};
+
+/// What requests are answered with.
+pub type Answer = Response<Full<Bytes>>;
+
+/// The headers of a message's framing: the server sets them.
+const FRAMING: [&str; 7] =
+    ["connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
+
+/// The fields by which a result is told to be a response. Absent and `null` differ.
+#[derive(Deserialize)]
+struct Shape<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    status_code: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    headers: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    body: Option<&'a RawValue>,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// The response for what a function ended in.
+pub fn of_outcome(outcome: Outcome) -> Answer {
+    match outcome {
+        Ok(None) => plain(StatusCode::NO_CONTENT, Bytes::new()),
+        Ok(Some(result)) => of_result(&result),
+        Err(error) => of_error(&error),
+    }
+}
+
+/// The response for a result: what it describes, or itself as JSON if it describes none.
+pub fn of_result(result: &Payload) -> Answer {
+    let shape = if result.is_object() { result.parse_borrowed::<Shape<'_>>().ok() } else { None };
+    match shape {
+        Some(shape) if shape.status_code.or(shape.headers).or(shape.body).is_some() => {
+            described(&shape)
+        }
+        _ => json(StatusCode::OK, result.as_str().to_owned()),
+    }
+}
+
+fn described(shape: &Shape<'_>) -> Answer {
+    let status = shape
+        .status_code
+        .and_then(|status| serde_json::from_str::<u16>(status.get()).ok())
+        .filter(|status| (200..=999).contains(status))
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .unwrap_or(StatusCode::OK);
+    let mut headers = HeaderMap::new();
+    if let Some(given) = shape.headers {
+        read_headers(given, &mut headers);
+    }
+    let body = shape.body.map_or("{}", RawValue::get);
+    let body = if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
+        Bytes::new()
+    } else if headers.contains_key(header::CONTENT_TYPE) {
+        match serde_json::from_str::<String>(body) {
+            Ok(text) => text.into(),
+            Err(_) if body == "null" => Bytes::new(),
+            Err(_) => body.to_owned().into(),
+        }
+    } else {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        body.to_owned().into()
+    };
+    let mut response = plain(status, body);
+    response.headers_mut().extend(headers);
+    response
+}
+
+/// Reads the headers of a result: an object, or a list of `Name: value`. What is no header is left out.
+fn read_headers(given: &RawValue, headers: &mut HeaderMap) {
+    let mut add = |name: &str, value: &str| {
+        let name = HeaderName::from_bytes(name.trim().as_bytes());
+        let value = HeaderValue::from_str(value.trim());
+        if let (Ok(name), Ok(value)) = (name, value)
+            && !FRAMING.contains(&name.as_str())
+        {
+            headers.append(name, value);
+        }
+    };
+    match serde_json::from_str::<serde_json::Value>(given.get()) {
+        Ok(serde_json::Value::Object(entries)) => {
+            for (name, value) in &entries {
+                match value {
+                    serde_json::Value::String(value) => add(name, value),
+                    // Several headers of one name, such as `set-cookie`.
+                    serde_json::Value::Array(values) => {
+                        values
+                            .iter()
+                            .filter_map(|value| value.as_str())
+                            .for_each(|value| add(name, value));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(serde_json::Value::Array(lines)) => {
+            let lines = lines.iter().filter_map(|line| line.as_str()?.split_once(':'));
+            lines.for_each(|(name, value)| add(name, value));
+        }
+        _ => {}
+    }
+}
+
+/// The response for an error: its own status, else 500, and the error object.
+pub fn of_error(error: &ErrorBody) -> Answer {
+    let status = error
+        .status
+        .filter(|status| (400..=599).contains(status))
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let id = Uuid::new_v4().simple().to_string();
+    let id = &id[..12];
+    if status.is_server_error() {
+        tracing::warn!(error_id = id, "a request failed: {error}");
+    }
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let mut text = format!(
+        r#"{{"error":{{"code":{},"message":{},"error_id":"{id}""#,
+        quoted(&error.code),
+        quoted(&error.message)
+    );
+    if let Some(details) = &error.details {
+        text.push_str(",\"details\":");
+        text.push_str(details.as_str());
+    }
+    text.push_str("}}");
+    json(status, text)
+}
+
+/// The error object for an answer that the engine makes itself.
+pub fn engine_error(status: StatusCode, code: &str, message: &str) -> Answer {
+    of_error(&ErrorBody { status: Some(status.as_u16()), ..ErrorBody::new(code, message) })
+}
+
+/// 404.
+pub fn not_found() -> Answer {
+    engine_error(StatusCode::NOT_FOUND, "NOT_FOUND", "Not Found")
+}
+
+/// 405, with the methods that are there.
+pub fn method_not_allowed(methods: &[Method]) -> Answer {
+    let message = "this path is not served for this method";
+    let mut response = engine_error(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message);
+    response.headers_mut().insert(header::ALLOW, allow(methods));
+    response
+}
+
+/// 204, with the methods that are there: the answer to `OPTIONS` where no function answers it.
+pub fn options(methods: &[Method]) -> Answer {
+    let mut response = plain(StatusCode::NO_CONTENT, Bytes::new());
+    response.headers_mut().insert(header::ALLOW, allow(methods));
+    response
+}
+
+fn allow(methods: &[Method]) -> HeaderValue {
+    let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    HeaderValue::from_str(&names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// 503, because too many requests are under way.
+pub fn busy() -> Answer {
+    let message = "too many requests are under way, try again";
+    let mut response = engine_error(StatusCode::SERVICE_UNAVAILABLE, code::OVERLOADED, message);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// 422: the condition of the route says no.
+pub fn condition_not_met() -> Answer {
+    let text = r#"{"error":{"code":"CONDITION_NOT_MET","message":"Request condition not met"},"skipped":true}"#;
+    json(StatusCode::UNPROCESSABLE_ENTITY, text.to_owned())
+}
+
+/// 504.
+pub fn timed_out(code: &str) -> Answer {
+    engine_error(StatusCode::GATEWAY_TIMEOUT, code, "the request took too long")
+}
+
+fn json(status: StatusCode, text: String) -> Answer {
+    let mut response = plain(status, text.into());
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// A response without headers.
+pub fn plain(status: StatusCode, body: Bytes) -> Answer {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,273 @@
+//! What a provider is: the one door through which trigger types and built-in functions enter the broker.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::protocol::{
+    ErrorBody, FunctionId, Namespace, Payload, RegisterFunction, TriggerId, TriggerTypeId, WorkerId,
+};
+
+/// What a call ends in: an output, no output, or an error.
+pub type Outcome = Result<Option<Payload>, ErrorBody>;
+
+/// The code of the runtime of a built-in function.
+pub type Handler = Arc<dyn Fn(Call) -> BoxFuture<'static, Outcome> + Send + Sync>;
+
+/// A part of the engine that serves trigger types, functions, or both.
+///
+/// The broker calls it while it holds its lock for changes: no method may wait, or register anything at the broker.
+/// Invoking functions is allowed everywhere.
+pub trait Provider: Send + Sync + 'static {
+    /// The name under which it is listed, such as `iii-http`.
+    fn name(&self) -> &'static str;
+
+    /// What it is for, in one sentence.
+    fn description(&self) -> &'static str;
+
+    /// The trigger types it serves, all in the namespace `default`.
+    fn trigger_types(&self) -> Vec<TriggerTypeInfo> {
+        Vec::new()
+    }
+
+    /// The functions it serves, all in the namespace `default`.
+    fn functions(self: Arc<Self>) -> Vec<BuiltIn> {
+        Vec::new()
+    }
+
+    /// Takes a binding. One with the same id replaces the earlier one.
+    ///
+    /// # Errors
+    ///
+    /// If the config cannot be used. Nothing changed then: an earlier binding of that id goes on.
+    fn bind(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
+        Err(refused(format!("`{}` serves no trigger type `{}`", self.name(), binding.trigger_type)))
+    }
+
+    /// Gives a binding up. What it has begun is finished.
+    fn unbind(&self, _binding: &Arc<Binding>) {}
+
+    /// Hears of a change at the broker.
+    fn notice(&self, _event: &Event) {}
+
+    /// Serves a function that a worker registered with an `invocation` object (protocol section 4.8).
+    ///
+    /// `None`: this provider does not serve such functions.
+    fn external(&self, _function: &RegisterFunction) -> Option<Result<Handler, ErrorBody>> {
+        None
+    }
+
+    /// Ends all tasks. Nothing is called afterwards.
+    fn stop(&self) {}
+}
+
+/// A trigger type of a provider.
+#[derive(Debug, Clone)]
+pub struct TriggerTypeInfo {
+    /// Its id, such as `http`.
+    pub id: &'static str,
+    /// What fires it.
+    pub description: &'static str,
+    /// JSON Schema of a binding's config.
+    pub config_schema: Option<Payload>,
+    /// JSON Schema of the payload that functions get.
+    pub request_schema: Option<Payload>,
+}
+
+/// A trigger that is bound to a function (protocol section 2.6).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Binding {
+    /// Chosen by the worker that registered it.
+    pub id: TriggerId,
+    /// Its type.
+    pub trigger_type: TriggerTypeId,
+    /// The function that it invokes.
+    pub function_id: FunctionId,
+    /// The namespace of that function.
+    pub namespace: Namespace,
+    /// What the type needs to know; never checked before [`Provider::bind`].
+    pub config: Payload,
+    /// Handed to the function, unchanged, with each firing.
+    pub metadata: Option<Payload>,
+    /// The namespace of the connection that registered it: the provider is looked for there first.
+    pub home: Namespace,
+    /// The only namespace in which the provider is looked for, if one is named.
+    pub provider_namespace: Option<Namespace>,
+    /// The connection that registered it; `None`: made by `engine::register_trigger`.
+    pub owner: Option<WorkerId>,
+}
+
+impl Binding {
+    /// Reads the config into a type. An absent config counts as an empty one.
+    ///
+    /// # Errors
+    ///
+    /// Code `trigger_registration_failed` if it does not fit.
+    pub fn config<T: DeserializeOwned>(&self) -> Result<T, ErrorBody> {
+        let text = if self.config.is_null() { "{}" } else { self.config.as_str() };
+        serde_json::from_str(text).map_err(|error| {
+            refused(format!(
+                "the config of the `{}` trigger `{}` cannot be read: {error}",
+                self.trigger_type, self.id
+            ))
+        })
+    }
+}
+
+/// The error with which a binding is refused (protocol section 4.4).
+pub fn refused(message: impl Into<String>) -> ErrorBody {
+    ErrorBody::new("trigger_registration_failed", message)
+}
+
+/// A change at the broker that providers may tell workers about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A connection was opened.
+    WorkerConnected(WorkerId),
+    /// A worker announced itself, or changed what it says about itself.
+    WorkerUpdated(WorkerId),
+    /// A connection ended, and everything it had is gone.
+    WorkerDisconnected(WorkerId),
+    /// A function was registered or removed.
+    FunctionsChanged,
+}
+
+/// One call of a built-in function.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The input.
+    pub data: Payload,
+    /// The connection that calls; `None`: the engine itself.
+    pub caller: Option<WorkerId>,
+    /// Side data of the call.
+    pub metadata: Option<Payload>,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+    /// W3C baggage.
+    pub baggage: Option<String>,
+}
+
+/// A function that the engine itself serves.
+#[derive(Clone)]
+pub struct BuiltIn {
+    /// Its id.
+    pub id: FunctionId,
+    /// What it does.
+    pub description: &'static str,
+    /// JSON Schema of the input.
+    pub request_schema: Option<Payload>,
+    /// JSON Schema of the output.
+    pub response_schema: Option<Payload>,
+    /// Its code.
+    pub handler: Handler,
+}
+
+impl BuiltIn {
+    /// A function with typed input and output. `None` as output means that the answer has no `result`.
+    ///
+    /// Input that does not fit is answered with the code `deserialization_error`; fields that the type does not have
+    /// are ignored.
+    pub fn typed<I, O, F, R>(id: &'static str, description: &'static str, code: F) -> Self
+    where
+        I: DeserializeOwned + JsonSchema,
+        O: Serialize + JsonSchema,
+        F: Fn(I, Call) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Option<O>, ErrorBody>> + Send + 'static,
+    {
+        let handler: Handler = Arc::new(move |call: Call| match call.data.parse::<I>() {
+            Ok(input) => {
+                let output = code(input, call);
+                Box::pin(async move { output.await?.map(|output| to_payload(&output)).transpose() })
+            }
+            Err(error) => {
+                let error = misfit(id, &error);
+                Box::pin(std::future::ready(Err(error)))
+            }
+        });
+        Self {
+            id: id.into(),
+            description,
+            request_schema: schema::<I>(),
+            response_schema: schema::<O>(),
+            handler,
+        }
+    }
+
+    /// Like [`BuiltIn::typed`], for code that does not wait.
+    pub fn sync<I, O, F>(id: &'static str, description: &'static str, code: F) -> Self
+    where
+        I: DeserializeOwned + JsonSchema,
+        O: Serialize + JsonSchema + Send + 'static,
+        F: Fn(I, Call) -> Result<Option<O>, ErrorBody> + Send + Sync + 'static,
+    {
+        Self::typed(id, description, move |input, call| std::future::ready(code(input, call)))
+    }
+}
+
+/// The error for input that does not fit a built-in function.
+pub fn misfit(id: &str, error: &serde_json::Error) -> ErrorBody {
+    ErrorBody::new("deserialization_error", format!("the input does not fit `{id}`: {error}"))
+}
+
+/// The JSON of an output or of an event.
+///
+/// # Errors
+///
+/// Code `serialization_error` if the type refuses to be serialised.
+pub fn to_payload<T: Serialize + ?Sized>(value: &T) -> Result<Payload, ErrorBody> {
+    Payload::new(value)
+        .map_err(|error| ErrorBody::new("serialization_error", format!("no JSON: {error}")))
+}
+
+/// The JSON Schema of a type; `None` for the unit type.
+pub fn schema<T: JsonSchema>() -> Option<Payload> {
+    if T::schema_name() == "null" {
+        return None;
+    }
+    let schema = schemars::SchemaGenerator::default().into_root_schema_for::<T>();
+    Payload::new(&schema).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Deserialize, JsonSchema)]
+    struct Input {
+        n: u8,
+    }
+
+    fn call(data: &str) -> Call {
+        Call {
+            data: Payload::from_json(data.to_owned()).unwrap(),
+            caller: None,
+            metadata: None,
+            traceparent: None,
+            baggage: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn input_is_checked_and_unknown_fields_are_ignored() {
+        let double = BuiltIn::sync("double", "Doubles.", |input: Input, _| Ok(Some(input.n * 2)));
+        let outcome = (double.handler)(call(r#"{"n":4,"x":1}"#)).await;
+        assert_eq!(outcome.unwrap().unwrap().as_str(), "8");
+        for bad in ["{}", "null", r#"{"n":300}"#] {
+            let error = (double.handler)(call(bad)).await.unwrap_err();
+            assert_eq!(error.code, "deserialization_error");
+            assert!(error.message.contains("`double`"), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_function_without_output_has_no_response_schema() {
+        let f = BuiltIn::sync("f", "Does nothing.", |_: Input, _| Ok(None::<()>));
+        assert!(f.response_schema.is_none());
+        assert!(f.request_schema.unwrap().as_str().contains("\"n\""));
+    }
+}
