@@ -89,7 +89,7 @@ pub use tracing;
 pub use worker::{Backoff, ConnectionState};
 
 #[cfg(feature = "macros")]
-// pub use iii_macros::{Error, function, main, trigger};
+pub use iii_macros::{Error, function, main, trigger};
 
 /// What most workers need: `use iii::prelude::*;`.
 pub mod prelude {

@@ -382,32 +382,29 @@ async fn a_refused_registration_stops_the_start_and_names_the_declaration() {
     let engine = FakeEngine::start().await;
     let mut app = App::new();
     app.function::<add>().url(engine.url());
-    let refusing = async {
+    let (started, ()) = tokio::join!(app.start(), async {
         let mut peer = engine.accept(WORKER, TOKEN).await;
-        let trigger = loop {
-            let message = peer.next_of("registertrigger").await;
-            if message["trigger_type"] == "http" {
-                break message;
-            }
-        };
-        peer.send(json!({
-            "type": "registrationrejected", "code": "FUNCTION_NAMESPACE_CONFLICT",
-            "namespace": "default", "function_id": "test::add", "owner_worker_id": TOKEN,
-        }))
-        .await;
-        peer.send(json!({
-            "type": "triggerregistrationresult", "id": trigger["id"], "trigger_type": "http",
-            "function_id": "test::add",
-            "error": {"code": "trigger_registration_failed", "message": "the route is taken"},
-        }))
-        .await;
-        peer
-    };
-    let (started, _script) = tokio::join!(app.start(), async {
-        // The introduction was passed over while the triggers were read.
-        let mut peer = refusing.await;
         while let Some(message) = peer.next().await {
-            answer_introspection(&mut peer, &message).await;
+            match message["type"].as_str() {
+                Some("invokefunction") => answer_nothing(&mut peer, &message).await,
+                Some("registerfunction") => {
+                    peer.send(json!({
+                        "type": "registrationrejected", "code": "FUNCTION_NAMESPACE_CONFLICT",
+                        "namespace": "default", "function_id": "test::add", "owner_worker_id": TOKEN,
+                    }))
+                    .await;
+                }
+                Some("registertrigger") if message["trigger_type"] == "http" => {
+                    let error =
+                        json!({"code": "trigger_registration_failed", "message": "the route is taken"});
+                    peer.send(json!({
+                        "type": "triggerregistrationresult", "id": message["id"],
+                        "trigger_type": "http", "function_id": "test::add", "error": error,
+                    }))
+                    .await;
+                }
+                _ => {}
+            }
         }
     });
     let error = started.unwrap_err();
@@ -417,14 +414,13 @@ async fn a_refused_registration_stops_the_start_and_names_the_declaration() {
     assert!(error.message().contains("worker.rs:"), "{error}");
 }
 
-async fn answer_introspection(peer: &mut Peer, message: &Value) {
-    if message["type"] == "invokefunction" {
-        peer.send(json!({
-            "type": "invocationresult", "invocation_id": message["invocation_id"],
-            "function_id": message["function_id"], "result": {},
-        }))
-        .await;
-    }
+/// Answers a question about registrations with nothing that can be read.
+async fn answer_nothing(peer: &mut Peer, message: &Value) {
+    peer.send(json!({
+        "type": "invocationresult", "invocation_id": message["invocation_id"],
+        "function_id": message["function_id"], "result": {},
+    }))
+    .await;
 }
 
 #[tokio::test]

@@ -8,10 +8,10 @@ use crate::protocol::{ErrorBody, FunctionId, Payload};
 
 /// The part of a config that names the condition.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct Condition {
+pub(crate) struct Condition {
     /// The function that is asked first; absent: the binding always fires.
     #[serde(default)]
-    pub condition_function_id: Option<FunctionId>,
+    pub(crate) condition_function_id: Option<FunctionId>,
 }
 
 impl Condition {
@@ -22,7 +22,7 @@ impl Condition {
     /// # Errors
     ///
     /// If the condition function fails.
-    pub async fn allows(
+    pub(crate) async fn allows(
         &self,
         broker: &Broker,
         binding: &Binding,
@@ -37,7 +37,7 @@ impl Condition {
     }
 
     /// Fires a binding if its condition allows, and waits for the end. Errors are logged.
-    pub async fn fire_and_wait(&self, broker: &Broker, binding: &Binding, data: Payload) {
+    pub(crate) async fn fire_and_wait(&self, broker: &Broker, binding: &Binding, data: Payload) {
         let outcome = match self.allows(broker, binding, &data).await {
             Ok(false) => return,
             Ok(true) => broker.invoke(Request::fired(binding, data)).await.map(|_| ()),

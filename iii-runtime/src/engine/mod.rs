@@ -1,16 +1,16 @@
 //! The embedded engine: the broker, its providers and its listeners, started and stopped as one.
 //!
-//! [`broker`] knows connections, functions, triggers and calls. Each provider is a room that adds trigger types and
-//! functions through the one trait in [`provider`]. [`server`] and [`http`] own the sockets.
+//! `broker` knows connections, functions, triggers and calls. Each provider is a room that adds trigger types and
+//! functions through the one trait in `provider`. `server` and `http` own the sockets.
 
-pub mod broker;
+mod broker;
 mod config;
 mod cron;
 mod discovery;
 mod fire;
 mod http;
 mod log;
-pub mod provider;
+mod provider;
 mod pubsub;
 mod server;
 mod state;
@@ -20,6 +20,9 @@ mod tasks;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http_body_util::{BodyExt, Collected, Full};
+use hyper::body::Bytes;
+use hyper::{Request, Response};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -43,7 +46,8 @@ pub struct Engine {
     links: Arc<Tasks>,
     local: LocalTransport,
     intake: watch::Sender<bool>,
-    http: Option<Arc<http::Listener>>,
+    http: Arc<http::Http>,
+    requests: Option<Arc<http::Listener>>,
     worker_addr: Option<SocketAddr>,
 }
 
@@ -54,7 +58,7 @@ impl Engine {
     }
 
     /// Binds all listeners, then serves.
-    pub(self) async fn start(config: EngineBuilder) -> Result<Self> {
+    async fn start(config: EngineBuilder) -> Result<Self> {
         let sockets = match config.listeners {
             true => Some((
                 listen(&config.host, config.worker_port, "workers", "III_WORKER_PORT").await?,
@@ -83,15 +87,23 @@ impl Engine {
                 }
             }
         });
-        let mut engine =
-            Self { broker, listeners, links, local, intake, http: None, worker_addr: None };
-        if let Some((workers, requests)) = sockets {
+        let mut engine = Self {
+            broker,
+            listeners,
+            links,
+            local,
+            intake,
+            http,
+            requests: None,
+            worker_addr: None,
+        };
+        if let Some((workers, socket)) = sockets {
             engine.worker_addr = workers.local_addr().ok();
             let serve = server::serve(workers, engine.broker.clone(), engine.links.clone());
             engine.listeners.spawn(serve);
-            let listener = Arc::new(http::Listener::new(&requests));
-            engine.listeners.spawn(listener.clone().serve(requests, http, stopped));
-            engine.http = Some(listener);
+            let listener = Arc::new(http::Listener::new(&socket));
+            engine.listeners.spawn(listener.clone().serve(socket, engine.http.clone(), stopped));
+            engine.requests = Some(listener);
         }
         Ok(engine)
     }
@@ -108,7 +120,7 @@ impl Engine {
 
     /// Where HTTP triggers are served; `None` without listeners.
     pub fn http_addr(&self) -> Option<SocketAddr> {
-        self.http.as_ref().map(|http| http.addr())
+        self.requests.as_ref().map(|requests| requests.addr())
     }
 
     /// Takes no more HTTP connections and closes the idle ones. Requests under way go on.
@@ -116,10 +128,20 @@ impl Engine {
         self.intake.send_replace(true);
     }
 
-    /// Waits until no HTTP request is under way. Only after [`Engine::stop_intake`] does this stay so.
+    /// Answers an HTTP request in memory, on the same way as those that come over the socket.
+    pub async fn request(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let response = self.http.respond(request.map(Full::new)).await;
+        let (parts, body) = response.into_parts();
+        let body =
+            body.collect().await.map(Collected::to_bytes).unwrap_or_else(|never| match never {});
+        Response::from_parts(parts, body)
+    }
+
+    /// Takes no more HTTP connections, like [`Engine::stop_intake`], and waits until no request is under way.
     pub async fn drained(&self) {
-        if let Some(http) = &self.http {
-            http.drained().await;
+        self.stop_intake();
+        if let Some(requests) = &self.requests {
+            requests.drained().await;
         }
     }
 
@@ -131,8 +153,8 @@ impl Engine {
         self.listeners.abort();
         self.broker.shut_down(RESTARTING);
         self.links.finish(broker::limits::LINGER).await;
-        if let Some(http) = &self.http {
-            http.abort();
+        if let Some(requests) = &self.requests {
+            requests.abort();
         }
     }
 }
@@ -142,8 +164,8 @@ impl Drop for Engine {
         self.listeners.abort();
         self.broker.shut_down(RESTARTING);
         self.links.abort();
-        if let Some(http) = &self.http {
-            http.abort();
+        if let Some(requests) = &self.requests {
+            requests.abort();
         }
     }
 }
@@ -175,4 +197,85 @@ async fn listen(host: &str, port: u16, what: &str, variable: &str) -> Result<Tcp
         };
         Error::new(code::LISTEN_FAILED, message).with_source(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::broker::testing::Worker;
+    use super::*;
+    use crate::clock::Clock;
+    use crate::transport::Transport;
+    use futures_util::StreamExt;
+    use std::time::{Duration, SystemTime};
+    use tokio_tungstenite::tungstenite::Message as Frame;
+
+    #[tokio::test]
+    async fn a_taken_port_is_explained() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let error = Engine::builder().worker_port(0).http_port(port).start().await.unwrap_err();
+        assert_eq!(error.code(), code::LISTEN_FAILED);
+        for fact in [&port.to_string(), "127.0.0.1", "III_HTTP_PORT"] {
+            assert!(error.message().contains(fact), "{error}");
+        }
+        let error = Engine::builder().host("no.such.host.invalid").start().await.unwrap_err();
+        assert!(error.message().contains("III_HOST"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn workers_are_told_to_come_back() {
+        let engine = Engine::builder().worker_port(0).http_port(0).start().await.unwrap();
+        let url = format!("ws://{}", engine.worker_addr().unwrap());
+        let (mut socket, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
+        socket.next().await.unwrap().unwrap();
+        let stopped = tokio::spawn(async move {
+            engine.stop().await;
+            engine
+        });
+        let Some(Ok(Frame::Close(Some(close)))) = socket.next().await else { panic!("a close") };
+        assert_eq!(u16::from(close.code), 1012);
+        while socket.next().await.is_some() {}
+        let engine = stopped.await.unwrap();
+        assert!(tokio_tungstenite::connect_async(&url).await.is_err());
+        assert!(engine.local().connect().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_dropped_engine_lets_go_of_everything() {
+        let engine = Engine::builder().worker_port(0).http_port(0).start().await.unwrap();
+        let local = engine.local();
+        let mut worker = Worker::greeted(local.connect().await.unwrap()).await;
+        worker.announce("w", "default").await.unwrap();
+        worker.bind("c", "cron", "f", r#"{"expression":"* * * * * *"}"#);
+        worker.nothing_else().await;
+        let broker = engine.broker.downgrade();
+        drop(engine);
+        worker.closed().await;
+        broker::testing::until("freed", || broker.upgrade().is_none()).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn everything_works_in_memory_and_under_a_clock_of_ones_own() {
+        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_599);
+        let clock = Clock::starting_at(start);
+        let engine = Engine::builder().without_listeners().clock(clock).start().await.unwrap();
+        assert_eq!((engine.worker_addr(), engine.http_addr()), (None, None));
+        let mut worker = Worker::greeted(engine.local().connect().await.unwrap()).await;
+        worker.announce("w", "default").await.unwrap();
+        worker.function("f");
+        worker.bind("c", "cron", "f", r#"{"expression":"0 0 9 * * *"}"#);
+        let tick = worker.called().await;
+        assert!(tick.data.as_str().contains("2026-01-05T09:00:00+00:00"));
+        worker.bind("h", "http", "f", r#"{"api_path":"/hi"}"#);
+        worker.nothing_else().await;
+        let request = Request::get("/hi?a=1").body(Bytes::new()).unwrap();
+        let answered = async {
+            let call = worker.called().await;
+            worker.answer(&call, Ok(Some(broker::testing::json(r#"{"body":"hi"}"#))));
+        };
+        let (response, ()) = tokio::join!(engine.request(request), answered);
+        assert_eq!((response.status().as_u16(), &response.body()[..]), (200, &b"\"hi\""[..]));
+        engine.drained().await;
+        engine.stop().await;
+    }
 }

@@ -13,16 +13,16 @@ use crate::protocol::{
 };
 
 /// What a call ends in: an output, no output, or an error.
-pub type Outcome = Result<Option<Payload>, ErrorBody>;
+pub(crate) type Outcome = Result<Option<Payload>, ErrorBody>;
 
 /// The code of the runtime of a built-in function.
-pub type Handler = Arc<dyn Fn(Call) -> BoxFuture<'static, Outcome> + Send + Sync>;
+pub(crate) type Handler = Arc<dyn Fn(Call) -> BoxFuture<'static, Outcome> + Send + Sync>;
 
 /// A part of the engine that serves trigger types, functions, or both.
 ///
 /// The broker calls it while it holds its lock for changes: no method may wait, or register anything at the broker.
 /// Invoking functions is allowed everywhere.
-pub trait Provider: Send + Sync + 'static {
+pub(crate) trait Provider: Send + Sync + 'static {
     /// The name under which it is listed, such as `iii-http`.
     fn name(&self) -> &'static str;
 
@@ -67,38 +67,38 @@ pub trait Provider: Send + Sync + 'static {
 
 /// A trigger type of a provider.
 #[derive(Debug, Clone)]
-pub struct TriggerTypeInfo {
+pub(crate) struct TriggerTypeInfo {
     /// Its id, such as `http`.
-    pub id: &'static str,
+    pub(crate) id: &'static str,
     /// What fires it.
-    pub description: &'static str,
+    pub(crate) description: &'static str,
     /// JSON Schema of a binding's config.
-    pub config_schema: Option<Payload>,
+    pub(crate) config_schema: Option<Payload>,
     /// JSON Schema of the payload that functions get.
-    pub request_schema: Option<Payload>,
+    pub(crate) request_schema: Option<Payload>,
 }
 
 /// A trigger that is bound to a function (protocol section 2.6).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Binding {
+pub(crate) struct Binding {
     /// Chosen by the worker that registered it.
-    pub id: TriggerId,
+    pub(crate) id: TriggerId,
     /// Its type.
-    pub trigger_type: TriggerTypeId,
+    pub(crate) trigger_type: TriggerTypeId,
     /// The function that it invokes.
-    pub function_id: FunctionId,
+    pub(crate) function_id: FunctionId,
     /// The namespace of that function.
-    pub namespace: Namespace,
+    pub(crate) namespace: Namespace,
     /// What the type needs to know; never checked before [`Provider::bind`].
-    pub config: Payload,
+    pub(crate) config: Payload,
     /// Handed to the function, unchanged, with each firing.
-    pub metadata: Option<Payload>,
+    pub(crate) metadata: Option<Payload>,
     /// The namespace of the connection that registered it: the provider is looked for there first.
-    pub home: Namespace,
+    pub(crate) home: Namespace,
     /// The only namespace in which the provider is looked for, if one is named.
-    pub provider_namespace: Option<Namespace>,
+    pub(crate) provider_namespace: Option<Namespace>,
     /// The connection that registered it; `None`: made by `engine::register_trigger`.
-    pub owner: Option<WorkerId>,
+    pub(crate) owner: Option<WorkerId>,
 }
 
 impl Binding {
@@ -107,7 +107,7 @@ impl Binding {
     /// # Errors
     ///
     /// Code `trigger_registration_failed` if it does not fit.
-    pub fn config<T: DeserializeOwned>(&self) -> Result<T, ErrorBody> {
+    pub(crate) fn config<T: DeserializeOwned>(&self) -> Result<T, ErrorBody> {
         let text = if self.config.is_null() { "{}" } else { self.config.as_str() };
         serde_json::from_str(text).map_err(|error| {
             refused(format!(
@@ -119,13 +119,13 @@ impl Binding {
 }
 
 /// The error with which a binding is refused (protocol section 4.4).
-pub fn refused(message: impl Into<String>) -> ErrorBody {
+pub(crate) fn refused(message: impl Into<String>) -> ErrorBody {
     ErrorBody::new("trigger_registration_failed", message)
 }
 
 /// A change at the broker that providers may tell workers about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// A connection was opened.
     WorkerConnected(WorkerId),
     /// A worker announced itself, or changed what it says about itself.
@@ -138,32 +138,30 @@ pub enum Event {
 
 /// One call of a built-in function.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub(crate) struct Call {
     /// The input.
-    pub data: Payload,
+    pub(crate) data: Payload,
     /// The connection that calls; `None`: the engine itself.
-    pub caller: Option<WorkerId>,
-    /// Side data of the call.
-    pub metadata: Option<Payload>,
+    pub(crate) caller: Option<WorkerId>,
     /// W3C trace context.
-    pub traceparent: Option<String>,
+    pub(crate) traceparent: Option<String>,
     /// W3C baggage.
-    pub baggage: Option<String>,
+    pub(crate) baggage: Option<String>,
 }
 
 /// A function that the engine itself serves.
 #[derive(Clone)]
-pub struct BuiltIn {
+pub(crate) struct BuiltIn {
     /// Its id.
-    pub id: FunctionId,
+    pub(crate) id: FunctionId,
     /// What it does.
-    pub description: &'static str,
+    pub(crate) description: &'static str,
     /// JSON Schema of the input.
-    pub request_schema: Option<Payload>,
+    pub(crate) request_schema: Option<Payload>,
     /// JSON Schema of the output.
-    pub response_schema: Option<Payload>,
+    pub(crate) response_schema: Option<Payload>,
     /// Its code.
-    pub handler: Handler,
+    pub(crate) handler: Handler,
 }
 
 impl BuiltIn {
@@ -171,7 +169,7 @@ impl BuiltIn {
     ///
     /// Input that does not fit is answered with the code `deserialization_error`; fields that the type does not have
     /// are ignored.
-    pub fn typed<I, O, F, R>(id: &'static str, description: &'static str, code: F) -> Self
+    pub(crate) fn typed<I, O, F, R>(id: &'static str, description: &'static str, code: F) -> Self
     where
         I: DeserializeOwned + JsonSchema,
         O: Serialize + JsonSchema,
@@ -197,8 +195,31 @@ impl BuiltIn {
         }
     }
 
+    /// Like [`BuiltIn::sync`], for output that is JSON already. `O` only gives the schema.
+    pub(crate) fn raw<I, O, F>(id: &'static str, description: &'static str, code: F) -> Self
+    where
+        I: DeserializeOwned + JsonSchema,
+        O: JsonSchema,
+        F: Fn(I) -> Outcome + Send + Sync + 'static,
+    {
+        let handler: Handler = Arc::new(move |call: Call| {
+            let outcome = match call.data.parse::<I>() {
+                Ok(input) => code(input),
+                Err(error) => Err(misfit(id, &error)),
+            };
+            Box::pin(std::future::ready(outcome))
+        });
+        Self {
+            id: id.into(),
+            description,
+            request_schema: schema::<I>(),
+            response_schema: schema::<O>(),
+            handler,
+        }
+    }
+
     /// Like [`BuiltIn::typed`], for code that does not wait.
-    pub fn sync<I, O, F>(id: &'static str, description: &'static str, code: F) -> Self
+    pub(crate) fn sync<I, O, F>(id: &'static str, description: &'static str, code: F) -> Self
     where
         I: DeserializeOwned + JsonSchema,
         O: Serialize + JsonSchema + Send + 'static,
@@ -209,7 +230,7 @@ impl BuiltIn {
 }
 
 /// The error for input that does not fit a built-in function.
-pub fn misfit(id: &str, error: &serde_json::Error) -> ErrorBody {
+pub(crate) fn misfit(id: &str, error: &serde_json::Error) -> ErrorBody {
     ErrorBody::new("deserialization_error", format!("the input does not fit `{id}`: {error}"))
 }
 
@@ -218,13 +239,13 @@ pub fn misfit(id: &str, error: &serde_json::Error) -> ErrorBody {
 /// # Errors
 ///
 /// Code `serialization_error` if the type refuses to be serialised.
-pub fn to_payload<T: Serialize + ?Sized>(value: &T) -> Result<Payload, ErrorBody> {
+pub(crate) fn to_payload<T: Serialize + ?Sized>(value: &T) -> Result<Payload, ErrorBody> {
     Payload::new(value)
         .map_err(|error| ErrorBody::new("serialization_error", format!("no JSON: {error}")))
 }
 
 /// The JSON Schema of a type; `None` for the unit type.
-pub fn schema<T: JsonSchema>() -> Option<Payload> {
+pub(crate) fn schema<T: JsonSchema>() -> Option<Payload> {
     if T::schema_name() == "null" {
         return None;
     }
@@ -246,7 +267,6 @@ mod tests {
         Call {
             data: Payload::from_json(data.to_owned()).unwrap(),
             caller: None,
-            metadata: None,
             traceparent: None,
             baggage: None,
         }

@@ -33,7 +33,7 @@ enum Purpose {
 }
 
 /// Accepts workers until the task is ended.
-pub async fn serve(listener: TcpListener, broker: Broker, tasks: Arc<Tasks>) {
+pub(crate) async fn serve(listener: TcpListener, broker: Broker, tasks: Arc<Tasks>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let (stream, peer) = match listener.accept().await {
@@ -201,5 +201,40 @@ mod tests {
         socket.send(Frame::text("{")).await.unwrap();
         socket.send(Frame::text(crate::protocol::encode(&Message::Ping))).await.unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap(), Frame::text(r#"{"type":"pong"}"#));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn no_answer_is_lost_under_load() {
+        const CALLERS: usize = 8;
+        const CALLS: usize = 500;
+        let (addr, _tasks) = served().await;
+        let transport = WsTransport::new(format!("ws://{addr}")).unwrap();
+        let mut callee = Worker::greeted(transport.connect().await.unwrap()).await;
+        callee.announce("callee", "default").await.unwrap();
+        callee.function("t::f");
+        callee.nothing_else().await;
+        let mut callers = tokio::task::JoinSet::new();
+        for _ in 0..CALLERS {
+            let mut caller = Worker::greeted(transport.connect().await.unwrap()).await;
+            callers.spawn(async move {
+                let mut open: std::collections::HashSet<_> =
+                    (0..CALLS).map(|n| caller.start("t::f", &n.to_string())).collect();
+                while !open.is_empty() {
+                    let Message::InvocationResult(answer) = caller.next().await else { panic!() };
+                    assert!(answer.result.is_ok() && open.remove(&answer.invocation_id));
+                }
+            });
+        }
+        let serving = tokio::spawn(async move {
+            for _ in 0..CALLERS * CALLS {
+                let call = callee.called().await;
+                callee.answer(&call, Ok(Some(call.data.clone())));
+            }
+            callee
+        });
+        while let Some(done) = callers.join_next().await {
+            done.unwrap();
+        }
+        serving.await.unwrap();
     }
 }

@@ -10,7 +10,7 @@ use super::broker::lock;
 
 /// Tasks that can be ended together.
 #[derive(Debug, Default)]
-pub struct Tasks {
+pub(crate) struct Tasks {
     running: Mutex<Running>,
 }
 
@@ -22,7 +22,7 @@ struct Running {
 
 impl Tasks {
     /// Starts a task; not any more after the end.
-    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut running = lock(&self.running);
         if running.ended {
             return;
@@ -33,14 +33,14 @@ impl Tasks {
     }
 
     /// Ends all tasks now.
-    pub fn abort(&self) {
+    pub(crate) fn abort(&self) {
         let mut running = lock(&self.running);
         running.ended = true;
         running.set.abort_all();
     }
 
     /// Waits until all tasks have ended by themselves, at most for `limit`; what is left is ended.
-    pub async fn finish(&self, limit: Duration) {
+    pub(crate) async fn finish(&self, limit: Duration) {
         let mut set = {
             let mut running = lock(&self.running);
             running.ended = true;

@@ -12,7 +12,7 @@ use super::{ConnectError, Limits, Link, Outbox, OutboxReader, Transport};
 pub fn pair(limits: Limits) -> (Link, Link) {
     let (to_left, from_right) = Outbox::new(limits);
     let (to_right, from_left) = Outbox::new(limits);
-    let link = |outbox, reader| Link { outbox, inbox: inbox(reader).boxed() };
+    let link = |outbox, reader| Link { outbox, inbox: inbox(reader).fuse().boxed() };
     (link(to_right, from_right), link(to_left, from_left))
 }
 
@@ -77,6 +77,7 @@ mod tests {
         let (mut left, right) = pair(Limits::default());
         drop(right);
         assert_eq!(left.inbox.next().await, None);
+        assert_eq!(left.inbox.next().await, None, "the end may be asked for again");
         assert!(left.outbox.is_closed());
     }
 }

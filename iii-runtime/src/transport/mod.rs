@@ -21,7 +21,7 @@ pub use outbox::{Limits, Outbox, OutboxReader, SendError};
 pub struct Link {
     /// Where messages to the other side go.
     pub outbox: Outbox,
-    /// The messages of the other side. The end of the stream is the end of the link.
+    /// The messages of the other side. The end of the stream is the end of the link; it may be polled after that.
     pub inbox: BoxStream<'static, Message>,
 }
 

@@ -168,7 +168,7 @@ where
             let _ = &reading;
             message
         });
-    Link { outbox, inbox: inbox.boxed() }
+    Link { outbox, inbox: inbox.fuse().boxed() }
 }
 
 /// Sends what is queued, as many messages at a time as are waiting, and pings in between.

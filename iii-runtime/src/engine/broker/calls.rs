@@ -18,17 +18,17 @@ use crate::protocol::{
 };
 
 /// The error of a call whose callee is gone.
-pub fn stopped() -> ErrorBody {
+pub(crate) fn stopped() -> ErrorBody {
     ErrorBody::new("invocation_stopped", "the worker that was serving the call is gone")
 }
 
 /// The error of a call that would go beyond a limit.
-pub fn overloaded(message: impl Into<String>) -> ErrorBody {
+pub(crate) fn overloaded(message: impl Into<String>) -> ErrorBody {
     ErrorBody { retryable: Some(true), ..ErrorBody::new(code::OVERLOADED, message) }
 }
 
 /// Who gets the answer of a call.
-pub enum Asker {
+pub(crate) enum Asker {
     /// A worker.
     Worker {
         /// Its connection, which counts the call until it is answered.
@@ -59,12 +59,12 @@ pub enum Asker {
 
 impl Asker {
     /// Whether the answer matters to anybody.
-    pub fn wants_answer(&self) -> bool {
+    pub(crate) fn wants_answer(&self) -> bool {
         !matches!(self, Self::Nobody)
     }
 
     /// The id that the worker gave the call, if a worker asks.
-    pub fn invocation_id(&self) -> Option<InvocationId> {
+    pub(crate) fn invocation_id(&self) -> Option<InvocationId> {
         match self {
             Self::Worker { invocation_id, .. } => Some(*invocation_id),
             _ => None,
@@ -81,7 +81,7 @@ impl Asker {
     }
 
     /// Delivers the answer. Never waits.
-    pub fn answer(self, outcome: Outcome) {
+    pub(crate) fn answer(self, outcome: Outcome) {
         match self {
             Self::Worker { ticket, invocation_id, function_id, traceparent, baggage } => {
                 // A worker that does not read its answers is ended by its own task.
@@ -123,11 +123,11 @@ fn enqueue_failed(error: &ErrorBody) -> ErrorBody {
 }
 
 /// Counts a call against the quota of the connection that makes it, for as long as it waits.
-pub struct Ticket(Arc<Connection>);
+pub(crate) struct Ticket(Arc<Connection>);
 
 impl Ticket {
     /// Counts one more call of `caller`; `None` if it has too many already.
-    pub fn new(caller: &Arc<Connection>) -> Option<Self> {
+    pub(crate) fn new(caller: &Arc<Connection>) -> Option<Self> {
         let ticket = Self(caller.clone());
         // The ticket is made first, so that its end takes the count back in both cases.
         let before = caller.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -143,7 +143,7 @@ impl Drop for Ticket {
 
 /// The calls that one connection is serving, by the id they have on its wire.
 #[derive(Default)]
-pub struct Pending {
+pub(crate) struct Pending {
     table: Mutex<PendingTable>,
 }
 
@@ -158,7 +158,7 @@ impl Pending {
     /// Notes a call under the id it has at its caller, or under a fresh one if that is taken here.
     ///
     /// Gives the asker back if the connection is gone.
-    pub fn insert(&self, asker: Asker) -> Result<InvocationId, Asker> {
+    pub(crate) fn insert(&self, asker: Asker) -> Result<InvocationId, Asker> {
         let mut table = lock(&self.table);
         if table.closed {
             return Err(asker);
@@ -172,19 +172,19 @@ impl Pending {
     }
 
     /// Takes a call out; `None` if there is no such call any more.
-    pub fn take(&self, id: InvocationId) -> Option<Asker> {
+    pub(crate) fn take(&self, id: InvocationId) -> Option<Asker> {
         lock(&self.table).calls.remove(&id)
     }
 
     /// Takes all calls out, and takes no more.
-    pub fn close(&self) -> Vec<Asker> {
+    pub(crate) fn close(&self) -> Vec<Asker> {
         let mut table = lock(&self.table);
         table.closed = true;
         std::mem::take(&mut table.calls).into_values().collect()
     }
 
     /// Forgets the calls of a caller that is gone.
-    pub fn forget(&self, caller: WorkerId) {
+    pub(crate) fn forget(&self, caller: WorkerId) {
         let forgotten: Vec<Asker> = {
             let mut table = lock(&self.table);
             table.calls.extract_if(|_, asker| asker.is(caller)).map(|(_, asker)| asker).collect()
@@ -193,20 +193,20 @@ impl Pending {
     }
 
     /// How many calls wait.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         lock(&self.table).calls.len()
     }
 }
 
 /// The answer to a call that the engine made. Dropping it forgets the call.
-pub struct Answer {
+pub(crate) struct Answer {
     receiver: oneshot::Receiver<Outcome>,
     place: Option<(Weak<Connection>, InvocationId)>,
 }
 
 impl Answer {
     /// An answer that comes through `receiver`, to a call that waits at `place`.
-    pub fn new(
+    pub(crate) fn new(
         receiver: oneshot::Receiver<Outcome>,
         place: Option<(Weak<Connection>, InvocationId)>,
     ) -> Self {

@@ -19,19 +19,19 @@ use crate::protocol::{
 use crate::transport::{Outbox, SendError};
 
 /// An open connection.
-pub struct Connection {
+pub(crate) struct Connection {
     /// Its id, a new one for each connection.
-    pub id: WorkerId,
+    pub(crate) id: WorkerId,
     /// The secret that lets a later connection take its place.
-    pub token: Uuid,
+    pub(crate) token: Uuid,
     /// The address of the other side, if it came over a socket.
-    pub peer: Option<IpAddr>,
+    pub(crate) peer: Option<IpAddr>,
     /// When it was opened, in milliseconds since 1970.
-    pub connected_at_ms: u64,
+    pub(crate) connected_at_ms: u64,
     /// The calls that it is serving.
-    pub pending: Pending,
+    pub(crate) pending: Pending,
     /// How many of its own calls wait for an answer.
-    pub calls: AtomicUsize,
+    pub(crate) calls: AtomicUsize,
     outbox: Outbox,
     namespace: OnceLock<Namespace>,
     // Registrations that came before the namespace was known (protocol section 3.3).
@@ -44,7 +44,7 @@ pub struct Connection {
 
 impl Connection {
     /// A connection that has just been opened.
-    pub fn new(outbox: Outbox, peer: Option<IpAddr>, connected_at_ms: u64) -> Self {
+    pub(crate) fn new(outbox: Outbox, peer: Option<IpAddr>, connected_at_ms: u64) -> Self {
         Self {
             id: WorkerId::random(),
             token: Uuid::new_v4(),
@@ -62,18 +62,18 @@ impl Connection {
     }
 
     /// The namespace of what it registers; `None` until it is known.
-    pub fn namespace(&self) -> Option<&Namespace> {
+    pub(crate) fn namespace(&self) -> Option<&Namespace> {
         self.namespace.get()
     }
 
     /// Fixes the namespace, the first time; gives back what waited for it.
-    pub fn open(&self, namespace: Namespace) -> Vec<Message> {
+    pub(crate) fn open(&self, namespace: Namespace) -> Vec<Message> {
         let _ = self.namespace.set(namespace);
         std::mem::take(&mut *lock(&self.buffered))
     }
 
     /// Keeps a registration while the namespace is unknown. Gives it back if it is to be applied now.
-    pub fn hold_back(&self, message: Message) -> Option<Message> {
+    pub(crate) fn hold_back(&self, message: Message) -> Option<Message> {
         if self.namespace.get().is_some() {
             return Some(message);
         }
@@ -98,7 +98,7 @@ impl Connection {
     }
 
     /// Queues a message. A worker that reads so slowly that it does not fit is ended.
-    pub fn send(&self, message: Message) {
+    pub(crate) fn send(&self, message: Message) {
         if self.outbox.send(message) == Err(SendError::Full) {
             tracing::warn!(worker = %self.id, "the worker does not read what it is sent: it is disconnected");
             self.end();
@@ -106,34 +106,34 @@ impl Connection {
     }
 
     /// Queues a call, which may be refused.
-    pub fn try_send(&self, message: Message) -> Result<(), SendError> {
+    pub(crate) fn try_send(&self, message: Message) -> Result<(), SendError> {
         self.outbox.send(message)
     }
 
     /// The queue to wait for, if more is in it than a polite sender adds to.
-    pub fn brake(&self) -> Option<Outbox> {
+    pub(crate) fn brake(&self) -> Option<Outbox> {
         use futures_util::FutureExt;
         self.outbox.ready().now_or_never().is_none().then(|| self.outbox.clone())
     }
 
     /// Whether everything it had was removed.
-    pub fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
     }
 
     /// Notes that everything it had is being removed; `false` if that was noted before.
-    pub fn mark_gone(&self) -> bool {
+    pub(crate) fn mark_gone(&self) -> bool {
         !self.gone.swap(true, Ordering::AcqRel)
     }
 
     /// Lets the reading task end, and with it the link, without sending what is queued.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         self.ending.notify_one();
     }
 
     /// Sends what is queued and then closes, with a WebSocket close code if one is given.
-    pub fn close(&self, code: Option<u16>) {
+    pub(crate) fn close(&self, code: Option<u16>) {
         self.outbox.close(code);
     }
 }
@@ -153,11 +153,12 @@ impl Broker {
             let message = tokio::select! {
                 biased;
                 () = connection.ending.notified() => break,
-                message = inbox.next() => message,
+                // Before the messages: they must not hold the end of the grace up.
                 () = &mut grace, if connection.namespace().is_none() => {
                     barrier(&connection, None, || self.open(&connection, Namespace::default()));
                     continue;
                 }
+                message = inbox.next() => message,
             };
             let Some(message) = message else { break };
             let call = match &message {

@@ -13,7 +13,7 @@ use crate::protocol::{
 };
 
 /// The function that takes queued calls. The one built-in id that a worker may take over.
-pub const ENQUEUE: &str = "engine::queue::enqueue";
+pub(crate) const ENQUEUE: &str = "engine::queue::enqueue";
 
 /// The code that tells a worker that an id is not its own.
 const CONFLICT: &str = "FUNCTION_NAMESPACE_CONFLICT";

@@ -23,24 +23,24 @@ use crate::transport::{Outbox, SendError};
 
 /// A call that the engine makes.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// The namespace of the function.
-    pub namespace: Namespace,
+    pub(crate) namespace: Namespace,
     /// The function.
-    pub function_id: FunctionId,
+    pub(crate) function_id: FunctionId,
     /// The input.
-    pub data: Payload,
+    pub(crate) data: Payload,
     /// Side data of the call.
-    pub metadata: Option<Payload>,
+    pub(crate) metadata: Option<Payload>,
     /// W3C trace context.
-    pub traceparent: Option<String>,
+    pub(crate) traceparent: Option<String>,
     /// W3C baggage.
-    pub baggage: Option<String>,
+    pub(crate) baggage: Option<String>,
 }
 
 impl Request {
     /// The call that a binding makes when it fires: its function, with its metadata.
-    pub fn fired(binding: &Binding, data: Payload) -> Self {
+    pub(crate) fn fired(binding: &Binding, data: Payload) -> Self {
         Self {
             namespace: binding.namespace.clone(),
             function_id: binding.function_id.clone(),
@@ -52,14 +52,14 @@ impl Request {
     }
 
     /// A call of another function in the namespace of a binding's target, such as its condition.
-    pub fn beside(binding: &Binding, function_id: &FunctionId, data: Payload) -> Self {
+    pub(crate) fn beside(binding: &Binding, function_id: &FunctionId, data: Payload) -> Self {
         Self { function_id: function_id.clone(), metadata: None, ..Self::fired(binding, data) }
     }
 }
 
 impl Broker {
     /// Makes a call. It is on its way when this returns; dropping the answer forgets it.
-    pub fn invoke(&self, request: Request) -> Answer {
+    pub(crate) fn invoke(&self, request: Request) -> Answer {
         let (sender, receiver) = oneshot::channel();
         let sent = self.forward(request, None, Asker::Engine(sender));
         let place = sent.map(|sent| (Arc::downgrade(&sent.callee), sent.id));
@@ -67,7 +67,7 @@ impl Broker {
     }
 
     /// Makes a call for whose answer nobody waits. An error is logged.
-    pub fn fire(&self, request: Request) {
+    pub(crate) fn fire(&self, request: Request) {
         let asker = Asker::Log(request.function_id.clone());
         self.forward(request, None, asker);
     }
@@ -265,14 +265,14 @@ fn send(
 
 /// Runs code of the engine.
 ///
-/// Code that need not wait is done when this returns, so that the calls of one worker take effect in their order; the
-/// rest goes on as a task. A panic is an answer like any other.
+/// Called by a worker, code that need not wait is done when this returns, so that the calls of one worker take effect in
+/// their order; the rest goes on as a task. What the engine itself calls is always a task: a trigger whose target is
+/// built in, and fires again, must not nest. A panic is an answer like any other.
 fn run(handler: &Handler, request: Request, caller: Option<WorkerId>, asker: Asker) {
     let handler = handler.clone();
     let call = Call {
         data: request.data,
         caller,
-        metadata: request.metadata,
         traceparent: request.traceparent,
         baggage: request.baggage,
     };
@@ -286,9 +286,14 @@ fn run(handler: &Handler, request: Request, caller: Option<WorkerId>, asker: Ask
             Err(ErrorBody::new(code::PANIC, format!("`{id}` panicked")))
         }));
     };
-    match (&mut work).now_or_never() {
+    let done = if caller.is_some() { (&mut work).now_or_never() } else { None };
+    match done {
         Some(done) => finish(done, asker),
-        None => drop(tokio::spawn(async move { finish(work.await, asker) })),
+        // While the program ends there is no runtime, and nobody to answer.
+        None => match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(async move { finish(work.await, asker) })),
+            Err(_) => asker.answer(Err(stopped())),
+        },
     }
 }
 

@@ -3,23 +3,23 @@
 use std::time::Duration;
 
 /// Functions of one connection.
-pub const FUNCTIONS: usize = 10_000;
+pub(crate) const FUNCTIONS: usize = 10_000;
 /// Bindings of one connection.
-pub const TRIGGERS: usize = 10_000;
+pub(crate) const TRIGGERS: usize = 10_000;
 /// Trigger types of one connection.
-pub const TRIGGER_TYPES: usize = 1_000;
+pub(crate) const TRIGGER_TYPES: usize = 1_000;
 /// Services of one connection.
-pub const SERVICES: usize = 1_000;
+pub(crate) const SERVICES: usize = 1_000;
 /// Calls of one connection that wait for their answer.
-pub const PENDING_CALLS: usize = 65_536;
+pub(crate) const PENDING_CALLS: usize = 65_536;
 /// Registrations that wait until the namespace of a connection is known.
-pub const BUFFERED: usize = FUNCTIONS + TRIGGERS + TRIGGER_TYPES + SERVICES;
+pub(crate) const BUFFERED: usize = FUNCTIONS + TRIGGERS + TRIGGER_TYPES + SERVICES;
 /// Characters of a worker's name and of its description.
-pub const NAME_CHARS: usize = 280;
+pub(crate) const NAME_CHARS: usize = 280;
 
 /// How long a caller's messages wait for a callee that reads slowly, each time.
-pub const BRAKE: Duration = Duration::from_secs(1);
+pub(crate) const BRAKE: Duration = Duration::from_secs(1);
 /// How long a connection that was told to end may take to send what is queued.
-pub const LINGER: Duration = Duration::from_secs(5);
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
 /// How long `engine::register_trigger` waits for a worker that provides the type.
-pub const PROVIDER_ANSWER: Duration = Duration::from_secs(10);
+pub(crate) const PROVIDER_ANSWER: Duration = Duration::from_secs(10);

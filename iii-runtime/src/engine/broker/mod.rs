@@ -7,7 +7,7 @@ mod calls;
 mod connection;
 mod functions;
 mod invoke;
-pub mod limits;
+pub(crate) mod limits;
 mod registry;
 mod trace;
 mod triggers;
@@ -15,7 +15,7 @@ mod view;
 mod workers;
 
 #[cfg(test)]
-pub mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -29,11 +29,10 @@ use crate::engine::provider::{Event, Provider};
 use crate::protocol::{Message, TriggerTypeId};
 use crate::transport::{Link, Outbox};
 
-pub use calls::{Answer, overloaded};
-pub use invoke::Request;
-pub use registry::WorkerInfo;
-pub use view::{FunctionView, TriggerTypeView, WorkerView};
-pub use workers::{ANNOUNCE, Announcement, announcement_error};
+pub(crate) use invoke::Request;
+pub(crate) use registry::WorkerInfo;
+pub(crate) use view::{FunctionView, TriggerTypeView, WorkerView};
+pub(crate) use workers::{ANNOUNCE, Announcement, announcement_error};
 
 use connection::Connection;
 use registry::{Bound, Entry, Function, Registry, Source, Target, TriggerType};
@@ -41,7 +40,7 @@ use triggers::Waiters;
 
 /// The broker of one engine. Clones are the same broker.
 #[derive(Clone)]
-pub struct Broker {
+pub(crate) struct Broker {
     inner: Arc<Inner>,
 }
 
@@ -59,7 +58,7 @@ struct Inner {
 
 impl Broker {
     /// A broker without providers. `grace` is how long a connection may take to say its namespace.
-    pub fn new(clock: Clock, grace: Duration) -> Self {
+    pub(crate) fn new(clock: Clock, grace: Duration) -> Self {
         let started_at_ms = clock.unix_millis();
         Self {
             inner: Arc::new(Inner {
@@ -74,13 +73,19 @@ impl Broker {
         }
     }
 
+    /// For tests: whether the broker is still there.
+    #[cfg(test)]
+    pub(crate) fn downgrade(&self) -> std::sync::Weak<impl Sized + use<>> {
+        Arc::downgrade(&self.inner)
+    }
+
     /// The clock of the engine.
-    pub fn clock(&self) -> &Clock {
+    pub(crate) fn clock(&self) -> &Clock {
         &self.inner.clock
     }
 
     /// Adds a provider: its trigger types and functions can be used from now on.
-    pub fn install<P: Provider>(&self, provider: Arc<P>) {
+    pub(crate) fn install<P: Provider>(&self, provider: Arc<P>) {
         let _changes = lock(&self.inner.changes);
         let mut registry = self.registry_mut();
         for function in provider.clone().functions() {
@@ -111,7 +116,7 @@ impl Broker {
     }
 
     /// Takes a link in. The future reads it until it ends; the caller runs it as a task.
-    pub fn attach(
+    pub(crate) fn attach(
         &self,
         link: Link,
         peer: Option<IpAddr>,
@@ -131,7 +136,7 @@ impl Broker {
     }
 
     /// Ends all connections with a WebSocket close code, and stops all providers.
-    pub fn shut_down(&self, code: u16) {
+    pub(crate) fn shut_down(&self, code: u16) {
         let connections: Vec<_> =
             self.registry().connections.values().map(|entry| entry.connection.clone()).collect();
         for connection in connections {
@@ -209,16 +214,16 @@ impl Broker {
 }
 
 /// Locks. A panic of another holder is no reason to stop: each change of the tables is complete in itself.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Locks for reading, see [`lock`].
-pub fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+pub(crate) fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Locks for writing, see [`lock`].
-pub fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,25 +12,25 @@ use crate::protocol::{
 };
 
 /// A function that can be called.
-pub struct Function {
+pub(crate) struct Function {
     /// Its id.
-    pub id: FunctionId,
+    pub(crate) id: FunctionId,
     /// The partition it is in.
-    pub namespace: Namespace,
+    pub(crate) namespace: Namespace,
     /// What it does.
-    pub description: Option<String>,
+    pub(crate) description: Option<String>,
     /// JSON Schema of the input.
-    pub request_schema: Option<Payload>,
+    pub(crate) request_schema: Option<Payload>,
     /// JSON Schema of the output.
-    pub response_schema: Option<Payload>,
+    pub(crate) response_schema: Option<Payload>,
     /// What its worker says about it.
-    pub metadata: Option<Payload>,
+    pub(crate) metadata: Option<Payload>,
     /// Who runs it.
-    pub target: Target,
+    pub(crate) target: Target,
 }
 
 /// Who runs a function.
-pub enum Target {
+pub(crate) enum Target {
     /// A provider of the engine.
     BuiltIn {
         /// The provider's name.
@@ -51,7 +51,7 @@ pub enum Target {
 
 impl Function {
     /// The connection that registered it; `None` for built-in ones.
-    pub fn owner(&self) -> Option<&Arc<Connection>> {
+    pub(crate) fn owner(&self) -> Option<&Arc<Connection>> {
         match &self.target {
             Target::BuiltIn { .. } => None,
             Target::Worker(owner) | Target::External { owner, .. } => Some(owner),
@@ -60,24 +60,24 @@ impl Function {
 }
 
 /// A trigger type and who provides it.
-pub struct TriggerType {
+pub(crate) struct TriggerType {
     /// Its id.
-    pub id: TriggerTypeId,
+    pub(crate) id: TriggerTypeId,
     /// The partition it is in.
-    pub namespace: Namespace,
+    pub(crate) namespace: Namespace,
     /// What fires it.
-    pub description: String,
+    pub(crate) description: String,
     /// JSON Schema of a binding's config.
-    pub config_schema: Option<Payload>,
+    pub(crate) config_schema: Option<Payload>,
     /// JSON Schema of the payload that functions get.
-    pub request_schema: Option<Payload>,
+    pub(crate) request_schema: Option<Payload>,
     /// Who provides it.
-    pub source: Source,
+    pub(crate) source: Source,
 }
 
 /// Who provides a trigger type.
 #[derive(Clone)]
-pub enum Source {
+pub(crate) enum Source {
     /// A part of the engine.
     BuiltIn(Arc<dyn Provider>),
     /// A worker.
@@ -86,7 +86,7 @@ pub enum Source {
 
 impl Source {
     /// The worker, if it is one.
-    pub fn worker(&self) -> Option<&Arc<Connection>> {
+    pub(crate) fn worker(&self) -> Option<&Arc<Connection>> {
         match self {
             Self::Worker(connection) => Some(connection),
             Self::BuiltIn(_) => None,
@@ -94,7 +94,7 @@ impl Source {
     }
 
     /// Whether both are the same provider.
-    pub fn same(&self, other: &Self) -> bool {
+    pub(crate) fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::BuiltIn(a), Self::BuiltIn(b)) => a.name() == b.name(),
             (Self::Worker(a), Self::Worker(b)) => a.id == b.id,
@@ -105,7 +105,7 @@ impl Source {
 
 impl TriggerType {
     /// Gives a binding to the provider. A worker's refusal comes later, as a message.
-    pub fn place(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
+    pub(crate) fn place(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
         match &self.source {
             Source::BuiltIn(provider) => catch_unwind(AssertUnwindSafe(|| provider.bind(binding)))
                 .unwrap_or_else(|_| {
@@ -130,7 +130,7 @@ impl TriggerType {
     }
 
     /// Takes a binding away from the provider.
-    pub fn displace(&self, binding: &Arc<Binding>) {
+    pub(crate) fn displace(&self, binding: &Arc<Binding>) {
         match &self.source {
             Source::BuiltIn(provider) => {
                 if catch_unwind(AssertUnwindSafe(|| provider.unbind(binding))).is_err() {
@@ -148,51 +148,51 @@ impl TriggerType {
 
 /// A binding and where it is.
 #[derive(Clone)]
-pub struct Bound {
+pub(crate) struct Bound {
     /// The binding.
-    pub binding: Arc<Binding>,
+    pub(crate) binding: Arc<Binding>,
     /// The type that has it; `None`: it is parked (protocol section 3.6).
-    pub at: Option<Arc<TriggerType>>,
+    pub(crate) at: Option<Arc<TriggerType>>,
 }
 
 /// What a worker says about itself (protocol section 3.2).
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct WorkerInfo {
+pub(crate) struct WorkerInfo {
     /// The language and library it runs on.
-    pub runtime: String,
+    pub(crate) runtime: String,
     /// The version of that.
-    pub version: Option<String>,
+    pub(crate) version: Option<String>,
     /// Its name.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// What it is for.
-    pub description: Option<String>,
+    pub(crate) description: Option<String>,
     /// Its operating system.
-    pub os: Option<String>,
+    pub(crate) os: Option<String>,
     /// How it is isolated.
-    pub isolation: Option<String>,
+    pub(crate) isolation: Option<String>,
     /// Its process id.
-    pub pid: Option<u64>,
+    pub(crate) pid: Option<u64>,
 }
 
 /// A connection and what it has.
-pub struct Entry {
+pub(crate) struct Entry {
     /// The connection.
-    pub connection: Arc<Connection>,
+    pub(crate) connection: Arc<Connection>,
     /// What it says about itself; `None` before it announced itself.
-    pub info: Option<WorkerInfo>,
+    pub(crate) info: Option<WorkerInfo>,
     /// Its functions.
-    pub functions: HashSet<FunctionId>,
+    pub(crate) functions: HashSet<FunctionId>,
     /// Its bindings.
-    pub triggers: HashSet<TriggerId>,
+    pub(crate) triggers: HashSet<TriggerId>,
     /// The trigger types that it provides.
-    pub types: HashSet<(Namespace, TriggerTypeId)>,
+    pub(crate) types: HashSet<(Namespace, TriggerTypeId)>,
     /// Its services.
-    pub services: HashMap<String, RegisterService>,
+    pub(crate) services: HashMap<String, RegisterService>,
 }
 
 impl Entry {
     /// A connection that has nothing yet.
-    pub fn new(connection: Arc<Connection>) -> Self {
+    pub(crate) fn new(connection: Arc<Connection>) -> Self {
         Self {
             connection,
             info: None,
@@ -206,30 +206,30 @@ impl Entry {
 
 /// All tables.
 #[derive(Default)]
-pub struct Registry {
+pub(crate) struct Registry {
     /// The open connections.
-    pub connections: HashMap<WorkerId, Entry>,
+    pub(crate) connections: HashMap<WorkerId, Entry>,
     /// Who has which worker name.
-    pub names: HashMap<(Namespace, String), WorkerId>,
+    pub(crate) names: HashMap<(Namespace, String), WorkerId>,
     /// The functions of workers.
-    pub functions: HashMap<Namespace, HashMap<FunctionId, Arc<Function>>>,
+    pub(crate) functions: HashMap<Namespace, HashMap<FunctionId, Arc<Function>>>,
     /// The functions of the engine, all in `default`.
-    pub builtins: BTreeMap<FunctionId, Arc<Function>>,
+    pub(crate) builtins: BTreeMap<FunctionId, Arc<Function>>,
     /// The providers of each trigger type, the newest last: that one counts.
-    pub types: HashMap<TriggerTypeId, HashMap<Namespace, Vec<Arc<TriggerType>>>>,
+    pub(crate) types: HashMap<TriggerTypeId, HashMap<Namespace, Vec<Arc<TriggerType>>>>,
     /// The bindings.
-    pub bindings: HashMap<TriggerId, Bound>,
+    pub(crate) bindings: HashMap<TriggerId, Bound>,
 }
 
 impl Registry {
     /// The function `id` as seen from `namespace`. Built-in ones are seen from everywhere.
-    pub fn function(&self, namespace: &str, id: &str) -> Option<&Arc<Function>> {
+    pub(crate) fn function(&self, namespace: &str, id: &str) -> Option<&Arc<Function>> {
         let own = self.functions.get(namespace).and_then(|functions| functions.get(id));
         own.or_else(|| self.builtins.get(id))
     }
 
     /// The namespaces in which workers have registered the function, in order.
-    pub fn namespaces_of(&self, id: &str) -> Vec<&Namespace> {
+    pub(crate) fn namespaces_of(&self, id: &str) -> Vec<&Namespace> {
         let mut found: Vec<_> = self
             .functions
             .iter()
@@ -241,12 +241,12 @@ impl Registry {
     }
 
     /// The type `id` in exactly this namespace.
-    pub fn trigger_type(&self, namespace: &str, id: &str) -> Option<&Arc<TriggerType>> {
+    pub(crate) fn trigger_type(&self, namespace: &str, id: &str) -> Option<&Arc<TriggerType>> {
         self.types.get(id)?.get(namespace)?.last()
     }
 
     /// The type that is to have a binding: where it says, else at home, else in `default`.
-    pub fn provider_of(&self, binding: &Binding) -> Option<&Arc<TriggerType>> {
+    pub(crate) fn provider_of(&self, binding: &Binding) -> Option<&Arc<TriggerType>> {
         let id = &binding.trigger_type;
         match &binding.provider_namespace {
             Some(namespace) => self.trigger_type(namespace, id),
@@ -257,7 +257,7 @@ impl Registry {
     }
 
     /// Removes one provider's entry of a type, and gives it back.
-    pub fn remove_type(
+    pub(crate) fn remove_type(
         &mut self,
         namespace: &Namespace,
         id: &TriggerTypeId,
@@ -277,7 +277,7 @@ impl Registry {
     }
 
     /// The bindings that `which` picks, in the order of their ids.
-    pub fn bindings_where(&self, which: impl Fn(&Bound) -> bool) -> Vec<Bound> {
+    pub(crate) fn bindings_where(&self, which: impl Fn(&Bound) -> bool) -> Vec<Bound> {
         let mut found: Vec<_> = self.bindings.values().filter(|one| which(one)).cloned().collect();
         found.sort_by(|a, b| a.binding.id.cmp(&b.binding.id));
         found

@@ -6,7 +6,7 @@ const FUNCTION_KEY: &str = "iii.function.id";
 /// The baggage to send to a callee: the caller's, and an entry that names the function.
 ///
 /// `None` if the call has no trace context at all. An entry of an earlier call gives way to the new one.
-pub fn baggage_for(
+pub(crate) fn baggage_for(
     function_id: &str,
     traceparent: Option<&str>,
     baggage: Option<&str>,

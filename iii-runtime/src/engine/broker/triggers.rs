@@ -55,7 +55,7 @@ impl Broker {
     ///
     /// If the provider refuses it: a new one is parked then, an existing one stays as it was. If the id belongs to
     /// another connection, or the owner has too many.
-    pub fn bind(&self, binding: Arc<Binding>) -> Result<(), ErrorBody> {
+    pub(crate) fn bind(&self, binding: Arc<Binding>) -> Result<(), ErrorBody> {
         let _changes = lock(&self.inner.changes);
         let (old, provider) = {
             let registry = self.registry();
@@ -109,7 +109,7 @@ impl Broker {
     }
 
     /// Like [`Broker::bind`]; if a worker provides the type, also waits a while for what it says.
-    pub async fn bind_and_wait(&self, binding: Arc<Binding>) -> Result<(), ErrorBody> {
+    pub(crate) async fn bind_and_wait(&self, binding: Arc<Binding>) -> Result<(), ErrorBody> {
         let (sender, receiver) = oneshot::channel();
         let id = binding.id.clone();
         lock(&self.inner.waiters).insert(id.clone(), sender);
@@ -132,7 +132,7 @@ impl Broker {
     }
 
     /// Removes a binding. Only its owner can; one without owner, everybody. Says whether it was there.
-    pub fn unregister_trigger(&self, by: Option<WorkerId>, id: &TriggerId) -> bool {
+    pub(crate) fn unregister_trigger(&self, by: Option<WorkerId>, id: &TriggerId) -> bool {
         let _changes = lock(&self.inner.changes);
         let bound = {
             let mut registry = self.registry_mut();

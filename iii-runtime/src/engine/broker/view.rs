@@ -10,70 +10,70 @@ use crate::protocol::{FunctionId, Namespace, Payload, TriggerId, TriggerTypeId, 
 
 /// A function.
 #[derive(Debug, Clone)]
-pub struct FunctionView {
+pub(crate) struct FunctionView {
     /// Its id.
-    pub id: FunctionId,
+    pub(crate) id: FunctionId,
     /// The partition it is in.
-    pub namespace: Namespace,
+    pub(crate) namespace: Namespace,
     /// The worker that serves it: its name, else the first part of the function's id.
-    pub worker_name: String,
+    pub(crate) worker_name: String,
     /// The connection of that worker; `None` for built-in functions.
-    pub owner: Option<WorkerId>,
+    pub(crate) owner: Option<WorkerId>,
     /// What it does.
-    pub description: Option<String>,
+    pub(crate) description: Option<String>,
     /// What its worker says about it.
-    pub metadata: Option<Payload>,
+    pub(crate) metadata: Option<Payload>,
     /// JSON Schema of the input.
-    pub request_schema: Option<Payload>,
+    pub(crate) request_schema: Option<Payload>,
     /// JSON Schema of the output.
-    pub response_schema: Option<Payload>,
+    pub(crate) response_schema: Option<Payload>,
 }
 
 /// A trigger type, as its current provider describes it.
 #[derive(Debug, Clone)]
-pub struct TriggerTypeView {
+pub(crate) struct TriggerTypeView {
     /// Its id.
-    pub id: TriggerTypeId,
+    pub(crate) id: TriggerTypeId,
     /// The partition it is in.
-    pub namespace: Namespace,
+    pub(crate) namespace: Namespace,
     /// The name of the provider, else the first part of the type's id.
-    pub worker_name: String,
+    pub(crate) worker_name: String,
     /// The connection that provides it; `None` for built-in types.
-    pub owner: Option<WorkerId>,
+    pub(crate) owner: Option<WorkerId>,
     /// What fires it.
-    pub description: String,
+    pub(crate) description: String,
     /// JSON Schema of a binding's config.
-    pub config_schema: Option<Payload>,
+    pub(crate) config_schema: Option<Payload>,
     /// JSON Schema of the payload that functions get.
-    pub request_schema: Option<Payload>,
+    pub(crate) request_schema: Option<Payload>,
     /// How many bindings the provider has.
-    pub instance_count: usize,
+    pub(crate) instance_count: usize,
 }
 
 /// A worker: a connection, or a provider of the engine.
 #[derive(Debug, Clone)]
-pub struct WorkerView {
+pub(crate) struct WorkerView {
     /// The id of the connection, or the name of the provider.
-    pub id: String,
+    pub(crate) id: String,
     /// The connection; `None` for providers.
-    pub connection: Option<WorkerId>,
+    pub(crate) connection: Option<WorkerId>,
     /// The partition of all that it registers.
-    pub namespace: Namespace,
+    pub(crate) namespace: Namespace,
     /// What it says about itself; `None` before it announced itself.
-    pub info: Option<WorkerInfo>,
+    pub(crate) info: Option<WorkerInfo>,
     /// The address it came from.
-    pub peer: Option<IpAddr>,
+    pub(crate) peer: Option<IpAddr>,
     /// When it came, in milliseconds since 1970.
-    pub connected_at_ms: u64,
+    pub(crate) connected_at_ms: u64,
     /// How many functions it serves.
-    pub function_count: usize,
+    pub(crate) function_count: usize,
     /// How many calls it is serving now.
-    pub active_invocations: usize,
+    pub(crate) active_invocations: usize,
 }
 
 impl Broker {
     /// All functions, ordered by id and namespace.
-    pub fn functions(&self) -> Vec<FunctionView> {
+    pub(crate) fn functions(&self) -> Vec<FunctionView> {
         let registry = self.registry();
         let workers = registry.functions.values().flat_map(|functions| functions.values());
         // A built-in function that a worker took over is not shown twice.
@@ -85,8 +85,33 @@ impl Broker {
         views
     }
 
+    /// The functions with this id, one for each namespace that has it, ordered by namespace.
+    pub(crate) fn functions_called(&self, id: &str) -> Vec<FunctionView> {
+        let registry = self.registry();
+        let mut views: Vec<_> = registry
+            .namespaces_of(id)
+            .into_iter()
+            .filter_map(|namespace| registry.functions.get(namespace)?.get(id))
+            .map(|one| registry.view_of(one))
+            .collect();
+        if let Some(built_in) = registry.builtins.get(id)
+            && !views.iter().any(|one| one.namespace == built_in.namespace)
+        {
+            views.push(registry.view_of(built_in));
+        }
+        views
+    }
+
+    /// The bindings of a function that a provider has, in the order of their ids.
+    pub(crate) fn bindings_of(&self, namespace: &str, id: &str) -> Vec<Arc<Binding>> {
+        let its = |one: &super::Bound| {
+            one.at.is_some() && one.binding.function_id == id && one.binding.namespace == namespace
+        };
+        self.registry().bindings_where(its).into_iter().map(|one| one.binding).collect()
+    }
+
     /// All trigger types, ordered by id and namespace.
-    pub fn trigger_types(&self) -> Vec<TriggerTypeView> {
+    pub(crate) fn trigger_types(&self) -> Vec<TriggerTypeView> {
         let registry = self.registry();
         let current =
             registry.types.values().flat_map(|spaces| spaces.values().filter_map(|all| all.last()));
@@ -96,19 +121,19 @@ impl Broker {
     }
 
     /// The bindings that a provider has, in the order of their ids. Parked ones are left out.
-    pub fn bindings(&self) -> Vec<Arc<Binding>> {
+    pub(crate) fn bindings(&self) -> Vec<Arc<Binding>> {
         let registry = self.registry();
         registry.bindings_where(|one| one.at.is_some()).into_iter().map(|one| one.binding).collect()
     }
 
     /// The namespace of the provider that has a binding; `None` if it is parked or unknown.
-    pub fn provider_namespace_of(&self, id: &TriggerId) -> Option<Namespace> {
+    pub(crate) fn provider_namespace_of(&self, id: &TriggerId) -> Option<Namespace> {
         let registry = self.registry();
         registry.bindings.get(id)?.at.as_ref().map(|at| at.namespace.clone())
     }
 
     /// All workers: providers of the engine first, then connections in the order of their arrival.
-    pub fn workers(&self) -> Vec<WorkerView> {
+    pub(crate) fn workers(&self) -> Vec<WorkerView> {
         let providers = super::read(&self.inner.providers).clone();
         let registry = self.registry();
         let mut views: Vec<_> = registry

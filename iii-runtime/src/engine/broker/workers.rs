@@ -13,11 +13,11 @@ use crate::engine::provider::{Event, Outcome, misfit};
 use crate::protocol::{ErrorBody, Message, Namespace, Payload, RegistrationRejected, WorkerId};
 
 /// The function with which a worker announces itself.
-pub const ANNOUNCE: &str = "engine::workers::register";
+pub(crate) const ANNOUNCE: &str = "engine::workers::register";
 
 /// What a worker says about itself, as it comes (protocol section 3.2).
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-pub struct Announcement {
+pub(crate) struct Announcement {
     /// The language and library the worker runs on.
     runtime: Option<String>,
     /// The version of that.
@@ -195,7 +195,7 @@ fn clean(text: &str) -> Option<String> {
 }
 
 /// The announcement as it is listed among the built-in functions; the broker itself handles it.
-pub fn announcement_error() -> ErrorBody {
+pub(crate) fn announcement_error() -> ErrorBody {
     ErrorBody::new("INVALID_ARGUMENTS", format!("only a connected worker can call `{ANNOUNCE}`"))
 }
 

@@ -41,7 +41,7 @@ struct CronCall {
 }
 
 /// The provider of the trigger type `cron`.
-pub struct Cron {
+pub(crate) struct Cron {
     broker: Broker,
     jobs: Mutex<HashMap<TriggerId, Job>>,
 }
@@ -57,7 +57,7 @@ impl Drop for Job {
 
 impl Cron {
     /// A provider without jobs.
-    pub fn new(broker: Broker) -> Self {
+    pub(crate) fn new(broker: Broker) -> Self {
         Self { broker, jobs: Mutex::default() }
     }
 }

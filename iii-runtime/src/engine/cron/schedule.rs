@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 /// The times of a cron expression, in UTC.
 #[derive(Debug, Clone)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     times: cron::Schedule,
 }
 
@@ -17,7 +17,7 @@ impl Schedule {
     /// # Errors
     ///
     /// The message says what is wrong; for the five fields of classic cron, how to write it here.
-    pub fn parse(expression: &str) -> Result<Self, String> {
+    pub(crate) fn parse(expression: &str) -> Result<Self, String> {
         let expression = expression.trim();
         if expression.is_empty() {
             return Err("a cron trigger needs `expression`, such as `0 */5 * * * *`".to_owned());
@@ -47,7 +47,7 @@ impl Schedule {
     }
 
     /// The first time after `time`; `None` if there is none any more.
-    pub fn next_after(&self, time: SystemTime) -> Option<SystemTime> {
+    pub(crate) fn next_after(&self, time: SystemTime) -> Option<SystemTime> {
         self.times.after(&DateTime::<Utc>::from(time)).next().map(SystemTime::from)
     }
 }

@@ -13,9 +13,9 @@ use crate::engine::provider::{Binding, Event, to_payload};
 use crate::protocol::{FunctionId, Namespace, Payload, TriggerId};
 
 /// The type that fires for workers.
-pub const WORKERS: &str = "engine::workers-available";
+pub(crate) const WORKERS: &str = "engine::workers-available";
 /// The type that fires for functions.
-pub const FUNCTIONS: &str = "engine::functions-available";
+pub(crate) const FUNCTIONS: &str = "engine::functions-available";
 
 /// Changes of functions that come within this time fire once.
 const CALM: Duration = Duration::from_millis(500);
@@ -29,7 +29,7 @@ struct FunctionsChanged {
 type Ids = Vec<(FunctionId, Namespace)>;
 
 /// The bindings of both types.
-pub struct Watch {
+pub(crate) struct Watch {
     broker: Broker,
     bindings: Mutex<HashMap<TriggerId, Arc<Binding>>>,
     // The functions that were told last.
@@ -39,7 +39,7 @@ pub struct Watch {
 
 impl Watch {
     /// Without bindings.
-    pub fn new(broker: Broker) -> Self {
+    pub(crate) fn new(broker: Broker) -> Self {
         Self {
             broker,
             bindings: Mutex::default(),
@@ -49,7 +49,7 @@ impl Watch {
     }
 
     /// Adds a binding, or replaces the one of the same id.
-    pub fn bind(&self, binding: &Arc<Binding>) {
+    pub(crate) fn bind(&self, binding: &Arc<Binding>) {
         if binding.trigger_type == FUNCTIONS && self.listeners(FUNCTIONS).is_empty() {
             *lock(&self.told) = self.ids();
         }
@@ -57,12 +57,12 @@ impl Watch {
     }
 
     /// Removes a binding.
-    pub fn unbind(&self, id: &TriggerId) {
+    pub(crate) fn unbind(&self, id: &TriggerId) {
         lock(&self.bindings).remove(id);
     }
 
     /// Tells the listeners of a change.
-    pub fn notice(self: &Arc<Self>, event: &Event) {
+    pub(crate) fn notice(self: &Arc<Self>, event: &Event) {
         let (word, worker) = match event {
             Event::FunctionsChanged => return self.schedule(),
             Event::WorkerConnected(id) => ("worker_connected", id),

@@ -164,8 +164,7 @@ impl Discovery {
         id: &str,
         namespace: Option<&str>,
     ) -> Result<FunctionView, ErrorBody> {
-        let mut all: Vec<_> =
-            self.broker.functions().into_iter().filter(|view| view.id == id).collect();
+        let mut all = self.broker.functions_called(id);
         let wanted = namespace.unwrap_or(DEFAULT_NAMESPACE);
         if let Some(at) = all.iter().position(|view| view.namespace == wanted) {
             return Ok(all.swap_remove(at));

@@ -18,14 +18,14 @@ use events::Watch;
 
 /// The provider of `engine::functions::*`, `engine::triggers::*`, `engine::registered-triggers::*` and
 /// `engine::workers::*`.
-pub struct Discovery {
+pub(crate) struct Discovery {
     broker: Broker,
     watch: Arc<Watch>,
 }
 
 impl Discovery {
     /// Discovery at `broker`.
-    pub fn new(broker: Broker) -> Self {
+    pub(crate) fn new(broker: Broker) -> Self {
         Self { watch: Arc::new(Watch::new(broker.clone())), broker }
     }
 }

@@ -11,21 +11,21 @@ const SUMMARY: usize = 80;
 
 /// A function in a list.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-pub struct FunctionSummary {
+pub(crate) struct FunctionSummary {
     /// Its id.
     #[schemars(with = "String")]
-    pub function_id: FunctionId,
+    pub(crate) function_id: FunctionId,
     /// The partition it is in.
     #[schemars(with = "String")]
-    pub namespace: Namespace,
+    pub(crate) namespace: Namespace,
     /// The worker that serves it.
-    pub worker_name: String,
+    pub(crate) worker_name: String,
     /// What it does.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
+    pub(crate) description: Option<String>,
     /// What its worker says about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<Payload>,
+    pub(crate) metadata: Option<Payload>,
 }
 
 impl From<&FunctionView> for FunctionSummary {
@@ -42,43 +42,39 @@ impl From<&FunctionView> for FunctionSummary {
 
 /// A function in full.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-pub struct FunctionDetail {
+pub(crate) struct FunctionDetail {
     /// What a list shows.
     #[serde(flatten)]
-    pub summary: FunctionSummary,
+    pub(crate) summary: FunctionSummary,
     /// JSON Schema of the input.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_schema: Option<Payload>,
+    pub(crate) request_schema: Option<Payload>,
     /// JSON Schema of the output.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub response_schema: Option<Payload>,
+    pub(crate) response_schema: Option<Payload>,
     /// The bindings that invoke it.
-    pub registered_triggers: Vec<OwnTrigger>,
+    pub(crate) registered_triggers: Vec<OwnTrigger>,
 }
 
 /// A binding, as its function shows it.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-pub struct OwnTrigger {
+pub(crate) struct OwnTrigger {
     /// Its id.
     #[schemars(with = "String")]
-    pub id: TriggerId,
+    pub(crate) id: TriggerId,
     /// Its type.
     #[schemars(with = "String")]
-    pub trigger_type: TriggerTypeId,
+    pub(crate) trigger_type: TriggerTypeId,
     /// Its config.
-    pub config: Payload,
+    pub(crate) config: Payload,
 }
 
 impl FunctionDetail {
     /// A function with its bindings.
-    pub fn new(broker: &Broker, view: &FunctionView) -> Self {
-        let own = |binding: &&std::sync::Arc<Binding>| {
-            binding.function_id == view.id && binding.namespace == view.namespace
-        };
+    pub(crate) fn new(broker: &Broker, view: &FunctionView) -> Self {
         let registered_triggers = broker
-            .bindings()
+            .bindings_of(&view.namespace, &view.id)
             .iter()
-            .filter(own)
             .map(|binding| OwnTrigger {
                 id: binding.id.clone(),
                 trigger_type: binding.trigger_type.clone(),
@@ -96,17 +92,17 @@ impl FunctionDetail {
 
 /// A trigger type in a list.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-pub struct TypeSummary {
+pub(crate) struct TypeSummary {
     /// Its id.
     #[schemars(with = "String")]
-    pub id: TriggerTypeId,
+    pub(crate) id: TriggerTypeId,
     /// The partition it is in.
     #[schemars(with = "String")]
-    pub namespace: Namespace,
+    pub(crate) namespace: Namespace,
     /// Who provides it.
-    pub worker_name: String,
+    pub(crate) worker_name: String,
     /// What fires it.
-    pub description: String,
+    pub(crate) description: String,
 }
 
 impl From<&TriggerTypeView> for TypeSummary {
@@ -122,18 +118,18 @@ impl From<&TriggerTypeView> for TypeSummary {
 
 /// A trigger type in full.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-pub struct TypeDetail {
+pub(crate) struct TypeDetail {
     /// What a list shows.
     #[serde(flatten)]
-    pub summary: TypeSummary,
+    pub(crate) summary: TypeSummary,
     /// JSON Schema of a binding's config.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub configuration_schema: Option<Payload>,
+    pub(crate) configuration_schema: Option<Payload>,
     /// JSON Schema of the payload that functions get.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_schema: Option<Payload>,
+    pub(crate) request_schema: Option<Payload>,
     /// How many bindings it has.
-    pub instance_count: usize,
+    pub(crate) instance_count: usize,
 }
 
 impl From<&TriggerTypeView> for TypeDetail {
@@ -149,28 +145,28 @@ impl From<&TriggerTypeView> for TypeDetail {
 
 /// A binding.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-pub struct TriggerSummary {
+pub(crate) struct TriggerSummary {
     /// Its id.
     #[schemars(with = "String")]
-    pub id: TriggerId,
+    pub(crate) id: TriggerId,
     /// Its type.
     #[schemars(with = "String")]
-    pub trigger_type: TriggerTypeId,
+    pub(crate) trigger_type: TriggerTypeId,
     /// The function it invokes.
     #[schemars(with = "String")]
-    pub function_id: FunctionId,
+    pub(crate) function_id: FunctionId,
     /// The worker that registered it.
-    pub worker_name: String,
+    pub(crate) worker_name: String,
     /// Its config.
-    pub config: Payload,
+    pub(crate) config: Payload,
     /// The beginning of its config.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub config_summary: Option<String>,
+    pub(crate) config_summary: Option<String>,
 }
 
 impl TriggerSummary {
     /// A binding; `workers` are all workers there are.
-    pub fn new(binding: &Binding, workers: &[WorkerView]) -> Self {
+    pub(crate) fn new(binding: &Binding, workers: &[WorkerView]) -> Self {
         let owner =
             workers.iter().find(|one| one.connection.is_some() && one.connection == binding.owner);
         let name = owner.and_then(|owner| owner.info.as_ref()?.name.clone());
@@ -199,34 +195,34 @@ fn shortened(config: &Payload) -> String {
 
 /// A worker. Absent facts are `null`.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-pub struct Worker {
+pub(crate) struct Worker {
     /// The id of its connection, or the name of the part of the engine.
-    pub id: String,
+    pub(crate) id: String,
     /// Its name.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// The partition of all that it registers.
     #[schemars(with = "String")]
-    pub namespace: Namespace,
+    pub(crate) namespace: Namespace,
     /// What it is for.
-    pub description: Option<String>,
+    pub(crate) description: Option<String>,
     /// The language and library it runs on; `engine` for parts of the engine.
-    pub runtime: Option<String>,
+    pub(crate) runtime: Option<String>,
     /// The version of that.
-    pub version: Option<String>,
+    pub(crate) version: Option<String>,
     /// Its operating system.
-    pub os: Option<String>,
+    pub(crate) os: Option<String>,
     /// How it is isolated.
-    pub isolation: Option<String>,
+    pub(crate) isolation: Option<String>,
     /// The address it came from.
-    pub ip_address: Option<String>,
+    pub(crate) ip_address: Option<String>,
     /// `connected`, or `available` for parts of the engine.
-    pub status: &'static str,
+    pub(crate) status: &'static str,
     /// When it came, in milliseconds since 1970.
-    pub connected_at_ms: u64,
+    pub(crate) connected_at_ms: u64,
     /// How many functions it serves.
-    pub function_count: usize,
+    pub(crate) function_count: usize,
     /// How many calls it is serving now.
-    pub active_invocations: usize,
+    pub(crate) active_invocations: usize,
 }
 
 impl From<&WorkerView> for Worker {

@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 use super::response::{self, Answer};
 
 /// The answer to a browser that asks whether a page may send a request; `None` for other requests.
-pub fn preflight(parts: &Parts) -> Option<Answer> {
+pub(crate) fn preflight(parts: &Parts) -> Option<Answer> {
     let asked = parts.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD);
     if parts.method != Method::OPTIONS || asked.is_none() {
         return None;
@@ -25,7 +25,7 @@ pub fn preflight(parts: &Parts) -> Option<Answer> {
 }
 
 /// Adds the headers that let pages read a response, unless the function set them.
-pub fn allow(mut response: Answer) -> Answer {
+pub(crate) fn allow(mut response: Answer) -> Answer {
     let headers = response.headers_mut();
     let any = HeaderValue::from_static("*");
     headers.entry(header::ACCESS_CONTROL_ALLOW_ORIGIN).or_insert(any.clone());

@@ -20,7 +20,7 @@ const CONNECTIONS: usize = 10_000;
 const HEAD: Duration = Duration::from_secs(10);
 
 /// The listener of one engine.
-pub struct Listener {
+pub(crate) struct Listener {
     addr: SocketAddr,
     drained: watch::Sender<bool>,
     connections: Tasks,
@@ -28,7 +28,7 @@ pub struct Listener {
 
 impl Listener {
     /// For a socket that is bound.
-    pub fn new(socket: &TcpListener) -> Self {
+    pub(crate) fn new(socket: &TcpListener) -> Self {
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
         Self {
             addr: socket.local_addr().unwrap_or(unknown),
@@ -38,23 +38,23 @@ impl Listener {
     }
 
     /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
 
     /// Waits until it has stopped and no request is under way.
-    pub async fn drained(&self) {
+    pub(crate) async fn drained(&self) {
         let _ = self.drained.subscribe().wait_for(|drained| *drained).await;
     }
 
     /// Ends all connections now.
-    pub fn abort(&self) {
+    pub(crate) fn abort(&self) {
         self.connections.abort();
         self.drained.send_replace(true);
     }
 
     /// Accepts connections until `stopped` says so, then waits for the requests under way.
-    pub async fn serve(
+    pub(crate) async fn serve(
         self: Arc<Self>,
         socket: TcpListener,
         http: Arc<Http>,

@@ -29,7 +29,7 @@ struct Response {
 }
 
 /// Asks the middleware of a route in its order. `Some`: the request is answered.
-pub async fn run(
+pub(crate) async fn run(
     broker: &Broker,
     route: &Route,
     envelope: &Envelope,

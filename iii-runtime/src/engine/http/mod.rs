@@ -23,21 +23,21 @@ use super::provider::{Binding, Provider, TriggerTypeInfo, schema};
 use crate::error::{BoxError, code};
 use crate::protocol::{ErrorBody, Payload};
 
-pub use listener::Listener;
-pub use response::Answer;
+pub(crate) use listener::Listener;
+pub(crate) use response::Answer;
 
 use request::Envelope;
 use routes::{Found, HttpConfig, Route, Routes};
 
 /// The limits of HTTP triggers.
 #[derive(Debug, Clone)]
-pub struct HttpSettings {
+pub(crate) struct HttpSettings {
     /// For a request as a whole. Default 30 s.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// For a body, in bytes. Default 4 MiB.
-    pub body_limit: usize,
+    pub(crate) body_limit: usize,
     /// Requests at a time. Default 1024.
-    pub concurrency: usize,
+    pub(crate) concurrency: usize,
 }
 
 impl Default for HttpSettings {
@@ -47,7 +47,7 @@ impl Default for HttpSettings {
 }
 
 /// The provider of the trigger type `http`.
-pub struct Http {
+pub(crate) struct Http {
     broker: Broker,
     settings: HttpSettings,
     places: Semaphore,
@@ -56,13 +56,13 @@ pub struct Http {
 
 impl Http {
     /// A provider without routes.
-    pub fn new(broker: Broker, settings: HttpSettings) -> Self {
+    pub(crate) fn new(broker: Broker, settings: HttpSettings) -> Self {
         let places = Semaphore::new(settings.concurrency.min(Semaphore::MAX_PERMITS));
         Self { broker, settings, places, routes: RwLock::default() }
     }
 
     /// Answers a request. The only way in, over a socket and in memory alike.
-    pub async fn respond<B>(&self, request: hyper::Request<B>) -> Answer
+    pub(crate) async fn respond<B>(&self, request: hyper::Request<B>) -> Answer
     where
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,

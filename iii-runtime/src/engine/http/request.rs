@@ -17,7 +17,7 @@ use crate::protocol::{ErrorBody, Payload};
 /// # Errors
 ///
 /// With the status to answer: 413 if it is too long, 400 if it is no JSON or breaks off.
-pub async fn read_body<B>(
+pub(crate) async fn read_body<B>(
     headers: &HeaderMap,
     body: B,
     limit: usize,
@@ -46,7 +46,7 @@ where
 }
 
 /// An error with the HTTP status that it is answered with.
-pub fn with_status(status: u16, code: &str, message: String) -> ErrorBody {
+pub(crate) fn with_status(status: u16, code: &str, message: String) -> ErrorBody {
     ErrorBody { status: Some(status), ..ErrorBody::new(code, message) }
 }
 
@@ -60,13 +60,13 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The parts of the payload that middleware sees as well.
-pub struct Envelope {
+pub(crate) struct Envelope {
     text: String,
 }
 
 impl Envelope {
     /// Writes method, path parameters, query and headers, as the inside of an object.
-    pub fn new(parts: &Parts, path_params: &[(String, String)]) -> Self {
+    pub(crate) fn new(parts: &Parts, path_params: &[(String, String)]) -> Self {
         let mut text = String::with_capacity(512);
         text.push_str("\"method\":");
         push_text(&mut text, parts.method.as_str());
@@ -87,7 +87,7 @@ impl Envelope {
     ///
     /// Besides the keys of the protocol it has `raw_path`, the path as it was requested, and `query_params_multi`,
     /// all values of each query parameter.
-    pub fn payload(&self, route: &Route, parts: &Parts, body: Option<&Payload>) -> Payload {
+    pub(crate) fn payload(&self, route: &Route, parts: &Parts, body: Option<&Payload>) -> Payload {
         let body = body.map_or("null", Payload::as_str);
         let mut text = String::with_capacity(self.text.len() + body.len() + 256);
         text.push('{');
@@ -108,7 +108,7 @@ impl Envelope {
     }
 
     /// The payload of a middleware function.
-    pub fn for_middleware(&self) -> Payload {
+    pub(crate) fn for_middleware(&self) -> Payload {
         Payload::from_built(format!(
             r#"{{"phase":"preHandler","request":{{{}}},"context":{{}}}}"#,
             self.text
@@ -205,26 +205,7 @@ fn push_text(text: &mut String, value: &str) {
 
 /// Percent-decodes a part of a path. What is no UTF-8 is replaced, a bad escape stays as it is.
 fn decode(part: &str) -> String {
-    if !part.contains('%') {
-        return part.to_owned();
-    }
-    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
-    let bytes = part.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        match (bytes[at], digit(bytes.get(at + 1)), digit(bytes.get(at + 2))) {
-            (b'%', Some(high), Some(low)) => {
-                decoded.push(u8::try_from(high * 16 + low).unwrap_or_default());
-                at += 3;
-            }
-            (byte, _, _) => {
-                decoded.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
+    percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::error::code;
 use crate::protocol::{ErrorBody, Payload};
 
 /// What requests are answered with.
-pub type Answer = Response<Full<Bytes>>;
+pub(crate) type Answer = Response<Full<Bytes>>;
 
 /// The headers of a message's framing: the server sets them.
 const FRAMING: [&str; 7] =
@@ -35,7 +35,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 }
 
 /// The response for what a function ended in.
-pub fn of_outcome(outcome: Outcome) -> Answer {
+pub(crate) fn of_outcome(outcome: Outcome) -> Answer {
     match outcome {
         Ok(None) => plain(StatusCode::NO_CONTENT, Bytes::new()),
         Ok(Some(result)) => of_result(&result),
@@ -44,7 +44,7 @@ pub fn of_outcome(outcome: Outcome) -> Answer {
 }
 
 /// The response for a result: what it describes, or itself as JSON if it describes none.
-pub fn of_result(result: &Payload) -> Answer {
+pub(crate) fn of_result(result: &Payload) -> Answer {
     let shape = if result.is_object() { result.parse_borrowed::<Shape<'_>>().ok() } else { None };
     match shape {
         Some(shape) if shape.status_code.or(shape.headers).or(shape.body).is_some() => {
@@ -119,7 +119,7 @@ fn read_headers(given: &RawValue, headers: &mut HeaderMap) {
 }
 
 /// The response for an error: its own status, else 500, and the error object.
-pub fn of_error(error: &ErrorBody) -> Answer {
+pub(crate) fn of_error(error: &ErrorBody) -> Answer {
     let status = error
         .status
         .filter(|status| (400..=599).contains(status))
@@ -145,17 +145,17 @@ pub fn of_error(error: &ErrorBody) -> Answer {
 }
 
 /// The error object for an answer that the engine makes itself.
-pub fn engine_error(status: StatusCode, code: &str, message: &str) -> Answer {
+pub(crate) fn engine_error(status: StatusCode, code: &str, message: &str) -> Answer {
     of_error(&ErrorBody { status: Some(status.as_u16()), ..ErrorBody::new(code, message) })
 }
 
 /// 404.
-pub fn not_found() -> Answer {
+pub(crate) fn not_found() -> Answer {
     engine_error(StatusCode::NOT_FOUND, "NOT_FOUND", "Not Found")
 }
 
 /// 405, with the methods that are there.
-pub fn method_not_allowed(methods: &[Method]) -> Answer {
+pub(crate) fn method_not_allowed(methods: &[Method]) -> Answer {
     let message = "this path is not served for this method";
     let mut response = engine_error(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message);
     response.headers_mut().insert(header::ALLOW, allow(methods));
@@ -163,7 +163,7 @@ pub fn method_not_allowed(methods: &[Method]) -> Answer {
 }
 
 /// 204, with the methods that are there: the answer to `OPTIONS` where no function answers it.
-pub fn options(methods: &[Method]) -> Answer {
+pub(crate) fn options(methods: &[Method]) -> Answer {
     let mut response = plain(StatusCode::NO_CONTENT, Bytes::new());
     response.headers_mut().insert(header::ALLOW, allow(methods));
     response
@@ -175,7 +175,7 @@ fn allow(methods: &[Method]) -> HeaderValue {
 }
 
 /// 503, because too many requests are under way.
-pub fn busy() -> Answer {
+pub(crate) fn busy() -> Answer {
     let message = "too many requests are under way, try again";
     let mut response = engine_error(StatusCode::SERVICE_UNAVAILABLE, code::OVERLOADED, message);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -183,13 +183,13 @@ pub fn busy() -> Answer {
 }
 
 /// 422: the condition of the route says no.
-pub fn condition_not_met() -> Answer {
+pub(crate) fn condition_not_met() -> Answer {
     let text = r#"{"error":{"code":"CONDITION_NOT_MET","message":"Request condition not met"},"skipped":true}"#;
     json(StatusCode::UNPROCESSABLE_ENTITY, text.to_owned())
 }
 
 /// 504.
-pub fn timed_out(code: &str) -> Answer {
+pub(crate) fn timed_out(code: &str) -> Answer {
     engine_error(StatusCode::GATEWAY_TIMEOUT, code, "the request took too long")
 }
 
@@ -201,7 +201,7 @@ fn json(status: StatusCode, text: String) -> Answer {
 }
 
 /// A response without headers.
-pub fn plain(status: StatusCode, body: Bytes) -> Answer {
+pub(crate) fn plain(status: StatusCode, body: Bytes) -> Answer {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     response

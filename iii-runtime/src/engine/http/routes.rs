@@ -13,7 +13,7 @@ use crate::protocol::{ErrorBody, FunctionId, TriggerId};
 
 /// The config of an `http` binding.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-pub struct HttpConfig {
+pub(crate) struct HttpConfig {
     /// The path, such as `/orders/:id`. The leading slash may be left out.
     api_path: Option<String>,
     /// GET, POST, PUT, DELETE, PATCH, HEAD or OPTIONS. Default GET.
@@ -26,17 +26,17 @@ pub struct HttpConfig {
 
 /// One binding, ready to serve.
 #[derive(Debug)]
-pub struct Route {
+pub(crate) struct Route {
     /// The binding.
-    pub binding: Arc<Binding>,
+    pub(crate) binding: Arc<Binding>,
     /// The method.
-    pub method: Method,
+    pub(crate) method: Method,
     /// The path as the worker wrote it.
-    pub api_path: String,
+    pub(crate) api_path: String,
     /// Asked before the handler.
-    pub condition: Condition,
+    pub(crate) condition: Condition,
     /// Asked before the handler, after the condition.
-    pub middleware: Vec<FunctionId>,
+    pub(crate) middleware: Vec<FunctionId>,
     // The path in the router's own syntax.
     pattern: String,
 }
@@ -47,7 +47,7 @@ impl Route {
     /// # Errors
     ///
     /// If the method or the path cannot be used.
-    pub fn new(binding: &Arc<Binding>) -> Result<Self, ErrorBody> {
+    pub(crate) fn new(binding: &Arc<Binding>) -> Result<Self, ErrorBody> {
         let config: HttpConfig = binding.config()?;
         let api_path = config.api_path.filter(|path| !path.is_empty());
         let api_path = api_path.ok_or_else(|| refused("an http trigger needs `api_path`"))?;
@@ -114,15 +114,18 @@ fn pattern_of(api_path: &str) -> Result<String, ErrorBody> {
 
 /// All routes.
 #[derive(Default)]
-pub struct Routes {
+pub(crate) struct Routes {
     by_method: HashMap<Method, Router<Arc<Route>>>,
     by_binding: HashMap<TriggerId, Arc<Route>>,
 }
 
+/// The names and values of path parameters.
+pub(crate) type Parameters = Vec<(String, String)>;
+
 /// What a request finds.
-pub enum Found {
+pub(crate) enum Found {
     /// A route, and its path parameters as they are in the path.
-    Route(Arc<Route>, Vec<(String, String)>),
+    Route(Arc<Route>, Parameters),
     /// The path is there, but only for these methods.
     OtherMethods(Vec<Method>),
     /// Nothing.
@@ -135,7 +138,7 @@ impl Routes {
     /// # Errors
     ///
     /// If another binding has the method and the path, or the same shape of path. Nothing changed then.
-    pub fn insert(&mut self, route: Route) -> Result<(), ErrorBody> {
+    pub(crate) fn insert(&mut self, route: Route) -> Result<(), ErrorBody> {
         let id = route.binding.id.clone();
         let before = self.remove(&id);
         let (method, pattern) = (route.method.clone(), route.pattern.clone());
@@ -168,14 +171,14 @@ impl Routes {
     }
 
     /// Removes the route of a binding.
-    pub fn remove(&mut self, id: &TriggerId) -> Option<Arc<Route>> {
+    pub(crate) fn remove(&mut self, id: &TriggerId) -> Option<Arc<Route>> {
         let route = self.by_binding.remove(id)?;
         self.by_method.get_mut(&route.method)?.remove(route.pattern.as_str());
         Some(route)
     }
 
     /// The route for a request. A `GET` route also serves `HEAD`.
-    pub fn find(&self, method: &Method, path: &str) -> Found {
+    pub(crate) fn find(&self, method: &Method, path: &str) -> Found {
         let own = self.at(method, path);
         let own = match own {
             None if *method == Method::HEAD => self.at(&Method::GET, path),
@@ -200,7 +203,7 @@ impl Routes {
         Found::OtherMethods(methods)
     }
 
-    fn at(&self, method: &Method, path: &str) -> Option<(Arc<Route>, Vec<(String, String)>)> {
+    fn at(&self, method: &Method, path: &str) -> Option<(Arc<Route>, Parameters)> {
         let found = self.by_method.get(method)?.at(path).ok()?;
         let parameters =
             found.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -228,6 +231,7 @@ mod tests {
         }))
     }
 
+    #[allow(clippy::needless_pass_by_value)] // so that the calls below are short
     fn at(routes: &Routes, method: Method, path: &str) -> String {
         match routes.find(&method, path) {
             Found::Route(route, parameters) => format!("{} {parameters:?}", route.binding.id),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::broker::{Broker, Request, lock};
-use super::provider::{Binding, BuiltIn, Provider, TriggerTypeInfo, schema, to_payload};
+use super::provider::{Binding, BuiltIn, Call, Provider, TriggerTypeInfo, schema, to_payload};
 use crate::protocol::{ErrorBody, Payload, TriggerId};
 
 use record::{Record, Severity};
@@ -114,7 +114,7 @@ struct Cleared {
 struct Nothing {}
 
 /// The provider of the trigger type `log` and of `engine::log::*`.
-pub struct Logs {
+pub(crate) struct Logs {
     broker: Broker,
     bindings: Mutex<HashMap<TriggerId, (Arc<Binding>, Level)>>,
     records: Mutex<VecDeque<Arc<Record>>>,
@@ -122,12 +122,17 @@ pub struct Logs {
 
 impl Logs {
     /// A provider without records.
-    pub fn new(broker: Broker) -> Self {
+    pub(crate) fn new(broker: Broker) -> Self {
         Self { broker, bindings: Mutex::default(), records: Mutex::default() }
     }
 
     /// Keeps a record and tells those who listen.
-    fn write(&self, severity: Severity, input: Input) -> Result<Option<()>, ErrorBody> {
+    fn write(
+        &self,
+        severity: Severity,
+        input: Input,
+        call: &Call,
+    ) -> Result<Option<()>, ErrorBody> {
         let since = self.broker.clock().now().duration_since(SystemTime::UNIX_EPOCH);
         let nanos = since.unwrap_or(Duration::ZERO).as_nanos();
         let now = u64::try_from(nanos).unwrap_or(u64::MAX);
@@ -136,6 +141,8 @@ impl Logs {
             Some(Value::Object(data)) => data,
             Some(other) => Map::from_iter([("data".to_owned(), other)]),
         };
+        // `version-trace-span-flags`; the call's own trace counts where the record names none.
+        let part_of = |n| Some(call.traceparent.as_deref()?.split('-').nth(n)?.to_owned());
         let service_name = input.service_name.unwrap_or_else(|| "unknown".to_owned());
         let record = Arc::new(Record {
             timestamp_unix_nano: now,
@@ -144,8 +151,8 @@ impl Logs {
             severity_text: severity.text(),
             body: input.message,
             attributes,
-            trace_id: input.trace_id,
-            span_id: input.span_id,
+            trace_id: input.trace_id.or_else(|| part_of(1)),
+            span_id: input.span_id.or_else(|| part_of(2)),
             resource: Map::from_iter([("service.name".to_owned(), Value::from("iii"))]),
             service_name,
             instrumentation_scope_name: "iii".to_owned(),
@@ -220,7 +227,9 @@ impl Provider for Logs {
         ];
         let writers = writers.map(|(id, description, severity)| {
             let logs = self.clone();
-            BuiltIn::sync(id, description, move |input: Input, _| logs.write(severity, input))
+            BuiltIn::sync(id, description, move |input: Input, call| {
+                logs.write(severity, input, &call)
+            })
         });
         let (list, clear) = (self.clone(), self);
         let mut functions = Vec::from(writers);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 /// How important a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Severity {
+pub(crate) enum Severity {
     /// Every step.
     Trace,
     /// For developers.
@@ -21,7 +21,7 @@ pub enum Severity {
 
 impl Severity {
     /// The number of OpenTelemetry.
-    pub fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         match self {
             Self::Trace => 1,
             Self::Debug => 5,
@@ -32,7 +32,7 @@ impl Severity {
     }
 
     /// The word of OpenTelemetry.
-    pub fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Trace => "TRACE",
             Self::Debug => "DEBUG",
@@ -45,29 +45,29 @@ impl Severity {
 
 /// One record.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-pub struct Record {
+pub(crate) struct Record {
     /// When it happened, in nanoseconds since 1970.
-    pub timestamp_unix_nano: u64,
+    pub(crate) timestamp_unix_nano: u64,
     /// When the engine saw it.
-    pub observed_timestamp_unix_nano: u64,
+    pub(crate) observed_timestamp_unix_nano: u64,
     /// How important it is, as a number.
-    pub severity_number: u8,
+    pub(crate) severity_number: u8,
     /// How important it is, as a word.
-    pub severity_text: &'static str,
+    pub(crate) severity_text: &'static str,
     /// The message.
-    pub body: String,
+    pub(crate) body: String,
     /// What goes with it.
-    pub attributes: Map<String, Value>,
+    pub(crate) attributes: Map<String, Value>,
     /// The trace it belongs to.
-    pub trace_id: Option<String>,
+    pub(crate) trace_id: Option<String>,
     /// The span it belongs to.
-    pub span_id: Option<String>,
+    pub(crate) span_id: Option<String>,
     /// Who runs the service.
-    pub resource: Map<String, Value>,
+    pub(crate) resource: Map<String, Value>,
     /// The service.
-    pub service_name: String,
+    pub(crate) service_name: String,
     /// The library that wrote it.
-    pub instrumentation_scope_name: String,
+    pub(crate) instrumentation_scope_name: String,
     /// The version of that.
-    pub instrumentation_scope_version: String,
+    pub(crate) instrumentation_scope_version: String,
 }

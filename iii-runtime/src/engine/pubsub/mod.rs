@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde::Deserialize;
 
 use super::broker::{Broker, Request, lock};
-use super::provider::{Binding, BuiltIn, Provider, TriggerTypeInfo, refused, schema};
+use super::provider::{Binding, BuiltIn, Call, Provider, TriggerTypeInfo, refused, schema};
 use crate::protocol::{ErrorBody, Payload, TriggerId};
 
 /// The config of a `subscribe` binding.
@@ -27,7 +27,7 @@ struct PublishInput {
 }
 
 /// The provider of the trigger type `subscribe` and of the function `publish`.
-pub struct PubSub {
+pub(crate) struct PubSub {
     broker: Broker,
     topics: Mutex<Topics>,
 }
@@ -59,17 +59,21 @@ impl Topics {
 
 impl PubSub {
     /// A provider without subscribers.
-    pub fn new(broker: Broker) -> Self {
+    pub(crate) fn new(broker: Broker) -> Self {
         Self { broker, topics: Mutex::default() }
     }
 
-    fn publish(&self, input: PublishInput) -> Result<Option<()>, ErrorBody> {
+    fn publish(&self, input: &PublishInput, call: &Call) -> Result<Option<()>, ErrorBody> {
         if input.topic.is_empty() {
             return Err(ErrorBody::new("topic_not_set", "`publish` needs a topic"));
         }
         let subscribers = lock(&self.topics).subscribers.get(&input.topic).cloned();
         for binding in subscribers.unwrap_or_default() {
-            self.broker.fire(Request::fired(&binding, input.data.clone()));
+            self.broker.fire(Request {
+                traceparent: call.traceparent.clone(),
+                baggage: call.baggage.clone(),
+                ..Request::fired(&binding, input.data.clone())
+            });
         }
         Ok(None)
     }
@@ -97,7 +101,7 @@ impl Provider for PubSub {
         vec![BuiltIn::sync(
             "publish",
             "Publishes a message to all subscribers of a topic.",
-            move |input: PublishInput, _| self.publish(input),
+            move |input: PublishInput, call| self.publish(&input, &call),
         )]
     }
 

@@ -14,7 +14,7 @@ use crate::protocol::{ErrorBody, Payload, TriggerId};
 
 /// The config of a `state` binding. What is absent matches everything.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
-pub struct StateConfig {
+pub(crate) struct StateConfig {
     /// The scope, exactly.
     scope: Option<String>,
     /// The key, exactly.
@@ -42,7 +42,7 @@ struct StateCall {
 }
 
 /// The schemas of config and payload.
-pub fn schemas() -> (Option<Payload>, Option<Payload>) {
+pub(crate) fn schemas() -> (Option<Payload>, Option<Payload>) {
     (schema::<StateConfig>(), schema::<StateCall>())
 }
 
@@ -72,7 +72,7 @@ type Place = (String, String);
 ///
 /// Events of one key wait for each other, so that a listener hears them in their order; those of different keys do
 /// not.
-pub struct Events {
+pub(crate) struct Events {
     broker: Broker,
     bindings: Mutex<HashMap<TriggerId, Listener>>,
     queues: Arc<Mutex<HashMap<Place, mpsc::UnboundedSender<Event>>>>,
@@ -80,7 +80,7 @@ pub struct Events {
 
 impl Events {
     /// Without listeners.
-    pub fn new(broker: Broker) -> Self {
+    pub(crate) fn new(broker: Broker) -> Self {
         Self { broker, bindings: Mutex::default(), queues: Arc::default() }
     }
 
@@ -89,7 +89,7 @@ impl Events {
     /// # Errors
     ///
     /// If the config cannot be read.
-    pub fn bind(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
+    pub(crate) fn bind(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
         let config: StateConfig = binding.config()?;
         let listener = Listener { binding: binding.clone(), config };
         lock(&self.bindings).insert(binding.id.clone(), listener);
@@ -97,17 +97,17 @@ impl Events {
     }
 
     /// Removes a listener.
-    pub fn unbind(&self, id: &TriggerId) {
+    pub(crate) fn unbind(&self, id: &TriggerId) {
         lock(&self.bindings).remove(id);
     }
 
     /// Ends all queues; what is being handled goes on.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         lock(&self.queues).clear();
     }
 
     /// Queues the event of a change. Called in the order in which the changes happen; never waits.
-    pub fn changed(&self, scope: &str, key: &str, change: &Change) {
+    pub(crate) fn changed(&self, scope: &str, key: &str, change: &Change) {
         let event_type = match (&change.old, &change.new) {
             (None, None) => return,
             (None, Some(_)) => "state:created",

@@ -1,7 +1,7 @@
 //! State: values by scope and key, and triggers that fire when they change (protocol sections 5.6 and 6.2).
 
 mod events;
-pub mod update;
+pub(crate) mod update;
 
 #[cfg(test)]
 mod tests;
@@ -11,8 +11,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::broker::Broker;
-use super::provider::{Binding, BuiltIn, Provider, TriggerTypeInfo};
-use super::store::Store;
+use super::provider::{Binding, BuiltIn, Outcome, Provider, TriggerTypeInfo, to_payload};
+use super::store::{Change, Decide, Store, StoreError};
 use crate::protocol::{ErrorBody, Payload};
 
 use events::Events;
@@ -61,15 +61,16 @@ struct List {
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 struct Nothing {}
 
-/// What a change made of a value.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
+/// What a change made of a value; see [`changed`].
+#[derive(Debug, schemars::JsonSchema)]
+#[allow(dead_code)]
 struct Changed {
     /// The value before; null if there was none.
     old_value: Option<Payload>,
     /// The value after.
     new_value: Payload,
-    /// The operations that failed. The others were done.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// The operations that failed, if any. The others were done.
+    #[serde(default)]
     errors: Vec<UpdateError>,
 }
 
@@ -81,14 +82,14 @@ struct Groups {
 }
 
 /// The provider of `state::*` and of the trigger type `state`.
-pub struct State {
+pub(crate) struct State {
     store: Arc<dyn Store>,
     events: Events,
 }
 
 impl State {
     /// State that is kept in `store`.
-    pub fn new(broker: Broker, store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(broker: Broker, store: Arc<dyn Store>) -> Self {
         Self { store, events: Events::new(broker) }
     }
 
@@ -97,36 +98,36 @@ impl State {
         scope: &str,
         key: &str,
         code: &str,
-        decide: &mut dyn FnMut(Option<&Payload>) -> Option<Payload>,
-    ) -> Result<super::store::Change, ErrorBody> {
+        decide: &mut Decide<'_>,
+    ) -> Result<Change, ErrorBody> {
         // The event is queued inside the step, so that events come in the order of the changes.
-        let mut seen = |change: &super::store::Change| self.events.changed(scope, key, change);
+        let mut seen = |change: &Change| self.events.changed(scope, key, change);
         self.store.change(scope, key, decide, &mut seen).map_err(|error| error.to_body(code))
     }
 
-    fn set(&self, input: Set) -> Result<Option<Changed>, ErrorBody> {
+    fn set(&self, input: &Set) -> Outcome {
         let Set { scope, key, value } = input;
-        let change = self.change(&scope, &key, "SET_ERROR", &mut |_| Some(value.clone()))?;
-        Ok(Some(Changed { old_value: change.old, new_value: value, errors: Vec::new() }))
+        let change = self.change(scope, key, "SET_ERROR", &mut |_| Ok(Some(value.clone())))?;
+        changed(&change, &[])
     }
 
-    fn get(&self, input: &Place) -> Result<Option<Payload>, ErrorBody> {
+    fn get(&self, input: &Place) -> Outcome {
         self.store.get(&input.scope, &input.key).map_err(|error| error.to_body("GET_ERROR"))
     }
 
-    fn delete(&self, input: &Place) -> Result<Option<Payload>, ErrorBody> {
-        Ok(self.change(&input.scope, &input.key, "DELETE_ERROR", &mut |_| None)?.old)
+    fn delete(&self, input: &Place) -> Outcome {
+        Ok(self.change(&input.scope, &input.key, "DELETE_ERROR", &mut |_| Ok(None))?.old)
     }
 
-    fn update(&self, input: &Update) -> Result<Option<Changed>, ErrorBody> {
+    fn update(&self, input: &Update) -> Outcome {
         let mut errors = Vec::new();
         let change = self.change(&input.scope, &input.key, "UPDATE_ERROR", &mut |old| {
-            let (new, failed) = update::apply(old, &input.ops);
+            let (new, failed) = update::apply(old, &input.ops)
+                .map_err(|error| StoreError(format!("the value cannot be worked on: {error}")))?;
             errors = failed;
-            Some(new)
+            Ok(Some(new))
         })?;
-        let new_value = change.new.unwrap_or_default();
-        Ok(Some(Changed { old_value: change.old, new_value, errors }))
+        changed(&change, &errors)
     }
 
     fn list(&self, input: &List) -> Result<Option<Vec<Payload>>, ErrorBody> {
@@ -138,6 +139,21 @@ impl State {
         let groups = self.store.scopes().map_err(|error| error.to_body("LIST_GROUPS_ERROR"))?;
         Ok(Some(Groups { groups }))
     }
+}
+
+/// A [`Changed`] as text around the values, which are not read for it.
+fn changed(change: &Change, errors: &[UpdateError]) -> Outcome {
+    let value = |value: &'_ Option<Payload>| -> String {
+        value.as_ref().map_or("null", Payload::as_str).to_owned()
+    };
+    let mut text =
+        format!(r#"{{"old_value":{},"new_value":{}"#, value(&change.old), value(&change.new));
+    if !errors.is_empty() {
+        text.push_str(",\"errors\":");
+        text.push_str(to_payload(errors)?.as_str());
+    }
+    text.push('}');
+    Ok(Some(Payload::from_built(text)))
 }
 
 impl Provider for State {
@@ -164,14 +180,22 @@ impl Provider for State {
         let (set, get, delete, update, list, groups) =
             (this(), this(), this(), this(), this(), this());
         vec![
-            BuiltIn::sync("state::set", "Sets a value.", move |input, _| set.set(input)),
-            BuiltIn::sync("state::get", "Reads a value.", move |input: Place, _| get.get(&input)),
-            BuiltIn::sync("state::delete", "Removes a value.", move |input: Place, _| {
-                delete.delete(&input)
+            BuiltIn::raw::<_, Changed, _>("state::set", "Sets a value.", move |input: Set| {
+                set.set(&input)
             }),
-            BuiltIn::sync("state::update", "Changes parts of a value.", move |input: Update, _| {
-                update.update(&input)
+            BuiltIn::raw::<_, Payload, _>("state::get", "Reads a value.", move |input: Place| {
+                get.get(&input)
             }),
+            BuiltIn::raw::<_, Payload, _>(
+                "state::delete",
+                "Removes a value.",
+                move |input: Place| delete.delete(&input),
+            ),
+            BuiltIn::raw::<_, Changed, _>(
+                "state::update",
+                "Changes parts of a value.",
+                move |input: Update| update.update(&input),
+            ),
             BuiltIn::sync("state::list", "Lists the values of a scope.", move |input: List, _| {
                 list.list(&input)
             }),

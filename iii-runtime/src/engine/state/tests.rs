@@ -123,7 +123,7 @@ async fn a_condition_sees_the_event() {
 fn apply(old: Option<Value>, ops: Value) -> (Value, Vec<String>) {
     let ops: Vec<UpdateOp> = serde_json::from_value(ops).unwrap();
     let old = old.map(Payload::from);
-    let (new, errors) = update::apply(old.as_ref(), &ops);
+    let (new, errors) = update::apply(old.as_ref(), &ops).unwrap();
     (new.parse().unwrap(), errors.into_iter().map(|error| error.code).collect())
 }
 
@@ -133,6 +133,7 @@ fn done(old: Option<Value>, ops: Value) -> Value {
     new
 }
 
+#[allow(clippy::needless_pass_by_value)] // so that the calls are short
 fn fails(old: Value, op: Value) -> String {
     let (new, errors) = apply(Some(old.clone()), json!([op]));
     assert_eq!(new, old, "a failed operation changes nothing");
@@ -242,4 +243,16 @@ async fn failures_are_part_of_the_result() {
         let error = worker.call("state::update", &input).await.unwrap_err();
         assert_eq!(error.code, "deserialization_error");
     }
+}
+
+#[tokio::test]
+async fn a_value_that_cannot_be_worked_on_is_not_lost() {
+    let (_broker, mut worker) = setup().await;
+    let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+    let set = format!(r#"{{"scope":"s","key":"k","value":{deep}}}"#);
+    worker.call("state::set", &set).await.unwrap();
+    let ops = r#"{"scope":"s","key":"k","ops":[{"type":"append","value":1}]}"#;
+    assert_eq!(worker.call("state::update", ops).await.unwrap_err().code, "UPDATE_ERROR");
+    let kept = worker.call("state::get", r#"{"scope":"s","key":"k"}"#).await.unwrap().unwrap();
+    assert_eq!(kept.as_str(), deep);
 }

@@ -19,7 +19,7 @@ const POLLUTING: [&str; 3] = ["__proto__", "constructor", "prototype"];
 /// One operation.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
-pub enum UpdateOp {
+pub(crate) enum UpdateOp {
     /// Replaces the value of a key.
     Set {
         /// A key of the value; empty: the whole value.
@@ -68,7 +68,7 @@ pub enum UpdateOp {
 /// Where in a value: one key, or a way of keys. Dots have no meaning.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
-pub enum Path {
+pub(crate) enum Path {
     /// One key; empty: the whole value.
     Key(String),
     /// A way through nested objects.
@@ -77,29 +77,36 @@ pub enum Path {
 
 /// Why an operation was not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub struct UpdateError {
+pub(crate) struct UpdateError {
     /// Which operation, counted from 0.
-    pub op_index: usize,
+    pub(crate) op_index: usize,
     /// What is wrong, for programs.
-    pub code: String,
+    pub(crate) code: String,
     /// What is wrong, for people.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// A code without the name of the operation, and a message.
 type Failure = (&'static str, String);
 
 /// Applies operations to a stored value, or to `{}` if there is none. One that fails is left out.
-pub fn apply(old: Option<&Payload>, ops: &[UpdateOp]) -> (Payload, Vec<UpdateError>) {
+///
+/// # Errors
+///
+/// If the stored value is nested too deeply to be worked on.
+pub(crate) fn apply(
+    old: Option<&Payload>,
+    ops: &[UpdateOp],
+) -> Result<(Payload, Vec<UpdateError>), serde_json::Error> {
     // `None`: nothing is there yet, which some operations on the whole value tell apart from `{}`.
-    let mut root = old.and_then(|old| old.parse::<Value>().ok());
+    let mut root = old.map(Payload::parse::<Value>).transpose()?;
     let mut errors = Vec::new();
     for (op_index, op) in ops.iter().enumerate() {
         if let Err((code, message)) = op.apply(&mut root) {
             errors.push(UpdateError { op_index, code: format!("{}.{code}", op.name()), message });
         }
     }
-    (Payload::from(root.unwrap_or_else(empty)), errors)
+    Ok((Payload::from(root.unwrap_or_else(empty)), errors))
 }
 
 impl UpdateOp {

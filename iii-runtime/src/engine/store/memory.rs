@@ -9,7 +9,7 @@ use crate::protocol::Payload;
 
 /// Values in memory.
 #[derive(Default)]
-pub struct MemoryStore {
+pub(crate) struct MemoryStore {
     scopes: Mutex<BTreeMap<String, Scope>>,
 }
 
@@ -57,7 +57,7 @@ impl Store for MemoryStore {
         let mut scopes = lock(&self.scopes);
         let old = scopes.get(scope).and_then(|scope| scope.get(key)).cloned();
         // What is kept must not hold on to the whole frame that it came in.
-        let new = decide(old.as_ref()).map(|new| Payload::copy_of(new.as_raw()));
+        let new = decide(old.as_ref())?.map(|new| Payload::from_built(new.as_str().to_owned()));
         match &new {
             Some(new) => scopes.entry(scope.to_owned()).or_default().set(key, new.clone()),
             None => {
@@ -92,7 +92,7 @@ mod tests {
     use crate::engine::broker::testing::json;
 
     fn set(store: &MemoryStore, scope: &str, key: &str, value: Option<&str>) -> Change {
-        store.change(scope, key, &mut |_| value.map(json), &mut |_| {}).unwrap()
+        store.change(scope, key, &mut |_| Ok(value.map(json)), &mut |_| {}).unwrap()
     }
 
     #[test]

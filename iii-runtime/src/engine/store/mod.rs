@@ -6,11 +6,11 @@ use std::fmt;
 
 use crate::protocol::{ErrorBody, Payload};
 
-pub use memory::MemoryStore;
+pub(crate) use memory::MemoryStore;
 
 /// Why a store could not do what it was asked to.
 #[derive(Debug)]
-pub struct StoreError(pub String);
+pub(crate) struct StoreError(pub(crate) String);
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,27 +22,28 @@ impl std::error::Error for StoreError {}
 
 impl StoreError {
     /// The error as it travels, under the code of the function that failed.
-    pub fn to_body(&self, code: &str) -> ErrorBody {
+    pub(crate) fn to_body(&self, code: &str) -> ErrorBody {
         ErrorBody::new(code, self.0.clone())
     }
 }
 
 /// What a change made of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub(crate) struct Change {
     /// The value before; `None`: there was none.
-    pub old: Option<Payload>,
+    pub(crate) old: Option<Payload>,
     /// The value after; `None`: there is none.
-    pub new: Option<Payload>,
+    pub(crate) new: Option<Payload>,
 }
 
-/// Decides the new value from the old one; `None` removes it.
-pub type Decide<'a> = dyn FnMut(Option<&Payload>) -> Option<Payload> + 'a;
+/// Decides the new value from the old one; `None` removes it, an error leaves it.
+pub(crate) type Decide<'a> =
+    dyn FnMut(Option<&Payload>) -> Result<Option<Payload>, StoreError> + 'a;
 /// Sees a change while no other change of the same store can happen.
-pub type Seen<'a> = dyn FnMut(&Change) + 'a;
+pub(crate) type Seen<'a> = dyn FnMut(&Change) + 'a;
 
 /// Values by scope and key. Calls do not wait.
-pub trait Store: Send + Sync + 'static {
+pub(crate) trait Store: Send + Sync + 'static {
     /// Reads a value.
     ///
     /// # Errors
@@ -54,7 +55,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// If the store cannot be written. Nothing changed then, and `seen` was not called.
+    /// If `decide` says so, or the store cannot be written. Nothing changed then, and `seen` was not called.
     fn change(
         &self,
         scope: &str,

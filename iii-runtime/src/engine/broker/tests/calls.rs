@@ -281,12 +281,8 @@ async fn a_callee_that_does_not_read_is_overloaded_and_holds_nobody_up_for_long(
     until("registered", || broker.functions().iter().any(|f| f.id == "t::slow")).await;
     let begin = tokio::time::Instant::now();
     let ids: Vec<_> = (0..20).map(|_| caller.start("t::slow", "{}")).collect();
-    let error = loop {
-        match caller.next().await {
-            Message::InvocationResult(m) => break m.result.unwrap_err(),
-            other => panic!("{other:?}"),
-        }
-    };
+    let Message::InvocationResult(answer) = caller.next().await else { panic!("an answer") };
+    let error = answer.result.unwrap_err();
     assert_eq!(error.code, code::OVERLOADED);
     assert!(begin.elapsed().as_secs() <= ids.len() as u64);
 }

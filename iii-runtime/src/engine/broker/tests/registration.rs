@@ -186,3 +186,21 @@ async fn shutting_down_ends_the_links_after_what_was_queued() {
     worker.closed().await;
     assert!(broker.workers().is_empty());
 }
+
+#[tokio::test]
+async fn a_worker_can_have_only_so_much() {
+    use super::super::limits;
+    let broker = broker();
+    let mut worker = Worker::named(&broker, "w").await;
+    for n in 0..limits::FUNCTIONS {
+        worker.function(&format!("f::{n}"));
+        worker.bind(&format!("t{n}"), "nothing", "f", "null");
+    }
+    worker.function("f::0");
+    worker.bind("t0", "nothing", "f", "1");
+    worker.nothing_else().await;
+    worker.function("f::more");
+    assert_eq!(worker.rejection().await.code, "overloaded");
+    worker.bind("more", "nothing", "f", "null");
+    assert_eq!(worker.binding_error().await.error.unwrap().code, "overloaded");
+}
