@@ -228,14 +228,16 @@ impl Options {
     /// Takes the span of time of `name`, in milliseconds.
     pub(crate) fn take_duration(&mut self, name: &str, errors: &mut Errors) -> Option<u64> {
         let expr = self.take(name, errors)?;
-        let wanted = format!("`{name}` is a span of time, such as \"30s\", \"1m 30s\" or \"500ms\"");
+        let wanted =
+            format!("`{name}` is a span of time, such as \"30s\", \"1m 30s\" or \"500ms\"");
         let Some(text) = literal(&expr) else {
             errors.on(&expr, wanted);
             return None;
         };
         match humantime::parse_duration(&text.value()) {
             Ok(duration) if duration.is_zero() => {
-                errors.on(&text, format!("`{name}` must be longer than zero: leave it out for none"));
+                errors
+                    .on(&text, format!("`{name}` must be longer than zero: leave it out for none"));
                 None
             }
             Ok(duration) if duration.as_millis() == 0 => {
@@ -322,10 +324,8 @@ pub(crate) fn text(expr: Expr, name: &str, example: &str, errors: &mut Errors) -
     {
         return Some(Text::Constant(path.path.clone()));
     }
-    errors.on(
-        &expr,
-        format!("`{name}` is a text, such as \"{example}\", or the path of a constant"),
-    );
+    errors
+        .on(&expr, format!("`{name}` is a text, such as \"{example}\", or the path of a constant"));
     None
 }
 
@@ -393,7 +393,8 @@ mod tests {
 
     #[test]
     fn each_bad_option_is_an_error_of_its_own() {
-        let (mut options, mut errors) = parse(r#"id = , idd = "a", timeout = "1s" concurrency = 3"#);
+        let (mut options, mut errors) =
+            parse(r#"id = , idd = "a", timeout = "1s" concurrency = 3"#);
         options.check(&["id", "timeout", "concurrency"], &mut errors);
         let messages = errors.messages();
         assert_eq!(messages.len(), 3, "{messages:?}");

@@ -17,7 +17,10 @@ pub struct Clock {
 enum Source {
     System,
     /// `start` plus what Tokio's clock has advanced since `origin`.
-    Virtual { start: SystemTime, origin: Instant },
+    Virtual {
+        start: SystemTime,
+        origin: Instant,
+    },
 }
 
 impl Clock {

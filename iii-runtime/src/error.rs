@@ -92,9 +92,7 @@ impl Error {
         let source = source.into();
         match source.downcast::<Self>() {
             Ok(error) => *error,
-            Err(source) => {
-                Self::new(code::INTERNAL, "the function failed").with_source(source)
-            }
+            Err(source) => Self::new(code::INTERNAL, "the function failed").with_source(source),
         }
     }
 

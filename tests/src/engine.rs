@@ -121,7 +121,11 @@ pub async fn confirm(mut peer: Peer, has: impl Fn(&Value) -> bool) -> Script {
         }))
         .await;
         let has_triggers = messages.iter().any(|m| m["type"] == "registertrigger");
-        let last = if has_triggers { "engine::registered-triggers::list" } else { "engine::functions::info" };
+        let last = if has_triggers {
+            "engine::registered-triggers::list"
+        } else {
+            "engine::functions::info"
+        };
         if functions > 0 && message["function_id"] == last {
             return Script { peer, messages };
         }

@@ -98,7 +98,8 @@ async fn other_workers_connect_to_the_engine_in_the_program() {
     }))
     .await;
     // Bad registrations are answered, and harm nobody.
-    for config in [json!({}), json!({"api_path": "/a/*rest"}), json!({"api_path": "/orders/:key"})] {
+    for config in [json!({}), json!({"api_path": "/a/*rest"}), json!({"api_path": "/orders/:key"})]
+    {
         peer.send(json!({
             "type": "registertrigger", "id": "raw-2", "trigger_type": "http",
             "function_id": "raw::hello", "config": config,

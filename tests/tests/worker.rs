@@ -283,7 +283,8 @@ async fn a_lost_link_fails_calls_at_once_and_the_worker_comes_back_as_itself() {
     let waits = tokio::spawn(async move { client.call_raw::<u8>("other::function", &()).await });
 
     let again = engine.accept_and_confirm("6a0c1c0e-0f5b-4d55-9f1a-6d3a3f0f8a12", TOKEN).await;
-    let reattach = json!({"type": "reattach", "previous_worker_id": WORKER, "reattach_token": TOKEN});
+    let reattach =
+        json!({"type": "reattach", "previous_worker_id": WORKER, "reattach_token": TOKEN});
     assert_eq!(again.messages[0], reattach);
     let registered = |messages: &[Value]| -> Vec<Value> {
         let kinds = ["registerfunction", "registertrigger"];
@@ -395,8 +396,7 @@ async fn a_refused_registration_stops_the_start_and_names_the_declaration() {
                     .await;
                 }
                 Some("registertrigger") if message["trigger_type"] == "http" => {
-                    let error =
-                        json!({"code": "trigger_registration_failed", "message": "the route is taken"});
+                    let error = json!({"code": "trigger_registration_failed", "message": "the route is taken"});
                     peer.send(json!({
                         "type": "triggerregistrationresult", "id": message["id"],
                         "trigger_type": "http", "function_id": "test::add", "error": error,

@@ -13,7 +13,8 @@ fn root() -> PathBuf {
 fn metadata() -> Value {
     let rustc = Command::new("rustc").arg("-vV").output().expect("rustc runs");
     let about = String::from_utf8(rustc.stdout).expect("rustc speaks UTF-8");
-    let host = about.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc has a host");
+    let host =
+        about.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc has a host");
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", host])
         .current_dir(root())

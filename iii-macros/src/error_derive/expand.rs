@@ -19,9 +19,11 @@ pub(super) fn implement(error: &ErrorType) -> TokenStream {
     let into_error = over_variants(error, &quote!(self), into_error);
     let conversions = error.variants.iter().filter_map(|variant| conversion(name, variant));
     let is_coded = |variant: &Variant| matches!(variant.meaning, Meaning::Coded(_));
-    let message = error.variants.iter().any(is_coded).then(|| {
-        quote!(let __iii_message = ::std::string::ToString::to_string(&self);)
-    });
+    let message = error
+        .variants
+        .iter()
+        .any(is_coded)
+        .then(|| quote!(let __iii_message = ::std::string::ToString::to_string(&self);));
     let causes = error.variants.iter().any(Variant::has_cause).then(causes);
     quote! {
         const _: () = {

@@ -209,7 +209,8 @@ fn transparent_meaning(
     }
     options.finish(errors);
     if fields.len() != 1 {
-        errors.at(span, "a transparent variant has exactly one field: the error that it stands for");
+        errors
+            .at(span, "a transparent variant has exactly one field: the error that it stands for");
         return None;
     }
     Some(Meaning::Transparent)
@@ -248,7 +249,8 @@ impl Coded {
             };
             let status = status.filter(|status| (400..=599).contains(status));
             if status.is_none() {
-                errors.on(&expr, "`status` is the HTTP status of an error: a number from 400 to 599");
+                errors
+                    .on(&expr, "`status` is the HTTP status of an error: a number from 400 to 599");
             }
             status
         });

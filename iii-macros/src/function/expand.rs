@@ -198,18 +198,18 @@ impl Function<'_> {
                     "a payload type cannot be named `{name}` here: rename it, or write \
                      `stub = false` in `#[iii::function]`"
                 );
-                asserts.extend(assertion(
-                    argument.ends,
-                    &quote!(#kind != __iii::INPUT),
-                    &message,
-                ));
+                asserts.extend(assertion(argument.ends, &quote!(#kind != __iii::INPUT), &message));
             }
         }
         let Ends { first, last } = self.parts.output.ok;
-        calls.extend(quote_spanned!(first=> __iii::result::<__IiiOk, __iii::CheckedResult<__III_GOOD_OK));
+        calls.extend(
+            quote_spanned!(first=> __iii::result::<__IiiOk, __iii::CheckedResult<__III_GOOD_OK),
+        );
         calls.extend(quote_spanned!(last=> >>();));
         let Ends { first, last } = self.parts.output.err;
-        calls.extend(quote_spanned!(first=> __iii::error::<__IiiErr, __iii::CheckedResult<__III_GOOD_ERR));
+        calls.extend(
+            quote_spanned!(first=> __iii::error::<__IiiErr, __iii::CheckedResult<__III_GOOD_ERR),
+        );
         calls.extend(quote_spanned!(last=> >>();));
         quote! {
             #[allow(dead_code)]
@@ -270,8 +270,7 @@ impl Function<'_> {
         };
         let description = option(description.filter(|text| !text.is_empty()));
         let metadata = option(metadata.as_ref().map(|expr| quote!(|| __iii::payload(&(#expr)))));
-        let timeout =
-            option(timeout.map(|ms| quote!(::core::time::Duration::from_millis(#ms))));
+        let timeout = option(timeout.map(|ms| quote!(::core::time::Duration::from_millis(#ms))));
         let concurrency = option(concurrency.map(|count| {
             let count = proc_macro2::Literal::u32_unsuffixed(count);
             quote!(#count)

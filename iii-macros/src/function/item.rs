@@ -73,7 +73,10 @@ mod tests {
     fn the_item_comes_back_token_for_token() {
         let text = "# [doc = \" x\"] # [inline] pub (crate) async fn f (mut a : u8 ,) -> u8 { half typed . }";
         let mut item = Item::parse(text.parse().unwrap()).unwrap();
-        assert_eq!(item.to_token_stream().to_string(), text.parse::<TokenStream>().unwrap().to_string());
+        assert_eq!(
+            item.to_token_stream().to_string(),
+            text.parse::<TokenStream>().unwrap().to_string()
+        );
         assert_eq!(item.take(|attribute| attribute.path().is_ident("inline")).len(), 1);
         assert!(!item.to_token_stream().to_string().contains("inline"));
     }

@@ -41,10 +41,8 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     }
     let attributes = item.take(|attribute| is_named(attribute, "trigger"));
     let options = FunctionOptions::parse(options, span, &mut errors);
-    let triggers: Vec<Trigger> = attributes
-        .iter()
-        .filter_map(|attribute| Trigger::parse(attribute, &mut errors))
-        .collect();
+    let triggers: Vec<Trigger> =
+        attributes.iter().filter_map(|attribute| Trigger::parse(attribute, &mut errors)).collect();
     let before = errors.count();
     let parts = Parts::read(&item.signature, &mut errors);
     let sound = errors.count() == before;

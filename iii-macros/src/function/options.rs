@@ -87,7 +87,11 @@ fn take_stub(options: &mut Options, errors: &mut Errors) -> Stub {
     let Some(expr) = options.take("stub", errors) else { return Stub::SameName };
     match &expr {
         Expr::Lit(ExprLit { lit: Lit::Bool(bool), .. }) => {
-            if bool.value { Stub::SameName } else { Stub::None }
+            if bool.value {
+                Stub::SameName
+            } else {
+                Stub::None
+            }
         }
         Expr::Path(path) if path.path.get_ident().is_some() => {
             path.path.get_ident().cloned().map_or(Stub::SameName, Stub::Named)

@@ -24,11 +24,7 @@ pub(super) fn claims<'a>(
 
 /// One claim. An exported macro lives in the root of the crate, wherever it is written; all of it is spanned at the
 /// literal, so that the error shows both literals.
-fn claim<'a>(
-    name: &str,
-    span: Span,
-    cfgs: impl Iterator<Item = &'a Attribute>,
-) -> TokenStream {
+fn claim<'a>(name: &str, span: Span, cfgs: impl Iterator<Item = &'a Attribute>) -> TokenStream {
     let name = Ident::new(name, span);
     quote_spanned! {span=>
         #(#cfgs)*

@@ -138,11 +138,9 @@ fn check_field(at: usize, field: &str) -> Result<(), String> {
         && field.split([',', '-', '/']).any(|part| part == "0")
         && alone(&field.replace('0', "1"));
     if is_day_zero {
-        return Err(
-            "there is no day 0 of the week: days go from 1 = Sunday to 7 = Saturday; \
+        return Err("there is no day 0 of the week: days go from 1 = Sunday to 7 = Saturday; \
              better write names, such as SUN or MON-FRI"
-                .to_owned(),
-        );
+            .to_owned());
     }
     Err(format!("`{field}` is not {name}: expected {allowed}, with `*`, lists, ranges and steps"))
 }
@@ -150,7 +148,9 @@ fn check_field(at: usize, field: &str) -> Result<(), String> {
 /// Whether no day of the calendar fits.
 fn never_fires(schedule: &Schedule) -> bool {
     const LONGEST: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let leap = |year: u32| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let leap = |year: u32| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let leap_year = schedule.years().iter().any(leap);
     let longest = |month: u32| match month {
         2 if !leap_year => 28,

@@ -65,7 +65,9 @@ fn method(options: &mut Options, errors: &mut Errors) -> Option<LitStr> {
             "unknown method `{written}`; did you mean `{guess}`?\nthe methods are: {}",
             crate::diagnostics::listed(METHODS)
         ),
-        None => format!("unknown method `{written}`{}", instead(&written, METHODS, "the methods are")),
+        None => {
+            format!("unknown method `{written}`{}", instead(&written, METHODS, "the methods are"))
+        }
     };
     errors.on(&method, message);
     None
@@ -75,7 +77,10 @@ fn method(options: &mut Options, errors: &mut Errors) -> Option<LitStr> {
 fn middleware(options: &mut Options, errors: &mut Errors) -> Vec<proc_macro2::TokenStream> {
     let Some(expr) = options.take("middleware", errors) else { return Vec::new() };
     let Expr::Array(list) = &expr else {
-        errors.on(&expr, "`middleware` is a list of declared functions: `middleware = [auth, audit]`");
+        errors.on(
+            &expr,
+            "`middleware` is a list of declared functions: `middleware = [auth, audit]`",
+        );
         return Vec::new();
     };
     let what = "paths of declared functions";

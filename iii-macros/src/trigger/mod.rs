@@ -108,8 +108,7 @@ impl ToTokens for Trigger {
 /// The place of a declaration, as the running program tells it.
 pub(crate) fn location(span: Span) -> TokenStream {
     // The macros tell the place of their own tokens, so they get the span.
-    let [file, line, column] =
-        ["file", "line", "column"].map(|name| Ident::new(name, span));
+    let [file, line, column] = ["file", "line", "column"].map(|name| Ident::new(name, span));
     let file = quote_spanned!(span=> ::core::#file!());
     let line = quote_spanned!(span=> ::core::#line!());
     let column = quote_spanned!(span=> ::core::#column!());
@@ -193,12 +192,7 @@ fn usage(role: &str, path: &Path) -> TokenStream {
 }
 
 /// Takes a text that must not be empty.
-fn filled(
-    name: &str,
-    example: &str,
-    options: &mut Options,
-    errors: &mut Errors,
-) -> Option<Text> {
+fn filled(name: &str, example: &str, options: &mut Options, errors: &mut Errors) -> Option<Text> {
     let text = options.take_text(name, example, errors)?;
     if let Some(literal) = text.literal()
         && literal.value().trim().is_empty()
@@ -210,12 +204,7 @@ fn filled(
 }
 
 /// Takes a text that must not be empty, and must be there.
-fn required(
-    name: &str,
-    example: &str,
-    options: &mut Options,
-    errors: &mut Errors,
-) -> Option<Text> {
+fn required(name: &str, example: &str, options: &mut Options, errors: &mut Errors) -> Option<Text> {
     if !options.has(name) {
         errors.at(options.span, format!("the trigger has no {name}: add `{name} = \"{example}\"`"));
         return None;

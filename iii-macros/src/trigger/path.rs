@@ -46,7 +46,8 @@ pub(crate) fn parameters(path: &str) -> Result<Vec<&str>, Mistake> {
         }
         if let Some(name) = segment.strip_prefix(':') {
             if names.contains(&name) {
-                let message = format!("the parameter `:{name}` comes twice: give each its own name");
+                let message =
+                    format!("the parameter `:{name}` comes twice: give each its own name");
                 return Err(mistake(message, start, end));
             }
             names.push(name);
@@ -59,7 +60,8 @@ pub(crate) fn parameters(path: &str) -> Result<Vec<&str>, Mistake> {
 /// What is wrong with one segment, and where in it; without a place, all of it is.
 fn refused(segment: &str) -> Option<(Option<usize>, String)> {
     let inner = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-    if let Some(name) = inner.map(|name| name.trim_start_matches('*')).filter(|name| is_name(name)) {
+    if let Some(name) = inner.map(|name| name.trim_start_matches('*')).filter(|name| is_name(name))
+    {
         return Some((None, format!("a parameter is written with a colon: `:{name}`")));
     }
     if segment.starts_with('*') {

@@ -16,7 +16,9 @@ pub(super) fn print(running: &Running) {
 pub(super) fn draining(in_flight: usize) {
     let text = match in_flight {
         0 => "stopping\n".to_owned(),
-        count => format!("stopping when {count} invocations are done; a second signal stops at once\n"),
+        count => {
+            format!("stopping when {count} invocations are done; a second signal stops at once\n")
+        }
     };
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
@@ -34,7 +36,8 @@ fn text(running: &Running) -> String {
     }
     if let Some(workers) = addresses.workers {
         let _ = writeln!(text, "  workers  ws://{workers}");
-        let _ = writeln!(text, "  stores   in memory: what they hold is gone when the worker stops");
+        let _ =
+            writeln!(text, "  stores   in memory: what they hold is gone when the worker stops");
     }
     text
 }

@@ -75,7 +75,9 @@ impl Settings {
         self.url = self.url.or_else(|| variable("III_URL"));
         self.namespace = self.namespace.or_else(|| variable("III_NAMESPACE").map(Namespace::from));
         if self.namespace.as_ref().is_some_and(|namespace| namespace.trim().is_empty()) {
-            return Err(invalid("the namespace is blank; leave it out to use `default`".to_owned()));
+            return Err(invalid(
+                "the namespace is blank; leave it out to use `default`".to_owned(),
+            ));
         }
         if let Some(host) = variable("III_HOST") {
             self.host = host.trim().to_owned();
@@ -149,11 +151,9 @@ mod tests {
 
     #[test]
     fn a_bad_variable_is_named() {
-        for (name, value) in [
-            ("III_HTTP_PORT", "70000"),
-            ("III_WORKER_PORT", "x"),
-            ("III_DATA_DIR", "/data"),
-        ] {
+        for (name, value) in
+            [("III_HTTP_PORT", "70000"), ("III_WORKER_PORT", "x"), ("III_DATA_DIR", "/data")]
+        {
             let error = with(&[(name, value)]).unwrap_err();
             assert_eq!(error.code(), code::INVALID_CONFIGURATION);
             assert!(error.message().contains(name), "{error}");

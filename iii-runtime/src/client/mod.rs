@@ -4,8 +4,8 @@ mod call;
 
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::declare::Function;
@@ -104,8 +104,8 @@ impl Client {
             topic: &'a str,
             data: &'a T,
         }
-        let request = payload(&Publish { topic, data })
-            .map(|data| Request::builtin("publish", data));
+        let request =
+            payload(&Publish { topic, data }).map(|data| Request::builtin("publish", data));
         Call::new(self.session.clone(), request)
     }
 

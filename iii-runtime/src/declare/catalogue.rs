@@ -292,7 +292,7 @@ mod tests {
 
     use super::*;
     use crate::declare::{HandlerFuture, Shape, TriggerDescriptor};
-    use crate::extract::{Invocation, Input};
+    use crate::extract::{Input, Invocation};
     use crate::output::Output;
     use crate::trigger::{Cron, Http};
 

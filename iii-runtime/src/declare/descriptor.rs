@@ -32,9 +32,6 @@ impl fmt::Display for Location {
 /// What a handler gives back, in the end.
 pub type HandlerFuture = BoxFuture<'static, Result<Reply>>;
 
-/// A handler without its types: it takes its arguments out of the invocation.
-pub type Handler = fn(Invocation) -> HandlerFuture;
-
 /// A declared function.
 #[derive(Debug)]
 pub struct FunctionDescriptor {
@@ -48,8 +45,8 @@ pub struct FunctionDescriptor {
     pub module: &'static str,
     /// Where it is declared.
     pub location: Location,
-    /// Runs it.
-    pub handler: Handler,
+    /// Runs it: takes its arguments out of the invocation.
+    pub handler: fn(Invocation) -> HandlerFuture,
     /// What it takes and gives.
     pub signature: fn() -> Signature,
     /// How long one run may take. Default: that of the app.

@@ -7,7 +7,9 @@ mod descriptor;
 mod signature;
 
 pub use catalogue::{Catalogue, Entry, Problem, Problems};
-pub use descriptor::{Declaration, Function, FunctionDescriptor, Handler, HandlerFuture, Location, TriggerDescriptor};
+pub use descriptor::{
+    Declaration, Function, FunctionDescriptor, HandlerFuture, Location, TriggerDescriptor,
+};
 pub use signature::{Requirement, Shape, Signature};
 
 pub(crate) use catalogue::declared;

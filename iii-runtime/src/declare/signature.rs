@@ -8,7 +8,7 @@ use schemars::{Schema, SchemaGenerator};
 use crate::protocol::Payload;
 
 /// Makes the schema document of a type.
-pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// A value that a function needs the app to provide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,9 +15,8 @@ pub struct Metadata<T>(pub T);
 impl<T: DeserializeOwned + Send> Extract for Metadata<T> {
     async fn extract(call: &mut Invocation) -> Result<Self> {
         let text = call.metadata().map_or("null", |metadata| metadata.as_str());
-        super::payload::read_json(text).map(Self).map_err(|mistake| {
-            mistake.into_error(code::INVALID_ARGUMENT, "the metadata")
-        })
+        super::payload::read_json(text)
+            .map(Self)
+            .map_err(|mistake| mistake.into_error(code::INVALID_ARGUMENT, "the metadata"))
     }
 }
-

@@ -49,8 +49,7 @@ pub use state::State;
 ///             None => Err(Error::new("auth/missing", "send the header x-user").with_status(401)),
 ///         }
 ///     }
-///
-/// /// }
+/// }
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an extractor",

@@ -123,7 +123,8 @@ fn read_body<T: DeserializeOwned>(parts: &HttpParts) -> std::result::Result<T, M
         if !parts.body.is_null() {
             return mistake;
         }
-        let reason = "there is no JSON body; send one, with the header `content-type: application/json`";
+        let reason =
+            "there is no JSON body; send one, with the header `content-type: application/json`";
         Mistake { field: String::new(), reason: reason.to_owned() }
     })
 }
@@ -142,7 +143,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::extract::{Context, Extract, Headers, HttpRequest, Path, Query, Received, Resources};
+    use crate::extract::{
+        Context, Extract, Headers, HttpRequest, Path, Query, Received, Resources,
+    };
     use crate::extract::{Metadata, State, TriggerInfo};
     use crate::trigger::TriggerKind;
 
@@ -221,10 +224,7 @@ mod tests {
     fn a_request_with_a_body_is_its_body_and_path() {
         let body = json!({"id": 9, "tags": ["a"], "item": {"price": 1.5}});
         let order: Order = read(request("PUT", json!({"tags": ["no"]}), body)).unwrap();
-        assert_eq!(
-            order,
-            Order { id: 7, tags: vec!["a".into()], item: Some(Item { price: 1.5 }) }
-        );
+        assert_eq!(order, Order { id: 7, tags: vec!["a".into()], item: Some(Item { price: 1.5 }) });
         let error = read::<Order>(request("PUT", json!({}), json!({"item": {"price": "x"}})));
         let details: serde_json::Value = error.unwrap_err().details().unwrap();
         assert_eq!(details["field"], "item.price");

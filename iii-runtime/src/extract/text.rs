@@ -281,7 +281,10 @@ impl<'de> Deserializer<'de> for Values<'de> {
         visitor: V,
     ) -> Result<V::Value, TextError> {
         if len != self.0.len() {
-            return Err(TextError(format!("expected {len} values, and there are {}", self.0.len())));
+            return Err(TextError(format!(
+                "expected {len} values, and there are {}",
+                self.0.len()
+            )));
         }
         self.deserialize_seq(visitor)
     }

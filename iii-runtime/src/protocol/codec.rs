@@ -133,10 +133,8 @@ pub fn decode(frame: &ByteString) -> Result<Option<Message>, DecodeError> {
 
     macro_rules! need {
         ($field:ident of $message:literal) => {
-            e.$field.ok_or(DecodeError::MissingField {
-                message: $message,
-                field: stringify!($field),
-            })?
+            e.$field
+                .ok_or(DecodeError::MissingField { message: $message, field: stringify!($field) })?
         };
     }
 
@@ -252,7 +250,8 @@ pub fn encode(message: &Message) -> String {
             o.end()
         }
         Message::InvocationResult(m) => {
-            let size = m.result.as_ref().ok().and_then(Option::as_ref).map_or(0, |r| r.as_str().len());
+            let size =
+                m.result.as_ref().ok().and_then(Option::as_ref).map_or(0, |r| r.as_str().len());
             let mut o = Object::new("invocationresult", 160 + size);
             o.put("invocation_id", Some(&m.invocation_id));
             o.put("function_id", Some(&m.function_id));
@@ -478,7 +477,9 @@ mod tests {
     #[test]
     fn every_message_survives_the_wire() {
         let caller = Some(WorkerId::random());
-        for data in [r#"{"sku":"A1"}"#, "{}", "{ }", "null", "[1,2]", "\"text\"", "12345678901234567890"] {
+        for data in
+            [r#"{"sku":"A1"}"#, "{}", "{ }", "null", "[1,2]", "\"text\"", "12345678901234567890"]
+        {
             let is_object = data.starts_with('{');
             round_trip(Message::InvokeFunction(Box::new(InvokeFunction {
                 data: json(data.replace(' ', "").as_str()),
@@ -498,7 +499,11 @@ mod tests {
         for result in [
             Ok(Some(json(r#"{"b":1,"a":[2]}"#))),
             Ok(None),
-            Err(ErrorBody { status: Some(409), details: Some(json("{}")), ..ErrorBody::new("c", "m") }),
+            Err(ErrorBody {
+                status: Some(409),
+                details: Some(json("{}")),
+                ..ErrorBody::new("c", "m")
+            }),
         ] {
             round_trip(Message::InvocationResult(Box::new(InvocationResult {
                 invocation_id: id,
@@ -542,7 +547,10 @@ mod tests {
             namespace: None,
             trigger_namespace: Some("shop".into()),
         })));
-        round_trip(Message::UnregisterTrigger { id: "t".into(), trigger_type: Some("http".into()) });
+        round_trip(Message::UnregisterTrigger {
+            id: "t".into(),
+            trigger_type: Some("http".into()),
+        });
         round_trip(Message::TriggerRegistrationResult(Box::new(TriggerRegistrationResult {
             id: "t".into(),
             trigger_type: "http".into(),
@@ -568,7 +576,8 @@ mod tests {
 
     #[test]
     fn data_that_is_missing_counts_as_null() {
-        let message = decode_str(r#"{"type":"invokefunction","function_id":"a"}"#).unwrap().unwrap();
+        let message =
+            decode_str(r#"{"type":"invokefunction","function_id":"a"}"#).unwrap().unwrap();
         let Message::InvokeFunction(m) = message else { panic!("{message:?}") };
         assert!(m.data.is_null());
     }
@@ -577,7 +586,9 @@ mod tests {
     fn unknown_fields_are_ignored_and_unknown_types_are_named() {
         assert_eq!(decode_str(r#"{"type":"ping","x":{}}"#).unwrap(), Some(Message::Ping));
         assert_eq!(decode_str("  \n").unwrap(), None);
-        assert!(matches!(decode_str(r#"{"type":"nope"}"#), Err(DecodeError::UnknownType(t)) if t == "nope"));
+        assert!(
+            matches!(decode_str(r#"{"type":"nope"}"#), Err(DecodeError::UnknownType(t)) if t == "nope")
+        );
         assert!(matches!(
             decode_str(r#"{"type":"registerfunction"}"#),
             Err(DecodeError::MissingField { message: "registerfunction", field: "id" })
@@ -600,7 +611,10 @@ mod tests {
             let real = WorkerId::random();
             m.caller = Some(real);
             let sent = encode(&Message::InvokeFunction(m));
-            assert!(sent.contains(&format!(r#""data":{{"_caller_worker_id":"{real}","x":1,"y":2}}"#)), "{sent}");
+            assert!(
+                sent.contains(&format!(r#""data":{{"_caller_worker_id":"{real}","x":1,"y":2}}"#)),
+                "{sent}"
+            );
         }
     }
 

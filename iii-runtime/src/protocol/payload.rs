@@ -50,11 +50,6 @@ impl Payload {
         Self { text: frame.slice_ref(raw.get()) }
     }
 
-    /// A copy of JSON that was parsed out of some other text.
-    pub(crate) fn copy_of(raw: &RawValue) -> Self {
-        Self { text: ByteString::from(raw.get()) }
-    }
-
     /// Text that the caller has built as one well-formed JSON value.
     pub(crate) fn from_built(text: String) -> Self {
         debug_assert!(

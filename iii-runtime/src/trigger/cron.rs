@@ -24,10 +24,8 @@ impl From<Cron> for Binding {
             #[serde(skip_serializing_if = "Option::is_none")]
             condition_function_id: Option<&'a str>,
         }
-        let config = Config {
-            expression: cron.expression,
-            condition_function_id: id_of(&cron.condition),
-        };
+        let config =
+            Config { expression: cron.expression, condition_function_id: id_of(&cron.condition) };
         Binding::new(TriggerKind::Cron, &config, cron.expression).with_condition(cron.condition)
     }
 }
@@ -69,7 +67,9 @@ mod rfc3339 {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<SystemTime, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(d)?;
         let time = DateTime::parse_from_rfc3339(&text).map_err(|error| {
-            D::Error::custom(format!("`{text}` is not a time such as 2026-01-05T09:00:00Z: {error}"))
+            D::Error::custom(format!(
+                "`{text}` is not a time such as 2026-01-05T09:00:00Z: {error}"
+            ))
         })?;
         Ok(time.into())
     }

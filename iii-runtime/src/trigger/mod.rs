@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn a_kind_is_its_id() {
-        for id in ["http", "cron", "durable:subscriber", "subscribe", "state", "stream", "log", "x"] {
+        for id in ["http", "cron", "durable:subscriber", "subscribe", "state", "stream", "log", "x"]
+        {
             assert_eq!(TriggerKind::from(id).as_str(), id);
         }
     }

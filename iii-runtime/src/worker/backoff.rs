@@ -29,7 +29,7 @@ impl Default for Backoff {
 impl Backoff {
     /// The pause before attempt `attempt`, from 0.
     pub(super) fn pause(&self, attempt: u32) -> Duration {
-        let grown = self.initial.as_secs_f64() * self.factor.powi(attempt.min(64) as i32);
+        let grown = self.initial.as_secs_f64() * self.factor.powf(f64::from(attempt.min(64)));
         let base = grown.min(self.max.as_secs_f64());
         let chance = 1.0 + self.jitter * (2.0 * random_fraction() - 1.0);
         Duration::try_from_secs_f64(base * chance).unwrap_or(self.max)
@@ -51,7 +51,7 @@ mod tests {
     fn pauses_grow_to_the_maximum_and_stay_within_the_jitter() {
         let backoff = Backoff::default();
         for attempt in 0..100 {
-            let base = (2f64.powi(attempt.min(10) as i32)).min(30.0);
+            let base = 2f64.powf(f64::from(attempt.min(10))).min(30.0);
             let pause = backoff.pause(attempt).as_secs_f64();
             assert!(pause >= base * 0.69 && pause <= base * 1.31, "{attempt}: {pause}");
         }

@@ -55,7 +55,11 @@ struct Served {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(catalogue: &Catalogue, resources: Arc<Resources>, limits: DispatchLimits) -> Self {
+    pub(crate) fn new(
+        catalogue: &Catalogue,
+        resources: Arc<Resources>,
+        limits: DispatchLimits,
+    ) -> Self {
         let functions = catalogue.entries().iter().map(|entry| {
             let function = entry.function;
             let served = Served {
@@ -214,7 +218,10 @@ fn panicked(panic: &(dyn Any + Send), id: InvocationId, span: &tracing::Span) ->
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "(not text)".to_owned());
     span.in_scope(|| tracing::error!("the handler panicked: {text}"));
-    Error::new(code::PANIC, format!("the function panicked; the log of the worker has more under {id}"))
+    Error::new(
+        code::PANIC,
+        format!("the function panicked; the log of the worker has more under {id}"),
+    )
 }
 
 /// Logs the cause of an unexpected error once, and gives callers the id to look for.

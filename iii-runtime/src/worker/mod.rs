@@ -9,7 +9,7 @@ mod session;
 
 pub(crate) use dispatch::{DispatchLimits, Dispatcher};
 pub(crate) use registration::{Identity, Refusal, Registrations};
-pub(crate) use run::{Started, Worker, WorkerHandle};
+pub(crate) use run::{Worker, WorkerHandle};
 pub(crate) use session::{Request, Session};
 
 pub use backoff::Backoff;

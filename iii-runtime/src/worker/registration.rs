@@ -86,8 +86,10 @@ impl Registrations {
 
     /// The messages that register everything, functions first.
     pub(super) fn register(&self) -> impl Iterator<Item = Message> {
-        let functions = self.functions.iter().map(|(f, _)| Message::RegisterFunction(Box::new(f.clone())));
-        let triggers = self.triggers.iter().map(|(t, _)| Message::RegisterTrigger(Box::new(t.clone())));
+        let functions =
+            self.functions.iter().map(|(f, _)| Message::RegisterFunction(Box::new(f.clone())));
+        let triggers =
+            self.triggers.iter().map(|(t, _)| Message::RegisterTrigger(Box::new(t.clone())));
         functions.chain(triggers)
     }
 
@@ -152,7 +154,8 @@ impl Registrations {
             verdict.refused.push(Refusal { text, location: Some(*location) });
         }
         for (trigger, location) in &self.triggers {
-            let what = format!("the `{}` trigger of `{}`", trigger.trigger_type, trigger.function_id);
+            let what =
+                format!("the `{}` trigger of `{}`", trigger.trigger_type, trigger.function_id);
             if let Some(error) = complaints.triggers.get(&trigger.id) {
                 let text = format!("{what} was refused: {error}");
                 verdict.refused.push(Refusal { text, location: Some(*location) });

@@ -379,10 +379,7 @@ async fn wait_for(instant: Option<Instant>) {
 /// Introduces the worker, and when the engine knows it, asks what it has.
 ///
 /// The introduction is queued at once, before anything else; only the waiting is left to the future.
-fn confirm<'a>(
-    worker: &'a Worker,
-    up: &'a Up,
-) -> impl Future<Output = Result<Answers>> + use<> {
+fn confirm<'a>(worker: &'a Worker, up: &'a Up) -> impl Future<Output = Result<Answers>> + use<> {
     let introduced = ask(up.clone(), "engine::workers::register", worker.identity.payload());
     let queries = worker.registrations.function_queries(worker.session.namespace());
     let has_triggers = worker.registrations.has_triggers();

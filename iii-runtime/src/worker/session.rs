@@ -169,7 +169,9 @@ impl Session {
             return match tokio::time::timeout_at(deadline, waiting.answer()).await {
                 Err(_) => Err(too_late()),
                 Ok(Some(answer)) => answer,
-                Ok(None) => Err(Error::new(code::CONNECTION_LOST, "the link to the engine was lost")),
+                Ok(None) => {
+                    Err(Error::new(code::CONNECTION_LOST, "the link to the engine was lost"))
+                }
             };
         }
     }
