@@ -1,7 +1,7 @@
 //! The errors of one expansion: gathered, so that all mistakes are reported at once.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, quote_spanned};
 
 /// The mistakes found so far.
 #[derive(Debug, Default)]
@@ -18,6 +18,14 @@ impl Errors {
     /// Notes a mistake that all of `tokens` are.
     pub(crate) fn on(&mut self, tokens: impl ToTokens, message: impl Into<String>) {
         self.all.push(syn::Error::new_spanned(tokens, message.into()));
+    }
+
+    /// Notes a mistake from one place to another.
+    pub(crate) fn between(&mut self, ends: Ends, message: impl Into<String>) {
+        let Ends { first, last } = ends;
+        let mut tokens = quote_spanned!(first=> _);
+        tokens.extend(quote_spanned!(last=> _));
+        self.on(tokens, message);
     }
 
     /// Notes a mistake that the parser found.
@@ -86,7 +94,7 @@ pub(crate) fn pointed(message: &str, text: &str, start: usize, end: usize) -> St
         return message.to_owned();
     }
     let carets = "^".repeat(end.saturating_sub(start).max(1));
-    format!("{message}\n\n  {text}\n  {:start$}{carets}\n", "")
+    format!("{message}\n\n  {text}\n  {:start$}{carets}", "")
 }
 
 /// The words with quotes around, one after the other: `` `a`, `b` and `c` ``.
@@ -142,7 +150,7 @@ mod tests {
 
     #[test]
     fn carets_are_below_the_mistake() {
-        assert_eq!(pointed("bad", "/a/{b}", 3, 6), "bad\n\n  /a/{b}\n     ^^^\n");
+        assert_eq!(pointed("bad", "/a/{b}", 3, 6), "bad\n\n  /a/{b}\n     ^^^");
         assert_eq!(pointed("bad", "/ä/{b}", 3, 6), "bad");
     }
 }

@@ -18,7 +18,7 @@ const OPTIONS: &[&str] = &["link", "worker_threads", "crate"];
 const SHAPE: &str = "write `async fn main(app: &mut App)` or `async fn main()`";
 
 /// Expands the attribute.
-pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
+pub(crate) fn expand(options: TokenStream, tokens: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let Some(item) = errors.keep(Item::parse(tokens.clone())) else {
         let errors = errors.into_tokens();
@@ -47,7 +47,7 @@ struct MainOptions {
 
 impl MainOptions {
     fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
-        let mut options = Options::parse(tokens, Span::call_site(), errors);
+        let mut options = Options::parse(tokens, Ends::at(Span::call_site()), errors);
         options.check(OPTIONS, errors);
         let link = options.take_list("link", errors).map_or_else(Vec::new, |list| {
             let parser = Punctuated::<Path, Token![,]>::parse_terminated;

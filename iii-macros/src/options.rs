@@ -8,7 +8,7 @@ use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Expr, ExprLit, Ident, Lit, LitStr, Path, Token, token};
 
-use crate::diagnostics::{Errors, instead};
+use crate::diagnostics::{Ends, Errors, instead};
 
 /// One option with a name.
 struct Named {
@@ -30,15 +30,15 @@ enum Value {
 /// The options of one attribute. What is taken out is done; [`Options::finish`] refuses the rest.
 pub(crate) struct Options {
     /// The place of the attribute, for what is missing.
-    pub(crate) span: Span,
+    pub(crate) place: Ends,
     named: Vec<Named>,
     positional: Vec<Expr>,
 }
 
 impl Options {
-    /// Parses what stands between the parentheses of an attribute at `span`.
-    pub(crate) fn parse(tokens: TokenStream, span: Span, errors: &mut Errors) -> Self {
-        let mut options = Self { span, named: Vec::new(), positional: Vec::new() };
+    /// Parses what stands between the parentheses of an attribute at `place`.
+    pub(crate) fn parse(tokens: TokenStream, place: Ends, errors: &mut Errors) -> Self {
+        let mut options = Self { place, named: Vec::new(), positional: Vec::new() };
         let parser = |input: ParseStream<'_>| {
             while !input.is_empty() {
                 match options.parse_one(input) {
@@ -198,7 +198,7 @@ impl Options {
         errors: &mut Errors,
     ) -> Option<Text> {
         let expr = self.take(name, errors)?;
-        text(expr, name, example, errors)
+        text(&expr, name, example, errors)
     }
 
     /// Takes the whole number of `name`, of at least `least`.
@@ -315,17 +315,17 @@ impl ToTokens for Text {
 }
 
 /// Reads a text: a literal, or the path of a constant.
-pub(crate) fn text(expr: Expr, name: &str, example: &str, errors: &mut Errors) -> Option<Text> {
-    if let Some(literal) = literal(&expr) {
+pub(crate) fn text(expr: &Expr, name: &str, example: &str, errors: &mut Errors) -> Option<Text> {
+    if let Some(literal) = literal(expr) {
         return Some(Text::Literal(literal));
     }
-    if let Expr::Path(path) = &expr
+    if let Expr::Path(path) = expr
         && path.qself.is_none()
     {
         return Some(Text::Constant(path.path.clone()));
     }
     errors
-        .on(&expr, format!("`{name}` is a text, such as \"{example}\", or the path of a constant"));
+        .on(expr, format!("`{name}` is a text, such as \"{example}\", or the path of a constant"));
     None
 }
 
@@ -375,7 +375,8 @@ mod tests {
 
     fn parse(text: &str) -> (Options, Errors) {
         let mut errors = Errors::default();
-        let options = Options::parse(text.parse().unwrap(), Span::call_site(), &mut errors);
+        let options =
+            Options::parse(text.parse().unwrap(), Ends::at(Span::call_site()), &mut errors);
         (options, errors)
     }
 

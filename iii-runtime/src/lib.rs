@@ -89,7 +89,17 @@ pub use tracing;
 pub use worker::{Backoff, ConnectionState};
 
 #[cfg(feature = "macros")]
-pub use iii_macros::{Error, function, main, trigger};
+#[doc = include_str!("docs/error.md")]
+pub use iii_macros::Error;
+#[cfg(feature = "macros")]
+#[doc = include_str!("docs/function.md")]
+pub use iii_macros::function;
+#[cfg(feature = "macros")]
+#[doc = include_str!("docs/main.md")]
+pub use iii_macros::main;
+#[cfg(feature = "macros")]
+#[doc = include_str!("docs/trigger.md")]
+pub use iii_macros::trigger;
 
 /// What most workers need: `use iii::prelude::*;`.
 pub mod prelude {

@@ -59,8 +59,9 @@ async fn the_quickstart_does_what_the_readme_says() {
     assert_eq!(request(http, "DELETE", "/orders/1", None).await.status, 405);
 
     program.signal("INT").await;
-    let (status, _) = program.ended().await;
+    let (status, lines) = program.ended().await;
     assert!(status.success(), "{status}");
+    assert!(!lines.iter().any(|line| line.contains("panicked")), "{lines:#?}");
 }
 
 #[tokio::test]

@@ -32,11 +32,33 @@ enum OrderError {
     Empty,
     #[error("there is no order {id}", code = "orders/not-found", status = 404)]
     NotFound { id: u64 },
+    #[error(transparent)]
+    Call(#[from] iii::Error),
 }
 
 /// The orders of this process.
 #[derive(Debug, Default)]
-struct Orders(Mutex<BTreeMap<u64, Order>>);
+struct Orders {
+    by_id: Mutex<BTreeMap<u64, Order>>,
+}
+
+impl Orders {
+    fn add(&self, new: NewOrder) -> Order {
+        let mut by_id = self.by_id.lock().expect("no handler panics with the lock");
+        let id = by_id.len() as u64 + 1;
+        let order = Order { id, sku: new.sku, quantity: new.quantity };
+        by_id.insert(id, order.clone());
+        order
+    }
+
+    fn get(&self, id: u64) -> Option<Order> {
+        self.by_id.lock().expect("no handler panics with the lock").get(&id).cloned()
+    }
+
+    fn count(&self) -> usize {
+        self.by_id.lock().expect("no handler panics with the lock").len()
+    }
+}
 
 /// Creates an order.
 #[iii::function(id = "orders::create")]
@@ -45,17 +67,11 @@ async fn create(
     new: NewOrder,
     orders: State<Orders>,
     client: Client,
-) -> Result<Created<Order>, iii::Error> {
+) -> Result<Created<Order>, OrderError> {
     if new.quantity == 0 {
-        return Err(OrderError::Empty.into());
+        return Err(OrderError::Empty);
     }
-    let order = {
-        let mut orders = orders.0.0.lock().expect("no handler panics with the lock");
-        let id = orders.len() as u64 + 1;
-        let order = Order { id, sku: new.sku, quantity: new.quantity };
-        orders.insert(id, order.clone());
-        order
-    };
+    let order = orders.add(new);
     client.publish("orders.created", &order).await?;
     Ok(Created(order))
 }
@@ -64,8 +80,7 @@ async fn create(
 #[iii::function(id = "orders::get")]
 #[iii::trigger(http, path = "/orders/:id")]
 async fn get(wanted: GetOrder, orders: State<Orders>) -> Result<Order, OrderError> {
-    let orders = orders.0.0.lock().expect("no handler panics with the lock");
-    orders.get(&wanted.id).cloned().ok_or(OrderError::NotFound { id: wanted.id })
+    orders.get(wanted.id).ok_or(OrderError::NotFound { id: wanted.id })
 }
 
 /// Hears of each order.
@@ -79,8 +94,7 @@ async fn announce(order: Order) {
 #[iii::function(id = "orders::report")]
 #[iii::trigger(cron, "*/10 * * * * *")]
 fn report(_tick: CronTick, orders: State<Orders>) {
-    let count = orders.0.0.lock().expect("no handler panics with the lock").len();
-    iii::tracing::info!("{count} orders so far");
+    iii::tracing::info!("{} orders so far", orders.count());
 }
 
 #[iii::main]

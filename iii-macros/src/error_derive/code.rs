@@ -1,5 +1,7 @@
 //! The grammar of error codes: `orders/out-of-stock`.
 
+use crate::docs;
+
 /// Checks a code.
 ///
 /// # Errors
@@ -13,10 +15,9 @@ pub(super) fn check(code: &str) -> Result<(), String> {
         return Err(format!("the code `{code}` has an empty part: write one `/` between parts"));
     }
     if code.chars().any(|character| character.is_ascii_uppercase()) {
-        return Err(format!(
-            "a code has no capital letters: write `{}`",
-            code.to_ascii_lowercase()
-        ));
+        let parts: Vec<String> =
+            code.split('/').map(|part| docs::words(part).replace(' ', "-")).collect();
+        return Err(format!("a code has no capital letters: write `{}`", parts.join("/")));
     }
     let is_allowed = |character: char| {
         character.is_ascii_lowercase()
@@ -45,7 +46,7 @@ mod tests {
         assert!(check("").unwrap_err().contains("empty"));
         assert!(check("a//b").unwrap_err().contains("empty part"));
         assert!(check("/a").unwrap_err().contains("empty part"));
-        assert!(check("Orders/Gone").unwrap_err().contains("`orders/gone`"));
+        assert!(check("Orders/NotFound").unwrap_err().contains("`orders/not-found`"));
         assert!(check("a b").unwrap_err().contains("` `"));
         assert!(check("a::b").unwrap_err().contains("`:`"));
     }

@@ -172,9 +172,11 @@ fn display(variant: &Variant) -> TokenStream {
         Meaning::Coded(Coded { text: Text::Format(message), .. }) => {
             let pattern = pattern(variant, |at, _| message.fields.contains(&at));
             let format = &message.format;
+            // What cannot be shown is reported at the message.
             let fields = message.fields.iter().map(|at| {
-                let name = local(*at);
-                quote!(#name = #name)
+                let name = Ident::new(&binding(*at), format.span());
+                let value = name.clone();
+                quote!(#name = #value)
             });
             quote!(#pattern => ::core::write!(__iii_out, #format #(, #fields)*),)
         }
@@ -194,8 +196,10 @@ fn source(variant: &Variant) -> TokenStream {
         return quote!(#pattern => ::core::option::Option::None,);
     };
     let pattern = pattern(variant, |_, field| field.role == Role::Source);
-    let binding = Ident::new(&binding(at), Ends::of(&field.ty).first);
-    quote!(#pattern => ::core::option::Option::Some(#binding.__iii_cause()),)
+    let Ends { first, last } = Ends::of(&field.ty);
+    let binding = Ident::new(&binding(at), first);
+    let cause = quote_spanned!(last=> .__iii_cause());
+    quote!(#pattern => ::core::option::Option::Some(#binding #cause),)
 }
 
 /// The arm of `IntoError::into_error`.
@@ -232,8 +236,9 @@ fn into_error(variant: &Variant) -> TokenStream {
             })
         }
     });
-    let source = variant.fields.iter().position(|field| field.role == Role::Source).map(|at| {
-        let binding = local(at);
+    let source = variant.fields.iter().enumerate().find(|(_, field)| field.role == Role::Source);
+    let source = source.map(|(at, field)| {
+        let binding = Ident::new(&binding(at), Ends::of(&field.ty).first);
         quote!(.with_source(#binding))
     });
     let code = &coded.code;

@@ -8,7 +8,7 @@ use syn::{Attribute, Data, DeriveInput, Fields, Ident, Index, LitStr, Member, Me
 
 use super::code;
 use super::message::Message;
-use crate::diagnostics::Errors;
+use crate::diagnostics::{Ends, Errors};
 use crate::docs;
 use crate::options::{Options, literal};
 
@@ -95,7 +95,7 @@ impl ErrorType {
                     krate = take_crate(&mut options, errors);
                     options
                 });
-                vec![Variant::parse(it, None, &data.fields, options, errors)]
+                vec![Variant::parse(&it, None, &data.fields, options, errors)]
             }
             Data::Enum(data) => {
                 if let Some(mut options) = options_of(&input.attrs, input.ident.span(), errors) {
@@ -109,7 +109,7 @@ impl ErrorType {
                         let name = &variant.ident;
                         let options = options_of(&variant.attrs, name.span(), errors);
                         let it = Subject { name, kind: "variant", attributes: &variant.attrs };
-                        Variant::parse(it, Some(name.clone()), &variant.fields, options, errors)
+                        Variant::parse(&it, Some(name.clone()), &variant.fields, options, errors)
                     })
                     .collect()
             }
@@ -167,7 +167,7 @@ impl Variant {
     }
 
     fn parse(
-        it: Subject<'_>,
+        it: &Subject<'_>,
         name: Option<Ident>,
         fields: &Fields,
         options: Option<Options>,
@@ -190,7 +190,7 @@ impl Variant {
         options.check(OPTIONS, errors);
         let meaning = match transparent {
             Some(span) => transparent_meaning(span, &fields, options, errors)?,
-            None => Meaning::Coded(Coded::parse(&it, &fields, options, errors)?),
+            None => Meaning::Coded(Coded::parse(it, &fields, options, errors)?),
         };
         Some(Self { name, fields, meaning })
     }
@@ -314,7 +314,7 @@ fn options_of(attributes: &[Attribute], span: Span, errors: &mut Errors) -> Opti
             other => errors.on(other, "write `#[error(code = \"service/what-went-wrong\")]`"),
         }
     }
-    found.then(|| Options::parse(tokens, span, errors))
+    found.then(|| Options::parse(tokens, Ends::at(span), errors))
 }
 
 fn take_crate(options: &mut Options, errors: &mut Errors) -> Option<Path> {

@@ -16,8 +16,8 @@ const SINGLE: [&str; 17] = [
 pub(super) fn triggers_differ(triggers: &[Trigger], errors: &mut Errors) {
     for (at, trigger) in triggers.iter().enumerate() {
         if triggers[..at].iter().any(|earlier| earlier.key == trigger.key) {
-            errors.at(
-                trigger.span,
+            errors.between(
+                trigger.place,
                 "the function has the same trigger twice, and would run twice: remove one",
             );
         }

@@ -36,7 +36,7 @@ impl Function<'_> {
         let descriptor = self.descriptor();
         let descriptor_of_stub = quote!(::core::option::Option::Some(&__III_DESCRIPTOR));
         let stub = self.implement(&self.id(), Types::Known, &descriptor_of_stub);
-        let claims = sentinel::claims(self.options, self.triggers, self.item.cfgs());
+        let claims = sentinel::claims(self.options, self.triggers, &self.item.cfgs());
         let content = quote! {
             #types
             #checks
@@ -78,21 +78,24 @@ impl Function<'_> {
                 }
                 _ => format!("Calls the function `{name}`: `client.call::<{name}>(…)`."),
             };
+            // Another type of this name is reported at the name.
+            let declaration = quote_spanned!(name.span()=> struct #name {});
             quote! {
                 #(#cfgs)*
                 #[doc = #doc]
                 #[allow(non_camel_case_types, dead_code)]
-                #visibility struct #name {}
+                #visibility #declaration
             }
         });
         let import = names::import(self.options.krate.as_ref());
         let uses = self.attributes.iter().map(Attribute::path);
         // An attribute that was taken off is not resolved by the compiler, which would call its import unused.
         let uses = uses.filter(|path| !trigger::is_moved(path)).map(|path| {
-            quote! {
-                #[allow(unused_imports)]
-                use #path as _;
-            }
+            let Ends { first, last } = Ends::of(path);
+            let mut tokens = quote_spanned!(first=> #[allow(unused_imports)] use);
+            path.to_tokens(&mut tokens);
+            tokens.extend(quote_spanned!(last=> as _;));
+            tokens
         });
         quote! {
             #item
@@ -304,19 +307,33 @@ impl Function<'_> {
         descriptor: &TokenStream,
     ) -> Option<TokenStream> {
         let name = self.stub()?;
-        let (input, output) = match types {
-            Types::Known => (
-                quote!(<__iii::CallInput<__IiiSent, __III_REQUEST> as __iii::CallInputType>::Type),
-                quote!(<__IiiGives as __iii::Give<__IiiGiven>>::Value),
-            ),
-            Types::Unit => (quote!(()), quote!(())),
+        // A type that is less known than the function is reported where it is written.
+        let taken = self.parts.payload().unwrap_or_else(|| Ends::at(name.span()));
+        let given = self.parts.output.all;
+        let [(input, end), (output, end_of_output)] = match types {
+            Types::Known => [
+                (
+                    quote_spanned!(taken.first=>
+                        <__iii::CallInput<__IiiSent, __III_REQUEST> as __iii::CallInputType>
+                    ),
+                    quote_spanned!(taken.last=> ::Type),
+                ),
+                (
+                    quote_spanned!(given.first=> <__IiiGives as __iii::Give<__IiiGiven>>),
+                    quote_spanned!(given.last=> ::Value),
+                ),
+            ],
+            Types::Unit => [(quote!(()), quote!()), (quote!(()), quote!())],
         };
+        let mut types = quote_spanned!(taken.first=> type Input = #input);
+        types.extend(quote_spanned!(taken.last=> #end;));
+        types.extend(quote_spanned!(given.first=> type Output = #output));
+        types.extend(quote_spanned!(given.last=> #end_of_output;));
         Some(quote! {
             #[automatically_derived]
             impl __iii::Function for #name {
                 const ID: &'static ::core::primitive::str = #id;
-                type Input = #input;
-                type Output = #output;
+                #types
                 fn descriptor()
                 -> ::core::option::Option<&'static __iii::FunctionDescriptor> {
                     #descriptor

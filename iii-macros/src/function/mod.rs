@@ -11,7 +11,7 @@ mod signature;
 use proc_macro2::{Span, TokenStream};
 use syn::Attribute;
 
-use crate::diagnostics::Errors;
+use crate::diagnostics::{Ends, Errors};
 use crate::trigger::Trigger;
 
 use self::expand::Function;
@@ -31,7 +31,7 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
         }
     };
     let mut errors = Errors::default();
-    let span = Span::call_site();
+    let place = Ends::at(Span::call_site());
     for attribute in item.take(|attribute| is_named(attribute, "function")) {
         errors.on(
             &attribute,
@@ -40,7 +40,7 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
         );
     }
     let attributes = item.take(|attribute| is_named(attribute, "trigger"));
-    let options = FunctionOptions::parse(options, span, &mut errors);
+    let options = FunctionOptions::parse(options, place, &mut errors);
     let triggers: Vec<Trigger> =
         attributes.iter().filter_map(|attribute| Trigger::parse(attribute, &mut errors)).collect();
     let before = errors.count();
@@ -68,4 +68,87 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
 /// Whether the last word of the path of an attribute is `name`, under whatever name the crate is known.
 pub(crate) fn is_named(attribute: &Attribute, name: &str) -> bool {
     attribute.path().segments.last().is_some_and(|segment| segment.ident == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::*;
+
+    fn expanded(options: TokenStream, item: TokenStream) -> String {
+        super::expand(options, item).to_string()
+    }
+
+    #[test]
+    fn the_function_stays_as_it_is() {
+        let item = quote! {
+            #[inline]
+            pub async fn create(mut order: NewOrder, State(stock): State<Stock>,) -> Order { a b c }
+        };
+        let all = expanded(quote!(id = "orders::create"), item.clone());
+        assert!(all.starts_with(&item.to_string()), "{all}");
+        let broken = expanded(quote!(id = "create"), item.clone());
+        assert!(broken.starts_with(&item.to_string()), "{broken}");
+        assert!(broken.contains("struct create"), "{broken}");
+    }
+
+    #[test]
+    fn another_path_of_the_runtime_replaces_all_others() {
+        let options = quote!(
+            id = "orders::create",
+            crate = other,
+            timeout = "1s",
+            metadata = 1,
+            concurrency = 1
+        );
+        let item = quote! {
+            #[other::trigger(http, path = "/a", condition = open, middleware = [auth])]
+            #[other::trigger(queue, topic = "t", mode = "fifo", backoff = "1s")]
+            #[other::trigger("x", config = 1, metadata = 2)]
+            fn create(a: A, b: State<B>) -> R {}
+        };
+        let all = expanded(options, item);
+        assert!(!all.contains(":: iii ::"), "{all}");
+        assert!(all.contains("use other :: __private as __iii ;"), "{all}");
+    }
+
+    #[test]
+    fn conditions_of_compilation_hold_for_all_that_is_made() {
+        let all = expanded(
+            quote!(id = "orders::create"),
+            quote! {
+                #[cfg(unix)]
+                #[iii::trigger(http, path = "/a")]
+                fn create() {}
+            },
+        );
+        // The function, its type, the declaration, the claims of the id and of the route.
+        assert_eq!(all.matches("cfg (unix)").count(), 5, "{all}");
+    }
+
+    #[test]
+    fn all_mistakes_are_reported_at_once() {
+        let all = expanded(
+            quote!(id = "create", timeout = "soon", colour = 1),
+            quote! {
+                #[iii::trigger(http, path = "a")]
+                #[iii::trigger(corn)]
+                fn create<T>(_: &str) {}
+            },
+        );
+        assert_eq!(all.matches("compile_error").count(), 7, "{all}");
+    }
+
+    #[test]
+    fn without_a_type_nothing_is_made_beside_the_declaration() {
+        let all = expanded(
+            quote!(id = "orders::create", stub = false),
+            quote!(
+                fn create() {}
+            ),
+        );
+        assert!(!all.contains("struct"), "{all}");
+        assert!(!all.contains("__iii :: Function for"), "{all}");
+    }
 }

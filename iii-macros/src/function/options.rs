@@ -1,10 +1,10 @@
 //! The options of `#[iii::function]`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use syn::{Expr, ExprLit, Ident, Lit, LitStr, Path};
 
 use super::id;
-use crate::diagnostics::Errors;
+use crate::diagnostics::{Ends, Errors};
 use crate::options::{Options, Text, literal};
 
 /// All names.
@@ -40,9 +40,9 @@ pub(crate) enum Stub {
 }
 
 impl FunctionOptions {
-    /// Reads the options of an attribute at `span`.
-    pub(crate) fn parse(tokens: TokenStream, span: Span, errors: &mut Errors) -> Self {
-        let mut options = Options::parse(tokens, span, errors);
+    /// Reads the options of an attribute at `place`.
+    pub(crate) fn parse(tokens: TokenStream, place: Ends, errors: &mut Errors) -> Self {
+        let mut options = Options::parse(tokens, place, errors);
         options.check(OPTIONS, errors);
         let id = take_id(&mut options, errors);
         let parsed = Self {
@@ -66,8 +66,8 @@ fn take_id(options: &mut Options, errors: &mut Errors) -> Option<Text> {
                 errors.on(&expr, "the id needs its name: write `id = \"service::name\"`");
             }
             Some(expr) => errors.on(expr, "a value without a name: write `id = \"service::name\"`"),
-            None => errors.at(
-                options.span,
+            None => errors.between(
+                options.place,
                 "the function has no id: add `id = \"service::name\"`, such as `orders::create`",
             ),
         }

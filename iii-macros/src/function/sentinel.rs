@@ -12,7 +12,7 @@ use crate::trigger::Trigger;
 pub(super) fn claims<'a>(
     options: &FunctionOptions,
     triggers: &[Trigger],
-    cfgs: impl Iterator<Item = &'a Attribute> + Clone,
+    cfgs: &(impl Iterator<Item = &'a Attribute> + Clone),
 ) -> TokenStream {
     let id = options.id.as_ref().and_then(|id| id.literal());
     let id = id.map(|id| (names::function_sentinel(&id.value()), id.span()));

@@ -35,6 +35,8 @@ pub(crate) struct Argument {
 pub(crate) struct Output {
     /// The type, `()` if none is written.
     pub(crate) ty: TokenStream,
+    /// Where it is written.
+    pub(crate) all: Ends,
     /// Where a good result is written.
     pub(crate) ok: Ends,
     /// Where an error is written.
@@ -69,6 +71,16 @@ impl Parts {
     }
 }
 
+impl Parts {
+    /// The place of the argument that is probably the payload.
+    pub(crate) fn payload(&self) -> Option<Ends> {
+        self.arguments
+            .iter()
+            .find(|argument| argument.extractor.is_none())
+            .map(|argument| argument.ends)
+    }
+}
+
 impl Argument {
     fn of(ty: &Type) -> Self {
         let extractor = last_segment(ty)
@@ -87,7 +99,7 @@ impl Output {
     fn read(signature: &Signature, errors: &mut Errors) -> Self {
         let ReturnType::Type(_, ty) = &signature.output else {
             let ends = Ends::at(signature.ident.span());
-            return Self { ty: quote!(()), ok: ends, err: ends };
+            return Self { ty: quote!(()), all: ends, ok: ends, err: ends };
         };
         if let Type::Never(never) = &**ty {
             errors.on(never, "a function must end: return `()` or a value");
@@ -103,7 +115,7 @@ impl Output {
             },
             None => (all, all),
         };
-        Self { ty: ty.to_token_stream(), ok, err }
+        Self { ty: ty.to_token_stream(), all, ok, err }
     }
 }
 

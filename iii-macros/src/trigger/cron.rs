@@ -40,10 +40,10 @@ pub(super) fn parse(options: &mut Options, errors: &mut Errors) -> Option<Parsed
         }
         options.take_text("expression", example, errors)
     } else if let Some(unnamed) = unnamed {
-        text(unnamed, "expression", example, errors)
+        text(&unnamed, "expression", example, errors)
     } else {
-        errors.at(
-            options.span,
+        errors.between(
+            options.place,
             format!("the trigger has no expression: write `cron, \"{example}\"`"),
         );
         None
@@ -99,7 +99,7 @@ fn check(expression: &str) -> Result<(), String> {
     if never_fires(&schedule) {
         let start = fields[3].0;
         let end = fields[4].0 + fields[4].1.chars().count();
-        let message = "no month of these has such a day, so the trigger would never fire";
+        let message = "none of these months has such a day, so the trigger would never fire";
         return Err(pointed(message, expression, start, end));
     }
     Ok(())
@@ -218,6 +218,6 @@ mod tests {
     #[test]
     fn the_field_is_shown() {
         let message = check("0 0 25 * * *").unwrap_err();
-        assert!(message.ends_with("  0 0 25 * * *\n      ^^\n"), "{message}");
+        assert!(message.ends_with("  0 0 25 * * *\n      ^^"), "{message}");
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn parse(options: &mut Options, errors: &mut Errors) -> Option<Parsed
     let path = if options.has("path") {
         options.take_text("path", "/orders/:id", errors)
     } else {
-        errors.at(options.span, "the trigger has no path: add `path = \"/orders/:id\"`");
+        errors.between(options.place, "the trigger has no path: add `path = \"/orders/:id\"`");
         None
     };
     let mut known = path.as_ref().and_then(|path| path.literal()).cloned();
@@ -49,7 +49,7 @@ pub(super) fn parse(options: &mut Options, errors: &mut Errors) -> Option<Parsed
 /// The method in capitals.
 fn method(options: &mut Options, errors: &mut Errors) -> Option<LitStr> {
     if !options.has("method") {
-        return Some(LitStr::new("GET", options.span));
+        return Some(LitStr::new("GET", options.place.first));
     }
     let method = options.take_str("method", "POST", errors)?;
     let written = method.value();

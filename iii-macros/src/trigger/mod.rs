@@ -10,7 +10,6 @@ pub(crate) mod path;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned as _;
 use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path};
 
 use crate::diagnostics::{Ends, Errors, instead};
@@ -24,7 +23,7 @@ const KINDS: &[&str] = &["http", "cron", "queue", "subscribe", "state", "stream"
 /// A trigger as it was declared.
 pub(crate) struct Trigger {
     /// The place of the attribute.
-    pub(crate) span: Span,
+    pub(crate) place: Ends,
     /// The method and the path of an `http` trigger, if both are literals.
     pub(crate) route: Option<Route>,
     /// Equal for two triggers that fire for the same things.
@@ -57,7 +56,7 @@ impl Parsed {
 impl Trigger {
     /// Reads an attribute. `None` after a mistake that leaves nothing.
     pub(crate) fn parse(attribute: &Attribute, errors: &mut Errors) -> Option<Self> {
-        let span = attribute.meta.path().span();
+        let place = Ends::of(attribute);
         let tokens = match &attribute.meta {
             Meta::List(list) => list.tokens.clone(),
             Meta::Path(_) => TokenStream::new(),
@@ -66,7 +65,7 @@ impl Trigger {
                 return None;
             }
         };
-        let mut options = Options::parse(tokens, span, errors);
+        let mut options = Options::parse(tokens, place, errors);
         let parsed = match Kind::take(&mut options, errors)? {
             Kind::Known(kind) => match kind {
                 "http" => http::parse(&mut options, errors),
@@ -86,7 +85,7 @@ impl Trigger {
             Some(route) => crate::names::route_sentinel(&route.method, &route.path.value()),
             None => binding.to_string(),
         };
-        Some(Self { span, route, key, binding, metadata })
+        Some(Self { place, route, key, binding, metadata })
     }
 }
 
@@ -95,7 +94,7 @@ impl ToTokens for Trigger {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         let Self { binding, .. } = self;
         let metadata = self.metadata.as_ref().map(|expr| quote!(.with_metadata(&(#expr))));
-        let location = location(self.span);
+        let location = location(self.place.first);
         tokens.extend(quote! {
             __iii::TriggerDescriptor {
                 location: #location,
@@ -162,8 +161,8 @@ impl Kind {
                 None
             }
             None => {
-                errors.at(
-                    options.span,
+                errors.between(
+                    options.place,
                     "the trigger has no kind: write it first, such as `http, path = \"/orders\"`",
                 );
                 None
@@ -206,7 +205,10 @@ fn filled(name: &str, example: &str, options: &mut Options, errors: &mut Errors)
 /// Takes a text that must not be empty, and must be there.
 fn required(name: &str, example: &str, options: &mut Options, errors: &mut Errors) -> Option<Text> {
     if !options.has(name) {
-        errors.at(options.span, format!("the trigger has no {name}: add `{name} = \"{example}\"`"));
+        errors.between(
+            options.place,
+            format!("the trigger has no {name}: add `{name} = \"{example}\"`"),
+        );
         return None;
     }
     filled(name, example, options, errors)

@@ -17,7 +17,7 @@ pub(crate) fn is_moved(path: &Path) -> bool {
 }
 
 /// Moves the attribute below the one of `function`, which reads it.
-pub(crate) fn expand(options: &TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn expand(options: &TokenStream, item: &TokenStream) -> TokenStream {
     let parser = |input: ParseStream<'_>| {
         Ok((input.call(Attribute::parse_outer)?, input.parse::<TokenStream>()?))
     };

@@ -145,6 +145,6 @@ mod tests {
     #[test]
     fn the_place_of_a_mistake_is_shown() {
         let mistake = parameters("/orders/{id}").unwrap_err();
-        assert!(mistake.show("/orders/{id}").ends_with("  /orders/{id}\n          ^^^^\n"));
+        assert!(mistake.show("/orders/{id}").ends_with("  /orders/{id}\n          ^^^^"));
     }
 }

@@ -156,13 +156,13 @@ impl Running {
     ///
     /// If the worker had failed before.
     pub async fn drain(&mut self) -> Result<()> {
+        let begun = tokio::time::Instant::now();
         #[cfg(feature = "engine")]
         if let Some(engine) = &self.engine {
-            engine.stop_intake();
             // A request that the engine has taken needs its function until it is answered.
             let _ = tokio::time::timeout(self.grace, engine.drained()).await;
         }
-        self.worker.drain(self.grace);
+        self.worker.drain(self.grace.saturating_sub(begun.elapsed()));
         self.left().await
     }
 

@@ -15,7 +15,7 @@ use crate::worker::{Request, Session};
 
 /// A call that is made when it is awaited.
 ///
-/// It takes its timeout from the app unless it has one of its own.
+/// It waits as long as [`Call::timeout`] says, else as long as the function or the app says.
 #[must_use = "a call is made when it is awaited"]
 #[derive(Debug)]
 pub struct Call<T> {

@@ -3,6 +3,7 @@
 mod call;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +16,9 @@ use crate::protocol::{Action, FunctionId, Payload};
 use crate::worker::{ConnectionState, Request, Session};
 
 pub use call::{Call, Receipt};
+
+/// What a caller waits longer than the function that it calls may take.
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// Calls functions of this worker and of others. Cheap to clone; also an extractor.
 ///
@@ -31,6 +35,9 @@ impl Client {
 
     /// Calls a function and waits for its result.
     ///
+    /// How long is said by [`Call::timeout`], else by the function's own `timeout` and a second for the way, else by the
+    /// app.
+    ///
     /// ```no_run
     /// # use iii::prelude::*;
     /// #[iii::function(id = "math::double")]
@@ -46,7 +53,12 @@ impl Client {
         F::Input: Serialize,
         F::Output: DeserializeOwned,
     {
-        self.request(F::ID, &input, None)
+        let call = self.request(F::ID, &input, None);
+        match F::descriptor().and_then(|function| function.timeout) {
+            // A caller that gives up first would miss the function's own answer.
+            Some(limit) => call.timeout(limit.saturating_add(MARGIN)),
+            None => call,
+        }
     }
 
     /// Calls a function by its id, with any value for its input and any type for its result.

@@ -1,0 +1,9 @@
+#[derive(Debug, iii::Error)]
+enum OrderError {
+    #[error(code = "orders/gone")]
+    Sold,
+    #[error(code = "orders/gone")]
+    Lost,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+#[derive(Debug, iii::Error)]
+enum OrderError {
+    OutOfStock,
+    #[error(status = 404)]
+    NotFound,
+}
+
+fn main() {}

@@ -1,0 +1,5 @@
+#[iii::function(id = "orders::create")]
+#[iii::function(id = "orders::make")]
+async fn create() {}
+
+fn main() {}

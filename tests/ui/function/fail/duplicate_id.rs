@@ -1,0 +1,9 @@
+mod orders {
+    #[iii::function(id = "orders::create")]
+    async fn create() {}
+}
+
+#[iii::function(id = "orders::create")]
+async fn make() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[iii::function(id = "orders::order")]
+struct Order;
+
+fn main() {}

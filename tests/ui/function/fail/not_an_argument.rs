@@ -1,0 +1,6 @@
+struct Order {}
+
+#[iii::function(id = "orders::create")]
+async fn create(_order: Vec<Order>) {}
+
+fn main() {}

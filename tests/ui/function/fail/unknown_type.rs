@@ -1,0 +1,4 @@
+#[iii::function(id = "orders::create")]
+async fn create(_order: Order) {}
+
+fn main() {}

@@ -1,0 +1,2 @@
+#[iii::main]
+async fn main(_app: iii::App) {}

@@ -1,0 +1,3 @@
+#[iii::main]
+async fn start() {}
+

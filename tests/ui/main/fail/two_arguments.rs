@@ -1,0 +1,2 @@
+#[iii::main]
+async fn main(_app: &mut iii::App, _name: String) {}
