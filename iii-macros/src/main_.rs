@@ -116,6 +116,7 @@ fn run(item: &Item, options: &MainOptions) -> TokenStream {
     let future = quote_spanned!(name.span()=> ::std::boxed::Box::pin(async move { #result }));
     quote! {
         #(#cfgs)*
+        #[doc = "Runs the worker."]
         #visibility fn main() -> ::std::process::ExitCode {
             #item
             #(#links)*

@@ -26,6 +26,7 @@ pub(super) fn implement(error: &ErrorType) -> TokenStream {
         .then(|| quote!(let __iii_message = ::std::string::ToString::to_string(&self);));
     let causes = error.variants.iter().any(Variant::has_cause).then(causes);
     quote! {
+        #[allow(unused_qualifications)]
         const _: () = {
             #import
             #causes

@@ -83,7 +83,12 @@ impl Function<'_> {
             quote! {
                 #(#cfgs)*
                 #[doc = #doc]
-                #[allow(non_camel_case_types, dead_code)]
+                #[allow(
+                    non_camel_case_types,
+                    dead_code,
+                    missing_debug_implementations,
+                    missing_copy_implementations
+                )]
                 #visibility #declaration
             }
         });
@@ -101,6 +106,7 @@ impl Function<'_> {
             #item
             #stub
             #(#cfgs)*
+            #[allow(unused_qualifications)]
             const _: () = {
                 #import
                 #[allow(unused_imports)]
@@ -233,7 +239,8 @@ impl Function<'_> {
         let run = if self.item.signature.asyncness.is_some() {
             quote!(#name(#(#values),*).await)
         } else {
-            quote!(__iii::blocking(move || #name(#(#values),*)).await)
+            // That the result cannot leave its thread is shown at the name, too.
+            quote_spanned!(name.span()=> __iii::blocking(move || #name(#(#values),*)).await)
         };
         let body = quote! {
             #(

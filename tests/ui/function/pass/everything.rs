@@ -1,6 +1,6 @@
 //! All of it in one crate, under strict lints.
 #![forbid(unsafe_code)]
-#![deny(warnings, missing_docs, unused, unreachable_pub)]
+#![deny(warnings, missing_docs, unused, unreachable_pub, unused_qualifications)]
 
 use iii::prelude::*;
 use iii::{Function as _, function, trigger};
