@@ -73,8 +73,13 @@ impl Engine {
         broker.install(http.clone());
         broker.install(Arc::new(cron::Cron::new(broker.clone())));
         broker.install(Arc::new(pubsub::PubSub::new(broker.clone())));
-        let store = Arc::new(store::MemoryStore::default());
-        broker.install(Arc::new(state::State::new(broker.clone(), store)));
+        let store = store::Store::in_memory();
+        let state = state::State::new(
+            broker.clone(),
+            store.table("state"),
+            state::StateSettings::default(),
+        );
+        broker.install(Arc::new(state));
         broker.install(Arc::new(log::Logs::new(broker.clone())));
         broker.install(Arc::new(discovery::Discovery::new(broker.clone())));
 

@@ -1,6 +1,7 @@
 //! State triggers: who hears of a change, in the order in which changes happen (protocol section 5.6).
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
@@ -10,7 +11,11 @@ use crate::engine::broker::{Broker, lock};
 use crate::engine::fire::Condition;
 use crate::engine::provider::{Binding, schema};
 use crate::engine::store::Change;
+use crate::error::code;
 use crate::protocol::{ErrorBody, Payload, TriggerId};
+
+/// Changes whose events wait for slow listeners; one more change is refused then.
+pub(super) const WAITING: usize = 65_536;
 
 /// The config of a `state` binding. What is absent matches everything.
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
@@ -63,6 +68,23 @@ impl Listener {
 struct Event {
     listeners: Vec<Listener>,
     data: Payload,
+    _counted: Counted,
+}
+
+/// One of the events that wait, as long as it is there.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(waiting: &Arc<AtomicUsize>) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The place of a value.
@@ -76,12 +98,27 @@ pub(crate) struct Events {
     broker: Broker,
     bindings: Mutex<HashMap<TriggerId, Listener>>,
     queues: Arc<Mutex<HashMap<Place, mpsc::UnboundedSender<Event>>>>,
+    /// How many events wait in all queues together.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Events {
     /// Without listeners.
     pub(crate) fn new(broker: Broker) -> Self {
-        Self { broker, bindings: Mutex::default(), queues: Arc::default() }
+        Self { broker, bindings: Mutex::default(), queues: Arc::default(), waiting: Arc::default() }
+    }
+
+    /// Whether one more change can be told.
+    ///
+    /// # Errors
+    ///
+    /// Code `overloaded` if too many wait already.
+    pub(crate) fn check_room(&self) -> Result<(), ErrorBody> {
+        if self.waiting.load(Ordering::Relaxed) < WAITING {
+            return Ok(());
+        }
+        let message = format!("{WAITING} changes wait for the functions that hear of them");
+        Err(ErrorBody { retryable: Some(true), ..ErrorBody::new(code::OVERLOADED, message) })
     }
 
     /// Adds a listener, or replaces the one of the same id.
@@ -131,7 +168,8 @@ impl Events {
             value(&change.old),
             value(&change.new)
         ));
-        self.queue((scope.to_owned(), key.to_owned()), Event { listeners, data });
+        let event = Event { listeners, data, _counted: Counted::new(&self.waiting) };
+        self.queue((scope.to_owned(), key.to_owned()), event);
     }
 
     fn queue(&self, place: Place, event: Event) {

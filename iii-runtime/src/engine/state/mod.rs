@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::broker::Broker;
 use super::provider::{Binding, BuiltIn, Outcome, Provider, TriggerTypeInfo, to_payload};
-use super::store::{Change, Decide, Store, StoreError};
+use super::store::{Change, Committed, Decide, StoreError, Table, storing};
 use crate::protocol::{ErrorBody, Payload};
 
 use events::Events;
@@ -81,16 +81,36 @@ struct Groups {
     groups: Vec<String>,
 }
 
+/// The settings of state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StateSettings {
+    /// The longest value, in bytes of JSON, that `state::set` and `state::update` may leave. Default: no limit but that of
+    /// the store.
+    pub(crate) max_value_bytes: Option<usize>,
+    /// Whether changes fire triggers. Default: yes.
+    pub(crate) triggers_enabled: bool,
+}
+
+impl Default for StateSettings {
+    fn default() -> Self {
+        Self { max_value_bytes: None, triggers_enabled: true }
+    }
+}
+
+/// What a function that changes something ends in: its output, and when it is certain.
+type Storing = Result<(Option<Payload>, Committed), ErrorBody>;
+
 /// The provider of `state::*` and of the trigger type `state`.
 pub(crate) struct State {
-    store: Arc<dyn Store>,
+    table: Table,
     events: Events,
+    settings: StateSettings,
 }
 
 impl State {
-    /// State that is kept in `store`.
-    pub(crate) fn new(broker: Broker, store: Arc<dyn Store>) -> Self {
-        Self { store, events: Events::new(broker) }
+    /// State that is kept in `table`.
+    pub(crate) fn new(broker: Broker, table: Table, settings: StateSettings) -> Self {
+        Self { table, events: Events::new(broker), settings }
     }
 
     fn change(
@@ -99,46 +119,69 @@ impl State {
         key: &str,
         code: &str,
         decide: &mut Decide<'_>,
-    ) -> Result<Change, ErrorBody> {
+    ) -> Result<(Change, Committed), ErrorBody> {
+        if self.settings.triggers_enabled {
+            self.events.check_room()?;
+        }
+        let limit = self.settings.max_value_bytes.unwrap_or(usize::MAX);
+        let mut too_large = None;
+        let mut decide = |old: Option<&Payload>| {
+            let new = decide(old)?;
+            match new.as_ref().map(|new| new.as_str().len()) {
+                Some(bytes) if bytes > limit => {
+                    too_large = Some(bytes);
+                    Err(StoreError("the value is too large".to_owned()))
+                }
+                _ => Ok(new),
+            }
+        };
         // The event is queued inside the step, so that events come in the order of the changes.
-        let mut seen = |change: &Change| self.events.changed(scope, key, change);
-        self.store.change(scope, key, decide, &mut seen).map_err(|error| error.to_body(code))
+        let mut seen = |change: &Change| {
+            if self.settings.triggers_enabled {
+                self.events.changed(scope, key, change);
+            }
+        };
+        let changed = self.table.change(scope, key, &mut decide, &mut seen);
+        changed.map_err(|error| match too_large {
+            Some(bytes) => ErrorBody::new(
+                "VALUE_TOO_LARGE",
+                format!("the value has {bytes} bytes, and may have {limit}"),
+            ),
+            None => error.to_body(code),
+        })
     }
 
-    fn set(&self, input: &Set) -> Outcome {
+    fn set(&self, input: &Set) -> Storing {
         let Set { scope, key, value } = input;
-        let change = self.change(scope, key, "SET_ERROR", &mut |_| Ok(Some(value.clone())))?;
-        changed(&change, &[])
+        let (change, committed) =
+            self.change(scope, key, "SET_ERROR", &mut |_| Ok(Some(value.clone())))?;
+        Ok((changed(&change, &[])?, committed))
     }
 
-    fn get(&self, input: &Place) -> Outcome {
-        self.store.get(&input.scope, &input.key).map_err(|error| error.to_body("GET_ERROR"))
+    fn delete(&self, input: &Place) -> Storing {
+        let (change, committed) =
+            self.change(&input.scope, &input.key, "DELETE_ERROR", &mut |_| Ok(None))?;
+        Ok((change.old, committed))
     }
 
-    fn delete(&self, input: &Place) -> Outcome {
-        Ok(self.change(&input.scope, &input.key, "DELETE_ERROR", &mut |_| Ok(None))?.old)
-    }
-
-    fn update(&self, input: &Update) -> Outcome {
+    fn update(&self, input: &Update) -> Storing {
         let mut errors = Vec::new();
-        let change = self.change(&input.scope, &input.key, "UPDATE_ERROR", &mut |old| {
-            let (new, failed) = update::apply(old, &input.ops)
-                .map_err(|error| StoreError(format!("the value cannot be worked on: {error}")))?;
-            errors = failed;
-            Ok(Some(new))
-        })?;
-        changed(&change, &errors)
+        let (change, committed) =
+            self.change(&input.scope, &input.key, "UPDATE_ERROR", &mut |old| {
+                let (new, failed) = update::apply(old, &input.ops).map_err(|error| {
+                    StoreError(format!("the value cannot be worked on: {error}"))
+                })?;
+                errors = failed;
+                Ok(Some(new))
+            })?;
+        Ok((changed(&change, &errors)?, committed))
     }
+}
 
-    fn list(&self, input: &List) -> Result<Option<Vec<Payload>>, ErrorBody> {
-        let values = self.store.list(&input.scope).map_err(|error| error.to_body("LIST_ERROR"))?;
-        Ok(Some(values.into_iter().map(|(_, value)| value).collect()))
-    }
-
-    fn list_groups(&self) -> Result<Option<Groups>, ErrorBody> {
-        let groups = self.store.scopes().map_err(|error| error.to_body("LIST_GROUPS_ERROR"))?;
-        Ok(Some(Groups { groups }))
-    }
+/// The values as the text of a list.
+fn list_of(values: &[(String, Payload)]) -> Payload {
+    let values: Vec<&str> = values.iter().map(|(_, value)| value.as_str()).collect();
+    Payload::from_built(format!("[{}]", values.join(",")))
 }
 
 /// A [`Changed`] as text around the values, which are not read for it.
@@ -180,27 +223,34 @@ impl Provider for State {
         let (set, get, delete, update, list, groups) =
             (this(), this(), this(), this(), this(), this());
         vec![
-            BuiltIn::raw::<_, Changed, _>("state::set", "Sets a value.", move |input: Set| {
-                set.set(&input)
-            }),
+            storing::<_, Changed, _>(
+                "state::set",
+                "Sets a value.",
+                "SET_ERROR",
+                move |input: Set| set.set(&input),
+            ),
             BuiltIn::raw::<_, Payload, _>("state::get", "Reads a value.", move |input: Place| {
-                get.get(&input)
+                Ok(get.table.get(&input.scope, &input.key))
             }),
-            BuiltIn::raw::<_, Payload, _>(
+            storing::<_, Payload, _>(
                 "state::delete",
                 "Removes a value.",
+                "DELETE_ERROR",
                 move |input: Place| delete.delete(&input),
             ),
-            BuiltIn::raw::<_, Changed, _>(
+            storing::<_, Changed, _>(
                 "state::update",
                 "Changes parts of a value.",
+                "UPDATE_ERROR",
                 move |input: Update| update.update(&input),
             ),
-            BuiltIn::sync("state::list", "Lists the values of a scope.", move |input: List, _| {
-                list.list(&input)
-            }),
+            BuiltIn::raw::<_, Vec<Payload>, _>(
+                "state::list",
+                "Lists the values of a scope.",
+                move |input: List| Ok(Some(list_of(&list.table.list(&input.scope)))),
+            ),
             BuiltIn::sync("state::list_groups", "Lists the scopes.", move |_: Nothing, _| {
-                groups.list_groups()
+                Ok(Some(Groups { groups: groups.table.scopes() }))
             }),
         ]
     }

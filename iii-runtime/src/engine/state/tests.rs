@@ -5,12 +5,16 @@ use serde_json::{Value, json};
 use super::*;
 use crate::engine::broker::Broker;
 use crate::engine::broker::testing::{Worker, broker, json as payload, with_provider};
-use crate::engine::store::MemoryStore;
+use crate::engine::store::Store;
 
 async fn setup() -> (Broker, Worker) {
+    setup_with(StateSettings::default()).await
+}
+
+async fn setup_with(settings: StateSettings) -> (Broker, Worker) {
     let broker = broker();
-    let store = Arc::new(MemoryStore::default());
-    with_provider(&broker, State::new(broker.clone(), store));
+    let table = Store::in_memory().table("state");
+    with_provider(&broker, State::new(broker.clone(), table, settings));
     let mut worker = Worker::named(&broker, "w").await;
     worker.function("s::on");
     worker.function("s::if");
@@ -255,4 +259,45 @@ async fn a_value_that_cannot_be_worked_on_is_not_lost() {
     assert_eq!(worker.call("state::update", ops).await.unwrap_err().code, "UPDATE_ERROR");
     let kept = worker.call("state::get", r#"{"scope":"s","key":"k"}"#).await.unwrap().unwrap();
     assert_eq!(kept.as_str(), deep);
+}
+
+#[tokio::test]
+async fn a_value_may_not_become_longer_than_the_settings_say() {
+    let settings = StateSettings { max_value_bytes: Some(10), ..StateSettings::default() };
+    let (_broker, mut worker) = setup_with(settings).await;
+    let set = |value: &str| format!(r#"{{"scope":"s","key":"k","value":{value}}}"#);
+    worker.call("state::set", &set(r#""12345678""#)).await.unwrap();
+    let error = worker.call("state::set", &set(r#""123456789""#)).await.unwrap_err();
+    assert_eq!(error.code, "VALUE_TOO_LARGE");
+    let ops = r#"{"scope":"s","key":"k","ops":[{"type":"append","value":"9"}]}"#;
+    assert_eq!(worker.call("state::update", ops).await.unwrap_err().code, "VALUE_TOO_LARGE");
+    let kept = worker.call("state::get", r#"{"scope":"s","key":"k"}"#).await.unwrap().unwrap();
+    assert_eq!(kept.as_str(), r#""12345678""#);
+}
+
+#[tokio::test]
+async fn triggers_can_be_switched_off() {
+    let settings = StateSettings { triggers_enabled: false, ..StateSettings::default() };
+    let (_broker, mut worker) = setup_with(settings).await;
+    worker.bind("s1", "state", "s::on", "{}");
+    worker.call("state::set", r#"{"scope":"s","key":"k","value":1}"#).await.unwrap();
+    worker.nothing_else().await;
+}
+
+#[tokio::test]
+async fn listeners_that_never_answer_do_not_fill_the_memory() {
+    let (_broker, mut worker) = setup().await;
+    worker.bind("s1", "state", "s::on", "{}");
+    let set = |n: usize| format!(r#"{{"scope":"s","key":"k","value":{n}}}"#);
+    worker.void("state::set", &set(0));
+    worker.called().await;
+    for n in 1..events::WAITING {
+        worker.void("state::set", &set(n));
+        // The link has a bound of its own.
+        if n % 1000 == 0 {
+            worker.nothing_else().await;
+        }
+    }
+    let refused = worker.call("state::set", &set(0)).await;
+    assert_eq!(refused.unwrap_err().code, "overloaded");
 }

@@ -1,15 +1,29 @@
-//! The storage door: values by scope and key, each change one step.
+//! The storage door: values by table, scope and key, read from memory and, in a durable store, journaled to disk.
+#![allow(dead_code)]
 
-mod memory;
+mod answer;
+mod journal;
+mod table;
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Arc, Mutex};
 
+use super::broker::lock;
 use crate::protocol::{ErrorBody, Payload};
 
-pub(crate) use memory::MemoryStore;
+pub(crate) use answer::storing;
+pub(crate) use journal::Committed;
+pub(crate) use table::Table;
+
+use journal::Journal;
+use table::{Rows, Usage};
+
+/// Bytes of all keys and values of a store, where nothing else is said: 1 GiB. All of it is in memory.
+pub(crate) const CAPACITY: usize = 1 << 30;
 
 /// Why a store could not do what it was asked to.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoreError(pub(crate) String);
 
 impl fmt::Display for StoreError {
@@ -39,42 +53,87 @@ pub(crate) struct Change {
 /// Decides the new value from the old one; `None` removes it, an error leaves it.
 pub(crate) type Decide<'a> =
     dyn FnMut(Option<&Payload>) -> Result<Option<Payload>, StoreError> + 'a;
-/// Sees a change while no other change of the same store can happen.
+/// Sees a change while no other change of the same table can happen.
 pub(crate) type Seen<'a> = dyn FnMut(&Change) + 'a;
 
-/// Values by scope and key. Calls do not wait.
-pub(crate) trait Store: Send + Sync + 'static {
-    /// Reads a value.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be read.
-    fn get(&self, scope: &str, key: &str) -> Result<Option<Payload>, StoreError>;
+/// All that an engine keeps. Clones are the same store.
+///
+/// Reads are answered from memory. A durable store also writes each change to disk, and says by [`Committed`] when it
+/// is there; a change can be read before that.
+#[derive(Clone)]
+pub(crate) struct Store {
+    inner: Arc<Inner>,
+}
 
-    /// Changes a value in one step. `seen` is called in the order in which changes happen, before this returns.
-    ///
-    /// # Errors
-    ///
-    /// If `decide` says so, or the store cannot be written. Nothing changed then, and `seen` was not called.
-    fn change(
-        &self,
-        scope: &str,
-        key: &str,
-        decide: &mut Decide<'_>,
-        seen: &mut Seen<'_>,
-    ) -> Result<Change, StoreError>;
+struct Inner {
+    tables: Mutex<HashMap<String, Table>>,
+    usage: Arc<Usage>,
+    journal: Option<Arc<Journal>>,
+}
 
-    /// The values of a scope in the order in which their keys came.
-    ///
-    /// # Errors
-    ///
-    /// If the store cannot be read.
-    fn list(&self, scope: &str) -> Result<Vec<(String, Payload)>, StoreError>;
+impl Store {
+    /// A store that is gone with the engine.
+    pub(crate) fn in_memory() -> Self {
+        Self::new(CAPACITY, HashMap::new(), None)
+    }
 
-    /// The names of the scopes that hold something, in order.
+    /// A store in memory with a capacity in bytes.
+    pub(crate) fn in_memory_with(capacity: usize) -> Self {
+        Self::new(capacity, HashMap::new(), None)
+    }
+
+    fn new(capacity: usize, loaded: HashMap<String, Rows>, journal: Option<Arc<Journal>>) -> Self {
+        let usage = Arc::new(Usage::new(capacity, loaded.values().map(Rows::bytes).sum()));
+        let tables = loaded
+            .into_iter()
+            .map(|(name, rows)| {
+                let table = Table::new(name.as_str().into(), rows, usage.clone(), journal.clone());
+                (name, table)
+            })
+            .collect();
+        Self { inner: Arc::new(Inner { tables: Mutex::new(tables), usage, journal }) }
+    }
+
+    /// The table of a name; the same one each time.
+    pub(crate) fn table(&self, name: &'static str) -> Table {
+        let mut tables = lock(&self.inner.tables);
+        if let Some(table) = tables.get(name) {
+            return table.clone();
+        }
+        let (usage, journal) = (self.inner.usage.clone(), self.inner.journal.clone());
+        let table = Table::new(name.into(), Rows::default(), usage, journal);
+        tables.insert(name.to_owned(), table.clone());
+        table
+    }
+
+    /// Whether what it holds survives the engine.
+    pub(crate) fn is_durable(&self) -> bool {
+        self.inner.journal.is_some()
+    }
+
+    /// Writes what is not yet on disk, and lets go of the files. Every later change fails. Nothing happens to a store in
+    /// memory.
     ///
     /// # Errors
     ///
-    /// If the store cannot be read.
-    fn scopes(&self) -> Result<Vec<String>, StoreError>;
+    /// If something could not be written.
+    pub(crate) async fn close(&self) -> Result<(), StoreError> {
+        match &self.inner.journal {
+            Some(journal) => journal.close().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Like [`Store::close`], for those who cannot wait: the thread is blocked for the last write.
+    pub(crate) fn close_now(&self) {
+        if let Some(journal) = &self.inner.journal {
+            journal.close_now();
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("durable", &self.is_durable()).finish_non_exhaustive()
+    }
 }
