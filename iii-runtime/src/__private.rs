@@ -208,7 +208,8 @@ pub trait CanBeArgument<T> {}
     message = "the payload `{T}` has no JSON Schema",
     label = "`JsonSchema` is missing",
     note = "derive it: `#[derive(Deserialize, iii::JsonSchema)]`",
-    note = "if it does derive `JsonSchema`, that is another version of schemars: use `iii::schemars`"
+    note = "if it does derive `JsonSchema`, that is another version of schemars: use `iii::schemars`",
+    note = "a payload must be `Send` and own all it has, too"
 )]
 pub trait HasSchema<T> {}
 

@@ -35,7 +35,7 @@
 //! | errors with codes | [`macro@Error`], [`struct@Error`], [`code`] |
 //! | calling functions | [`Client`], [`Call`] |
 //! | settings and environment | [`App`], [`Settings`] |
-//! | events and configs of triggers | [`trigger`] |
+//! | events and configs of triggers | [`mod@trigger`] |
 //! | the engine itself | [`engine`] |
 //! | the wire | [`protocol`], [`transport`] |
 //!

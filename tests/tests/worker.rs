@@ -33,6 +33,11 @@ async fn panics() {
     panic!("the inside of the worker");
 }
 
+#[iii::function(id = "test::panic-plain")]
+fn panics_plainly() {
+    panic!("the inside of the worker");
+}
+
 #[iii::function(id = "test::slow", timeout = "50ms")]
 async fn slow() {
     std::future::pending::<()>().await;
@@ -150,7 +155,7 @@ async fn a_worker_introduces_itself_and_registers_functions_before_triggers() {
 async fn calls_are_answered_with_results_and_coded_errors() {
     let engine = FakeEngine::start().await;
     let mut app = App::new();
-    app.function::<add>().function::<panics>().function::<slow>();
+    app.function::<add>().function::<panics>().function::<panics_plainly>().function::<slow>();
     let (_running, Script { mut peer, .. }) = started(&engine, &mut app).await;
 
     let data = json!({"_caller_worker_id": WORKER, "a": 1, "b": 2});
@@ -164,6 +169,7 @@ async fn calls_are_answered_with_results_and_coded_errors() {
         ("test::add", json!({"a": 1, "b": "x"}), code::INVALID_PAYLOAD, Some(400)),
         ("test::add", json!(null), code::INVALID_PAYLOAD, Some(400)),
         ("test::panic", json!({}), code::PANIC, None),
+        ("test::panic-plain", json!({}), code::PANIC, None),
         ("test::slow", json!({}), code::TIMEOUT, Some(504)),
         ("test::nobody", json!({}), code::FUNCTION_NOT_FOUND, Some(404)),
     ] {
@@ -376,6 +382,29 @@ async fn after_the_grace_period_what_runs_is_answered_with_a_code() {
     within("the drain", draining).await.unwrap().unwrap();
     let error = client.call_raw::<Value>("any", &()).await.unwrap_err();
     assert_eq!(error.code(), code::SHUTTING_DOWN);
+}
+
+#[tokio::test]
+async fn a_stop_at_once_answers_what_runs_and_waits_for_nothing() {
+    let engine = FakeEngine::start().await;
+    let mut app = App::new();
+    app.state(Arc::new(Gate::default())).function::<gated>();
+    let (mut running, Script { mut peer, .. }) = started(&engine, &mut app).await;
+    invoke(&mut peer, "test::gated", json!({})).await;
+    // Nobody answers the ping of the drain: only the second word ends it.
+    let leaving = async {
+        let draining = running.drain();
+        tokio::pin!(draining);
+        tokio::select! {
+            _ = &mut draining => panic!("a handler still runs"),
+            _ = peer.next_of("ping") => {}
+        }
+    };
+    leaving.await;
+    running.abort();
+    let answer = peer.next_of("invocationresult").await;
+    assert_eq!(answer["error"]["code"], code::SHUTTING_DOWN, "{answer}");
+    within("the end", running.left()).await.unwrap();
 }
 
 #[tokio::test]
