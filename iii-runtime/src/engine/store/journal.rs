@@ -91,6 +91,9 @@ struct Shared {
     ended: watch::Sender<bool>,
 }
 
+/// Told when a change is on disk, or cannot be written.
+type Waiter = oneshot::Sender<Result<(), StoreError>>;
+
 #[derive(Default)]
 struct Queue {
     entries: VecDeque<Entry>,
@@ -102,7 +105,7 @@ struct Queue {
 
 struct Entry {
     record: Record,
-    done: oneshot::Sender<Result<(), StoreError>>,
+    done: Waiter,
 }
 
 impl Journal {
@@ -211,7 +214,7 @@ impl Shared {
     }
 
     /// Waits for changes; `None`: the journal is closed, and nothing is left.
-    fn next_group(&self) -> Option<(Vec<Record>, Vec<oneshot::Sender<Result<(), StoreError>>>)> {
+    fn next_group(&self) -> Option<(Vec<Record>, Vec<Waiter>)> {
         let mut queue = lock(&self.queue);
         while queue.entries.is_empty() {
             if queue.closed {
@@ -231,7 +234,7 @@ impl Shared {
     }
 
     /// Ends everything: what is in memory may be more than what is on disk, so nothing may be added to it.
-    fn fail(&self, waiters: Vec<oneshot::Sender<Result<(), StoreError>>>, why: &str) {
+    fn fail(&self, waiters: Vec<Waiter>, why: &str) {
         tracing::error!("the store cannot be written any more: {why}");
         let error = StoreError(format!(
             "the store cannot be written, and takes no changes until the engine is started again: {why}"
