@@ -106,7 +106,8 @@ impl Function<'_> {
             #item
             #stub
             #(#cfgs)*
-            #[allow(unused_qualifications)]
+            // Some tokens have spans of the user: clippy would speak of code that nobody wrote.
+            #[allow(unused_qualifications, clippy::all, clippy::pedantic)]
             const _: () = {
                 #import
                 #[allow(unused_imports)]
