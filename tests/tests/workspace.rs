@@ -48,7 +48,14 @@ fn no_dependency_needs_a_younger_compiler_than_we_state() {
 #[test]
 fn every_file_begins_with_a_sentence_about_what_it_owns() {
     let mut silent = Vec::new();
-    for part in ["iii-macros/src", "iii-runtime/src", "examples", "tests/src", "tests/tests"] {
+    for part in [
+        "iii-macros/src",
+        "iii-runtime/src",
+        "examples",
+        "tests/src",
+        "tests/tests",
+        "tests/edition-2021",
+    ] {
         visit(&root().join(part), &mut |file, text| {
             if !text.starts_with("//! ") {
                 silent.push(file.to_owned());
