@@ -7,7 +7,6 @@ use iii::App;
 use iii_tests_edition_2021::Stock;
 
 #[iii::main(link(iii_tests_edition_2021), worker_threads = 2)]
-fn main(app: &mut App) -> iii::Result<()> {
+fn main(app: &mut App) {
     app.state(Stock);
-    Ok(())
 }
