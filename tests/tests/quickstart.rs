@@ -209,6 +209,7 @@ async fn an_engine_that_cannot_be_reached_is_tried_again_until_a_signal() {
     let mut program = Program::start(QUICKSTART, &[("III_URL", &url)]);
     program.line("the engine cannot be reached").await;
     program.line("again in").await;
+    program.line("waiting for the engine").await;
     program.signal("TERM").await;
     let (status, _): (_, Vec<String>) = program.ended().await;
     assert!(status.success(), "{status}");

@@ -6,6 +6,7 @@ mod running;
 mod settings;
 mod signals;
 
+use std::convert::Infallible;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,9 @@ use crate::transport::ConnectError;
 
 pub use running::{Addresses, Running};
 pub use settings::Settings;
+
+/// How long a start may take before it is reported that it goes on.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A worker before it runs.
 ///
@@ -162,9 +166,17 @@ impl App {
     pub async fn run(&mut self) -> Result<()> {
         let mut signals = signals::Signals::new()?;
         let starting = self.start();
+        tokio::pin!(starting);
+        // Whoever watches learns why nothing happens, also without a log.
+        let patience = async {
+            tokio::time::sleep(PATIENCE).await;
+            report::waiting();
+            std::future::pending::<Infallible>().await
+        };
         let mut running = tokio::select! {
-            running = starting => running?,
+            running = &mut starting => running?,
             () = signals.next() => return Ok(()),
+            never = patience => match never {},
         };
         report::print(&running);
         tokio::select! {

@@ -12,6 +12,12 @@ pub(super) fn print(running: &Running) {
     let _ = std::io::stdout().lock().write_all(text(running).as_bytes());
 }
 
+/// Says that the engine has not answered yet.
+pub(super) fn waiting() {
+    let text = "waiting for the engine: it is tried again until it answers\n";
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
 /// Says that the worker is stopping.
 pub(super) fn draining(in_flight: usize) {
     let text = match in_flight {
