@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::http::HttpSettings;
+use super::queue::QueueSettings;
 use crate::clock::Clock;
 use crate::error::Result;
 
@@ -16,6 +17,7 @@ pub struct EngineBuilder {
     pub(super) clock: Clock,
     pub(super) namespace_grace: Duration,
     pub(super) http: HttpSettings,
+    pub(super) queues: QueueSettings,
     pub(super) listeners: bool,
 }
 
@@ -28,6 +30,7 @@ impl Default for EngineBuilder {
             clock: Clock::system(),
             namespace_grace: Duration::from_secs(5),
             http: HttpSettings::default(),
+            queues: QueueSettings::default(),
             listeners: true,
         }
     }

@@ -12,6 +12,7 @@ mod http;
 mod log;
 mod provider;
 mod pubsub;
+mod queue;
 mod server;
 mod state;
 mod store;
@@ -59,6 +60,7 @@ impl Engine {
 
     /// Binds all listeners, then serves.
     async fn start(config: EngineBuilder) -> Result<Self> {
+        config.queues.check().map_err(|text| Error::new(code::INVALID_CONFIGURATION, text))?;
         let sockets = match config.listeners {
             true => Some((
                 listen(&config.host, config.worker_port, "workers", "III_WORKER_PORT").await?,
@@ -80,6 +82,8 @@ impl Engine {
             state::StateSettings::default(),
         );
         broker.install(Arc::new(state));
+        let queues = queue::Queues::new(broker.clone(), &store, config.queues.clone());
+        broker.install(Arc::new(queues));
         broker.install(Arc::new(log::Logs::new(broker.clone())));
         broker.install(Arc::new(discovery::Discovery::new(broker.clone())));
 

@@ -61,6 +61,9 @@ pub(crate) trait Provider: Send + Sync + 'static {
         None
     }
 
+    /// The engine is about to close all connections: calls that fail from now on are nobody's fault.
+    fn ending(&self) {}
+
     /// Ends all tasks. Nothing is called afterwards.
     fn stop(&self) {}
 }

@@ -15,7 +15,7 @@ pub struct Queue {
     pub condition: Option<Use>,
     /// The order of work. Default: the engine's, which is concurrent.
     pub mode: Option<QueueMode>,
-    /// How often a failed message is tried again. Default: the engine's, which is 3.
+    /// How often a failed message is tried again. Default: the engine's, which is 2: three attempts.
     pub max_retries: Option<u32>,
     /// How many messages are worked on at the same time. Default: the engine's, which is 10.
     pub concurrency: Option<u32>,

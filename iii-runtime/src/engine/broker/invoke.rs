@@ -112,7 +112,7 @@ impl Broker {
             baggage: m.baggage,
         };
         let sent = match m.action {
-            Some(Action::Enqueue { queue }) => self.enqueue(&queue, request, asker),
+            Some(Action::Enqueue { queue }) => self.enqueue(&queue, request, caller.id, asker),
             None | Some(Action::Void) => self.forward(request, Some(caller.id), asker),
         };
         let callee = sent?.callee;
@@ -133,7 +133,13 @@ impl Broker {
     }
 
     /// Turns a call into a call of whoever keeps the queues (protocol section 4.5).
-    fn enqueue(&self, queue: &str, request: Request, asker: Asker) -> Option<Sent> {
+    fn enqueue(
+        &self,
+        queue: &str,
+        request: Request,
+        caller: WorkerId,
+        asker: Asker,
+    ) -> Option<Sent> {
         let receipt = Uuid::new_v4();
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let optional = |text: Option<&str>| text.map_or_else(|| "null".to_owned(), quoted);
@@ -166,7 +172,12 @@ impl Broker {
             traceparent: request.traceparent,
             baggage: request.baggage,
         };
-        self.forward(call, None, asker)
+        // Queues of the engine take what a worker sends in its order; a worker that keeps queues is not told who calls.
+        let caller = match self.find(&call.namespace, &call.function_id) {
+            Ok(function) if function.owner().is_none() => Some(caller),
+            _ => None,
+        };
+        self.forward(call, caller, asker)
     }
 
     /// Sends a call to whoever serves it. Where it was sent, if a worker does.

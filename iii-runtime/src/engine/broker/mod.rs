@@ -139,6 +139,9 @@ impl Broker {
     pub(crate) fn shut_down(&self, code: u16) {
         let connections: Vec<_> =
             self.registry().connections.values().map(|entry| entry.connection.clone()).collect();
+        for provider in read(&self.inner.providers).clone() {
+            provider.ending();
+        }
         for connection in connections {
             connection.close(Some(code));
             self.detach(&connection);

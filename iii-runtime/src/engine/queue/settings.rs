@@ -1,0 +1,183 @@
+//! How named queues work on their messages, and how much all queues may keep: settings and their defaults.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::policy::{Growth, Policy};
+
+/// The queue that is always there.
+pub(crate) const DEFAULT_QUEUE: &str = "default";
+/// Attempts of a message whose settings do not say how many, and of a subscriber likewise.
+pub(super) const ATTEMPTS: u32 = 3;
+/// Messages that are worked on at the same time, where the settings do not say how many.
+pub(super) const CONCURRENCY: usize = 10;
+/// The pause before the first retry, in milliseconds, where the settings do not say how long.
+pub(super) const BACKOFF_MS: u64 = 1000;
+/// How long the name of a topic may be, in bytes.
+pub(super) const NAME_BYTES: usize = 1024;
+/// How many topics there may be.
+pub(super) const TOPICS: usize = 10_000;
+/// How many functions may be subscribed, those included that are not bound now, and topics that wait for one.
+pub(super) const SUBSCRIBERS: usize = 2 * TOPICS;
+/// How many jobs of one subscriber or queue may run at the same time, whatever its settings say.
+pub(super) const MAX_CONCURRENCY: usize = 10_000;
+
+/// The settings of all queues.
+#[derive(Debug, Clone)]
+pub(crate) struct QueueSettings {
+    /// The named queues. `default` is added if it is not among them.
+    pub(crate) queues: BTreeMap<String, NamedQueue>,
+    /// Messages of one topic or named queue, copies and dead letters included. Default 1,000,000.
+    pub(crate) messages: usize,
+    /// Bytes of one topic or named queue, likewise. Default 256 MiB.
+    pub(crate) bytes: usize,
+    /// Bytes of all topics and named queues together. Default 1 GiB.
+    pub(crate) total_bytes: usize,
+    /// For how long a subscriber that is not bound goes on getting messages to keep. Default 24 h.
+    pub(crate) absence: Duration,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        Self {
+            queues: BTreeMap::from([(DEFAULT_QUEUE.to_owned(), NamedQueue::default())]),
+            messages: 1_000_000,
+            bytes: 256 << 20,
+            total_bytes: 1 << 30,
+            absence: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+impl QueueSettings {
+    /// Looks for settings that cannot work.
+    ///
+    /// # Errors
+    ///
+    /// The first one, in words for whoever wrote it.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        for (name, queue) in &self.queues {
+            let no_group = queue.message_group_field.as_ref().is_none_or(|field| field.is_empty());
+            if name.is_empty() || name.len() > NAME_BYTES {
+                return Err(format!("the name of a queue has 1 to {NAME_BYTES} bytes: `{name}`"));
+            }
+            if queue.kind == QueueKind::Fifo && no_group {
+                return Err(format!(
+                    "the queue `{name}` is a fifo, so it needs `message_group_field`"
+                ));
+            }
+            if queue.concurrency == 0 {
+                return Err(format!("the `concurrency` of the queue `{name}` must be at least 1"));
+            }
+            if queue.max_retries == 0 {
+                return Err(format!("the `max_retries` of the queue `{name}` must be at least 1"));
+            }
+            if queue.max_priority.is_some() != queue.priority_field.is_some() {
+                return Err(format!(
+                    "the queue `{name}` needs both `max_priority` and `priority_field`, or neither"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The order in which a named queue works on its messages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum QueueKind {
+    /// Several messages at the same time, begun in their order.
+    #[default]
+    Standard,
+    /// The messages of a group one after the other, groups beside each other.
+    Fifo,
+}
+
+/// How a named queue works on its messages (protocol sections 5.4 and 11.3).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct NamedQueue {
+    /// The order of work. Default `standard`.
+    #[serde(rename = "type")]
+    pub(crate) kind: QueueKind,
+    /// How often a message is tried in all. Default 3.
+    pub(crate) max_retries: u32,
+    /// How many messages, of a fifo how many groups, are worked on at the same time. Default 10.
+    pub(crate) concurrency: usize,
+    /// The field of the data whose value is the group of a message. A fifo needs it.
+    pub(crate) message_group_field: Option<String>,
+    /// The highest priority, 1 to 255. Needs `priority_field`.
+    pub(crate) max_priority: Option<u8>,
+    /// The field of the data whose value is the priority of a message: a whole number, the highest first.
+    pub(crate) priority_field: Option<String>,
+    /// The pause before the first retry, in milliseconds; it doubles with each. Default 1000.
+    pub(crate) backoff_ms: u64,
+    /// Read for files that have it. Nothing is polled here.
+    pub(crate) poll_interval_ms: Option<u64>,
+}
+
+impl Default for NamedQueue {
+    fn default() -> Self {
+        Self {
+            kind: QueueKind::Standard,
+            max_retries: ATTEMPTS,
+            concurrency: CONCURRENCY,
+            message_group_field: None,
+            max_priority: None,
+            priority_field: None,
+            backoff_ms: BACKOFF_MS,
+            poll_interval_ms: None,
+        }
+    }
+}
+
+impl NamedQueue {
+    /// How its messages are worked on.
+    pub(super) fn policy(&self) -> Policy {
+        Policy {
+            grouped: self.kind == QueueKind::Fifo,
+            concurrency: self.concurrency.clamp(1, MAX_CONCURRENCY),
+            attempts: self.max_retries.max(1),
+            backoff: Duration::from_millis(self.backoff_ms),
+            growth: Growth::Exponential,
+            limit: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_cannot_work_are_found() {
+        let fifo = NamedQueue { kind: QueueKind::Fifo, ..NamedQueue::default() };
+        let none = NamedQueue { concurrency: 0, ..NamedQueue::default() };
+        let never = NamedQueue { max_retries: 0, ..NamedQueue::default() };
+        let half = NamedQueue { max_priority: Some(5), ..NamedQueue::default() };
+        for (queue, word) in [
+            (fifo, "message_group_field"),
+            (none, "concurrency"),
+            (never, "max_retries"),
+            (half, "priority_field"),
+        ] {
+            let queues = BTreeMap::from([("jobs".to_owned(), queue)]);
+            let error = QueueSettings { queues, ..Default::default() }.check().unwrap_err();
+            assert!(error.contains("`jobs`") && error.contains(word), "{error}");
+        }
+        QueueSettings::default().check().unwrap();
+    }
+
+    #[test]
+    fn a_named_queue_has_the_keys_of_the_file() {
+        let text = r#"{"type":"fifo","max_retries":2,"concurrency":2,"message_group_field":"order_id",
+            "max_priority":9,"priority_field":"urgent","backoff_ms":200,"poll_interval_ms":50}"#;
+        let queue: NamedQueue = serde_json::from_str(text).unwrap();
+        assert_eq!((queue.kind, queue.max_retries, queue.backoff_ms), (QueueKind::Fifo, 2, 200));
+        assert!(serde_json::from_str::<NamedQueue>(r#"{"retries":1}"#).is_err());
+        let queue: NamedQueue = serde_json::from_str("{}").unwrap();
+        assert_eq!(queue, NamedQueue::default());
+    }
+}
