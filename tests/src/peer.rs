@@ -61,15 +61,19 @@ impl Peer {
     ///
     /// If nothing comes in time.
     pub async fn next(&mut self) -> Option<Value> {
-        loop {
-            match within("a message", self.socket.next()).await {
-                Some(Ok(Frame::Text(text))) => {
-                    return Some(serde_json::from_str(&text).expect("messages are JSON"));
+        // One deadline for all: the pings of a quiet connection must not keep a test alive.
+        within("a message", async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Frame::Text(text))) => {
+                        return Some(serde_json::from_str(&text).expect("messages are JSON"));
+                    }
+                    Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => {}
+                    _ => return None,
                 }
-                Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => {}
-                _ => return None,
             }
-        }
+        })
+        .await
     }
 
     /// The next message that has a type; others are passed over.

@@ -63,13 +63,13 @@ impl Program {
         }
     }
 
-    /// Waits for a line of the start-up report that ends with an address: `http     http://127.0.0.1:3111`.
+    /// Waits for the line of the start-up report that tells an address: `http     http://127.0.0.1:3111`.
     ///
     /// # Panics
     ///
     /// If the program ends first.
-    pub async fn address(&mut self, scheme: &str) -> SocketAddr {
-        let line = self.line(&format!(" {scheme}://")).await;
+    pub async fn address(&mut self, label: &str) -> SocketAddr {
+        let line = self.line(&format!("  {label:8} ")).await;
         let (_, address) = line.rsplit_once("//").expect("the line has an address");
         address.trim().parse().expect("the line ends with an address")
     }

@@ -34,7 +34,8 @@ async fn work(job: u32, context: Context, tries: State<Tries>) -> Result<(), Job
 
 #[tokio::test]
 async fn a_message_is_tried_until_it_succeeds_or_is_given_up() {
-    let engine = Engine::builder().worker_port(0).http_port(0).start().await.unwrap();
+    let engine =
+        Engine::builder().worker_port(0).http_port(0).stream_port(0).start().await.unwrap();
     let tries = Tries::default();
     let mut app = App::new();
     app.url(format!("ws://{}", engine.worker_addr().unwrap()));

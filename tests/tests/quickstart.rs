@@ -7,7 +7,8 @@ use iii_tests::{Peer, Program, request, try_request, until};
 use serde_json::json;
 
 const QUICKSTART: &str = env!("CARGO_BIN_EXE_quickstart-under-test");
-const FREE_PORTS: [(&str, &str); 2] = [("III_WORKER_PORT", "0"), ("III_HTTP_PORT", "0")];
+const FREE_PORTS: [(&str, &str); 3] =
+    [("III_WORKER_PORT", "0"), ("III_HTTP_PORT", "0"), ("III_STREAM_PORT", "0")];
 
 #[tokio::test]
 async fn the_quickstart_does_what_the_readme_says() {
@@ -68,7 +69,7 @@ async fn the_quickstart_does_what_the_readme_says() {
 async fn other_workers_connect_to_the_engine_in_the_program() {
     let mut program = Program::start(QUICKSTART, &FREE_PORTS);
     let http = program.address("http").await;
-    let workers = program.address("ws").await;
+    let workers = program.address("workers").await;
     let mut peer = Peer::connect(&format!("ws://{workers}")).await;
     assert_eq!(peer.next().await.unwrap()["type"], "workerregistered");
     let registered = peer.call("engine::workers::register", json!({"name": "raw", "pid": 1})).await;
@@ -133,7 +134,13 @@ async fn other_workers_connect_to_the_engine_in_the_program() {
 
 #[tokio::test]
 async fn the_same_program_joins_an_engine_that_runs_elsewhere() {
-    let engine = iii::engine::Engine::builder().worker_port(0).http_port(0).start().await.unwrap();
+    let engine = iii::engine::Engine::builder()
+        .worker_port(0)
+        .http_port(0)
+        .stream_port(0)
+        .start()
+        .await
+        .unwrap();
     let http = engine.http_addr().unwrap();
     let url = format!("ws://{}", engine.worker_addr().unwrap());
     let mut program = Program::start(QUICKSTART, &[("III_URL", &url)]);
@@ -162,7 +169,13 @@ async fn the_same_program_joins_an_engine_that_runs_elsewhere() {
 
 #[tokio::test]
 async fn a_stopped_engine_brings_its_workers_back() {
-    let engine = iii::engine::Engine::builder().worker_port(0).http_port(0).start().await.unwrap();
+    let engine = iii::engine::Engine::builder()
+        .worker_port(0)
+        .http_port(0)
+        .stream_port(0)
+        .start()
+        .await
+        .unwrap();
     let workers = engine.worker_addr().unwrap();
     let url = format!("ws://{workers}");
     let mut program = Program::start(QUICKSTART, &[("III_URL", &url)]);
@@ -173,6 +186,7 @@ async fn a_stopped_engine_brings_its_workers_back() {
     let engine = iii::engine::Engine::builder()
         .worker_port(workers.port())
         .http_port(0)
+        .stream_port(0)
         .start()
         .await
         .unwrap();
@@ -186,7 +200,8 @@ async fn a_stopped_engine_brings_its_workers_back() {
 async fn a_taken_port_is_a_clear_error() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let variables = [("III_WORKER_PORT", "0"), ("III_HTTP_PORT", port.as_str())];
+    let variables =
+        [("III_WORKER_PORT", "0"), ("III_STREAM_PORT", "0"), ("III_HTTP_PORT", port.as_str())];
     let (status, lines) = Program::start(QUICKSTART, &variables).ended().await;
     assert_eq!(status.code(), Some(1));
     let text = lines.join("\n");

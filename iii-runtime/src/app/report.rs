@@ -40,6 +40,9 @@ fn text(running: &Running) -> String {
     if let Some(http) = addresses.http {
         let _ = writeln!(text, "  http     http://{http}");
     }
+    if let Some(streams) = addresses.streams {
+        let _ = writeln!(text, "  streams  ws://{streams}");
+    }
     if let Some(workers) = addresses.workers {
         let _ = writeln!(text, "  workers  ws://{workers}");
         let _ =

@@ -45,6 +45,8 @@ pub struct Addresses {
     pub http: Option<SocketAddr>,
     /// Other workers, if the engine is in this process.
     pub workers: Option<SocketAddr>,
+    /// Those who subscribe to streams, if the engine is in this process.
+    pub streams: Option<SocketAddr>,
 }
 
 impl Running {
@@ -74,6 +76,7 @@ impl Running {
                     .host(settings.host)
                     .worker_port(settings.worker_port)
                     .http_port(settings.http_port)
+                    .stream_port(settings.stream_port)
                     .start()
                     .await?;
                 (Arc::new(engine.local()), Some(engine))
@@ -139,7 +142,11 @@ impl Running {
     pub fn addresses(&self) -> Addresses {
         #[cfg(feature = "engine")]
         if let Some(engine) = &self.engine {
-            return Addresses { http: engine.http_addr(), workers: engine.worker_addr() };
+            return Addresses {
+                http: engine.http_addr(),
+                workers: engine.worker_addr(),
+                streams: engine.stream_addr(),
+            };
         }
         Addresses::default()
     }

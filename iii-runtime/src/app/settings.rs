@@ -16,6 +16,7 @@ use crate::protocol::{DEFAULT_NAMESPACE, Namespace};
 /// | `III_HOST` | the address that the engine in this process listens on | `127.0.0.1` |
 /// | `III_WORKER_PORT` | its port for workers; 0 picks a free one | 49134 |
 /// | `III_HTTP_PORT` | its port for HTTP triggers; 0 picks a free one | 3111 |
+/// | `III_STREAM_PORT` | its port for those who subscribe to streams; 0 picks a free one | 3112 |
 /// | `RUST_LOG` | what is logged: `info`, `my_crate=debug,iii=warn` | `info` |
 ///
 /// A variable that is blank counts as not set. What the app sets wins over the environment.
@@ -36,6 +37,7 @@ pub struct Settings {
     pub(crate) host: String,
     pub(crate) worker_port: u16,
     pub(crate) http_port: u16,
+    pub(crate) stream_port: u16,
 }
 
 impl Default for Settings {
@@ -55,6 +57,7 @@ impl Default for Settings {
             host: "127.0.0.1".to_owned(),
             worker_port: 49134,
             http_port: 3111,
+            stream_port: 3112,
         }
     }
 }
@@ -87,6 +90,9 @@ impl Settings {
         }
         if let Some(port) = variable("III_HTTP_PORT") {
             self.http_port = parse("III_HTTP_PORT", &port, "a port from 0 to 65535")?;
+        }
+        if let Some(port) = variable("III_STREAM_PORT") {
+            self.stream_port = parse("III_STREAM_PORT", &port, "a port from 0 to 65535")?;
         }
         if self.url.is_none() && variable("III_DATA_DIR").is_some() {
             // To keep in memory what somebody believes to be on disk would lose it in silence.
@@ -139,13 +145,14 @@ mod tests {
             ("III_WORKER_NAME", "orders"),
             ("III_HTTP_PORT", "0"),
             ("III_WORKER_PORT", "7"),
+            ("III_STREAM_PORT", "8"),
             ("III_HOST", "::1"),
         ])
         .unwrap();
         assert_eq!(settings.url.as_deref(), Some("ws://x:1"));
         assert_eq!(settings.namespace_or_default(), "shop");
         assert_eq!(settings.name.as_deref(), Some("orders"));
-        assert_eq!((settings.http_port, settings.worker_port), (0, 7));
+        assert_eq!((settings.http_port, settings.worker_port, settings.stream_port), (0, 7, 8));
         assert_eq!(settings.host, "::1");
     }
 

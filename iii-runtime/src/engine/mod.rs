@@ -1,9 +1,10 @@
 //! The embedded engine: the broker, its providers and its listeners, started and stopped as one.
 //!
 //! `broker` knows connections, functions, triggers and calls. Each provider is a room that adds trigger types and
-//! functions through the one trait in `provider`. `server` and `http` own the sockets.
+//! functions through the one trait in `provider`. `server`, `http` and `stream` own the sockets.
 
 mod broker;
+mod channel;
 mod config;
 mod cron;
 mod discovery;
@@ -16,12 +17,13 @@ mod queue;
 mod server;
 mod state;
 mod store;
+mod stream;
 mod tasks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http_body_util::{BodyExt, Collected, Full};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Request, Response};
 use tokio::net::TcpListener;
@@ -50,6 +52,7 @@ pub struct Engine {
     http: Arc<http::Http>,
     requests: Option<Arc<http::Listener>>,
     worker_addr: Option<SocketAddr>,
+    stream_addr: Option<SocketAddr>,
 }
 
 impl Engine {
@@ -65,13 +68,16 @@ impl Engine {
             true => Some((
                 listen(&config.host, config.worker_port, "workers", "III_WORKER_PORT").await?,
                 listen(&config.host, config.http_port, "http", "III_HTTP_PORT").await?,
+                listen(&config.host, config.stream_port, "streams", "III_STREAM_PORT").await?,
             )),
             false => None,
         };
         let broker = Broker::new(config.clock.clone(), config.namespace_grace);
         let (listeners, links) = (Arc::new(Tasks::default()), Arc::new(Tasks::default()));
         let (intake, stopped) = watch::channel(false);
-        let http = Arc::new(http::Http::new(broker.clone(), config.http.clone()));
+        let channels = channel::Channels::default();
+        broker.install(Arc::new(channel::ChannelFunctions::new(channels.clone())));
+        let http = Arc::new(http::Http::new(broker.clone(), config.http.clone(), channels.clone()));
         broker.install(http.clone());
         broker.install(Arc::new(cron::Cron::new(broker.clone())));
         broker.install(Arc::new(pubsub::PubSub::new(broker.clone())));
@@ -84,6 +90,12 @@ impl Engine {
         broker.install(Arc::new(state));
         let queues = queue::Queues::new(broker.clone(), &store, config.queues.clone());
         broker.install(Arc::new(queues));
+        let streams = Arc::new(stream::Streams::new(
+            broker.clone(),
+            store.table("stream"),
+            config.stream_auth_function,
+        ));
+        broker.install(streams.clone());
         broker.install(Arc::new(log::Logs::new(broker.clone())));
         broker.install(Arc::new(discovery::Discovery::new(broker.clone())));
 
@@ -105,10 +117,15 @@ impl Engine {
             http,
             requests: None,
             worker_addr: None,
+            stream_addr: None,
         };
-        if let Some((workers, socket)) = sockets {
+        if let Some((workers, socket, subscribers)) = sockets {
             engine.worker_addr = workers.local_addr().ok();
-            let serve = server::serve(workers, engine.broker.clone(), engine.links.clone());
+            engine.stream_addr = subscribers.local_addr().ok();
+            let serve = stream::serve(subscribers, streams, engine.links.clone());
+            engine.listeners.spawn(serve);
+            let links = engine.links.clone();
+            let serve = server::serve(workers, engine.broker.clone(), channels, links);
             engine.listeners.spawn(serve);
             let listener = Arc::new(http::Listener::new(&socket));
             engine.listeners.spawn(listener.clone().serve(socket, engine.http.clone(), stopped));
@@ -132,18 +149,26 @@ impl Engine {
         self.requests.as_ref().map(|requests| requests.addr())
     }
 
+    /// Where clients subscribe to streams; `None` without listeners.
+    pub fn stream_addr(&self) -> Option<SocketAddr> {
+        self.stream_addr
+    }
+
     /// Takes no more HTTP connections and closes the idle ones. Requests under way go on.
     pub fn stop_intake(&self) {
         self.intake.send_replace(true);
     }
 
-    /// Answers an HTTP request in memory, on the same way as those that come over the socket.
+    /// Answers an HTTP request in memory, on the same way as those that come over the socket. A response that is
+    /// streamed is collected.
     pub async fn request(&self, request: Request<Bytes>) -> Response<Bytes> {
         let response = self.http.respond(request.map(Full::new)).await;
         let (parts, body) = response.into_parts();
-        let body =
-            body.collect().await.map(Collected::to_bytes).unwrap_or_else(|never| match never {});
-        Response::from_parts(parts, body)
+        match body.collect().await {
+            Ok(body) => Response::from_parts(parts, body.to_bytes()),
+            // Nothing of it was sent yet, so that it can still be told.
+            Err(_) => http::broken_off().map(http::ResponseBody::into_whole),
+        }
     }
 
     /// Takes no more HTTP connections, like [`Engine::stop_intake`], and waits until no request is under way.
@@ -184,6 +209,7 @@ impl std::fmt::Debug for Engine {
         f.debug_struct("Engine")
             .field("worker_addr", &self.worker_addr)
             .field("http_addr", &self.http_addr())
+            .field("stream_addr", &self.stream_addr)
             .finish_non_exhaustive()
     }
 }
@@ -222,7 +248,13 @@ mod tests {
     async fn a_taken_port_is_explained() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = taken.local_addr().unwrap().port();
-        let error = Engine::builder().worker_port(0).http_port(port).start().await.unwrap_err();
+        let error = Engine::builder()
+            .worker_port(0)
+            .stream_port(0)
+            .http_port(port)
+            .start()
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), code::LISTEN_FAILED);
         for fact in [&port.to_string(), "127.0.0.1", "III_HTTP_PORT"] {
             assert!(error.message().contains(fact), "{error}");
@@ -233,7 +265,8 @@ mod tests {
 
     #[tokio::test]
     async fn workers_are_told_to_come_back() {
-        let engine = Engine::builder().worker_port(0).http_port(0).start().await.unwrap();
+        let engine =
+            Engine::builder().worker_port(0).http_port(0).stream_port(0).start().await.unwrap();
         let url = format!("ws://{}", engine.worker_addr().unwrap());
         let (mut socket, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
         socket.next().await.unwrap().unwrap();
@@ -251,7 +284,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_dropped_engine_lets_go_of_everything() {
-        let engine = Engine::builder().worker_port(0).http_port(0).start().await.unwrap();
+        let engine =
+            Engine::builder().worker_port(0).http_port(0).stream_port(0).start().await.unwrap();
         let local = engine.local();
         let mut worker = Worker::greeted(local.connect().await.unwrap()).await;
         worker.announce("w", "default").await.unwrap();

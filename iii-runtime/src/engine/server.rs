@@ -1,4 +1,5 @@
-//! The listener for workers: WebSocket handshakes, and which of them are let in (protocol section 1).
+//! The listener for workers and channels: WebSocket handshakes, and which of them are let in (protocol sections 1 and
+//! 7.2).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::broker::Broker;
+use super::channel::{self, Channels, Direction};
 use super::tasks::Tasks;
 use crate::transport::{Limits, ws};
 
@@ -26,14 +28,25 @@ const FRAME: usize = 16 << 20;
 const MESSAGE: usize = 64 << 20;
 
 /// What a connection is for, by its path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Purpose {
     Worker,
     Telemetry,
+    /// One side of a channel (protocol section 7.2).
+    Channel {
+        id: String,
+        key: String,
+        direction: Direction,
+    },
 }
 
 /// Accepts workers until the task is ended.
-pub(crate) async fn serve(listener: TcpListener, broker: Broker, tasks: Arc<Tasks>) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    broker: Broker,
+    channels: Channels,
+    tasks: Arc<Tasks>,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let (stream, peer) = match listener.accept().await {
@@ -49,16 +62,16 @@ pub(crate) async fn serve(listener: TcpListener, broker: Broker, tasks: Arc<Task
             tracing::warn!(%peer, "too many workers are connected: one more was turned away");
             continue;
         };
-        let broker = broker.clone();
+        let (broker, channels) = (broker.clone(), channels.clone());
         tasks.spawn(async move {
             let _place = place;
-            admit(stream, peer, broker).await;
+            admit(stream, peer, broker, channels).await;
         });
     }
 }
 
 /// Does the handshake and serves the connection until it ends.
-async fn admit(stream: TcpStream, peer: SocketAddr, broker: Broker) {
+async fn admit(stream: TcpStream, peer: SocketAddr, broker: Broker, channels: Channels) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, "TCP_NODELAY could not be set: {error}");
     }
@@ -68,7 +81,7 @@ async fn admit(stream: TcpStream, peer: SocketAddr, broker: Broker) {
     // The type of the refusal belongs to the library.
     #[allow(clippy::result_large_err)]
     let check = |request: &Request, response: Response| {
-        purpose = check(request)?;
+        purpose = check(request, &channels)?;
         Ok(welcome(response))
     };
     let handshake = accept_hdr_async_with_config(stream, check, Some(config));
@@ -77,17 +90,23 @@ async fn admit(stream: TcpStream, peer: SocketAddr, broker: Broker) {
         Ok(Err(error)) => return tracing::debug!(%peer, "the handshake failed: {error}"),
         Err(_) => return tracing::debug!(%peer, "the handshake took too long"),
     };
-    let mut link = ws::link(socket, ws::Heartbeat::default(), Limits::default());
+    let link = |socket| ws::link(socket, ws::Heartbeat::default(), Limits::default());
     match purpose {
-        Purpose::Worker => broker.attach(link, Some(peer.ip())).await,
+        Purpose::Worker => broker.attach(link(socket), Some(peer.ip())).await,
         // The link drops telemetry frames; protocol messages mean nothing here.
-        Purpose::Telemetry => while link.inbox.next().await.is_some() {},
+        Purpose::Telemetry => {
+            let mut link = link(socket);
+            while link.inbox.next().await.is_some() {}
+        }
+        Purpose::Channel { id, key, direction } => {
+            channel::serve(socket, &channels, &id, &key, direction).await;
+        }
     }
 }
 
 /// Says what a request is for, or how it is refused.
 #[allow(clippy::result_large_err)]
-fn check(request: &Request) -> Result<Purpose, ErrorResponse> {
+fn check(request: &Request, channels: &Channels) -> Result<Purpose, ErrorResponse> {
     let origin = request.headers().get("origin");
     if origin.is_some_and(|origin| !origin.to_str().is_ok_and(is_local)) {
         return Err(refuse(StatusCode::FORBIDDEN, "pages of other hosts cannot connect here"));
@@ -95,12 +114,39 @@ fn check(request: &Request) -> Result<Purpose, ErrorResponse> {
     match request.uri().path() {
         "/" | "" => Ok(Purpose::Worker),
         "/otel" => Ok(Purpose::Telemetry),
-        _ => Err(refuse(StatusCode::NOT_FOUND, "workers connect to /")),
+        path => match path.strip_prefix("/ws/channels/") {
+            Some(id) => channel_side(id, request.uri().query().unwrap_or_default(), channels),
+            None => Err(refuse(StatusCode::NOT_FOUND, "workers connect to /")),
+        },
     }
 }
 
+/// The side of a channel that a request is for.
+#[allow(clippy::result_large_err)]
+fn channel_side(id: &str, query: &str, channels: &Channels) -> Result<Purpose, ErrorResponse> {
+    let (mut key, mut direction) = (None, None);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match (&*name, &*value) {
+            ("key", _) => key = Some(value.into_owned()),
+            ("dir", "read") => direction = Some(Direction::Read),
+            ("dir", "write") => direction = Some(Direction::Write),
+            ("dir", _) => {
+                return Err(refuse(StatusCode::BAD_REQUEST, "`dir` must be `read` or `write`"));
+            }
+            _ => {}
+        }
+    }
+    let (Some(key), Some(direction)) = (key, direction) else {
+        return Err(refuse(StatusCode::BAD_REQUEST, "a channel needs `key` and `dir`"));
+    };
+    if !channels.knows(id, &key) {
+        return Err(refuse(StatusCode::NOT_FOUND, "Channel not found"));
+    }
+    Ok(Purpose::Channel { id: id.to_owned(), key, direction })
+}
+
 /// Whether an `Origin` is a page of this machine. Other pages could reach a listener on loopback, too.
-fn is_local(origin: &str) -> bool {
+pub(crate) fn is_local(origin: &str) -> bool {
     let Some((_, host)) = origin.split_once("://") else { return false };
     let host = match host.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -136,7 +182,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let tasks = Arc::new(Tasks::default());
-        tasks.spawn(serve(listener, broker(), tasks.clone()));
+        tasks.spawn(serve(listener, broker(), Channels::default(), tasks.clone()));
         (addr, tasks)
     }
 

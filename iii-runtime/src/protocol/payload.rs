@@ -64,6 +64,12 @@ impl Payload {
         Self::slice_of(&self.text, raw)
     }
 
+    /// The JSON text as bytes, without a copy.
+    #[cfg(feature = "engine")]
+    pub(crate) fn into_bytes(self) -> bytes::Bytes {
+        self.text.into_bytes()
+    }
+
     /// The JSON text.
     pub fn as_str(&self) -> &str {
         &self.text

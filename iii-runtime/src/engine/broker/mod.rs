@@ -29,6 +29,7 @@ use crate::engine::provider::{Event, Provider};
 use crate::protocol::{Message, TriggerTypeId};
 use crate::transport::{Link, Outbox};
 
+pub(crate) use calls::overloaded;
 pub(crate) use invoke::Request;
 pub(crate) use registry::WorkerInfo;
 pub(crate) use view::{FunctionView, TriggerTypeView, WorkerView};

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::registry::{Function, Registry, Target, TriggerType, WorkerInfo};
 use super::{Broker, Source};
 use crate::engine::provider::Binding;
-use crate::protocol::{FunctionId, Namespace, Payload, TriggerId, TriggerTypeId, WorkerId};
+use crate::protocol::{
+    DEFAULT_NAMESPACE, FunctionId, Namespace, Payload, TriggerId, TriggerTypeId, WorkerId,
+};
 
 /// A function.
 #[derive(Debug, Clone)]
@@ -100,6 +102,26 @@ impl Broker {
             views.push(registry.view_of(built_in));
         }
         views
+    }
+
+    /// The namespace in which a worker serves a function, as a caller sees it: its own, else `default`.
+    ///
+    /// The engine itself has no namespace; for it, the first one that has the function counts after `default`.
+    pub(crate) fn served_for(&self, caller: Option<WorkerId>, id: &str) -> Option<Namespace> {
+        let registry = self.registry();
+        let serves = |namespace: &str| {
+            registry.functions.get(namespace).is_some_and(|functions| functions.contains_key(id))
+        };
+        let home = caller.and_then(|caller| {
+            let entry = registry.connections.get(&caller)?;
+            entry.connection.namespace().filter(|home| serves(home)).cloned()
+        });
+        let default = || serves(DEFAULT_NAMESPACE).then(Namespace::default);
+        let any = || {
+            let spaces = if caller.is_none() { registry.namespaces_of(id) } else { Vec::new() };
+            spaces.first().map(|one| (*one).clone())
+        };
+        home.or_else(default).or_else(any)
     }
 
     /// The bindings of a function that a provider has, in the order of their ids.

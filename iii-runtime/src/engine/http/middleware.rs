@@ -1,5 +1,6 @@
 //! The functions that see a request before its handler, and may answer it (protocol section 5.1).
 
+use hyper::body::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
@@ -77,5 +78,5 @@ fn answer_of(result: &Payload) -> Option<Answer> {
     let answer = response::of_result(&Payload::from_json(text).ok()?);
     let body = given.body.map_or_else(|| "null".to_owned(), |body| body.get().to_owned());
     let (parts, _) = answer.into_parts();
-    Some(hyper::Response::from_parts(parts, http_body_util::Full::new(body.into())))
+    Some(hyper::Response::from_parts(parts, super::body::ResponseBody::from(Bytes::from(body))))
 }

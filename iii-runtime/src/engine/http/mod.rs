@@ -1,6 +1,8 @@
 //! HTTP triggers: requests that invoke functions (protocol section 5.1).
 
+mod body;
 mod cors;
+mod exchange;
 mod listener;
 mod middleware;
 mod request;
@@ -19,24 +21,27 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::broker::{Broker, Request, read, write};
+use super::channel::{ChannelRef, Channels};
 use super::provider::{Binding, Provider, TriggerTypeInfo, schema};
 use crate::error::{BoxError, code};
 use crate::protocol::{ErrorBody, Payload};
 
+pub(crate) use body::ResponseBody;
 pub(crate) use listener::Listener;
-pub(crate) use response::Answer;
+pub(crate) use response::{Answer, broken_off};
 
+use exchange::Exchange;
 use request::Envelope;
 use routes::{Found, HttpConfig, Route, Routes};
 
 /// The limits of HTTP triggers.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpSettings {
-    /// For a request as a whole. Default 30 s.
+    /// For a request, until its response begins. Default 30 s.
     pub(crate) timeout: Duration,
-    /// For a body, in bytes. Default 4 MiB.
+    /// For a JSON body, in bytes. Default 4 MiB. Other bodies are not kept, so they may be of any length.
     pub(crate) body_limit: usize,
-    /// Requests at a time. Default 1024.
+    /// Requests at a time whose responses have not begun. Default 1024.
     pub(crate) concurrency: usize,
 }
 
@@ -50,21 +55,22 @@ impl Default for HttpSettings {
 pub(crate) struct Http {
     broker: Broker,
     settings: HttpSettings,
+    channels: Channels,
     places: Semaphore,
     routes: RwLock<Routes>,
 }
 
 impl Http {
     /// A provider without routes.
-    pub(crate) fn new(broker: Broker, settings: HttpSettings) -> Self {
+    pub(crate) fn new(broker: Broker, settings: HttpSettings, channels: Channels) -> Self {
         let places = Semaphore::new(settings.concurrency.min(Semaphore::MAX_PERMITS));
-        Self { broker, settings, places, routes: RwLock::default() }
+        Self { broker, settings, channels, places, routes: RwLock::default() }
     }
 
     /// Answers a request. The only way in, over a socket and in memory alike.
     pub(crate) async fn respond<B>(&self, request: hyper::Request<B>) -> Answer
     where
-        B: Body<Data = Bytes>,
+        B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let Ok(_place) = self.places.try_acquire() else { return cors::allow(response::busy()) };
@@ -74,7 +80,7 @@ impl Http {
 
     async fn answer<B>(&self, request: hyper::Request<B>, deadline: Instant) -> Answer
     where
-        B: Body<Data = Bytes>,
+        B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let (parts, body) = request.into_parts();
@@ -98,7 +104,8 @@ impl Http {
             Err(_) => return late(),
         };
         let envelope = Envelope::new(&parts, &path_params);
-        let data = envelope.payload(&route, &parts, body.as_ref());
+        let Some(mut exchange) = Exchange::open(&self.channels) else { return response::busy() };
+        let data = envelope.payload(&route, &parts, body.json(), &exchange);
         let allowed = route.condition.allows(&self.broker, &route.binding, &data);
         match timeout_at(deadline, allowed).await {
             Ok(Ok(true)) => {}
@@ -117,10 +124,8 @@ impl Http {
             baggage: text_of(&parts.headers, "baggage"),
             ..Request::fired(&route.binding, data)
         };
-        match timeout_at(deadline, self.broker.invoke(call)).await {
-            Ok(outcome) => response::of_outcome(outcome),
-            Err(_) => late(),
-        }
+        exchange.feed(body);
+        exchange.answer(self.broker.invoke(call), deadline).await
     }
 }
 
@@ -150,6 +155,10 @@ struct HttpCall {
     body: Payload,
     /// What fired.
     trigger: Payload,
+    /// The channel to read the body from as it came.
+    request_body: ChannelRef,
+    /// The channel to write the response to, if it is not returned.
+    response: ChannelRef,
 }
 
 impl Provider for Http {

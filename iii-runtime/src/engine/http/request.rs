@@ -6,13 +6,30 @@ use hyper::body::{Body, Bytes};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, header};
 
+use super::exchange::Exchange;
 use super::routes::Route;
 use crate::error::{BoxError, code};
 use crate::protocol::{ErrorBody, Payload};
 
-/// Reads a body, and keeps it if it is JSON.
-///
-/// A body that is not said to be JSON, or is empty, is `None`.
+/// A body, as far as it was read before the function is called.
+pub(crate) enum Read<B> {
+    /// It is said to be JSON, and it is, if it is not empty.
+    Json(Option<Payload>),
+    /// It is anything else, and was not read.
+    Raw(B),
+}
+
+impl<B> Read<B> {
+    /// The JSON of the body.
+    pub(crate) fn json(&self) -> Option<&Payload> {
+        match self {
+            Self::Json(body) => body.as_ref(),
+            Self::Raw(_) => None,
+        }
+    }
+}
+
+/// Reads a body that is said to be JSON.
 ///
 /// # Errors
 ///
@@ -21,11 +38,14 @@ pub(crate) async fn read_body<B>(
     headers: &HeaderMap,
     body: B,
     limit: usize,
-) -> Result<Option<Payload>, ErrorBody>
+) -> Result<Read<B>, ErrorBody>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
+    if !is_json(headers) {
+        return Ok(Read::Raw(body));
+    }
     let bytes = Limited::new(body, limit).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
             let message = format!("the body is longer than {limit} bytes");
@@ -35,14 +55,15 @@ where
         }
     })?;
     let bytes = bytes.to_bytes();
-    if bytes.is_empty() || !is_json(headers) {
-        return Ok(None);
+    if bytes.is_empty() {
+        return Ok(Read::Json(None));
     }
     let no_json = |why: String| {
         with_status(400, code::INVALID_PAYLOAD, format!("the body is not JSON: {why}"))
     };
     let text = ByteString::try_from(bytes).map_err(|_| no_json("it is not UTF-8".to_owned()))?;
-    Payload::from_json(text).map(Some).map_err(|error| no_json(error.to_string()))
+    let body = Payload::from_json(text).map_err(|error| no_json(error.to_string()))?;
+    Ok(Read::Json(Some(body)))
 }
 
 /// An error with the HTTP status that it is answered with.
@@ -87,9 +108,15 @@ impl Envelope {
     ///
     /// Besides the keys of the protocol it has `raw_path`, the path as it was requested, and `query_params_multi`,
     /// all values of each query parameter.
-    pub(crate) fn payload(&self, route: &Route, parts: &Parts, body: Option<&Payload>) -> Payload {
+    pub(crate) fn payload(
+        &self,
+        route: &Route,
+        parts: &Parts,
+        body: Option<&Payload>,
+        exchange: &Exchange,
+    ) -> Payload {
         let body = body.map_or("null", Payload::as_str);
-        let mut text = String::with_capacity(self.text.len() + body.len() + 256);
+        let mut text = String::with_capacity(self.text.len() + body.len() + 640);
         text.push('{');
         text.push_str(&self.text);
         text.push_str(",\"path\":");
@@ -103,7 +130,11 @@ impl Envelope {
         push_text(&mut text, &route.api_path);
         text.push_str(",\"method\":");
         push_text(&mut text, route.method.as_str());
-        text.push_str("}}");
+        text.push_str("},\"request_body\":");
+        text.push_str(&exchange.request_ref());
+        text.push_str(",\"response\":");
+        text.push_str(&exchange.response_ref());
+        text.push('}');
         Payload::from_built(text)
     }
 

@@ -1,6 +1,5 @@
 //! From the outcome of a function to an HTTP response (protocol section 5.1).
 
-use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Response, StatusCode};
@@ -8,15 +7,15 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::engine::provider::Outcome;
+use super::body::ResponseBody;
 use crate::error::code;
 use crate::protocol::{ErrorBody, Payload};
 
 /// What requests are answered with.
-pub(crate) type Answer = Response<Full<Bytes>>;
+pub(crate) type Answer = Response<ResponseBody>;
 
 /// The headers of a message's framing: the server sets them.
-const FRAMING: [&str; 7] =
+pub(crate) const FRAMING: [&str; 7] =
     ["connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// The fields by which a result is told to be a response. Absent and `null` differ.
@@ -32,15 +31,6 @@ struct Shape<'a> {
 
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
-}
-
-/// The response for what a function ended in.
-pub(crate) fn of_outcome(outcome: Outcome) -> Answer {
-    match outcome {
-        Ok(None) => plain(StatusCode::NO_CONTENT, Bytes::new()),
-        Ok(Some(result)) => of_result(&result),
-        Err(error) => of_error(&error),
-    }
 }
 
 /// The response for a result: what it describes, or itself as JSON if it describes none.
@@ -162,6 +152,17 @@ pub(crate) fn method_not_allowed(methods: &[Method]) -> Answer {
     response
 }
 
+/// 204: the function has nothing to say.
+pub(crate) fn nothing() -> Answer {
+    plain(StatusCode::NO_CONTENT, Bytes::new())
+}
+
+/// 502: the worker left before it had written the response.
+pub(crate) fn broken_off() -> Answer {
+    let message = "the worker left before the end of the response";
+    engine_error(StatusCode::BAD_GATEWAY, code::CONNECTION_LOST, message)
+}
+
 /// 204, with the methods that are there: the answer to `OPTIONS` where no function answers it.
 pub(crate) fn options(methods: &[Method]) -> Answer {
     let mut response = plain(StatusCode::NO_CONTENT, Bytes::new());
@@ -202,7 +203,7 @@ fn json(status: StatusCode, text: String) -> Answer {
 
 /// A response without headers.
 pub(crate) fn plain(status: StatusCode, body: Bytes) -> Answer {
-    let mut response = Response::new(Full::new(body));
+    let mut response = Response::new(ResponseBody::from(body));
     *response.status_mut() = status;
     response
 }

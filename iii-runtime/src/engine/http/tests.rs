@@ -1,5 +1,7 @@
 //! Tests of HTTP triggers over a real socket.
 
+mod streaming;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -28,7 +30,7 @@ impl Site {
         config: &str,
         alter: impl FnOnce(super::super::EngineBuilder) -> super::super::EngineBuilder,
     ) -> Self {
-        let builder = Engine::builder().worker_port(0).http_port(0);
+        let builder = Engine::builder().worker_port(0).http_port(0).stream_port(0);
         let engine = alter(builder).start().await.unwrap();
         let addr = engine.http_addr().unwrap();
         let mut worker = Worker::greeted(engine.local().connect().await.unwrap()).await;
