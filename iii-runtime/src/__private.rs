@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use crate::app::entry::{MainOptions, MainResult, run_main};
+pub use crate::app::signals::Signals;
 pub use crate::declare::{
     Declaration, Function, FunctionDescriptor, HandlerFuture, Location, Signature,
     TriggerDescriptor,
@@ -22,6 +23,8 @@ pub use crate::error::{Error, IntoError};
 pub use crate::extract::{Extract, HttpRequest, Input, Invocation};
 pub use crate::output::{Output, Reply};
 pub use crate::protocol::Payload;
+#[cfg(feature = "logs")]
+pub use crate::telemetry::show_logs;
 pub use crate::trigger;
 pub use inventory;
 

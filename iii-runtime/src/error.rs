@@ -51,6 +51,8 @@ pub mod code {
     pub const REGISTRATION_REJECTED: &str = "registration_rejected";
     /// An address cannot be listened on, for example because its port is taken.
     pub const LISTEN_FAILED: &str = "listen_failed";
+    /// The data directory of the engine cannot be used: it is taken, damaged, or of another program.
+    pub const STORE_FAILED: &str = "store_failed";
     /// The engine cannot be reached, and trying again cannot help.
     pub const CONNECT_FAILED: &str = "connect_failed";
 }

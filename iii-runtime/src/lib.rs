@@ -36,7 +36,7 @@
 //! | calling functions | [`Client`], [`Call`] |
 //! | settings and environment | [`App`], [`Settings`] |
 //! | events and configs of triggers | [`mod@trigger`] |
-//! | the engine itself | [`engine`] |
+//! | the engine itself, and its YAML file | [`engine`] |
 //! | the wire | [`protocol`], [`transport`] |
 //!
 //! # Features
@@ -46,6 +46,7 @@
 //! | `macros` | yes | the attributes and the derive |
 //! | `engine` | yes | the embedded engine; without it, `III_URL` names one, and its default is `ws://127.0.0.1:49134` |
 //! | `tls` | no | `wss://` addresses, with the certificates that the machine trusts |
+//! | `cli` | no | the program `iii`, an engine of its own: `iii engine --help` |
 //! | `logs` | yes | `#[iii::main]` shows `tracing` events on standard error |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

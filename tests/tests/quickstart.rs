@@ -210,11 +210,36 @@ async fn a_taken_port_is_a_clear_error() {
 
 #[tokio::test]
 async fn a_bad_setting_is_a_clear_error() {
-    for (name, value) in [("III_URL", "http://x"), ("III_HTTP_PORT", "x"), ("III_DATA_DIR", "/d")] {
-        let (status, lines) = Program::start(QUICKSTART, &[(name, value)]).ended().await;
+    // A file is no directory.
+    let file = std::env::current_exe().unwrap();
+    let file = file.to_str().unwrap();
+    for (name, value) in [("III_URL", "http://x"), ("III_HTTP_PORT", "x"), ("III_DATA_DIR", file)] {
+        let mut variables = FREE_PORTS.to_vec();
+        variables.push((name, value));
+        let (status, lines) = Program::start(QUICKSTART, &variables).ended().await;
         assert_eq!(status.code(), Some(1), "{name}");
         assert!(lines.iter().any(|line| line.starts_with("error: ")), "{lines:?}");
     }
+}
+
+#[tokio::test]
+async fn a_data_directory_keeps_what_is_stored() {
+    let directory = std::env::temp_dir().join(format!("iii-data-{}", std::process::id()));
+    let mut variables = FREE_PORTS.to_vec();
+    variables.push(("III_DATA_DIR", directory.to_str().unwrap()));
+    let place = json!({"scope": "s", "key": "k", "value": [1]});
+    for round in 0..2 {
+        let mut program = Program::start(QUICKSTART, &variables);
+        program.line(&format!("stores   in {}", directory.display())).await;
+        let address = program.address("ws").await;
+        let mut peer = Peer::connect(&format!("ws://{address}")).await;
+        let kept = peer.call("state::get", place.clone()).await.unwrap();
+        assert_eq!(kept, if round == 0 { json!(null) } else { json!([1]) });
+        peer.call("state::set", place.clone()).await.unwrap();
+        program.signal("KILL").await;
+        program.ended().await;
+    }
+    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[tokio::test]

@@ -4,10 +4,11 @@ pub(crate) mod entry;
 mod report;
 mod running;
 mod settings;
-mod signals;
+pub(crate) mod signals;
 
 use std::convert::Infallible;
 use std::mem;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,6 +110,13 @@ impl App {
         self
     }
 
+    /// Sets the directory in which the engine in this process keeps what it stores, also over a crash. Default:
+    /// `III_DATA_DIR`; without it, in memory.
+    pub fn data_dir(&mut self, directory: impl Into<PathBuf>) -> &mut Self {
+        self.settings.data_dir = Some(directory.into());
+        self
+    }
+
     /// Sets how long a caller waits for an answer, where the call does not say. Default: 30 s.
     pub fn call_timeout(&mut self, timeout: Duration) -> &mut Self {
         self.settings.call_timeout = timeout;
@@ -148,8 +156,8 @@ impl App {
     ///
     /// # Errors
     ///
-    /// `invalid_catalogue`, `invalid_configuration`, `listen_failed`, `connect_failed`, or `registration_rejected`
-    /// (see [`code`](crate::code)).
+    /// `invalid_catalogue`, `invalid_configuration`, `listen_failed`, `store_failed`, `connect_failed`, or
+    /// `registration_rejected` (see [`code`](crate::code)).
     pub async fn start(&mut self) -> Result<Running> {
         let Self { functions, resources, settings } = mem::take(self);
         Running::start(functions, resources, settings.with_environment()?).await

@@ -45,8 +45,12 @@ fn text(running: &Running) -> String {
     }
     if let Some(workers) = addresses.workers {
         let _ = writeln!(text, "  workers  ws://{workers}");
-        let _ =
-            writeln!(text, "  stores   in memory: what they hold is gone when the worker stops");
+        let _ = match running.data_dir() {
+            Some(directory) => writeln!(text, "  stores   in {}", directory.display()),
+            None => {
+                writeln!(text, "  stores   in memory: what they hold is gone when the worker stops")
+            }
+        };
     }
     text
 }

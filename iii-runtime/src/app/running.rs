@@ -1,6 +1,7 @@
 //! A worker that runs, with the engine in its process if there is one.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,13 +73,15 @@ impl Running {
         let (transport, engine): (Arc<dyn Transport>, _) = match &settings.url {
             Some(url) => (Arc::new(remote(url, &settings.headers)?), None),
             None => {
-                let engine = Engine::builder()
+                let mut builder = Engine::builder()
                     .host(settings.host)
                     .worker_port(settings.worker_port)
                     .http_port(settings.http_port)
-                    .stream_port(settings.stream_port)
-                    .start()
-                    .await?;
+                    .stream_port(settings.stream_port);
+                if let Some(directory) = settings.data_dir {
+                    builder = builder.data_dir(directory);
+                }
+                let engine = builder.start().await?;
                 (Arc::new(engine.local()), Some(engine))
             }
         };
@@ -149,6 +152,14 @@ impl Running {
             };
         }
         Addresses::default()
+    }
+
+    /// The directory that keeps what the engine in this process stores; `None`: it is in memory, or elsewhere.
+    pub fn data_dir(&self) -> Option<&Path> {
+        #[cfg(feature = "engine")]
+        return self.engine.as_ref().and_then(Engine::data_dir);
+        #[cfg(not(feature = "engine"))]
+        None
     }
 
     /// Triggers that wait for somebody to provide their type, for people.

@@ -1,5 +1,6 @@
 //! The settings of a worker: what the app says, then the environment, then the defaults.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result, code};
@@ -17,6 +18,7 @@ use crate::protocol::{DEFAULT_NAMESPACE, Namespace};
 /// | `III_WORKER_PORT` | its port for workers; 0 picks a free one | 49134 |
 /// | `III_HTTP_PORT` | its port for HTTP triggers; 0 picks a free one | 3111 |
 /// | `III_STREAM_PORT` | its port for those who subscribe to streams; 0 picks a free one | 3112 |
+/// | `III_DATA_DIR` | the directory that keeps what it stores, also over a crash | stores are in memory |
 /// | `RUST_LOG` | what is logged: `info`, `my_crate=debug,iii=warn` | `info` |
 ///
 /// A variable that is blank counts as not set. What the app sets wins over the environment.
@@ -38,6 +40,7 @@ pub struct Settings {
     pub(crate) worker_port: u16,
     pub(crate) http_port: u16,
     pub(crate) stream_port: u16,
+    pub(crate) data_dir: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -58,6 +61,7 @@ impl Default for Settings {
             worker_port: 49134,
             http_port: 3111,
             stream_port: 3112,
+            data_dir: None,
         }
     }
 }
@@ -94,14 +98,7 @@ impl Settings {
         if let Some(port) = variable("III_STREAM_PORT") {
             self.stream_port = parse("III_STREAM_PORT", &port, "a port from 0 to 65535")?;
         }
-        if self.url.is_none() && variable("III_DATA_DIR").is_some() {
-            // To keep in memory what somebody believes to be on disk would lose it in silence.
-            return Err(invalid(
-                "III_DATA_DIR is set, and the engine in this process has no durable stores yet: \
-                 unset it, or name an engine with III_URL"
-                    .to_owned(),
-            ));
-        }
+        self.data_dir = self.data_dir.or_else(|| variable("III_DATA_DIR").map(PathBuf::from));
         Ok(self)
     }
 
@@ -145,21 +142,23 @@ mod tests {
             ("III_WORKER_NAME", "orders"),
             ("III_HTTP_PORT", "0"),
             ("III_WORKER_PORT", "7"),
-            ("III_STREAM_PORT", "8"),
+            ("III_STREAM_PORT", "9"),
+            ("III_DATA_DIR", "/data"),
             ("III_HOST", "::1"),
         ])
         .unwrap();
         assert_eq!(settings.url.as_deref(), Some("ws://x:1"));
         assert_eq!(settings.namespace_or_default(), "shop");
         assert_eq!(settings.name.as_deref(), Some("orders"));
-        assert_eq!((settings.http_port, settings.worker_port, settings.stream_port), (0, 7, 8));
+        assert_eq!((settings.http_port, settings.worker_port, settings.stream_port), (0, 7, 9));
+        assert_eq!(settings.data_dir, Some("/data".into()));
         assert_eq!(settings.host, "::1");
     }
 
     #[test]
     fn a_bad_variable_is_named() {
         for (name, value) in
-            [("III_HTTP_PORT", "70000"), ("III_WORKER_PORT", "x"), ("III_DATA_DIR", "/data")]
+            [("III_HTTP_PORT", "70000"), ("III_WORKER_PORT", "x"), ("III_STREAM_PORT", "-1")]
         {
             let error = with(&[(name, value)]).unwrap_err();
             assert_eq!(error.code(), code::INVALID_CONFIGURATION);

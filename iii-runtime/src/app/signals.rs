@@ -4,7 +4,7 @@ use crate::error::Result;
 
 /// SIGINT and SIGTERM; on systems without them, Ctrl-C.
 #[derive(Debug)]
-pub(super) struct Signals {
+pub struct Signals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -13,7 +13,11 @@ pub(super) struct Signals {
 
 impl Signals {
     /// Listens from now on: a signal that comes during the start is not missed.
-    pub(super) fn new() -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    pub fn new() -> Result<Self> {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
@@ -27,7 +31,7 @@ impl Signals {
     }
 
     /// Waits for the next signal.
-    pub(super) async fn next(&mut self) {
+    pub async fn next(&mut self) {
         #[cfg(unix)]
         tokio::select! {
             _ = self.interrupt.recv() => {}

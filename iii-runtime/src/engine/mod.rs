@@ -6,11 +6,14 @@
 mod broker;
 mod channel;
 mod config;
+mod configuration;
 mod cron;
 mod discovery;
+mod expand;
 mod fire;
 mod http;
 mod log;
+mod ordered;
 mod provider;
 mod pubsub;
 mod queue;
@@ -21,6 +24,7 @@ mod stream;
 mod tasks;
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http_body_util::{BodyExt, Full};
@@ -30,11 +34,15 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::error::{Error, Result, code};
+use crate::protocol::FunctionId;
 use crate::transport::Limits;
 use crate::transport::local::LocalTransport;
 
 use broker::Broker;
-pub use config::EngineBuilder;
+use config::Keep;
+pub use config::{EngineBuilder, StreamSettings};
+pub use queue::{NamedQueue, QueueKind};
+use store::Store;
 use tasks::Tasks;
 
 /// The WebSocket close code for "the engine restarts": workers come back (protocol section 1.7).
@@ -53,6 +61,8 @@ pub struct Engine {
     requests: Option<Arc<http::Listener>>,
     worker_addr: Option<SocketAddr>,
     stream_addr: Option<SocketAddr>,
+    store: Store,
+    data_dir: Option<PathBuf>,
 }
 
 impl Engine {
@@ -63,39 +73,64 @@ impl Engine {
 
     /// Binds all listeners, then serves.
     async fn start(config: EngineBuilder) -> Result<Self> {
-        config.queues.check().map_err(|text| Error::new(code::INVALID_CONFIGURATION, text))?;
-        let sockets = match config.listeners {
-            true => Some((
-                listen(&config.host, config.worker_port, "workers", "III_WORKER_PORT").await?,
-                listen(&config.host, config.http_port, "http", "III_HTTP_PORT").await?,
-                listen(&config.host, config.stream_port, "streams", "III_STREAM_PORT").await?,
-            )),
-            false => None,
+        let data_dir = config.directory()?;
+        let settings = config.settings;
+        if let Some((queues, _)) = &settings.queue {
+            queues.check().map_err(|text| Error::new(code::INVALID_CONFIGURATION, text))?;
+        }
+        let (mut workers, mut requests, mut subscribers) = (None, None, None);
+        if config.listeners {
+            let at = &settings.worker.address;
+            workers = Some(listen(&at.host, at.port, "workers", "III_WORKER_PORT").await?);
+            if let Some(http) = &settings.http {
+                let at = &http.address;
+                requests = Some(listen(&at.host, at.port, "http", "III_HTTP_PORT").await?);
+            }
+            if let Some(at) = &settings.stream {
+                subscribers = Some(listen(&at.host, at.port, "streams", "III_STREAM_PORT").await?);
+            }
+        }
+        let store = open_store(data_dir.clone(), config.store_bytes).await?;
+        let kept = |keep| match keep {
+            Keep::Default => store.clone(),
+            Keep::Memory => Store::in_memory_with(config.store_bytes),
         };
-        let broker = Broker::new(config.clock.clone(), config.namespace_grace);
+        let broker = Broker::new(config.clock, config.namespace_grace);
         let (listeners, links) = (Arc::new(Tasks::default()), Arc::new(Tasks::default()));
         let (intake, stopped) = watch::channel(false);
         let channels = channel::Channels::default();
         broker.install(Arc::new(channel::ChannelFunctions::new(channels.clone())));
-        let http = Arc::new(http::Http::new(broker.clone(), config.http.clone(), channels.clone()));
-        broker.install(http.clone());
-        broker.install(Arc::new(cron::Cron::new(broker.clone())));
-        broker.install(Arc::new(pubsub::PubSub::new(broker.clone())));
-        let store = store::Store::in_memory();
-        let state = state::State::new(
-            broker.clone(),
-            store.table("state"),
-            state::StateSettings::default(),
-        );
-        broker.install(Arc::new(state));
-        let queues = queue::Queues::new(broker.clone(), &store, config.queues.clone());
-        broker.install(Arc::new(queues));
-        let streams = Arc::new(stream::Streams::new(
-            broker.clone(),
-            store.table("stream"),
-            config.stream_auth_function,
-        ));
-        broker.install(streams.clone());
+        let serves_http = settings.http.is_some();
+        let limits = settings.http.unwrap_or_default().limits;
+        let http = Arc::new(http::Http::new(broker.clone(), limits, channels.clone()));
+        if serves_http {
+            broker.install(http.clone());
+        }
+        if settings.cron {
+            broker.install(Arc::new(cron::Cron::new(broker.clone())));
+        }
+        if settings.pubsub {
+            broker.install(Arc::new(pubsub::PubSub::new(broker.clone())));
+        }
+        if let Some((settings, keep)) = settings.state {
+            let table = kept(keep).table("state");
+            broker.install(Arc::new(state::State::new(broker.clone(), table, settings)));
+        }
+        if let Some((settings, keep)) = settings.queue {
+            let queues = queue::Queues::new(broker.clone(), &kept(keep), settings);
+            broker.install(Arc::new(queues));
+        }
+        let streams = settings.stream.map(|settings| {
+            let keep = if settings.in_memory { Keep::Memory } else { Keep::Default };
+            let auth = settings.auth_function.map(FunctionId::from);
+            let table = kept(keep).table("stream");
+            Arc::new(stream::Streams::new(broker.clone(), table, auth))
+        });
+        if let Some(streams) = &streams {
+            broker.install(streams.clone());
+        }
+        let table = store.table("configuration");
+        broker.install(Arc::new(configuration::Configurations::new(broker.clone(), table)));
         broker.install(Arc::new(log::Logs::new(broker.clone())));
         broker.install(Arc::new(discovery::Discovery::new(broker.clone())));
 
@@ -118,15 +153,20 @@ impl Engine {
             requests: None,
             worker_addr: None,
             stream_addr: None,
+            store,
+            data_dir,
         };
-        if let Some((workers, socket, subscribers)) = sockets {
+        if let Some(workers) = workers {
             engine.worker_addr = workers.local_addr().ok();
-            engine.stream_addr = subscribers.local_addr().ok();
-            let serve = stream::serve(subscribers, streams, engine.links.clone());
-            engine.listeners.spawn(serve);
-            let links = engine.links.clone();
-            let serve = server::serve(workers, engine.broker.clone(), channels, links);
-            engine.listeners.spawn(serve);
+            let (broker, links) = (engine.broker.clone(), engine.links.clone());
+            let handshake = settings.worker.handshake_timeout;
+            engine.listeners.spawn(server::serve(workers, broker, channels, links, handshake));
+        }
+        if let (Some(socket), Some(streams)) = (subscribers, streams) {
+            engine.stream_addr = socket.local_addr().ok();
+            engine.listeners.spawn(stream::serve(socket, streams, engine.links.clone()));
+        }
+        if let Some(socket) = requests {
             let listener = Arc::new(http::Listener::new(&socket));
             engine.listeners.spawn(listener.clone().serve(socket, engine.http.clone(), stopped));
             engine.requests = Some(listener);
@@ -142,6 +182,11 @@ impl Engine {
     /// Where workers connect; `None` without listeners.
     pub fn worker_addr(&self) -> Option<SocketAddr> {
         self.worker_addr
+    }
+
+    /// The directory that keeps what the engine stores; `None`: it is in memory, and gone with the engine.
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
     }
 
     /// Where HTTP triggers are served; `None` without listeners.
@@ -181,7 +226,8 @@ impl Engine {
 
     /// Ends the engine: no more requests, connections are closed with a code that brings workers back later.
     ///
-    /// Requests under way are not waited for: that is [`Engine::drained`].
+    /// Requests under way are not waited for: that is [`Engine::drained`]. What is stored is written, and the data
+    /// directory is free for another engine.
     pub async fn stop(&self) {
         self.stop_intake();
         self.listeners.abort();
@@ -189,6 +235,9 @@ impl Engine {
         self.links.finish(broker::limits::LINGER).await;
         if let Some(requests) = &self.requests {
             requests.abort();
+        }
+        if let Err(error) = self.store.close().await {
+            tracing::error!("the store was not closed well: {error}");
         }
     }
 }
@@ -201,6 +250,7 @@ impl Drop for Engine {
         if let Some(requests) = &self.requests {
             requests.abort();
         }
+        self.store.close_now();
     }
 }
 
@@ -212,6 +262,18 @@ impl std::fmt::Debug for Engine {
             .field("stream_addr", &self.stream_addr)
             .finish_non_exhaustive()
     }
+}
+
+/// Opens the store of a directory, or makes one in memory.
+async fn open_store(directory: Option<PathBuf>, bytes: usize) -> Result<Store> {
+    let Some(directory) = directory else { return Ok(Store::in_memory_with(bytes)) };
+    let opened = tokio::task::spawn_blocking(move || Store::open_with(&directory, bytes)).await;
+    let error = match opened {
+        Ok(Ok(store)) => return Ok(store),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the store could not be opened".to_owned(),
+    };
+    Err(Error::new(code::STORE_FAILED, error))
 }
 
 /// Binds an address, or says what is wrong with it and what to do.
@@ -295,6 +357,44 @@ mod tests {
         drop(engine);
         worker.closed().await;
         broker::testing::until("freed", || broker.upgrade().is_none()).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_stored_survives_the_engine() {
+        let directory = std::env::temp_dir().join(format!("iii-engine-{}", uuid::Uuid::new_v4()));
+        let start = || Engine::builder().without_listeners().data_dir(&directory).start();
+        let place = r#"{"scope":"s","key":"k","value":1}"#;
+        for stop in [true, false] {
+            let engine = start().await.unwrap();
+            assert_eq!(engine.data_dir(), Some(directory.as_path()));
+            let mut worker = Worker::greeted(engine.local().connect().await.unwrap()).await;
+            worker.announce("w", "default").await.unwrap();
+            let old = worker.call("state::get", place).await.unwrap();
+            assert_eq!(old.is_some(), !stop);
+            worker.call("state::set", place).await.unwrap();
+            let error = start().await.unwrap_err();
+            assert_eq!(error.code(), code::STORE_FAILED);
+            if stop {
+                engine.stop().await;
+                // Somebody still has it, and the directory is free all the same.
+                std::mem::forget(engine.broker.clone());
+            }
+        }
+        start().await.unwrap();
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_the_file_does_not_list_is_off() {
+        let builder = EngineBuilder::from_yaml("workers: [{ name: iii-cron }]").unwrap();
+        let engine = builder.worker_port(0).start().await.unwrap();
+        assert!(engine.worker_addr().is_some() && engine.http_addr().is_none());
+        let mut worker = Worker::greeted(engine.local().connect().await.unwrap()).await;
+        worker.announce("w", "default").await.unwrap();
+        let error = worker.call("state::get", "{}").await.unwrap_err();
+        assert_eq!(error.code, code::FUNCTION_NOT_FOUND);
+        worker.bind("c", "cron", "f", r#"{"expression":"@yearly"}"#);
+        worker.nothing_else().await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,8 +20,6 @@ use crate::transport::{Limits, ws};
 
 /// Connections at a time.
 const CONNECTIONS: usize = 10_000;
-/// From the connection to the end of the handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The size of one frame.
 const FRAME: usize = 16 << 20;
 /// The size of one message.
@@ -40,12 +38,13 @@ enum Purpose {
     },
 }
 
-/// Accepts workers until the task is ended.
+/// Accepts workers until the task is ended. `handshake` is how long a handshake may take.
 pub(crate) async fn serve(
     listener: TcpListener,
     broker: Broker,
     channels: Channels,
     tasks: Arc<Tasks>,
+    handshake: Duration,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
@@ -65,13 +64,19 @@ pub(crate) async fn serve(
         let (broker, channels) = (broker.clone(), channels.clone());
         tasks.spawn(async move {
             let _place = place;
-            admit(stream, peer, broker, channels).await;
+            admit(stream, peer, broker, channels, handshake).await;
         });
     }
 }
 
 /// Does the handshake and serves the connection until it ends.
-async fn admit(stream: TcpStream, peer: SocketAddr, broker: Broker, channels: Channels) {
+async fn admit(
+    stream: TcpStream,
+    peer: SocketAddr,
+    broker: Broker,
+    channels: Channels,
+    limit: Duration,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, "TCP_NODELAY could not be set: {error}");
     }
@@ -85,7 +90,7 @@ async fn admit(stream: TcpStream, peer: SocketAddr, broker: Broker, channels: Ch
         Ok(welcome(response))
     };
     let handshake = accept_hdr_async_with_config(stream, check, Some(config));
-    let socket = match tokio::time::timeout(HANDSHAKE, handshake).await {
+    let socket = match tokio::time::timeout(limit, handshake).await {
         Ok(Ok(socket)) => socket,
         Ok(Err(error)) => return tracing::debug!(%peer, "the handshake failed: {error}"),
         Err(_) => return tracing::debug!(%peer, "the handshake took too long"),
@@ -182,7 +187,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let tasks = Arc::new(Tasks::default());
-        tasks.spawn(serve(listener, broker(), Channels::default(), tasks.clone()));
+        let handshake = Duration::from_secs(10);
+        tasks.spawn(serve(listener, broker(), Channels::default(), tasks.clone(), handshake));
         (addr, tasks)
     }
 

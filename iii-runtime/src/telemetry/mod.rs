@@ -20,7 +20,7 @@ pub(crate) async fn in_trace<T>(trace: Trace, handler: impl Future<Output = T>) 
 ///
 /// `RUST_LOG` says which: `info` (the default), `debug`, `my_crate=trace,iii=warn`.
 #[cfg(feature = "logs")]
-pub(crate) fn show_logs() {
+pub fn show_logs() {
     use tracing_subscriber::filter::Targets;
     use tracing_subscriber::prelude::*;
 

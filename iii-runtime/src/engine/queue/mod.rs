@@ -36,8 +36,7 @@ use crate::protocol::{ErrorBody, Payload};
 use keeper::Keeper;
 use record::Record;
 pub(crate) use settings::QueueSettings;
-#[cfg(test)]
-pub(crate) use settings::{NamedQueue, QueueKind};
+pub use settings::{NamedQueue, QueueKind};
 
 /// The code of a topic or queue that can take no more.
 const QUEUE_FULL: &str = "queue_full";

@@ -87,7 +87,7 @@ impl QueueSettings {
 /// The order in which a named queue works on its messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum QueueKind {
+pub enum QueueKind {
     /// Several messages at the same time, begun in their order.
     #[default]
     Standard,
@@ -98,24 +98,24 @@ pub(crate) enum QueueKind {
 /// How a named queue works on its messages (protocol sections 5.4 and 11.3).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct NamedQueue {
+pub struct NamedQueue {
     /// The order of work. Default `standard`.
     #[serde(rename = "type")]
-    pub(crate) kind: QueueKind,
+    pub kind: QueueKind,
     /// How often a message is tried in all. Default 3.
-    pub(crate) max_retries: u32,
+    pub max_retries: u32,
     /// How many messages, of a fifo how many groups, are worked on at the same time. Default 10.
-    pub(crate) concurrency: usize,
+    pub concurrency: usize,
     /// The field of the data whose value is the group of a message. A fifo needs it.
-    pub(crate) message_group_field: Option<String>,
+    pub message_group_field: Option<String>,
     /// The highest priority, 1 to 255. Needs `priority_field`.
-    pub(crate) max_priority: Option<u8>,
+    pub max_priority: Option<u8>,
     /// The field of the data whose value is the priority of a message: a whole number, the highest first.
-    pub(crate) priority_field: Option<String>,
+    pub priority_field: Option<String>,
     /// The pause before the first retry, in milliseconds; it doubles with each. Default 1000.
-    pub(crate) backoff_ms: u64,
+    pub backoff_ms: u64,
     /// Read for files that have it. Nothing is polled here.
-    pub(crate) poll_interval_ms: Option<u64>,
+    pub poll_interval_ms: Option<u64>,
 }
 
 impl Default for NamedQueue {

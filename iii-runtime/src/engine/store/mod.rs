@@ -1,12 +1,16 @@
 //! The storage door: values by table, scope and key, read from memory and, in a durable store, journaled to disk.
-#![allow(dead_code)]
 
 mod answer;
+mod file;
 mod journal;
 mod table;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::broker::lock;
@@ -72,12 +76,32 @@ struct Inner {
 }
 
 impl Store {
-    /// A store that is gone with the engine.
+    /// For tests: a store in memory with the usual capacity.
+    #[cfg(test)]
     pub(crate) fn in_memory() -> Self {
         Self::new(CAPACITY, HashMap::new(), None)
     }
 
-    /// A store in memory with a capacity in bytes.
+    /// For tests: [`Store::open_with`] the usual capacity.
+    #[cfg(test)]
+    pub(crate) fn open(directory: &Path) -> Result<Self, StoreError> {
+        Self::open_with(directory, CAPACITY)
+    }
+
+    /// Opens the durable store of a directory, or makes one; reads all of it. Blocks the thread. `capacity` is in bytes;
+    /// what is there is read even if it is more.
+    ///
+    /// # Errors
+    ///
+    /// If the directory or its file cannot be used: it is taken by another engine, not readable, damaged, of another
+    /// program or of a later version. No value is altered then.
+    pub(crate) fn open_with(directory: &Path, capacity: usize) -> Result<Self, StoreError> {
+        let (disk, tables) = file::open(directory)?;
+        let journal = Journal::start(disk)?;
+        Ok(Self::new(capacity, tables, Some(Arc::new(journal))))
+    }
+
+    /// A store that is gone with the engine, with a capacity in bytes.
     pub(crate) fn in_memory_with(capacity: usize) -> Self {
         Self::new(capacity, HashMap::new(), None)
     }

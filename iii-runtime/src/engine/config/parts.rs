@@ -1,0 +1,301 @@
+//! The settings of each part, out of its block in the file (protocol section 11.3).
+
+use std::time::Duration;
+
+use super::file::named;
+use super::settings::{Address, HttpPart, Keep, StreamSettings, WorkerSettings};
+use super::tree::{Block, Problems};
+use crate::engine::queue::{NamedQueue, QueueKind, QueueSettings};
+use crate::engine::state::StateSettings;
+
+/// The directories that parts want to keep their values in, with the lines.
+pub(super) type Directories = Vec<(u64, String)>;
+
+/// Ports.
+const PORTS: std::ops::RangeInclusive<u64> = 0..=u16::MAX as u64;
+/// Milliseconds, up to a day.
+const MILLIS: std::ops::RangeInclusive<u64> = 1..=86_400_000;
+
+pub(super) fn worker(block: &mut Block<'_>, problems: &mut Problems) -> WorkerSettings {
+    let mut settings = WorkerSettings::default();
+    address(block, &mut settings.address, problems);
+    if let Some(millis) = block.whole("handshake_timeout_ms", MILLIS, problems) {
+        settings.handshake_timeout = Duration::from_millis(millis);
+    }
+    // An engine that ignored these would let everybody do everything.
+    for key in ["middleware_function_id", "rbac"] {
+        if let Some(node) = block.take(key) {
+            problems.add(
+                node.line,
+                format!("`{key}` of `iii-worker-manager` is not supported yet: use the official engine for it"),
+            );
+        }
+    }
+    settings
+}
+
+pub(super) fn http(block: &mut Block<'_>, problems: &mut Problems) -> HttpPart {
+    let mut settings = HttpPart::default();
+    address(block, &mut settings.address, problems);
+    if let Some(millis) = block.whole("default_timeout", MILLIS, problems) {
+        settings.limits.timeout = Duration::from_millis(millis);
+    }
+    if let Some(most) = block.whole("concurrency_request_limit", 0..=1_000_000, problems) {
+        settings.limits.concurrency = usize::try_from(most.max(1)).unwrap_or(usize::MAX);
+    }
+    if let Some(node) = block.take("cors") {
+        let mut cors = Block::new("`cors`", node, problems);
+        for key in ["allowed_origins", "allowed_methods"] {
+            let list = cors.texts(key, problems);
+            if !list.is_empty() && list != ["*"] {
+                problems.add(
+                    node.line,
+                    format!(
+                        "`{key}` of `cors` is not supported yet: this engine allows all; use the official engine to \
+                         allow less"
+                    ),
+                );
+            }
+        }
+        cors.finish(problems);
+    }
+    block.refuse("middleware", problems);
+    settings
+}
+
+pub(super) fn stream(
+    block: &mut Block<'_>,
+    directories: &mut Directories,
+    problems: &mut Problems,
+) -> StreamSettings {
+    let mut settings = StreamSettings::default();
+    let mut listen = Address { host: settings.host, port: settings.port };
+    address(block, &mut listen, problems);
+    (settings.host, settings.port) = (listen.host, listen.port);
+    settings.auth_function = block.text("auth_function", problems).map(str::to_owned);
+    let elsewhere = ["redis", "bridge"];
+    let keep = adapter(block, "kv", &elsewhere, &["channel_size"], directories, problems);
+    settings.in_memory = keep == Keep::Memory;
+    settings
+}
+
+pub(super) fn state(
+    block: &mut Block<'_>,
+    directories: &mut Directories,
+    problems: &mut Problems,
+) -> (StateSettings, Keep) {
+    let mut settings = StateSettings::default();
+    if let Some(enabled) = block.flag("triggers_enabled", problems) {
+        settings.triggers_enabled = enabled;
+    }
+    settings.max_value_bytes = block
+        .whole("max_value_bytes", 1..=u64::MAX, problems)
+        .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    // Values are written when they change, not from time to time.
+    block.whole("save_interval_ms", 100..=3_600_000, problems);
+    let keep = adapter(block, "kv", &["redis", "bridge"], &[], directories, problems);
+    (settings, keep)
+}
+
+pub(super) fn queue(
+    block: &mut Block<'_>,
+    directories: &mut Directories,
+    problems: &mut Problems,
+) -> (QueueSettings, Keep) {
+    let elsewhere = ["redis", "bridge", "rabbitmq"];
+    let keep = adapter(block, "builtin", &elsewhere, &[], directories, problems);
+    let mut settings = QueueSettings::default();
+    if let Some(node) = block.take("queue_configs") {
+        for (name, node) in named(Block::new("`queue_configs`", node, problems).all()) {
+            let mut one = Block::new(format!("the queue `{name}`"), node, problems);
+            settings.queues.insert(name.to_owned(), named_queue(&mut one, problems));
+            one.finish(problems);
+        }
+    }
+    (settings, keep)
+}
+
+fn named_queue(block: &mut Block<'_>, problems: &mut Problems) -> NamedQueue {
+    let mut queue = NamedQueue::default();
+    match block.text("type", problems) {
+        None | Some("standard") => {}
+        Some("fifo") => queue.kind = QueueKind::Fifo,
+        Some(other) => problems.add(
+            block.line(),
+            format!("the `type` of a queue is `standard` or `fifo`, not `{other}`"),
+        ),
+    }
+    if let Some(most) = block.whole("max_retries", 1..=u64::from(u32::MAX), problems) {
+        queue.max_retries = u32::try_from(most).unwrap_or(u32::MAX);
+    }
+    if let Some(most) = block.whole("concurrency", 1..=1_000_000, problems) {
+        queue.concurrency = usize::try_from(most).unwrap_or(usize::MAX);
+    }
+    if let Some(millis) = block.whole("backoff_ms", 0..=86_400_000, problems) {
+        queue.backoff_ms = millis;
+    }
+    queue.message_group_field = block.text("message_group_field", problems).map(str::to_owned);
+    queue.priority_field = block.text("priority_field", problems).map(str::to_owned);
+    queue.max_priority =
+        block.whole("max_priority", 1..=255, problems).and_then(|most| u8::try_from(most).ok());
+    // Nothing is polled here: queues wake when there is work.
+    block.whole("poll_interval_ms", 1..=u64::MAX, problems);
+    if queue.kind == QueueKind::Fifo && queue.message_group_field.is_none() {
+        problems.add(block.line(), "a queue of the type `fifo` needs a `message_group_field`");
+    }
+    if queue.max_priority.is_some() != queue.priority_field.is_some() {
+        problems.add(
+            block.line(),
+            "a queue needs both `max_priority` and `priority_field`, or neither",
+        );
+    }
+    queue
+}
+
+pub(super) fn pubsub(block: &mut Block<'_>, problems: &mut Problems) {
+    adapter(block, "local", &["redis"], &[], &mut Vec::new(), problems);
+}
+
+pub(super) fn cron(block: &mut Block<'_>, directories: &mut Directories, problems: &mut Problems) {
+    // Locks matter between engines; this one shares its schedules with nobody.
+    let ignored = ["lock_ttl_ms", "lock_index"];
+    adapter(block, "kv", &["redis"], &ignored, directories, problems);
+}
+
+/// Nothing that was observed leaves this engine; what would make it do so is refused.
+pub(super) fn observability(block: &mut Block<'_>, problems: &mut Problems) {
+    for key in ["exporter", "metrics_exporter", "logs_exporter"] {
+        let line = block.line();
+        if let Some(exporter) = block.text(key, problems)
+            && exporter != "memory"
+        {
+            problems.add(
+                line,
+                format!(
+                    "the `{key}` `{exporter}` of `iii-observability` is not supported by this engine: it has only \
+                     `memory`; use the official engine to export"
+                ),
+            );
+        }
+    }
+    for key in ["endpoint", "alerts", "collapse_spans"] {
+        block.refuse(key, problems);
+    }
+    // How much is kept and shown of what this engine does not keep.
+    block.ignore(&[
+        "enabled",
+        "service_name",
+        "service_version",
+        "service_namespace",
+        "sampling_ratio",
+        "sampling",
+        "memory_max_spans",
+        "trace_storage",
+        "live_spans",
+        "metrics_enabled",
+        "metrics_retention_seconds",
+        "metrics_max_count",
+        "logs_enabled",
+        "logs_max_count",
+        "logs_retention_seconds",
+        "logs_batch_size",
+        "logs_flush_interval_ms",
+        "logs_sampling_ratio",
+        "logs_console_output",
+        "level",
+        "format",
+    ]);
+}
+
+pub(super) fn configuration(block: &mut Block<'_>, problems: &mut Problems) {
+    if let Some(node) = block.take("adapter") {
+        let mut adapter = Block::new("the `adapter` of `configuration`", node, problems);
+        // `fs` would mean files that are watched; here values are in the store.
+        if let Some(name) = adapter.text("name", problems) {
+            problems.add(
+                node.line,
+                format!(
+                    "the adapter `{name}` of `configuration` is not supported: this engine keeps configurations in its \
+                     store; leave `adapter` out, or use the official engine"
+                ),
+            );
+        }
+        adapter.ignore(&["config"]);
+        adapter.finish(problems);
+    }
+    if let Some(seconds) = block.whole("ttl_seconds", 0..=u64::MAX, problems)
+        && seconds > 0
+    {
+        problems.add(
+            block.line(),
+            "`ttl_seconds` of `configuration` is not supported: configurations stay until they are replaced",
+        );
+    }
+}
+
+fn address(block: &mut Block<'_>, address: &mut Address, problems: &mut Problems) {
+    if let Some(port) = block.whole("port", PORTS, problems) {
+        address.port = u16::try_from(port).unwrap_or(address.port);
+    }
+    if let Some(host) = block.text("host", problems) {
+        address.host = host.trim().to_owned();
+    }
+}
+
+/// Reads `adapter`, of which only `here` exists in this engine.
+fn adapter(
+    block: &mut Block<'_>,
+    here: &str,
+    elsewhere: &[&str],
+    ignored: &[&'static str],
+    directories: &mut Directories,
+    problems: &mut Problems,
+) -> Keep {
+    let mut keep = Keep::Default;
+    let Some(node) = block.take("adapter") else { return keep };
+    let mut adapter = Block::new("`adapter`", node, problems);
+    let name = adapter.text("name", problems);
+    let config = adapter.take("config");
+    adapter.finish(problems);
+    match name {
+        Some(name) if name == here => {}
+        None => {}
+        Some(name) if elsewhere.contains(&name) => {
+            problems.add(
+                node.line,
+                format!(
+                    "the adapter `{name}` is not part of this engine, which has only `{here}`: use the official engine for \
+                     it"
+                ),
+            );
+            return keep;
+        }
+        Some(name) => {
+            let known = elsewhere.join("`, `");
+            problems.add(
+                node.line,
+                format!("there is no adapter `{name}`: this engine has `{here}`, the official engine also `{known}`"),
+            );
+            return keep;
+        }
+    }
+    let Some(config) = config else { return keep };
+    let mut block = Block::new(format!("the adapter `{here}`"), config, problems);
+    if here != "local" {
+        let path = block.text("file_path", problems);
+        let line = block.line();
+        match block.text("store_method", problems) {
+            None => {}
+            Some("in_memory") => keep = Keep::Memory,
+            Some("file_based") => {
+                directories.push((line, path.unwrap_or("kv_store_data.db").to_owned()));
+            }
+            Some(other) => problems
+                .add(line, format!("`store_method` is `in_memory` or `file_based`, not `{other}`")),
+        }
+        block.whole("save_interval_ms", 100..=3_600_000, problems);
+        block.ignore(ignored);
+    }
+    block.finish(problems);
+    keep
+}

@@ -1,0 +1,108 @@
+//! Variables in texts: `${NAME}` and `${NAME:default}`, in the engine's file and in configuration values.
+
+use std::borrow::Cow;
+
+/// A variable that is not set and has no default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unset {
+    /// Its name.
+    pub(crate) name: String,
+    /// Where its `${` begins in the text, in bytes.
+    pub(crate) at: usize,
+}
+
+/// The environment of this process. A variable that is not Unicode counts as not set.
+pub(crate) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Puts values in the place of variables. What is not complete, such as `${A` or `${}`, stays as it is; values are not
+/// looked at again.
+///
+/// # Errors
+///
+/// The first variable that is not set and has no default.
+pub(crate) fn expand<'a>(
+    text: &'a str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Cow<'a, str>, Unset> {
+    let mut expanded = String::new();
+    let mut done = 0;
+    let mut from = 0;
+    while let Some(found) = text[from..].find("${") {
+        let at = from + found;
+        let Some(place) = placeholder(&text[at..]) else {
+            from = at + 2;
+            continue;
+        };
+        let value = match (variable(place.name), place.default) {
+            (Some(value), _) => Cow::Owned(value),
+            (None, Some(default)) => Cow::Borrowed(default),
+            (None, None) => return Err(Unset { name: place.name.to_owned(), at }),
+        };
+        expanded.push_str(&text[done..at]);
+        expanded.push_str(&value);
+        done = at + place.bytes;
+        from = done;
+    }
+    if done == 0 {
+        return Ok(Cow::Borrowed(text));
+    }
+    expanded.push_str(&text[done..]);
+    Ok(Cow::Owned(expanded))
+}
+
+/// Whether a text is one variable and nothing else.
+pub(crate) fn is_one_variable(text: &str) -> bool {
+    placeholder(text).is_some_and(|place| place.bytes == text.len())
+}
+
+struct Placeholder<'a> {
+    name: &'a str,
+    default: Option<&'a str>,
+    /// From `$` to `}`.
+    bytes: usize,
+}
+
+/// The variable at the beginning of a text.
+fn placeholder(text: &str) -> Option<Placeholder<'_>> {
+    let inner = text.strip_prefix("${")?;
+    let inner = &inner[..inner.find('}')?];
+    let (name, default) = match inner.split_once(':') {
+        Some((name, default)) => (name, Some(default)),
+        None => (inner, None),
+    };
+    let named = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    named.then_some(Placeholder { name, default, bytes: inner.len() + 3 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(name: &str) -> Option<String> {
+        (name == "A").then(|| "${B}".to_owned())
+    }
+
+    #[test]
+    fn variables_and_defaults_take_their_places() {
+        let expanded = |text: &'static str| expand(text, &known).unwrap();
+        assert_eq!(expanded("x ${A}-${B:2:3}${C:} y"), "x ${B}-2:3 y");
+        for unchanged in ["", "plain", "${", "${}", "${a b}", "$A", "${A", "{A}"] {
+            assert!(matches!(expanded(unchanged), Cow::Borrowed(_)), "{unchanged}");
+        }
+        assert_eq!(expanded("${a b} ${A}"), "${a b} ${B}");
+    }
+
+    #[test]
+    fn an_unset_variable_is_named_with_its_place() {
+        let unset = expand("ä ${A} ${NOPE}", &known).unwrap_err();
+        assert_eq!(unset, Unset { name: "NOPE".to_owned(), at: 8 });
+    }
+
+    #[test]
+    fn a_variable_alone_is_told_from_one_in_a_text() {
+        assert!(is_one_variable("${A}") && is_one_variable("${A:1}"));
+        assert!(!is_one_variable("${A} ") && !is_one_variable("${A}${B}") && !is_one_variable("A"));
+    }
+}
