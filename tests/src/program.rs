@@ -52,14 +52,19 @@ impl Program {
         if let Some(line) = self.seen.iter().find(|line| line.contains(text)) {
             return line.clone();
         }
-        loop {
-            let Some(line) = within(text, self.lines.recv()).await else {
-                panic!("the program ended without `{text}`:\n{}", self.seen.join("\n"));
-            };
-            self.seen.push(line.clone());
-            if line.contains(text) {
-                return line;
+        // One deadline for all: what else is printed meanwhile must not keep a test alive.
+        let found = within(text, async {
+            while let Some(line) = self.lines.recv().await {
+                self.seen.push(line.clone());
+                if line.contains(text) {
+                    return Some(line);
+                }
             }
+            None
+        });
+        match found.await {
+            Some(line) => line,
+            None => panic!("the program ended without `{text}`:\n{}", self.seen.join("\n")),
         }
     }
 

@@ -231,7 +231,7 @@ async fn a_data_directory_keeps_what_is_stored() {
     for round in 0..2 {
         let mut program = Program::start(QUICKSTART, &variables);
         program.line(&format!("stores   in {}", directory.display())).await;
-        let address = program.address("ws").await;
+        let address = program.address("workers").await;
         let mut peer = Peer::connect(&format!("ws://{address}")).await;
         let kept = peer.call("state::get", place.clone()).await.unwrap();
         assert_eq!(kept, if round == 0 { json!(null) } else { json!([1]) });
