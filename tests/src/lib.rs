@@ -2,6 +2,7 @@
 
 pub mod declared;
 mod engine;
+pub mod golden;
 mod http;
 mod peer;
 mod program;

@@ -112,6 +112,16 @@ impl Peer {
         }
     }
 
+    /// Closes the connection properly and waits until the engine has closed it too.
+    pub async fn close(mut self) {
+        if self.socket.close(None).await.is_ok() {
+            within("the end of the connection", async {
+                while self.socket.next().await.is_some_and(|frame| frame.is_ok()) {}
+            })
+            .await;
+        }
+    }
+
     /// Closes the connection as a crash would: without a word.
     pub fn crash(self) {
         drop(self);
