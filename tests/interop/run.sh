@@ -31,6 +31,21 @@ finish() {
 }
 trap finish EXIT
 
+# need COMMAND PACKAGE: installs a Debian package if the command is not there.
+updated=
+need() {
+  if ! command -v "$1" >/dev/null; then
+    [ -n "$updated" ] || apt-get update -qq
+    updated=yes
+    apt-get install -y -qq "$2" >/dev/null
+  fi
+}
+need curl curl
+need python3 python3
+need node nodejs
+need npm npm
+python3 -c 'import ensurepip' 2>/dev/null || { apt-get update -qq; apt-get install -y -qq python3-venv >/dev/null; }
+
 install_python() {
   if [ "$(cat "$cache/python.version" 2>/dev/null)" != "$python_sdk" ]; then
     python3 -m venv --clear "$cache/python"
@@ -75,7 +90,7 @@ wait_for() {
 # start_engine WORKER_PORT HTTP_PORT: port 0 is a free one. Sets `engine`, and the ports that were taken.
 start_engine() {
   # With III_URL it would be a worker of another engine.
-  env -u III_URL III_WORKER_PORT="$1" III_HTTP_PORT="$2" "$quickstart" >"$cache/engine.log" 2>&1 &
+  env -u III_URL III_WORKER_PORT="$1" III_HTTP_PORT="$2" III_STREAM_PORT=0 "$quickstart" >"$cache/engine.log" 2>&1 &
   engine=$!
   children+=("$engine")
   wait_for 20 "the engine" grep -q ' workers  *ws://' "$cache/engine.log"

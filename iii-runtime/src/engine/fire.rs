@@ -15,6 +15,11 @@ pub(crate) struct Condition {
 }
 
 impl Condition {
+    /// Whether there is a function to ask.
+    pub(crate) fn asks(&self) -> bool {
+        self.condition_function_id.as_ref().is_some_and(|id| !id.is_empty())
+    }
+
     /// Asks the condition with the payload that the target would get.
     ///
     /// Only the JSON value `false` blocks (protocol section 5).

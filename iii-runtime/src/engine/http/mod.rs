@@ -104,14 +104,15 @@ impl Http {
             Err(_) => return late(),
         };
         let envelope = Envelope::new(&parts, &path_params);
-        let Some(mut exchange) = Exchange::open(&self.channels) else { return response::busy() };
-        let data = envelope.payload(&route, &parts, body.json(), &exchange);
-        let allowed = route.condition.allows(&self.broker, &route.binding, &data);
-        match timeout_at(deadline, allowed).await {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) => return response::condition_not_met(),
-            Ok(Err(error)) => return response::of_error(&error),
-            Err(_) => return late(),
+        if route.condition.asks() {
+            let data = envelope.payload(&route, &parts, body.json(), None);
+            let allowed = route.condition.allows(&self.broker, &route.binding, &data);
+            match timeout_at(deadline, allowed).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return response::condition_not_met(),
+                Ok(Err(error)) => return response::of_error(&error),
+                Err(_) => return late(),
+            }
         }
         let traceparent = text_of(&parts.headers, "traceparent");
         let answered =
@@ -119,6 +120,8 @@ impl Http {
         if let Some(answer) = answered.await {
             return answer;
         }
+        let Some(mut exchange) = Exchange::open(&self.channels) else { return response::busy() };
+        let data = envelope.payload(&route, &parts, body.json(), Some(&exchange));
         let call = Request {
             traceparent,
             baggage: text_of(&parts.headers, "baggage"),

@@ -107,13 +107,14 @@ impl Envelope {
     /// The payload of the handler.
     ///
     /// Besides the keys of the protocol it has `raw_path`, the path as it was requested, and `query_params_multi`,
-    /// all values of each query parameter.
+    /// all values of each query parameter. A condition gets it without the channels of an exchange: whoever reads the
+    /// body takes it from the handler.
     pub(crate) fn payload(
         &self,
         route: &Route,
         parts: &Parts,
         body: Option<&Payload>,
-        exchange: &Exchange,
+        exchange: Option<&Exchange>,
     ) -> Payload {
         let body = body.map_or("null", Payload::as_str);
         let mut text = String::with_capacity(self.text.len() + body.len() + 640);
@@ -130,10 +131,13 @@ impl Envelope {
         push_text(&mut text, &route.api_path);
         text.push_str(",\"method\":");
         push_text(&mut text, route.method.as_str());
-        text.push_str("},\"request_body\":");
-        text.push_str(&exchange.request_ref());
-        text.push_str(",\"response\":");
-        text.push_str(&exchange.response_ref());
+        text.push('}');
+        if let Some(exchange) = exchange {
+            text.push_str(",\"request_body\":");
+            text.push_str(&exchange.request_ref());
+            text.push_str(",\"response\":");
+            text.push_str(&exchange.response_ref());
+        }
         text.push('}');
         Payload::from_built(text)
     }

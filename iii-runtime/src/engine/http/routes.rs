@@ -15,6 +15,7 @@ use crate::protocol::{ErrorBody, FunctionId, TriggerId};
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 pub(crate) struct HttpConfig {
     /// The path, such as `/orders/:id`. The leading slash may be left out.
+    #[schemars(with = "String")]
     api_path: Option<String>,
     /// GET, POST, PUT, DELETE, PATCH, HEAD or OPTIONS. Default GET.
     http_method: Option<String>,

@@ -181,8 +181,11 @@ impl Logs {
     }
 
     fn list(&self, query: &Query, asked: &Payload) -> Page {
+        // The newest first: of a long list, the first page is what happened just now.
+        let records = lock(&self.records);
         let matching: Vec<_> =
-            lock(&self.records).iter().filter(|record| query.matches(record)).cloned().collect();
+            records.iter().rev().filter(|record| query.matches(record)).cloned().collect();
+        drop(records);
         let total = matching.len();
         let (offset, limit) = (query.offset.unwrap_or(0), query.limit.unwrap_or(100));
         Page {
@@ -302,7 +305,10 @@ mod tests {
         worker.void("engine::log::warn", r#"{"message":"last"}"#);
         let list = |answer: Option<Payload>| answer.unwrap().parse::<Value>().unwrap();
         let all = list(worker.call("engine::logs::list", r#"{"limit":1}"#).await.unwrap());
-        assert_eq!((&all["total"], &all["logs"][0]["body"]), (&KEPT.into(), &"6".into()));
+        assert_eq!((&all["total"], &all["logs"][0]["body"]), (&KEPT.into(), &"last".into()));
+        let oldest = format!(r#"{{"offset":{}}}"#, KEPT - 1);
+        let all = list(worker.call("engine::logs::list", &oldest).await.unwrap());
+        assert_eq!(all["logs"][0]["body"], "6");
         assert_eq!(all["logs"][0]["attributes"]["data"], 7);
         let warnings =
             list(worker.call("engine::logs::list", r#"{"severity_min":13}"#).await.unwrap());
