@@ -96,18 +96,32 @@ impl Peer {
     ///
     /// If the connection ends first.
     pub async fn call(&mut self, function_id: &str, data: Value) -> Result<Value, Value> {
+        let answer = self.try_call(function_id, data).await;
+        answer.unwrap_or_else(|| panic!("the connection ended before `{function_id}` was answered"))
+    }
+
+    /// Calls a function of an engine that may go away; `None` if it is gone.
+    ///
+    /// # Panics
+    ///
+    /// If nothing comes in time.
+    pub async fn try_call(
+        &mut self,
+        function_id: &str,
+        data: Value,
+    ) -> Option<Result<Value, Value>> {
         let id = uuid();
-        self.send(json!({
+        let call = json!({
             "type": "invokefunction", "invocation_id": id, "function_id": function_id, "data": data,
-        }))
-        .await;
+        });
+        self.socket.send(Frame::text(call.to_string())).await.ok()?;
         loop {
-            let answer = self.next_of("invocationresult").await;
-            if answer["invocation_id"] == id.as_str() {
-                return match answer.get("error") {
+            let answer = self.next().await?;
+            if answer["type"] == "invocationresult" && answer["invocation_id"] == id.as_str() {
+                return Some(match answer.get("error") {
                     Some(error) => Err(error.clone()),
                     None => Ok(answer["result"].clone()),
-                };
+                });
             }
         }
     }
