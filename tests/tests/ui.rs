@@ -12,3 +12,35 @@ fn macros() {
         cases.compile_fail(format!("ui/{of}/fail/*.rs"));
     }
 }
+
+/// A mistake that is reported twice makes the reader look for a second one.
+#[test]
+fn no_place_is_reported_twice() {
+    let ui = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
+    let mut files = 0;
+    for group in ["function", "trigger", "main", "error"] {
+        for entry in std::fs::read_dir(ui.join(group).join("fail")).expect("the fixtures are there")
+        {
+            let path = entry.expect("the folder can be read").path();
+            if path.extension().is_none_or(|extension| extension != "stderr") {
+                continue;
+            }
+            files += 1;
+            let text = std::fs::read_to_string(&path).expect("messages are text");
+            let mut places = Vec::new();
+            let mut lines = text.lines();
+            while let Some(line) = lines.next() {
+                if line.starts_with("error") {
+                    let place = lines.by_ref().find(|line| line.trim_start().starts_with("--> "));
+                    places.push(place.expect("every message has a place").trim().to_owned());
+                }
+            }
+            let count = places.len();
+            assert!(count > 0, "{}: no mistake was found", path.display());
+            places.sort();
+            places.dedup();
+            assert_eq!(places.len(), count, "{}: {places:#?}", path.display());
+        }
+    }
+    assert!(files > 30, "only {files} fixtures were found");
+}
