@@ -168,6 +168,21 @@ pub(crate) struct BuiltIn {
 }
 
 impl BuiltIn {
+    /// A function whose schemas are those of `I` and `O`.
+    pub(crate) fn new<I: JsonSchema, O: JsonSchema>(
+        id: &'static str,
+        description: &'static str,
+        handler: Handler,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            description,
+            request_schema: schema::<I>(),
+            response_schema: schema::<O>(),
+            handler,
+        }
+    }
+
     /// A function with typed input and output. `None` as output means that the answer has no `result`.
     ///
     /// Input that does not fit is answered with the code `deserialization_error`; fields that the type does not have
@@ -189,13 +204,7 @@ impl BuiltIn {
                 Box::pin(std::future::ready(Err(error)))
             }
         });
-        Self {
-            id: id.into(),
-            description,
-            request_schema: schema::<I>(),
-            response_schema: schema::<O>(),
-            handler,
-        }
+        Self::new::<I, O>(id, description, handler)
     }
 
     /// Like [`BuiltIn::sync`], for output that is JSON already. `O` only gives the schema.
@@ -212,13 +221,7 @@ impl BuiltIn {
             };
             Box::pin(std::future::ready(outcome))
         });
-        Self {
-            id: id.into(),
-            description,
-            request_schema: schema::<I>(),
-            response_schema: schema::<O>(),
-            handler,
-        }
+        Self::new::<I, O>(id, description, handler)
     }
 
     /// Like [`BuiltIn::typed`], for code that does not wait.

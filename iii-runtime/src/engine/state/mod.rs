@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::broker::Broker;
-use super::provider::{Binding, BuiltIn, Outcome, Provider, TriggerTypeInfo, to_payload};
+use super::provider::{Binding, BuiltIn, Provider, TriggerTypeInfo};
 use super::store::{Change, Committed, Decide, StoreError, Table, storing};
 use crate::protocol::{ErrorBody, Payload};
 
@@ -155,7 +155,7 @@ impl State {
         let Set { scope, key, value } = input;
         let (change, committed) =
             self.change(scope, key, "SET_ERROR", &mut |_| Ok(Some(value.clone())))?;
-        Ok((changed(&change, &[])?, committed))
+        Ok((update::changed(&change, &[])?, committed))
     }
 
     fn delete(&self, input: &Place) -> Storing {
@@ -174,7 +174,7 @@ impl State {
                 errors = failed;
                 Ok(Some(new))
             })?;
-        Ok((changed(&change, &errors)?, committed))
+        Ok((update::changed(&change, &errors)?, committed))
     }
 }
 
@@ -182,21 +182,6 @@ impl State {
 fn list_of(values: &[(String, Payload)]) -> Payload {
     let values: Vec<&str> = values.iter().map(|(_, value)| value.as_str()).collect();
     Payload::from_built(format!("[{}]", values.join(",")))
-}
-
-/// A [`Changed`] as text around the values, which are not read for it.
-fn changed(change: &Change, errors: &[UpdateError]) -> Outcome {
-    let value = |value: &'_ Option<Payload>| -> String {
-        value.as_ref().map_or("null", Payload::as_str).to_owned()
-    };
-    let mut text =
-        format!(r#"{{"old_value":{},"new_value":{}"#, value(&change.old), value(&change.new));
-    if !errors.is_empty() {
-        text.push_str(",\"errors\":");
-        text.push_str(to_payload(errors)?.as_str());
-    }
-    text.push('}');
-    Ok(Some(Payload::from_built(text)))
 }
 
 impl Provider for State {

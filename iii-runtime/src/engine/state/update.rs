@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
+use crate::engine::provider::{Outcome, to_payload};
+use crate::engine::store::Change;
 use crate::protocol::Payload;
 
 /// Segments of a path.
@@ -388,4 +390,19 @@ fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }
+}
+
+/// What a change made of a value, and the operations that failed: as text around the values, which are not read for it.
+pub(crate) fn changed(change: &Change, errors: &[UpdateError]) -> Outcome {
+    let value = |value: &'_ Option<Payload>| -> String {
+        value.as_ref().map_or("null", Payload::as_str).to_owned()
+    };
+    let mut text =
+        format!(r#"{{"old_value":{},"new_value":{}"#, value(&change.old), value(&change.new));
+    if !errors.is_empty() {
+        text.push_str(",\"errors\":");
+        text.push_str(to_payload(errors)?.as_str());
+    }
+    text.push('}');
+    Ok(Some(Payload::from_built(text)))
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::Committed;
-use crate::engine::provider::{BuiltIn, Call, Handler, misfit, schema};
+use crate::engine::provider::{BuiltIn, Call, Handler, misfit};
 use crate::protocol::{ErrorBody, Payload};
 
 /// A function whose answer waits for the store. `O` only gives the schema of the output, which is JSON already.
@@ -35,11 +35,5 @@ where
             Ok(output)
         })
     });
-    BuiltIn {
-        id: id.into(),
-        description,
-        request_schema: schema::<I>(),
-        response_schema: schema::<O>(),
-        handler,
-    }
+    BuiltIn::new::<I, O>(id, description, handler)
 }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::place::Place;
 use super::{Streams, custom};
-use crate::engine::provider::{BuiltIn, Call, Handler, Outcome, misfit, schema, to_payload};
+use crate::engine::provider::{BuiltIn, Call, Handler, Outcome, misfit, to_payload};
 use crate::engine::state::update::{self, UpdateError, UpdateOp};
-use crate::engine::store::{Change, StoreError};
+use crate::engine::store::StoreError;
 use crate::protocol::Payload;
 
 /// The input of `stream::set`.
@@ -139,13 +139,7 @@ where
         Ok(input) => Box::pin(code(input, call)),
         Err(error) => Box::pin(std::future::ready(Err(misfit(id, &error)))),
     });
-    BuiltIn {
-        id: id.into(),
-        description,
-        request_schema: schema::<I>(),
-        response_schema: schema::<O>(),
-        handler,
-    }
+    BuiltIn::new::<I, O>(id, description, handler)
 }
 
 /// All functions of the provider.
@@ -188,7 +182,7 @@ async fn set(streams: Arc<Streams>, input: Set, call: Call) -> Outcome {
     let (change, committed) =
         streams.change(&place, item_id, code, &mut |_| Ok(Some(data.clone())))?;
     committed.await.map_err(|error| error.to_body(code))?;
-    changed(&change, &[])
+    update::changed(&change, &[])
 }
 
 async fn get(streams: Arc<Streams>, input: Item, call: Call) -> Outcome {
@@ -234,7 +228,7 @@ async fn update(streams: Arc<Streams>, input: Update, call: Call) -> Outcome {
         Ok(Some(new))
     })?;
     committed.await.map_err(|error| error.to_body(code))?;
-    changed(&change, &errors)
+    update::changed(&change, &errors)
 }
 
 async fn list(streams: Arc<Streams>, input: Group, call: Call) -> Outcome {
@@ -273,19 +267,4 @@ async fn send(streams: Arc<Streams>, input: Send, _: Call) -> Outcome {
     let place = Place::new(stream_name, group_id);
     streams.tell(&place, id.as_deref(), &super::message::Event::Sent { kind: r#type, data });
     Ok(Some(Payload::null()))
-}
-
-/// A [`Changed`] as text around the values, which are not read for it.
-fn changed(change: &Change, errors: &[UpdateError]) -> Outcome {
-    let value = |value: &'_ Option<Payload>| -> String {
-        value.as_ref().map_or("null", Payload::as_str).to_owned()
-    };
-    let mut text =
-        format!(r#"{{"old_value":{},"new_value":{}"#, value(&change.old), value(&change.new));
-    if !errors.is_empty() {
-        text.push_str(",\"errors\":");
-        text.push_str(to_payload(errors)?.as_str());
-    }
-    text.push('}');
-    Ok(Some(Payload::from_built(text)))
 }
