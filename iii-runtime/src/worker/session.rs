@@ -141,31 +141,30 @@ impl Session {
                     format!("`{function_id}` was not sent: the link is busy for {timeout:?}"),
                 ));
             }
-            let message = self.message(&request);
-            if request.action == Some(Action::Void) {
-                match send(&up.outbox, message) {
-                    Ok(()) => return Ok(None),
-                    Err(SendError::Closed) => {
-                        self.lost(&up);
-                        continue;
-                    }
-                    Err(SendError::Full) => return Err(overloaded(&function_id)),
-                }
-            }
             let id = InvocationId::random();
-            // The place is taken before the call is sent: no answer can be missed.
-            let Some(mut waiting) = up.pending.insert(id) else {
+            // The place is taken before the call is sent: no answer can be missed. A void call has none.
+            let void = request.action == Some(Action::Void);
+            let waiting = if void { None } else { up.pending.insert(id) };
+            if !void && waiting.is_none() {
                 self.lost(&up);
                 continue;
-            };
-            match send(&up.outbox, InvokeFunction { invocation_id: Some(id), ..message }) {
+            }
+            let message = self.message(&request, (!void).then_some(id));
+            match up.outbox.send(Message::InvokeFunction(Box::new(message))) {
                 Ok(()) => {}
                 Err(SendError::Closed) => {
                     self.lost(&up);
                     continue;
                 }
-                Err(SendError::Full) => return Err(overloaded(&function_id)),
+                Err(SendError::Full) => {
+                    let text = "too much is waiting to be sent to the engine";
+                    return Err(Error::new(
+                        code::OVERLOADED,
+                        format!("`{function_id}` was not sent: {text}"),
+                    ));
+                }
             }
+            let Some(mut waiting) = waiting else { return Ok(None) };
             return match tokio::time::timeout_at(deadline, waiting.answer()).await {
                 Err(_) => Err(too_late()),
                 Ok(Some(answer)) => answer,
@@ -225,7 +224,7 @@ impl Session {
         }
     }
 
-    fn message(&self, request: &Request) -> InvokeFunction {
+    fn message(&self, request: &Request, invocation_id: Option<InvocationId>) -> InvokeFunction {
         let namespace = request.namespace.clone().unwrap_or_else(|| {
             if request.function_id.starts_with("engine::") {
                 Namespace::default()
@@ -235,7 +234,7 @@ impl Session {
         });
         let Trace { traceparent, baggage } = telemetry::current_trace();
         InvokeFunction {
-            invocation_id: None,
+            invocation_id,
             function_id: request.function_id.clone(),
             data: request.data.clone(),
             caller: None,
@@ -252,15 +251,4 @@ impl Session {
 pub(super) fn after(timeout: Duration) -> Instant {
     const LONG: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
     Instant::now() + timeout.min(LONG)
-}
-
-fn send(outbox: &Outbox, message: InvokeFunction) -> Result<(), SendError> {
-    outbox.send(Message::InvokeFunction(Box::new(message)))
-}
-
-fn overloaded(function_id: &FunctionId) -> Error {
-    Error::new(
-        code::OVERLOADED,
-        format!("`{function_id}` was not sent: too much is waiting to be sent to the engine"),
-    )
 }
