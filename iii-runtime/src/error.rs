@@ -39,6 +39,10 @@ pub mod code {
     pub const SHUTTING_DOWN: &str = "shutting_down";
     /// More is waiting than fits. The call was not begun. HTTP status 503.
     pub const OVERLOADED: &str = "overloaded";
+    /// The engine knows no such channel: it has ended, or was not opened in time. HTTP status 404.
+    pub const CHANNEL_NOT_FOUND: &str = "channel_not_found";
+    /// The other side of a channel left before the end. HTTP status 502.
+    pub const CHANNEL_BROKEN: &str = "channel_broken";
     /// The engine knows no such function. HTTP status 404.
     pub const FUNCTION_NOT_FOUND: &str = "function_not_found";
     /// The output of a function does not fit the type that the caller expects. HTTP status 502.
@@ -172,8 +176,11 @@ fn default_status(code: &str) -> u16 {
     match code {
         code::INVALID_PAYLOAD | code::INVALID_ARGUMENT | "deserialization_error" => 400,
         "FORBIDDEN" => 403,
-        code::FUNCTION_NOT_FOUND | "NOT_FOUND" => 404,
-        code::CONNECTION_LOST | code::INVALID_RESULT | "invocation_stopped" => 502,
+        code::FUNCTION_NOT_FOUND | code::CHANNEL_NOT_FOUND | "NOT_FOUND" => 404,
+        code::CONNECTION_LOST
+        | code::CHANNEL_BROKEN
+        | code::INVALID_RESULT
+        | "invocation_stopped" => 502,
         code::NOT_CONNECTED | code::SHUTTING_DOWN | code::OVERLOADED => 503,
         code::TIMEOUT => 504,
         _ => 500,
@@ -233,6 +240,19 @@ impl From<BoxError> for Error {
     }
 }
 
+impl From<std::io::Error> for Error {
+    /// An error of this crate that went through a reader or a writer keeps its code.
+    fn from(source: std::io::Error) -> Self {
+        source.downcast::<Self>().unwrap_or_else(Self::internal)
+    }
+}
+
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        Self::other(error)
+    }
+}
+
 macro_rules! from_common_errors {
     ($($type:ty),* $(,)?) => {$(
         impl From<$type> for Error {
@@ -244,7 +264,6 @@ macro_rules! from_common_errors {
 }
 
 from_common_errors!(
-    std::io::Error,
     std::fmt::Error,
     std::num::ParseIntError,
     std::num::ParseFloatError,
@@ -296,6 +315,12 @@ mod tests {
         let boxed: BoxError = Error::new("orders/gone", "gone").with_status(410).into();
         let error = boxed.into_error();
         assert_eq!((error.code(), error.status()), ("orders/gone", 410));
+    }
+
+    #[test]
+    fn an_error_keeps_its_code_on_the_way_through_io() {
+        let through = std::io::Error::from(Error::new(code::CHANNEL_BROKEN, "half"));
+        assert_eq!(Error::from(through).code(), code::CHANNEL_BROKEN);
     }
 
     #[test]

@@ -72,7 +72,9 @@ pub mod trigger;
 mod worker;
 
 pub use app::{Addresses, App, Running, Settings};
-pub use client::{Call, Client, Receipt};
+pub use client::{
+    Call, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, NewChannel, Receipt,
+};
 pub use clock::Clock;
 pub use declare::{
     Catalogue, Entry, Function, FunctionDescriptor, Location, Problem, Problems, Requirement,

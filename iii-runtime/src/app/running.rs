@@ -58,14 +58,11 @@ impl Running {
     ) -> Result<Self> {
         let catalogue = Catalogue::assemble(functions, &resources)?;
         let namespace = settings.namespace_or_default();
-        let session = Session::new(namespace.clone(), settings.call_timeout);
-        resources.insert(session.clone());
         let limits = DispatchLimits {
             accepted: settings.accepted,
             running: settings.concurrency,
             handler_timeout: settings.handler_timeout,
         };
-        let dispatcher = Arc::new(Dispatcher::new(&catalogue, Arc::new(resources), limits));
         let name = settings.name.or(settings.package).unwrap_or_else(default_name);
         let identity = Identity::new(name.clone(), settings.version, namespace.clone());
 
@@ -90,8 +87,10 @@ impl Running {
             Arc::new(remote(settings.url.as_deref().unwrap_or(DEFAULT_URL), &settings.headers)?);
 
         let engine_name = transport.to_string();
+        let session = Session::new(transport, namespace.clone(), settings.call_timeout);
+        resources.insert(session.clone());
+        let dispatcher = Arc::new(Dispatcher::new(&catalogue, Arc::new(resources), limits));
         let worker = Worker {
-            transport,
             session: session.clone(),
             dispatcher: dispatcher.clone(),
             registrations: Registrations::new(&catalogue, &namespace),

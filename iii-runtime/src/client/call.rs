@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::channel::{Reading, within};
 use crate::error::{Error, Result, code};
 use crate::protocol::{Namespace, Payload};
 use crate::worker::{Request, Session};
@@ -76,7 +77,8 @@ impl<T: DeserializeOwned + 'static> IntoFuture for Call<T> {
             let request = self.request?;
             let function_id = request.function_id.clone();
             let result = self.session.call(request).await?.unwrap_or_default();
-            result.parse().map_err(|error| {
+            let reading = Reading::Session(self.session);
+            within(reading, || result.parse()).map_err(|error| {
                 let text = format!("the result of `{function_id}` does not fit: {error}");
                 Error::new(code::INVALID_RESULT, text)
             })

@@ -1,6 +1,7 @@
 //! Calls to functions, by type or by id, and what goes with them.
 
 mod call;
+pub(crate) mod channel;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::protocol::{Action, FunctionId, Payload};
 use crate::worker::{ConnectionState, Request, Session};
 
 pub use call::{Call, Receipt};
+pub use channel::{Channel, ChannelMessage, ChannelReader, ChannelWriter, NewChannel};
 
 /// What a caller waits longer than the function that it calls may take.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -119,6 +121,23 @@ impl Client {
         let request =
             payload(&Publish { topic, data }).map(|data| Request::builtin("publish", data));
         Call::new(self.session.clone(), request)
+    }
+
+    /// Makes a channel: a pipe from one writer to one reader, in any two workers.
+    ///
+    /// ```no_run
+    /// # async fn example(client: iii::Client) -> iii::Result<()> {
+    /// let channel = client.channel().buffer(16).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn channel(&self) -> NewChannel {
+        NewChannel::new(self.session.clone())
+    }
+
+    /// What this client shares with its worker.
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
     }
 
     /// The state of the connection, as a value to watch.

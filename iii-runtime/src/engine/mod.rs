@@ -36,7 +36,10 @@ use tokio::sync::watch;
 use crate::error::{Error, Result, code};
 use crate::protocol::FunctionId;
 use crate::transport::Limits;
-use crate::transport::local::LocalTransport;
+use crate::transport::local::{Arrival, LocalTransport};
+
+#[cfg(test)]
+pub(crate) use broker::testing;
 
 use broker::Broker;
 use config::Keep;
@@ -136,10 +139,16 @@ impl Engine {
 
         let (local, mut arrivals) = LocalTransport::new(Limits::default());
         listeners.spawn({
-            let (broker, links) = (broker.clone(), links.clone());
+            let (broker, links, channels) = (broker.clone(), links.clone(), channels.clone());
             async move {
-                while let Some(link) = arrivals.recv().await {
-                    links.spawn(broker.attach(link, None));
+                while let Some(arrival) = arrivals.recv().await {
+                    match arrival {
+                        Arrival::Link(link) => links.spawn(broker.attach(link, None)),
+                        Arrival::Channel { at, answer } => {
+                            let side = channel::serve_local(channels.clone(), at, answer);
+                            links.spawn(side);
+                        }
+                    }
                 }
             }
         });

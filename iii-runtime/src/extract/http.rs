@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use super::payload::{read_json, read_values};
 use super::text::{Value, Values};
 use super::{Extract, Headers, Input, Invocation};
+use crate::client::channel::within;
 use crate::declare::Shape;
 use crate::error::{Result, code};
 
@@ -123,8 +124,9 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for HttpRequest<T>
     const IS_HTTP_REQUEST: bool = true;
 
     fn from_invocation(call: &mut Invocation) -> Result<Self> {
+        let reading = call.reading();
         let parts = call.http()?;
-        let body = read_json(parts.body.as_str())
+        let body = within(reading, || read_json(parts.body.as_str()))
             .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the body"))?;
         Ok(Self {
             method: parts.method.clone(),

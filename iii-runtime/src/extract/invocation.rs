@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Context, Headers, Resources};
+use crate::client::channel::Reading;
 use crate::declare::Shape;
 use crate::error::{Error, Result, code};
-use crate::protocol::{Payload, TriggerId, TriggerTypeId};
+use crate::protocol::{ChannelRef, Payload, TriggerId, TriggerTypeId};
 use crate::trigger::TriggerKind;
 
 /// One invocation, before its arguments are taken.
@@ -51,6 +52,10 @@ pub struct HttpParts {
     pub headers: Headers,
     /// The JSON body; `null` if there is none.
     pub body: Payload,
+    /// The channel with the body as it came; `None` in a request that a caller made.
+    pub request_body: Option<ChannelRef>,
+    /// The channel that takes a response piece by piece; `None` in a request that a caller made.
+    pub response: Option<ChannelRef>,
 }
 
 impl Invocation {
@@ -77,6 +82,11 @@ impl Invocation {
     /// What the app provides.
     pub fn resources(&self) -> &Resources {
         &self.resources
+    }
+
+    /// For [`within`](crate::client::channel::within): ends of channels in this invocation belong to this worker.
+    pub(crate) fn reading(&self) -> Reading {
+        Reading::Resources(self.resources.clone())
     }
 
     /// Which parts of an HTTP request the function takes by extractors.
@@ -125,6 +135,10 @@ impl HttpParts {
             headers: Headers,
             #[serde(borrow, default)]
             body: Option<&'a RawValue>,
+            #[serde(default)]
+            request_body: Option<ChannelRef>,
+            #[serde(default)]
+            response: Option<ChannelRef>,
         }
 
         #[derive(Deserialize)]
@@ -156,6 +170,8 @@ impl HttpParts {
             query,
             headers: wire.headers.iter().collect(),
             body: wire.body.map(|raw| data.part(raw)).unwrap_or_default(),
+            request_body: wire.request_body,
+            response: wire.response,
         })
     }
 }

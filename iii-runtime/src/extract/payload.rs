@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::text::{Value, Values};
 use super::{HttpParts, Input, Invocation};
+use crate::client::channel::within;
 use crate::declare::Shape;
 use crate::error::{Error, Result, code};
 use crate::protocol::Payload;
@@ -13,11 +14,12 @@ use crate::protocol::Payload;
 impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for T {
     fn from_invocation(call: &mut Invocation) -> Result<Self> {
         if !call.is_http() {
-            return read_json(call.data().as_str())
+            return within(call.reading(), || read_json(call.data().as_str()))
                 .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the payload"));
         }
-        let shape = call.shape();
-        read_http(call.http()?, shape)
+        let (reading, shape) = (call.reading(), call.shape());
+        let parts = call.http()?;
+        within(reading, || read_http(parts, shape))
             .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the request"))
     }
 

@@ -2,12 +2,14 @@
 //!
 //! This room knows JSON and nothing of sockets, workers or engines.
 
+mod channel;
 mod codec;
 mod error_body;
 mod ids;
 mod message;
 mod payload;
 
+pub use channel::{ChannelDirection, ChannelRef};
 pub use codec::{DecodeError, decode, encode};
 pub use error_body::ErrorBody;
 pub use ids::{FunctionId, InvocationId, Namespace, TriggerId, TriggerTypeId, WorkerId};

@@ -4,9 +4,19 @@ use std::fmt;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
-use tokio::sync::mpsc;
+use tokio::io::DuplexStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::{ConnectError, Limits, Link, Outbox, OutboxReader, Transport};
+use super::{
+    ChannelError, ChannelSocket, ConnectError, Limits, Link, Outbox, OutboxReader, Transport,
+};
+use crate::protocol::ChannelRef;
+
+/// How much of a channel waits between its two ends in this process, in bytes.
+#[cfg(feature = "engine")]
+const PIPE: usize = 64 << 10;
 
 /// The two ends of a link in this process.
 pub fn pair(limits: Limits) -> (Link, Link) {
@@ -23,16 +33,30 @@ fn inbox(reader: OutboxReader) -> impl stream::Stream<Item = crate::protocol::Me
     })
 }
 
+/// What arrives at an engine from within its process.
+#[derive(Debug)]
+pub enum Arrival {
+    /// A worker.
+    Link(Link),
+    /// Somebody who wants one side of a channel.
+    Channel {
+        /// What opens it.
+        at: ChannelRef,
+        /// Carries the same frames as a socket would; answers whether there is such a channel.
+        answer: oneshot::Sender<Option<DuplexStream>>,
+    },
+}
+
 /// Reaches an engine that runs in this process.
 #[derive(Debug, Clone)]
 pub struct LocalTransport {
-    door: mpsc::UnboundedSender<Link>,
+    door: mpsc::UnboundedSender<Arrival>,
     limits: Limits,
 }
 
 impl LocalTransport {
-    /// A transport, and the stream of links that it opens: the engine's side of them.
-    pub fn new(limits: Limits) -> (Self, mpsc::UnboundedReceiver<Link>) {
+    /// A transport, and what arrives through it at the engine's side.
+    pub fn new(limits: Limits) -> (Self, mpsc::UnboundedReceiver<Arrival>) {
         let (door, arrivals) = mpsc::unbounded_channel();
         (Self { door, limits }, arrivals)
     }
@@ -42,12 +66,33 @@ impl Transport for LocalTransport {
     fn connect(&self) -> BoxFuture<'_, Result<Link, ConnectError>> {
         Box::pin(async {
             let (ours, theirs) = pair(self.limits);
-            self.door
-                .send(theirs)
-                .map_err(|_| ConnectError::unreachable("the engine in this process has stopped"))?;
+            self.door.send(Arrival::Link(theirs)).map_err(|_| stopped())?;
             Ok(ours)
         })
     }
+
+    fn open_channel(&self, at: &ChannelRef) -> BoxFuture<'_, Result<ChannelSocket, ChannelError>> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.door.send(Arrival::Channel { at: at.clone(), answer });
+        Box::pin(async move {
+            sent.map_err(|_| ChannelError::Failed(stopped()))?;
+            let io = answered.await.map_err(|_| ChannelError::Failed(stopped()))?;
+            let io = io.ok_or(ChannelError::NotFound)?;
+            let socket: ChannelSocket =
+                Box::new(WebSocketStream::from_raw_socket(io, Role::Client, None).await);
+            Ok(socket)
+        })
+    }
+}
+
+fn stopped() -> ConnectError {
+    ConnectError::unreachable("the engine in this process has stopped")
+}
+
+/// The two ends of what carries the frames of a channel in this process.
+#[cfg(feature = "engine")]
+pub(crate) fn pipe() -> (DuplexStream, DuplexStream) {
+    tokio::io::duplex(PIPE)
 }
 
 impl fmt::Display for LocalTransport {
@@ -65,7 +110,7 @@ mod tests {
     async fn what_one_side_sends_the_other_side_gets() {
         let (transport, mut arrivals) = LocalTransport::new(Limits::default());
         let mut ours = transport.connect().await.unwrap();
-        let mut theirs = arrivals.recv().await.unwrap();
+        let Some(Arrival::Link(mut theirs)) = arrivals.recv().await else { panic!("a link") };
         ours.outbox.send(Message::Ping).unwrap();
         assert_eq!(theirs.inbox.next().await, Some(Message::Ping));
         theirs.outbox.send(Message::Pong).unwrap();

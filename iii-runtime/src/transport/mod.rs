@@ -12,8 +12,10 @@ use std::fmt;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use futures_util::{Sink, Stream};
+use tokio_tungstenite::tungstenite;
 
-use crate::protocol::Message;
+use crate::protocol::{ChannelRef, Message};
 
 pub use outbox::{Limits, Outbox, OutboxReader, SendError};
 
@@ -35,6 +37,40 @@ impl fmt::Debug for Link {
 pub trait Transport: fmt::Display + Send + Sync + 'static {
     /// Opens a new link. Called again each time a link was lost.
     fn connect(&self) -> BoxFuture<'_, Result<Link, ConnectError>>;
+
+    /// Opens one side of a channel of the engine (protocol section 7.2).
+    fn open_channel(&self, at: &ChannelRef) -> BoxFuture<'_, Result<ChannelSocket, ChannelError>>;
+}
+
+/// The frames of one side of a channel, both ways. The end of the stream is the end of the socket.
+pub type ChannelSocket = Box<dyn Frames>;
+
+/// WebSocket frames both ways, whatever carries them.
+pub trait Frames:
+    Stream<Item = Result<tungstenite::Message, tungstenite::Error>>
+    + Sink<tungstenite::Message, Error = tungstenite::Error>
+    + Send
+    + Sync
+    + Unpin
+{
+}
+
+impl<T> Frames for T where
+    T: Stream<Item = Result<tungstenite::Message, tungstenite::Error>>
+        + Sink<tungstenite::Message, Error = tungstenite::Error>
+        + Send
+        + Sync
+        + Unpin
+{
+}
+
+/// Why a side of a channel could not be opened.
+#[derive(Debug)]
+pub enum ChannelError {
+    /// The engine knows no such channel: it has ended, nobody opened it in time, or the key is wrong.
+    NotFound,
+    /// The engine could not be reached, or has another reason.
+    Failed(ConnectError),
 }
 
 /// Why no link could be opened.

@@ -13,11 +13,13 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Bytes, Message as Frame, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{self, Bytes, Message as Frame, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use super::{ConnectError, Limits, Link, Outbox, OutboxReader, Transport};
-use crate::protocol::{self, Message};
+use super::{
+    ChannelError, ChannelSocket, ConnectError, Limits, Link, Outbox, OutboxReader, Transport,
+};
+use crate::protocol::{self, ChannelRef, Message};
 
 /// The first bytes of binary frames that carry telemetry and no messages (protocol section 1.6).
 const TELEMETRY: [&[u8]; 3] = [b"OTLP", b"MTRC", b"LOGS"];
@@ -105,32 +107,63 @@ impl WsTransport {
         self
     }
 
-    async fn open(&self) -> Result<Link, ConnectError> {
-        let mut request = self
-            .url
-            .as_str()
+    /// Does the handshake with `url`; `Err(None)`: the engine answered 404.
+    async fn open(&self, url: &str) -> Result<ClientSocket, Option<ConnectError>> {
+        let mut request = url
             .into_client_request()
-            .map_err(|error| ConnectError::permanent(error.to_string()))?;
+            .map_err(|error| Some(ConnectError::permanent(error.to_string())))?;
         for (name, value) in &self.headers {
             request.headers_mut().append(name.clone(), value.clone());
         }
         let handshake = connect_async_with_config(request, None, true);
-        let (socket, _) = tokio::time::timeout(self.connect_timeout, handshake)
-            .await
-            .map_err(|_| {
-                ConnectError::unreachable(format!(
-                    "{} did not answer within {:?}",
-                    self.url, self.connect_timeout
-                ))
-            })?
-            .map_err(|error| ConnectError::unreachable(format!("{}: {error}", self.url)))?;
-        Ok(link(socket, self.heartbeat, self.limits))
+        match tokio::time::timeout(self.connect_timeout, handshake).await {
+            Ok(Ok((socket, _))) => Ok(socket),
+            Ok(Err(tungstenite::Error::Http(response))) if response.status() == 404 => Err(None),
+            Ok(Err(error)) => Err(Some(ConnectError::unreachable(format!("{self}: {error}")))),
+            Err(_) => Err(Some(ConnectError::unreachable(format!(
+                "{self} did not answer within {:?}",
+                self.connect_timeout
+            )))),
+        }
+    }
+
+    /// Where a side of a channel is opened: below the path of the engine's address, whose query is a token or the like
+    /// and stays.
+    fn channel_url(&self, at: &ChannelRef) -> String {
+        let (base, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
+        let mut url = format!("{}{}", base.trim_end_matches('/'), at.path_and_query());
+        if !query.is_empty() {
+            url.push('&');
+            url.push_str(query);
+        }
+        url
     }
 }
 
 impl Transport for WsTransport {
     fn connect(&self) -> BoxFuture<'_, Result<Link, ConnectError>> {
-        self.open().boxed()
+        async move {
+            match self.open(&self.url).await {
+                Ok(socket) => Ok(link(socket, self.heartbeat, self.limits)),
+                Err(Some(error)) => Err(error),
+                Err(None) => Err(ConnectError::unreachable(format!(
+                    "{self} answered 404: is it the port for workers?"
+                ))),
+            }
+        }
+        .boxed()
+    }
+
+    fn open_channel(&self, at: &ChannelRef) -> BoxFuture<'_, Result<ChannelSocket, ChannelError>> {
+        let url = self.channel_url(at);
+        async move {
+            match self.open(&url).await {
+                Ok(socket) => Ok(Box::new(socket) as ChannelSocket),
+                Err(None) => Err(ChannelError::NotFound),
+                Err(Some(error)) => Err(ChannelError::Failed(error)),
+            }
+        }
+        .boxed()
     }
 }
 
@@ -276,6 +309,18 @@ mod tests {
             tokio_tungstenite::accept_async(socket).await.unwrap()
         });
         (server, client.unwrap())
+    }
+
+    #[test]
+    fn the_address_of_a_channel_keeps_the_query_of_the_engine() {
+        let at = ChannelRef {
+            channel_id: "c".to_owned(),
+            access_key: "k".to_owned(),
+            direction: protocol::ChannelDirection::Read,
+        };
+        let url = |url: &str| WsTransport::new(url).unwrap().channel_url(&at);
+        assert_eq!(url("ws://h:1"), "ws://h:1/ws/channels/c?key=k&dir=read");
+        assert_eq!(url("ws://h/base/?token=t"), "ws://h/base/ws/channels/c?key=k&dir=read&token=t");
     }
 
     #[tokio::test]

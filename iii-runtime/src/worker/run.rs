@@ -18,7 +18,7 @@ use crate::protocol::{
     ErrorBody, InvocationId, InvokeFunction, Message, Namespace, Payload, RegisterTrigger,
     TriggerRegistrationResult, WorkerId,
 };
-use crate::transport::{ConnectError, Link, Transport};
+use crate::transport::{ConnectError, Link};
 
 /// How long the engine may take to say what it has.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,7 +29,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A worker before it runs.
 pub(crate) struct Worker {
-    pub transport: Arc<dyn Transport>,
     pub session: Arc<Session>,
     pub dispatcher: Arc<Dispatcher>,
     pub registrations: Registrations,
@@ -156,7 +155,7 @@ impl Life {
             }
             let pause = self.worker.backoff.pause(attempt);
             attempt += 1;
-            tracing::info!("connecting to {} again in {pause:.1?}", self.worker.transport);
+            tracing::info!("connecting to {} again in {pause:.1?}", self.worker.session.engine());
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 control = self.control.recv() => {
@@ -170,7 +169,7 @@ impl Life {
     /// A link; `None` if the worker is told to leave meanwhile.
     async fn connect(&mut self) -> Result<Option<Link>, ConnectError> {
         tokio::select! {
-            link = self.worker.transport.connect() => link.map(Some),
+            link = self.worker.session.connect() => link.map(Some),
             control = self.control.recv() => {
                 self.leave_without_link(control).await;
                 Ok(None)
@@ -309,7 +308,7 @@ impl Life {
             for refusal in &verdict.refused {
                 tracing::error!("{}", place(refusal));
             }
-            tracing::info!("connected to {} again", self.worker.transport);
+            tracing::info!("connected to {} again", self.worker.session.engine());
             return None;
         };
         if verdict.refused.is_empty() {

@@ -1,5 +1,6 @@
 //! What a worker and its clients share: the link of the moment, and calls over it.
 
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,11 +11,13 @@ use super::pending::Pending;
 use crate::error::{Error, Result, code};
 use crate::extract::Trace;
 use crate::protocol::{
-    Action, DEFAULT_NAMESPACE, FunctionId, InvocationId, InvokeFunction, Message, Namespace,
-    Payload,
+    Action, ChannelRef, DEFAULT_NAMESPACE, FunctionId, InvocationId, InvokeFunction, Message,
+    Namespace, Payload,
 };
 use crate::telemetry;
-use crate::transport::{Outbox, SendError};
+use crate::transport::{
+    ChannelError, ChannelSocket, ConnectError, Link, Outbox, SendError, Transport,
+};
 
 /// The state of the connection to the engine (protocol section 1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,17 +74,31 @@ pub(super) struct Up {
 }
 
 /// What a worker and its clients share.
-#[derive(Debug)]
 pub(crate) struct Session {
+    transport: Arc<dyn Transport>,
     namespace: Namespace,
     call_timeout: Duration,
     link: Mutex<Option<Up>>,
     state: watch::Sender<ConnectionState>,
 }
 
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("namespace", &self.namespace)
+            .field("state", &*self.state.borrow())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Session {
-    pub(crate) fn new(namespace: Namespace, call_timeout: Duration) -> Arc<Self> {
+    pub(crate) fn new(
+        transport: Arc<dyn Transport>,
+        namespace: Namespace,
+        call_timeout: Duration,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            transport,
             namespace,
             call_timeout,
             link: Mutex::new(None),
@@ -95,6 +112,24 @@ impl Session {
 
     pub(crate) fn state(&self) -> watch::Receiver<ConnectionState> {
         self.state.subscribe()
+    }
+
+    /// Opens one side of a channel.
+    pub(crate) async fn open_channel(
+        &self,
+        at: &ChannelRef,
+    ) -> Result<ChannelSocket, ChannelError> {
+        self.transport.open_channel(at).await
+    }
+
+    /// Opens a new link to the engine.
+    pub(super) async fn connect(&self) -> Result<Link, ConnectError> {
+        self.transport.connect().await
+    }
+
+    /// The engine, for people.
+    pub(super) fn engine(&self) -> &dyn Transport {
+        &*self.transport
     }
 
     /// The link is there; calls go over it from now on.

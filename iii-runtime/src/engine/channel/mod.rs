@@ -17,10 +17,11 @@ use uuid::Uuid;
 
 use super::broker::{lock, overloaded};
 use super::provider::{BuiltIn, Provider};
-use crate::protocol::{ErrorBody, WorkerId};
+use crate::protocol::{ChannelRef, ErrorBody, WorkerId};
 
+pub(crate) use crate::protocol::ChannelDirection as Direction;
 pub(crate) use pipe::{Broken, Frame, Reader, Writer};
-pub(crate) use socket::serve;
+pub(crate) use socket::{serve, serve_local};
 
 use pipe::Channel;
 
@@ -34,49 +35,6 @@ const BUFFER: u64 = 64;
 const BUFFER_MOST: u64 = 1024;
 /// How long a channel waits for both of its sides.
 const WAITING: Duration = Duration::from_secs(300);
-
-/// The side of a channel that a ref opens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Direction {
-    /// For the one who reads.
-    Read,
-    /// For the one who writes.
-    Write,
-}
-
-/// What opens one side of a channel; may be passed on in a payload (protocol section 7.5).
-///
-/// Both refs of a channel carry the same key, as SDKs expect: who has one of them can open either side.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-#[schemars(rename = "StreamChannelRef")]
-pub(crate) struct ChannelRef {
-    /// The channel.
-    pub(crate) channel_id: String,
-    /// The secret of the channel.
-    pub(crate) access_key: String,
-    /// The side.
-    pub(crate) direction: Direction,
-}
-
-impl ChannelRef {
-    fn new(channel: &Channel, direction: Direction) -> Self {
-        Self { channel_id: channel.id.to_string(), access_key: channel.key.to_string(), direction }
-    }
-
-    /// The ref as JSON text.
-    pub(crate) fn to_json(&self) -> String {
-        let Self { channel_id, access_key, direction } = self;
-        let direction = match direction {
-            Direction::Read => "read",
-            Direction::Write => "write",
-        };
-        // Ids and keys are hexadecimal: nothing in them needs an escape.
-        format!(
-            r#"{{"channel_id":"{channel_id}","access_key":"{access_key}","direction":"{direction}"}}"#
-        )
-    }
-}
 
 /// Both sides of a new channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -164,10 +122,8 @@ impl Channels {
         }
         inner.made += 1;
         inner.deadlines.insert((deadline, channel.id));
-        let refs = Refs {
-            writer: ChannelRef::new(&channel, Direction::Write),
-            reader: ChannelRef::new(&channel, Direction::Read),
-        };
+        let refs =
+            Refs { writer: channel.side(Direction::Write), reader: channel.side(Direction::Read) };
         let entry = Entry { channel, deadline: Some(deadline), made_by: Some(maker) };
         inner.channels.insert(entry.channel.id, entry);
         if inner.sweeper.is_none() {
@@ -252,7 +208,7 @@ impl Lease {
 
     /// What opens a side for somebody else.
     pub(crate) fn to_ref(&self, direction: Direction) -> ChannelRef {
-        ChannelRef::new(&self.channel, direction)
+        self.channel.side(direction)
     }
 }
 

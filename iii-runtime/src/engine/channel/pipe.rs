@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::Table;
 use crate::engine::broker::lock;
+use crate::protocol::{ChannelDirection, ChannelRef};
 
 /// Bytes that wait in a channel. A longer message is taken alone.
 pub(super) const BYTES: usize = 4 << 20;
@@ -115,6 +116,11 @@ impl Channel {
                 reader_waker: None,
             }),
         })
+    }
+
+    /// What opens a side.
+    pub(super) fn side(&self, direction: ChannelDirection) -> ChannelRef {
+        ChannelRef { channel_id: self.id.to_string(), access_key: self.key.to_string(), direction }
     }
 
     /// The writing end, once.

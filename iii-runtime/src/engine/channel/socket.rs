@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::sync::oneshot;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 
 use super::{Broken, Channels, Direction, Frame, Reader, Writer};
+use crate::protocol::ChannelRef;
+use crate::transport::local;
 
 /// How often a quiet socket is pinged, so that TCP notices when the other side is gone. Pongs are not waited for: an
 /// SDK that only writes need not read.
@@ -57,6 +61,24 @@ pub(crate) async fn serve<S>(
         // Leaving while something is unread would take back what was sent.
         let rest = async { while let Some(Ok(_)) = frames.next().await {} };
         let _ = timeout(LINGER, rest).await;
+    }
+}
+
+/// Serves one side of a channel to somebody in this process, over the same frames as a socket.
+pub(crate) async fn serve_local(
+    channels: Channels,
+    at: ChannelRef,
+    answer: oneshot::Sender<Option<DuplexStream>>,
+) {
+    let ChannelRef { channel_id, access_key, direction } = at;
+    if !channels.knows(&channel_id, &access_key) {
+        let _ = answer.send(None);
+        return;
+    }
+    let (ours, theirs) = local::pipe();
+    if answer.send(Some(theirs)).is_ok() {
+        let socket = WebSocketStream::from_raw_socket(ours, Role::Server, None).await;
+        serve(socket, &channels, &channel_id, &access_key, direction).await;
     }
 }
 

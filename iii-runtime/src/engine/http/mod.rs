@@ -21,10 +21,10 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use super::broker::{Broker, Request, read, write};
-use super::channel::{ChannelRef, Channels};
+use super::channel::Channels;
 use super::provider::{Binding, Provider, TriggerTypeInfo, schema};
 use crate::error::{BoxError, code};
-use crate::protocol::{ErrorBody, Payload};
+use crate::protocol::{ChannelRef, ErrorBody, Payload};
 
 pub(crate) use body::ResponseBody;
 pub(crate) use listener::Listener;

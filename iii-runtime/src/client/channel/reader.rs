@@ -1,0 +1,186 @@
+//! The end of a channel that reads: messages, bytes, or everything at once.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio_tungstenite::tungstenite::Message;
+
+use std::sync::Arc;
+
+use super::socket::{Socket, expect};
+use super::{ChannelMessage, scope};
+use crate::client::Client;
+use crate::error::{Error, Result, code};
+use crate::protocol::{ChannelDirection, ChannelRef};
+use crate::worker::Session;
+
+/// The reading end of a channel.
+///
+/// It is a [`Stream`] of [`ChannelMessage`]s, and an [`AsyncRead`] of the bytes in them. As the payload of a function, or a
+/// field of it, it is what the caller put there; it is opened when it is first read.
+///
+/// ```no_run
+/// # use iii::prelude::*;
+/// use iii::ChannelReader;
+///
+/// /// Counts the lines of a file that somebody else sends.
+/// #[iii::function(id = "files::lines")]
+/// async fn lines(mut file: ChannelReader) -> iii::Result<usize> {
+///     let bytes = file.read_all().await?;
+///     Ok(bytes.split(|byte| *byte == b'\n').count())
+/// }
+///
+/// # async fn example(client: Client) -> iii::Result<()> {
+/// let iii::Channel { mut writer, reader } = client.channel().await?;
+/// let counting = client.call::<lines>(reader);
+/// let (_, count) = tokio::try_join!(
+///     async { writer.send("one\ntwo").await?; writer.finish().await },
+///     counting.into_future(),
+/// )?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The stream ends when the writer has finished. If the writer leaves before, the last item is an error with the code
+/// [`channel_broken`](code::CHANNEL_BROKEN); the official engine cannot tell, and ends the stream.
+pub struct ChannelReader {
+    pub(super) socket: Socket,
+    /// What is left of a message that was read as bytes.
+    rest: Bytes,
+}
+
+impl ChannelReader {
+    pub(super) fn new(at: ChannelRef, session: Option<Arc<Session>>) -> Self {
+        Self { socket: Socket::Idle(at, session), rest: Bytes::new() }
+    }
+
+    /// The reading end that `at` opens, through the connection of `client`.
+    ///
+    /// # Errors
+    ///
+    /// Code [`invalid_argument`](code::INVALID_ARGUMENT) if it opens the writing end.
+    pub fn attach(at: ChannelRef, client: &Client) -> Result<Self> {
+        expect(&at, ChannelDirection::Read)
+            .map_err(|text| Error::new(code::INVALID_ARGUMENT, text))?;
+        Ok(Self::new(at, Some(client.session().clone())))
+    }
+
+    /// The next message; `None` when the writer has finished.
+    ///
+    /// # Errors
+    ///
+    /// Code [`channel_not_found`](code::CHANNEL_NOT_FOUND) if the channel cannot be opened,
+    /// [`channel_broken`](code::CHANNEL_BROKEN) if the writer left before the end.
+    pub async fn message(&mut self) -> Result<Option<ChannelMessage>> {
+        self.next().await.transpose()
+    }
+
+    /// All bytes until the end, in memory. Use [`AsyncReadExt::take`](tokio::io::AsyncReadExt::take) where the writer is
+    /// not to be trusted with that.
+    ///
+    /// # Errors
+    ///
+    /// As [`ChannelReader::message`], and code [`invalid_payload`](code::INVALID_PAYLOAD) if a text message comes: read
+    /// messages one by one where they do.
+    pub async fn read_all(&mut self) -> Result<Bytes> {
+        let mut all = BytesMut::from(std::mem::take(&mut self.rest));
+        while let Some(message) = self.message().await? {
+            match message {
+                ChannelMessage::Binary(bytes) => all.extend_from_slice(&bytes),
+                ChannelMessage::Text(_) => return Err(text_among_bytes()),
+            }
+        }
+        Ok(all.freeze())
+    }
+}
+
+fn text_among_bytes() -> Error {
+    let text = "a text message came where only bytes are read: read the messages one by one";
+    Error::new(code::INVALID_PAYLOAD, text)
+}
+
+impl Stream for ChannelReader {
+    type Item = Result<ChannelMessage>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if !self.rest.is_empty() {
+            let rest = std::mem::take(&mut self.rest);
+            return Poll::Ready(Some(Ok(ChannelMessage::Binary(rest))));
+        }
+        let next = ready!(self.socket.poll_next(context));
+        Poll::Ready(next.map(|message| {
+            message.map(|message| match message {
+                Message::Text(text) => match bytestring::ByteString::try_from(Bytes::from(text)) {
+                    Ok(text) => ChannelMessage::Text(text),
+                    Err(_) => ChannelMessage::Binary(Bytes::new()),
+                },
+                other => ChannelMessage::Binary(other.into_data()),
+            })
+        }))
+    }
+}
+
+impl AsyncRead for ChannelReader {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.rest.is_empty() {
+            match ready!(self.as_mut().poll_next(context)) {
+                Some(Ok(ChannelMessage::Binary(bytes))) => self.rest = bytes,
+                Some(Ok(ChannelMessage::Text(_))) => {
+                    return Poll::Ready(Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        text_among_bytes(),
+                    )));
+                }
+                Some(Err(error)) => return Poll::Ready(Err(error.into())),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let taken = self.rest.len().min(buffer.remaining());
+        buffer.put_slice(&self.rest[..taken]);
+        self.rest.advance(taken);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl fmt::Debug for ChannelReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChannelReader").finish_non_exhaustive()
+    }
+}
+
+impl Serialize for ChannelReader {
+    /// The ref that opens this end: it is given away. An end that is in use cannot be.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.socket.to_ref().map_err(serde::ser::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChannelReader {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let at = ChannelRef::deserialize(deserializer)?;
+        expect(&at, ChannelDirection::Read).map_err(serde::de::Error::custom)?;
+        Ok(Self::new(at, scope::session()))
+    }
+}
+
+impl JsonSchema for ChannelReader {
+    fn schema_name() -> Cow<'static, str> {
+        ChannelRef::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        ChannelRef::json_schema(generator)
+    }
+}
