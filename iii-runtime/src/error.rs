@@ -39,6 +39,10 @@ pub mod code {
     pub const SHUTTING_DOWN: &str = "shutting_down";
     /// More is waiting than fits. The call was not begun. HTTP status 503.
     pub const OVERLOADED: &str = "overloaded";
+    /// A body is longer than what is taken. HTTP status 413.
+    pub const PAYLOAD_TOO_LARGE: &str = "payload_too_large";
+    /// The function writes its response piece by piece, and the caller is no HTTP request. HTTP status 400.
+    pub const STREAM_NEEDS_HTTP: &str = "stream_needs_http";
     /// The engine knows no such channel: it has ended, or was not opened in time. HTTP status 404.
     pub const CHANNEL_NOT_FOUND: &str = "channel_not_found";
     /// The other side of a channel left before the end. HTTP status 502.
@@ -174,9 +178,13 @@ impl Error {
 /// The status of errors that name none.
 fn default_status(code: &str) -> u16 {
     match code {
-        code::INVALID_PAYLOAD | code::INVALID_ARGUMENT | "deserialization_error" => 400,
+        code::INVALID_PAYLOAD
+        | code::INVALID_ARGUMENT
+        | code::STREAM_NEEDS_HTTP
+        | "deserialization_error" => 400,
         "FORBIDDEN" => 403,
         code::FUNCTION_NOT_FOUND | code::CHANNEL_NOT_FOUND | "NOT_FOUND" => 404,
+        code::PAYLOAD_TOO_LARGE => 413,
         code::CONNECTION_LOST
         | code::CHANNEL_BROKEN
         | code::INVALID_RESULT

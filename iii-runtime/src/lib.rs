@@ -82,10 +82,10 @@ pub use declare::{
 };
 pub use error::{BoxError, Error, IntoError, Result, code};
 pub use extract::{
-    Caller, Context, Extract, Headers, HttpParts, HttpRequest, Input, Invocation, Metadata, Path,
-    Query, Resources, State, Trace, TriggerInfo,
+    BodyStream, Caller, Context, Extract, Headers, HttpParts, HttpRequest, Input, Invocation,
+    Metadata, Path, Query, RawBody, Resources, State, Trace, TriggerInfo,
 };
-pub use output::{Created, Output, Reply, Response};
+pub use output::{Created, Output, Reply, Response, Sse, SseEvent};
 pub use protocol::Payload;
 pub use schemars::{self, JsonSchema};
 pub use tracing;

@@ -3,6 +3,7 @@
 //! An argument is either an *extractor* ([`Extract`]) or the *payload* ([`Input`]). The macros tell them apart by these
 //! traits, never by the name of a type. A function takes any number of extractors and at most one payload, in any order.
 
+mod body;
 mod context;
 mod headers;
 mod http;
@@ -20,6 +21,7 @@ use schemars::{Schema, SchemaGenerator};
 use crate::declare::{Shape, Signature};
 use crate::error::Result;
 
+pub use body::{BodyStream, RawBody};
 pub use context::{Caller, Context, Trace, TriggerInfo};
 pub use headers::Headers;
 pub use http::{HttpRequest, Path, Query};

@@ -1,7 +1,10 @@
 //! References to the sides of a channel: what opens them, and how it travels in payloads (protocol section 7.5).
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
+
+/// What is written with `%` in an address: all but the unreserved characters (RFC 3986, section 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// One side of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -51,7 +54,7 @@ impl ChannelRef {
 
     /// The path and the query below the address of the engine (protocol section 7.2).
     pub(crate) fn path_and_query(&self) -> String {
-        let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+        let encoded = |text| utf8_percent_encode(text, RESERVED);
         let (id, key) = (encoded(&self.channel_id), encoded(&self.access_key));
         format!("/ws/channels/{id}?key={key}&dir={}", self.direction.as_str())
     }
@@ -79,10 +82,10 @@ mod tests {
     #[test]
     fn odd_keys_are_encoded() {
         let at = ChannelRef {
-            channel_id: "a".to_owned(),
+            channel_id: "a-1".to_owned(),
             access_key: "b/c&d".to_owned(),
             direction: ChannelDirection::Read,
         };
-        assert_eq!(at.path_and_query(), "/ws/channels/a?key=b%2Fc%26d&dir=read");
+        assert_eq!(at.path_and_query(), "/ws/channels/a-1?key=b%2Fc%26d&dir=read");
     }
 }

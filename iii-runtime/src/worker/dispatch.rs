@@ -14,7 +14,7 @@ use super::session::after;
 use crate::declare::{Catalogue, FunctionDescriptor, Shape};
 use crate::error::{Error, Result, code};
 use crate::extract::{Caller, Context, Invocation, Mark, Received, Resources, Trace};
-use crate::output::{Reply, error_into_http};
+use crate::output::{self, Reply, error_into_http};
 use crate::protocol::{
     FunctionId, InvocationId, InvocationResult, InvokeFunction, Message, Payload,
 };
@@ -171,12 +171,13 @@ impl Invoked {
             trace: trace.clone(),
         };
         let deadline = context.deadline;
+        let data = message.data;
         let invocation = Invocation::new(Received {
             context,
-            data: message.data,
+            data: data.clone(),
             metadata: unmarked.value,
             shape: served.shape,
-            resources,
+            resources: resources.clone(),
         });
         let over_http = invocation.is_http_trigger();
         let handler = served.function.handler;
@@ -197,9 +198,14 @@ impl Invoked {
                 Err(Error::new(code::TIMEOUT, format!("the function took longer than {limit:?}")))
             }
         };
+        // A stream may go on for longer than the handler may take.
+        let result = match result {
+            Ok(reply) => output::write(reply, &data, &resources).instrument(span.clone()).await,
+            Err(error) => Err(error),
+        };
         let result = result.map_err(|error| without_inside(error, invocation_id, &span));
         Ok(if over_http {
-            Some(result.map_or_else(|error| error_into_http(&error), Reply::into_http))
+            result.map_or_else(|error| Some(error_into_http(&error)), Reply::into_http)
         } else {
             result?.into_result()
         })

@@ -58,7 +58,7 @@ pub struct ChannelReader {
 }
 
 impl ChannelReader {
-    pub(super) fn new(at: ChannelRef, session: Option<Arc<Session>>) -> Self {
+    pub(crate) fn new(at: ChannelRef, session: Option<Arc<Session>>) -> Self {
         Self { socket: Socket::Idle(at, session), rest: Bytes::new() }
     }
 

@@ -40,7 +40,7 @@ pub struct ChannelWriter {
 }
 
 impl ChannelWriter {
-    pub(super) fn new(at: ChannelRef, session: Option<Arc<Session>>) -> Self {
+    pub(crate) fn new(at: ChannelRef, session: Option<Arc<Session>>) -> Self {
         Self { socket: Socket::Idle(at, session), closing: false }
     }
 

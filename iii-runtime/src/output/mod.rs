@@ -1,15 +1,24 @@
 //! Handler results: what a function gives back, as a plain value to a caller and as a response over HTTP.
 
+mod sse;
+mod stream;
+
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use futures_util::Stream;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
-use crate::error::{Error, Result, code};
+use crate::error::{BoxError, Error, Result, code};
 use crate::protocol::Payload;
 
+pub use sse::{Sse, SseEvent};
+use stream::Pieces;
+pub(crate) use stream::write;
+
 /// What a handler gave back, before anybody decided how it travels.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Reply {
     /// The HTTP status. `None`: 200 with a body, 204 without.
     pub(crate) status: Option<u16>,
@@ -20,7 +29,7 @@ pub struct Reply {
 }
 
 /// The value of a [`Reply`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Body {
     /// Nothing: no result to a caller, no content over HTTP.
     Empty,
@@ -28,6 +37,10 @@ pub(crate) enum Body {
     Json(Payload),
     /// Text of the content type in the headers; a caller gets it as JSON text.
     Text(String),
+    /// Pieces, to be written to the response of the request.
+    Stream(Pieces),
+    /// All pieces were written: there is nothing more to say.
+    Written,
 }
 
 impl Reply {
@@ -38,15 +51,17 @@ impl Reply {
     /// The value as it is given to a direct caller.
     pub(crate) fn into_result(self) -> Option<Payload> {
         match self.body {
-            Body::Empty => None,
+            // A stream was written before anybody asks for a result.
+            Body::Empty | Body::Stream(_) | Body::Written => None,
             Body::Json(payload) => Some(payload),
             Body::Text(text) => Payload::new(&text).ok(),
         }
     }
 
-    /// The result that an `http` trigger turns into a response (protocol section 5.1).
-    pub(crate) fn into_http(mut self) -> Payload {
+    /// The result that an `http` trigger turns into a response (protocol section 5.1). `None`: it was written already.
+    pub(crate) fn into_http(mut self) -> Option<Payload> {
         let (body, default_status) = match self.body {
+            Body::Stream(_) | Body::Written => return None,
             Body::Empty => {
                 // With a content type, the official engine writes an empty body for null.
                 self.headers
@@ -62,7 +77,7 @@ impl Reply {
                 (Payload::new(&text).unwrap_or_default(), 200)
             }
         };
-        http_result(self.status.unwrap_or(default_status), &self.headers, &body)
+        Some(http_result(self.status.unwrap_or(default_status), &self.headers, &body))
     }
 }
 
@@ -164,7 +179,9 @@ impl<T: Serialize + JsonSchema + Send + 'static> Output for Created<T> {
 }
 
 /// An HTTP response with a status, headers and a body of its own. A direct caller gets the body.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// A body that is a stream is written piece by piece, over HTTP only.
+#[derive(Debug)]
 pub struct Response {
     reply: Reply,
 }
@@ -198,6 +215,22 @@ impl Response {
         self.reply.body = Body::Text(body.into());
         self
     }
+
+    /// Sets a body that is written piece by piece, as fast as the client reads. Set the content type beside it.
+    ///
+    /// The first error of the stream ends it: before the first piece, the client gets an error response with the code
+    /// [`internal`](code::INTERNAL); later, it sees that the body broke off. The stream is dropped when the client leaves.
+    /// A caller that is no HTTP request gets an error with the code [`stream_needs_http`](code::STREAM_NEEDS_HTTP).
+    #[must_use]
+    pub fn stream<S, B, E>(mut self, pieces: S) -> Self
+    where
+        S: Stream<Item = Result<B, E>> + Send + 'static,
+        B: Into<Bytes>,
+        E: Into<BoxError>,
+    {
+        self.reply.body = Body::Stream(Pieces::new(pieces));
+        self
+    }
 }
 
 impl Output for Response {
@@ -217,7 +250,7 @@ mod tests {
     use super::*;
 
     fn http(output: impl Output) -> String {
-        output.into_reply().unwrap().into_http().as_str().to_owned()
+        output.into_reply().unwrap().into_http().unwrap().as_str().to_owned()
     }
 
     #[test]

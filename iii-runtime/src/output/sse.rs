@@ -1,0 +1,217 @@
+//! Server-sent events: a response that goes on, one event after the other (HTML Standard, section 9.2).
+
+use std::fmt::Write as _;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt};
+use schemars::{Schema, SchemaGenerator};
+use serde::Serialize;
+use tokio::time::{Instant, Sleep};
+
+use super::{Output, Reply, Response};
+use crate::error::{BoxError, Result};
+
+/// How long a quiet connection is left without a sign of life.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// A response of server-sent events, with the content type `text/event-stream`.
+///
+/// ```
+/// use futures_util::{StreamExt, stream};
+/// use iii::{Sse, SseEvent};
+///
+/// /// Counts to three.
+/// #[iii::function(id = "count::watch")]
+/// #[iii::trigger(http, path = "/count")]
+/// async fn watch() -> Sse {
+///     let numbers = stream::iter(1..=3).then(|n| async move {
+///         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+///         SseEvent::new().event("count").json(&n)
+///     });
+///     Sse::new(numbers)
+/// }
+/// ```
+///
+/// The stream is dropped when the client leaves. While it is quiet, a comment is sent every 15 s, so that what is between
+/// does not cut the connection.
+pub struct Sse {
+    events: BoxStream<'static, Result<SseEvent, BoxError>>,
+    keep_alive: Option<Duration>,
+}
+
+impl Sse {
+    /// The events of a stream. An error ends the response; the client sees that it broke off, and connects again.
+    pub fn new<S, E>(events: S) -> Self
+    where
+        S: Stream<Item = Result<SseEvent, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        let events = events.map(|event| event.map_err(Into::into)).boxed();
+        Self { events, keep_alive: Some(KEEP_ALIVE) }
+    }
+
+    /// Sets how long the connection may be quiet before a comment is sent; `None`: for ever. Default 15 s.
+    #[must_use]
+    pub fn keep_alive(mut self, every: impl Into<Option<Duration>>) -> Self {
+        self.keep_alive = every.into();
+        self
+    }
+}
+
+impl std::fmt::Debug for Sse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sse").field("keep_alive", &self.keep_alive).finish_non_exhaustive()
+    }
+}
+
+impl Output for Sse {
+    type Value = ();
+
+    fn into_reply(self) -> Result<Reply> {
+        let quiet = self.keep_alive.map(|every| (every, Box::pin(tokio::time::sleep(every))));
+        let events = Alive { events: self.events, quiet };
+        Response::new(200)
+            .header("content-type", "text/event-stream")
+            .header("cache-control", "no-cache")
+            .stream(events)
+            .into_reply()
+    }
+
+    fn schema() -> Option<fn(&mut SchemaGenerator) -> Schema> {
+        None
+    }
+}
+
+/// Events as text, with a comment where none comes for long.
+struct Alive {
+    events: BoxStream<'static, Result<SseEvent, BoxError>>,
+    quiet: Option<(Duration, Pin<Box<Sleep>>)>,
+}
+
+impl Stream for Alive {
+    type Item = Result<Bytes, BoxError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = match self.events.poll_next_unpin(context) {
+            Poll::Ready(next) => next.map(|event| event.map(SseEvent::into_bytes)),
+            Poll::Pending => {
+                let Some((_, sleep)) = &mut self.quiet else { return Poll::Pending };
+                ready!(sleep.as_mut().poll(context));
+                Some(Ok(Bytes::from_static(b":\n\n")))
+            }
+        };
+        if let Some((every, sleep)) = &mut self.quiet {
+            let until = Instant::now() + *every;
+            sleep.as_mut().reset(until);
+        }
+        Poll::Ready(next)
+    }
+}
+
+/// One server-sent event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SseEvent {
+    text: String,
+}
+
+impl SseEvent {
+    /// An event without anything: to be filled in.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the name of the event. Default: browsers call it `message`. Ends of lines in it become blanks.
+    #[must_use]
+    pub fn event(self, name: &str) -> Self {
+        self.field("event", name)
+    }
+
+    /// Sets the id that a browser sends as `last-event-id` when it connects again. Ends of lines in it become blanks.
+    #[must_use]
+    pub fn id(self, id: &str) -> Self {
+        // The standard ignores ids with a null character.
+        self.field("id", &id.replace('\0', " "))
+    }
+
+    /// Sets how long a browser waits before it connects again.
+    #[must_use]
+    pub fn retry(self, after: Duration) -> Self {
+        self.field("retry", &after.as_millis().to_string())
+    }
+
+    /// Adds text. Ends of lines are kept.
+    #[must_use]
+    pub fn data(mut self, text: &str) -> Self {
+        for line in text.replace("\r\n", "\n").split(['\n', '\r']) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(self.text, "data: {line}");
+        }
+        self
+    }
+
+    /// Adds a value as JSON.
+    ///
+    /// # Errors
+    ///
+    /// If the value cannot be serialised.
+    pub fn json<T: Serialize + ?Sized>(self, value: &T) -> Result<Self> {
+        Ok(self.data(&serde_json::to_string(value)?))
+    }
+
+    fn field(mut self, name: &str, value: &str) -> Self {
+        let value = value.replace(['\n', '\r'], " ");
+        let _ = writeln!(self.text, "{name}: {value}");
+        self
+    }
+
+    fn into_bytes(mut self) -> Bytes {
+        self.text.push('\n');
+        self.text.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use futures_util::stream;
+
+    #[test]
+    fn an_event_is_lines() {
+        let event = SseEvent::new()
+            .event("order\npaid")
+            .id("7")
+            .retry(Duration::from_secs(2))
+            .data("a\r\nb\rc\n");
+        assert_eq!(
+            event.into_bytes(),
+            "event: order paid\nid: 7\nretry: 2000\ndata: a\ndata: b\ndata: c\ndata: \n\n"
+        );
+        let event = SseEvent::new().json(&["x"]).unwrap();
+        assert_eq!(event.into_bytes(), "data: [\"x\"]\n\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_stream_shows_that_it_is_alive() {
+        let begin = Instant::now();
+        let slow = stream::once(async {
+            tokio::time::sleep(Duration::from_secs(40)).await;
+            Ok::<_, Error>(SseEvent::new().data("late"))
+        });
+        let Sse { events, keep_alive } = Sse::new(slow);
+        let quiet = keep_alive.map(|every| (every, Box::pin(tokio::time::sleep(every))));
+        let all: Vec<_> = Alive { events, quiet }
+            .map(|piece| (begin.elapsed().as_secs(), piece.unwrap()))
+            .collect()
+            .await;
+        let comment = Bytes::from_static(b":\n\n");
+        assert_eq!(
+            all,
+            [(15, comment.clone()), (30, comment), (40, Bytes::from_static(b"data: late\n\n"))]
+        );
+    }
+}
