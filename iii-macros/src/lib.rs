@@ -14,6 +14,7 @@ mod main_;
 mod names;
 mod options;
 mod trigger;
+mod trigger_type;
 
 use proc_macro::TokenStream;
 
@@ -27,6 +28,12 @@ pub fn function(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn trigger(options: TokenStream, item: TokenStream) -> TokenStream {
     shown(trigger::expand(&options.into(), &item.into()))
+}
+
+// Declares a trigger type that this worker provides: `#[iii::trigger_type(id = "webhook")]`.
+#[proc_macro_attribute]
+pub fn trigger_type(options: TokenStream, item: TokenStream) -> TokenStream {
+    shown(trigger_type::expand(options.into(), &item.into()))
 }
 
 // Makes a function the entry point of the worker: `#[iii::main]`.

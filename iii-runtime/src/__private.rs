@@ -23,6 +23,7 @@ pub use crate::error::{Error, IntoError};
 pub use crate::extract::{Extract, HttpRequest, Input, Invocation};
 pub use crate::output::{Output, Reply};
 pub use crate::protocol::Payload;
+pub use crate::provide::{TriggerType, TriggerTypeDeclaration, TriggerTypeDescriptor};
 #[cfg(feature = "logs")]
 pub use crate::telemetry::show_logs;
 pub use crate::trigger;
@@ -235,6 +236,37 @@ pub fn argument<T, K>()
 where
     K: CanBeArgument<T> + HasSchema<T>,
 {
+}
+
+impl Probe<()> {
+    pub const IS_UNIT: bool = true;
+}
+pub trait NotUnit {
+    const IS_UNIT: bool = false;
+}
+impl<T> NotUnit for Probe<T> {}
+
+/// What a function takes from a trigger: a payload, or nothing.
+pub struct Taken<P, const NOTHING: bool>(PhantomData<P>);
+
+/// Says that a function can take the event of a trigger type, or why not.
+#[diagnostic::on_unimplemented(
+    message = "the function does not take the event `{E}` of this trigger type",
+    label = "this sends `{E}`",
+    note = "take it as the payload, or take none; `#[iii::trigger(\"id\", config = …)]` lets another type read it"
+)]
+pub trait TakesEvent<E> {}
+#[diagnostic::do_not_recommend]
+impl<E> TakesEvent<E> for Taken<E, false> {}
+#[diagnostic::do_not_recommend]
+impl<E> TakesEvent<E> for Taken<(), true> {}
+
+/// A trigger of a declared type, for a function that takes `P`; the bounds are the check.
+pub fn typed<T: TriggerType, P: TakesEvent<T::Event>>(
+    config: T,
+    condition: Option<trigger::Use>,
+) -> trigger::Typed<T> {
+    trigger::Typed { config, condition }
 }
 
 /// The input of a call: the payload, or a request around it where the function takes parts of a request.

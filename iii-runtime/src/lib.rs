@@ -34,6 +34,9 @@
 //! | what a function may give | [`Output`], [`Created`], [`Response`] |
 //! | errors with codes | [`macro@Error`], [`struct@Error`], [`code`] |
 //! | calling functions | [`Client`], [`Call`] |
+//! | pipes of data between functions | [`Client::channel`], [`ChannelReader`], [`ChannelWriter`] |
+//! | bodies that are streamed | [`BodyStream`], [`RawBody`], [`Response::stream`], [`Sse`] |
+//! | trigger types of your own | [`macro@trigger_type`], [`TriggerType`], [`Emitter`] |
 //! | settings and environment | [`App`], [`Settings`] |
 //! | events and configs of triggers | [`mod@trigger`] |
 //! | the engine itself, and its YAML file | [`engine`] |
@@ -66,6 +69,7 @@ mod error;
 mod extract;
 mod output;
 pub mod protocol;
+mod provide;
 mod telemetry;
 pub mod transport;
 pub mod trigger;
@@ -77,8 +81,8 @@ pub use client::{
 };
 pub use clock::Clock;
 pub use declare::{
-    Catalogue, Entry, Function, FunctionDescriptor, Location, Problem, Problems, Requirement,
-    Shape, Signature, TriggerDescriptor,
+    Catalogue, Declarations, Entry, Function, FunctionDescriptor, Location, Problem, Problems,
+    Requirement, Shape, Signature, TriggerDescriptor,
 };
 pub use error::{BoxError, Error, IntoError, Result, code};
 pub use extract::{
@@ -87,6 +91,7 @@ pub use extract::{
 };
 pub use output::{Created, Output, Reply, Response, Sse, SseEvent};
 pub use protocol::Payload;
+pub use provide::{Emitter, TriggerType, TriggerTypeDescriptor};
 pub use schemars::{self, JsonSchema};
 pub use tracing;
 pub use worker::{Backoff, ConnectionState};
@@ -103,6 +108,9 @@ pub use iii_macros::main;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/trigger.md")]
 pub use iii_macros::trigger;
+#[cfg(feature = "macros")]
+#[doc = include_str!("docs/trigger_type.md")]
+pub use iii_macros::trigger_type;
 
 /// What most workers need: `use iii::prelude::*;`.
 pub mod prelude {

@@ -113,7 +113,7 @@ impl Function<'_> {
                 #[allow(unused_imports)]
                 use __iii::{
                     NotDeserialize as _, NotError as _, NotExtractor as _, NotInput as _,
-                    NotOutput as _, NotResult as _, PayloadOr as _,
+                    NotOutput as _, NotResult as _, NotUnit as _, PayloadOr as _,
                 };
                 #(#uses)*
                 #content
@@ -171,6 +171,9 @@ impl Function<'_> {
             #[allow(dead_code)]
             const __III_REQUEST: ::core::primitive::bool =
                 (false #(|| #requests)*) && !<__iii::Probe<__IiiSent>>::IS_HTTP_REQUEST;
+            #[allow(dead_code)]
+            type __IiiTaken =
+                __iii::Taken<__IiiSent, { <__iii::Probe<__IiiSent>>::IS_UNIT }>;
             type __IiiGiven = #given;
             const __III_IS_RESULT: ::core::primitive::bool =
                 <__iii::Probe<__IiiGiven>>::IS_RESULT;

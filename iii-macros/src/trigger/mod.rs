@@ -10,7 +10,7 @@ pub(crate) mod path;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path};
+use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, parse_quote};
 
 use crate::diagnostics::{Ends, Errors, instead};
 use crate::options::{Options, Text};
@@ -77,6 +77,7 @@ impl Trigger {
                 _ => events::log(&mut options, errors),
             },
             Kind::Other(id) => custom::parse(&id, &mut options, errors),
+            Kind::Typed(config) => custom::typed(&config, &mut options, errors),
         };
         let metadata = options.take("metadata", errors);
         options.finish(errors);
@@ -119,6 +120,8 @@ enum Kind {
     Known(&'static str),
     /// The id of a trigger type.
     Other(LitStr),
+    /// The config of a trigger type, which says the type.
+    Typed(Expr),
 }
 
 impl Kind {
@@ -128,6 +131,10 @@ impl Kind {
             let name = word.to_string();
             if let Some(kind) = KINDS.iter().find(|kind| **kind == name) {
                 return Some(Self::Known(kind));
+            }
+            if name.starts_with(char::is_uppercase) {
+                // A config without fields.
+                return Some(Self::Typed(parse_quote!(#word)));
             }
             let instead = instead(&name, KINDS, "the kinds are");
             errors.on(
@@ -153,13 +160,15 @@ impl Kind {
                     _ => Some(Self::Other(id)),
                 }
             }
-            Some(other) => {
+            Some(Expr::Lit(other)) => {
                 errors.on(
                     other,
-                    "the kind of a trigger is a word, such as `http`, or the id of a trigger type in quotes",
+                    "the kind of a trigger is a word, such as `http`, the id of a trigger type in quotes, or the \
+                     config of one: `Webhook { url: \"/hook\" }`",
                 );
                 None
             }
+            Some(config) => Some(Self::Typed(config)),
             None => {
                 errors.between(
                     options.place,

@@ -12,10 +12,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::declare::{Catalogue, Function, FunctionDescriptor, Problems, declared};
+use crate::declare::{Catalogue, Declarations, Function, Location, Problems};
 use crate::error::Result;
 use crate::extract::Resources;
 use crate::protocol::Namespace;
+use crate::provide::{TriggerType, TriggerTypeDescriptor};
 use crate::transport::ConnectError;
 
 pub use running::{Addresses, Running};
@@ -43,7 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Settings that are not made here come from the environment; see [`Settings`] for their names.
 #[derive(Debug, Default)]
 pub struct App {
-    functions: Vec<&'static FunctionDescriptor>,
+    declarations: Declarations,
     resources: Resources,
     settings: Settings,
 }
@@ -54,9 +55,9 @@ impl App {
         Self::default()
     }
 
-    /// An app with every function that is declared in the crates that are linked in.
+    /// An app with everything that is declared in the crates that are linked in.
     pub fn declared() -> Self {
-        Self { functions: declared(), ..Self::default() }
+        Self { declarations: Declarations::linked(), ..Self::default() }
     }
 
     /// Adds a function, with its triggers. A function that is there already is not added twice.
@@ -68,8 +69,23 @@ impl App {
         let Some(function) = F::descriptor() else {
             panic!("`{}` is served by another worker: this app cannot serve it", F::ID);
         };
-        if !self.functions.iter().any(|known| std::ptr::eq(*known, function)) {
-            self.functions.push(function);
+        let functions = &mut self.declarations.functions;
+        if !functions.iter().any(|known| std::ptr::eq(*known, function)) {
+            functions.push(function);
+        }
+        self
+    }
+
+    /// Provides a trigger type. One that is there already is not added twice.
+    #[track_caller]
+    pub fn trigger_type<T: TriggerType>(&mut self) -> &mut Self {
+        let types = &mut self.declarations.trigger_types;
+        if !types.iter().any(|known| known.id == T::ID) {
+            let place = std::panic::Location::caller();
+            let location =
+                Location { file: place.file(), line: place.line(), column: place.column() };
+            // An app is made once, or a few times in tests, so this is no leak that grows.
+            types.push(Box::leak(Box::new(TriggerTypeDescriptor::new::<T>("", location))));
         }
         self
     }
@@ -147,7 +163,7 @@ impl App {
     ///
     /// All problems in one report.
     pub fn catalogue(&self) -> Result<Catalogue, Problems> {
-        Catalogue::assemble(self.functions.iter().copied(), &self.resources)
+        Catalogue::assemble(&self.declarations, &self.resources)
     }
 
     /// Connects, registers everything, and returns when the engine has confirmed it. The app is empty afterwards.
@@ -159,8 +175,8 @@ impl App {
     /// `invalid_catalogue`, `invalid_configuration`, `listen_failed`, `store_failed`, `connect_failed`, or
     /// `registration_rejected` (see [`code`](crate::code)).
     pub async fn start(&mut self) -> Result<Running> {
-        let Self { functions, resources, settings } = mem::take(self);
-        Running::start(functions, resources, settings.with_environment()?).await
+        let Self { declarations, resources, settings } = mem::take(self);
+        Running::start(declarations, resources, settings.with_environment()?).await
     }
 
     /// Runs the worker until SIGINT or SIGTERM, then drains it: what runs is finished and answered. A second signal stops

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::settings::Settings;
 use crate::client::Client;
-use crate::declare::{Catalogue, FunctionDescriptor};
+use crate::declare::{Catalogue, Declarations};
 #[cfg(feature = "engine")]
 use crate::engine::Engine;
 use crate::error::{Error, Result, code};
@@ -15,8 +15,8 @@ use crate::extract::Resources;
 use crate::transport::Transport;
 use crate::transport::ws::WsTransport;
 use crate::worker::{
-    Backoff, DispatchLimits, Dispatcher, Identity, Refusal, Registrations, Session, Worker,
-    WorkerHandle,
+    Backoff, DispatchLimits, Dispatcher, Identity, Provider, Refusal, Registrations, Session,
+    Worker, WorkerHandle,
 };
 
 /// The engine to connect to when none is named and none can be started (protocol section 1.1).
@@ -52,11 +52,11 @@ pub struct Addresses {
 
 impl Running {
     pub(super) async fn start(
-        functions: Vec<&'static FunctionDescriptor>,
+        declarations: Declarations,
         mut resources: Resources,
         settings: Settings,
     ) -> Result<Self> {
-        let catalogue = Catalogue::assemble(functions, &resources)?;
+        let catalogue = Catalogue::assemble(&declarations, &resources)?;
         let namespace = settings.namespace_or_default();
         let limits = DispatchLimits {
             accepted: settings.accepted,
@@ -89,10 +89,14 @@ impl Running {
         let engine_name = transport.to_string();
         let session = Session::new(transport, namespace.clone(), settings.call_timeout);
         resources.insert(session.clone());
-        let dispatcher = Arc::new(Dispatcher::new(&catalogue, Arc::new(resources), limits));
+        let resources = Arc::new(resources);
+        let dispatcher = Arc::new(Dispatcher::new(&catalogue, resources.clone(), limits));
+        let client = Client::new(session.clone());
+        let provider = Provider::new(catalogue.trigger_types().to_vec(), client, resources);
         let worker = Worker {
             session: session.clone(),
             dispatcher: dispatcher.clone(),
+            provider: Arc::new(provider),
             registrations: Registrations::new(&catalogue, &namespace),
             identity,
             backoff: Backoff::default(),

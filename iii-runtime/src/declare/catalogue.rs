@@ -7,20 +7,38 @@ use super::{Declaration, FunctionDescriptor, Location, Signature};
 use crate::error::{Error, code};
 use crate::extract::Resources;
 use crate::protocol::Payload;
+use crate::provide::{TriggerTypeDescriptor, declared_types};
 use crate::trigger::{Binding, TriggerKind};
 
 /// The functions that the macros have declared in all crates that are linked in, sorted by id.
-pub(crate) fn declared() -> Vec<&'static FunctionDescriptor> {
+fn declared() -> Vec<&'static FunctionDescriptor> {
     let mut functions: Vec<_> =
         inventory::iter::<Declaration>().map(|declaration| declaration.0).collect();
     functions.sort_by_key(|function| (function.id, function.location.file, function.location.line));
     functions
 }
 
+/// What a worker declares, before anybody has looked at it.
+#[derive(Debug, Clone, Default)]
+pub struct Declarations {
+    /// Functions, with their triggers.
+    pub functions: Vec<&'static FunctionDescriptor>,
+    /// Trigger types that it provides.
+    pub trigger_types: Vec<&'static TriggerTypeDescriptor>,
+}
+
+impl Declarations {
+    /// What the macros have declared in all crates that are linked in.
+    pub fn linked() -> Self {
+        Self { functions: declared(), trigger_types: declared_types() }
+    }
+}
+
 /// What a worker serves. It can be read without a connection.
 #[derive(Debug)]
 pub struct Catalogue {
     entries: Vec<Entry>,
+    trigger_types: Vec<&'static TriggerTypeDescriptor>,
 }
 
 /// One function of the catalogue.
@@ -45,14 +63,15 @@ impl Catalogue {
     ///
     /// All problems in one report: ids or routes that are declared twice, values that no one provides, path parameters
     /// that the payload does not have, and no functions at all.
-    pub fn assemble(
-        functions: impl IntoIterator<Item = &'static FunctionDescriptor>,
-        provided: &Resources,
-    ) -> Result<Self, Problems> {
-        let entries: Vec<Entry> = functions.into_iter().map(Entry::new).collect();
+    pub fn assemble(declarations: &Declarations, provided: &Resources) -> Result<Self, Problems> {
+        let Declarations { functions, trigger_types } = declarations;
+        let entries: Vec<Entry> = functions.iter().map(|function| Entry::new(function)).collect();
         let mut problems = Vec::new();
-        check_not_empty(&entries, &mut problems);
+        if trigger_types.is_empty() {
+            check_not_empty(&entries, &mut problems);
+        }
         check_ids(&entries, &mut problems);
+        check_type_ids(trigger_types, &mut problems);
         check_routes(&entries, &mut problems);
         check_provided(&entries, provided, &mut problems);
         for entry in &entries {
@@ -60,7 +79,15 @@ impl Catalogue {
             check_http_parts(entry, &mut problems);
             check_uses(entry, &entries, &mut problems);
         }
-        if problems.is_empty() { Ok(Self { entries }) } else { Err(Problems(problems)) }
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+        Ok(Self { entries, trigger_types: trigger_types.clone() })
+    }
+
+    /// The trigger types that the worker provides, sorted by id.
+    pub fn trigger_types(&self) -> &[&'static TriggerTypeDescriptor] {
+        &self.trigger_types
     }
 
     /// The functions, sorted by id.
@@ -165,6 +192,20 @@ fn check_ids(entries: &[Entry], problems: &mut Vec<Problem>) {
         problems.push(Problem {
             message: format!("the function id `{id}` is declared {} times", places.len()),
             help: "give each function an id of its own".to_owned(),
+            places,
+        });
+    }
+}
+
+fn check_type_ids(types: &[&TriggerTypeDescriptor], problems: &mut Vec<Problem>) {
+    let mut places: BTreeMap<&str, Vec<Location>> = BTreeMap::new();
+    for one in types {
+        places.entry(one.id).or_default().push(one.location);
+    }
+    for (id, places) in places.into_iter().filter(|(_, places)| places.len() > 1) {
+        problems.push(Problem {
+            message: format!("the trigger type `{id}` is declared {} times", places.len()),
+            help: "give each trigger type an id of its own".to_owned(),
             places,
         });
     }
@@ -380,8 +421,12 @@ mod tests {
         ..function("orders::report", 6)
     };
 
+    fn of(functions: &[&'static FunctionDescriptor]) -> Declarations {
+        Declarations { functions: functions.to_vec(), ..Declarations::default() }
+    }
+
     fn problems(functions: &[&'static FunctionDescriptor]) -> Vec<Problem> {
-        match Catalogue::assemble(functions.iter().copied(), &Resources::default()) {
+        match Catalogue::assemble(&of(functions), &Resources::default()) {
             Ok(_) => Vec::new(),
             Err(problems) => problems.iter().cloned().collect(),
         }
@@ -389,8 +434,8 @@ mod tests {
 
     #[test]
     fn all_problems_are_in_one_report_with_their_places() {
-        let error = Catalogue::assemble([&ONE, &ONE_AGAIN, &NEEDS, &REPORT], &Resources::default())
-            .unwrap_err();
+        let functions = of(&[&ONE, &ONE_AGAIN, &NEEDS, &REPORT]);
+        let error = Catalogue::assemble(&functions, &Resources::default()).unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("the declarations of this worker have 3 problems"), "{text}");
         for part in [
@@ -411,7 +456,7 @@ mod tests {
     fn a_state_that_is_provided_is_no_problem() {
         let mut provided = Resources::default();
         provided.insert(Arc::new(7u32));
-        let catalogue = Catalogue::assemble([&NEEDS], &provided).unwrap();
+        let catalogue = Catalogue::assemble(&of(&[&NEEDS]), &provided).unwrap();
         assert!(catalogue.get("orders::needs").is_some());
     }
 

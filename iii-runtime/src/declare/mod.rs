@@ -6,10 +6,9 @@ mod catalogue;
 mod descriptor;
 mod signature;
 
-pub use catalogue::{Catalogue, Entry, Problem, Problems};
+pub use catalogue::{Catalogue, Declarations, Entry, Problem, Problems};
 pub use descriptor::{
     Declaration, Function, FunctionDescriptor, HandlerFuture, Location, TriggerDescriptor,
 };
+pub(crate) use signature::document;
 pub use signature::{Requirement, Shape, Signature};
-
-pub(crate) use catalogue::declared;

@@ -105,7 +105,7 @@ impl Signature {
 }
 
 /// A schema document in the 2020-12 draft, without what says nothing about the type.
-fn document(schema: SchemaOf) -> Payload {
+pub(crate) fn document(schema: SchemaOf) -> Payload {
     let mut settings = SchemaSettings::draft2020_12();
     settings.meta_schema = None;
     let mut document = schema(&mut settings.into_generator());

@@ -19,7 +19,7 @@ use crate::declare::{Function, FunctionDescriptor};
 use crate::protocol::Payload;
 
 pub use cron::{Cron, CronTick};
-pub use custom::Custom;
+pub use custom::{Custom, Typed};
 pub use http::{Http, Middleware, MiddlewareRequest};
 pub use log::{Log, LogEvent, LogLevel};
 pub use queue::{Queue, QueueMode};

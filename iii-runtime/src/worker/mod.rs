@@ -3,11 +3,13 @@
 mod backoff;
 mod dispatch;
 mod pending;
+mod provider;
 mod registration;
 mod run;
 mod session;
 
 pub(crate) use dispatch::{DispatchLimits, Dispatcher};
+pub(crate) use provider::Provider;
 pub(crate) use registration::{Identity, Refusal, Registrations};
 pub(crate) use run::{Worker, WorkerHandle};
 pub(crate) use session::{Request, Session};

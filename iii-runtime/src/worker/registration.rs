@@ -8,7 +8,7 @@ use crate::declare::{Catalogue, Location};
 use crate::extract::Mark;
 use crate::protocol::{
     ErrorBody, FunctionId, Message, Namespace, Payload, RegisterFunction, RegisterTrigger,
-    RegistrationRejected, TriggerId, TriggerRegistrationResult,
+    RegisterTriggerType, RegistrationRejected, TriggerId, TriggerRegistrationResult,
 };
 
 /// How the worker introduces itself (protocol section 3.2).
@@ -48,6 +48,7 @@ impl Identity {
 /// Everything a worker registers; sent again, unchanged, after each reconnect.
 #[derive(Debug)]
 pub(crate) struct Registrations {
+    types: Vec<(RegisterTriggerType, Location)>,
     functions: Vec<(RegisterFunction, Location)>,
     triggers: Vec<(RegisterTrigger, Location)>,
 }
@@ -81,16 +82,28 @@ impl Registrations {
                 triggers.push((register, *location));
             }
         }
-        Self { functions, triggers }
+        let types = catalogue.trigger_types().iter().map(|one| {
+            let register = RegisterTriggerType {
+                id: one.id.into(),
+                description: one.description.to_owned(),
+                trigger_request_format: Some((one.config_schema)()),
+                call_request_format: Some((one.event_schema)()),
+                namespace: None,
+            };
+            (register, one.location)
+        });
+        Self { types: types.collect(), functions, triggers }
     }
 
-    /// The messages that register everything, functions first.
+    /// The messages that register everything: trigger types first, and functions before what fires them.
     pub(super) fn register(&self) -> impl Iterator<Item = Message> {
+        let types =
+            self.types.iter().map(|(t, _)| Message::RegisterTriggerType(Box::new(t.clone())));
         let functions =
             self.functions.iter().map(|(f, _)| Message::RegisterFunction(Box::new(f.clone())));
         let triggers =
             self.triggers.iter().map(|(t, _)| Message::RegisterTrigger(Box::new(t.clone())));
-        functions.chain(triggers)
+        types.chain(functions).chain(triggers)
     }
 
     /// The messages that take everything back, triggers first: what fires must still find its function.
@@ -103,7 +116,9 @@ impl Registrations {
             .functions
             .iter()
             .map(|(function, _)| Message::UnregisterFunction { id: function.id.clone() });
-        triggers.chain(functions)
+        let types =
+            self.types.iter().map(|(one, _)| Message::UnregisterTriggerType { id: one.id.clone() });
+        types.chain(triggers).chain(functions)
     }
 
     /// The questions that show which functions the engine has: so many ids at a time as it allows.
@@ -122,9 +137,10 @@ impl Registrations {
             .collect()
     }
 
-    /// Whether there is anything to ask the engine about triggers.
+    /// Whether there is anything to ask the engine about triggers. With trigger types there is: the answer comes after
+    /// all bindings of them.
     pub(super) fn has_triggers(&self) -> bool {
-        !self.triggers.is_empty()
+        !self.triggers.is_empty() || !self.types.is_empty()
     }
 
     /// What has become of the registrations, by the engine's answers and complaints.
@@ -139,6 +155,14 @@ impl Registrations {
                 ),
                 location: None,
             });
+        }
+        for (one, location) in &self.types {
+            // There is no message of its own for a type.
+            if let Some(rejected) = complaints.functions.get(one.id.as_str()) {
+                let text =
+                    format!("the engine refused the trigger type `{}`: {}", one.id, rejected.code);
+                verdict.refused.push(Refusal { text, location: Some(*location) });
+            }
         }
         for (function, location) in &self.functions {
             let text = if let Some(rejected) = complaints.functions.get(&function.id) {

@@ -11,13 +11,11 @@ use uuid::Uuid;
 use super::backoff::Backoff;
 use super::dispatch::Dispatcher;
 use super::pending::Pending;
+use super::provider::Provider;
 use super::registration::{Answers, Complaints, Identity, Refusal, Registrations, Verdict};
 use super::session::{ConnectionState, Session, Up, after};
 use crate::error::{Error, Result, code};
-use crate::protocol::{
-    ErrorBody, InvocationId, InvokeFunction, Message, Namespace, Payload, RegisterTrigger,
-    TriggerRegistrationResult, WorkerId,
-};
+use crate::protocol::{InvocationId, InvokeFunction, Message, Namespace, Payload, WorkerId};
 use crate::transport::{ConnectError, Link};
 
 /// How long the engine may take to say what it has.
@@ -31,6 +29,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Worker {
     pub session: Arc<Session>,
     pub dispatcher: Arc<Dispatcher>,
+    pub provider: Arc<Provider>,
     pub registrations: Registrations,
     pub identity: Identity,
     pub backoff: Backoff,
@@ -116,6 +115,13 @@ enum End {
     Lost,
     Left,
     Failed(Error),
+}
+
+impl Drop for Life {
+    /// However the worker ends, nothing of it fires any more.
+    fn drop(&mut self) {
+        self.worker.provider.stop();
+    }
 }
 
 impl Life {
@@ -211,6 +217,8 @@ impl Life {
             let _ = outbox.send(Message::Reattach { previous_worker_id, reattach_token });
         }
         let confirming = confirm(&self.worker, &up);
+        let provider = self.worker.provider.clone();
+        provider.linked();
         for message in self.worker.registrations.register() {
             let _ = outbox.send(message);
         }
@@ -248,15 +256,15 @@ impl Life {
                         }
                         complaints.trigger(*m);
                     }
-                    Some(Message::RegisterTrigger(m)) => {
-                        let _ = outbox.send(not_a_provider(*m));
-                    }
+                    Some(Message::RegisterTrigger(m)) => provider.bind(*m, &outbox),
+                    Some(Message::UnregisterTrigger { id, .. }) => provider.unbind(&id),
                     Some(Message::Ping) => drop(outbox.send(Message::Pong)),
                     Some(Message::Pong) => leaving.no_more_come(),
                     Some(_) => {}
                 },
                 answers = &mut confirming, if !confirmed => {
                     confirmed = true;
+                    provider.confirmed();
                     let verdict = match answers {
                         Ok(answers) => self.worker.registrations.judge(&answers, &complaints),
                         Err(error) => break End::Failed(error),
@@ -268,6 +276,7 @@ impl Life {
                 control = self.control.recv() => match control {
                     Some(Control::Drain(grace)) if !leaving.begun() => {
                         leaving.begin(grace);
+                        provider.stop();
                         for message in self.worker.registrations.unregister() {
                             let _ = outbox.send(message);
                         }
@@ -453,15 +462,4 @@ fn place(refusal: &Refusal) -> String {
         Some(location) => format!("{}\n   at {location}", refusal.text),
         None => refusal.text.clone(),
     }
-}
-
-/// The answer to an engine that takes this worker for the provider of a trigger type.
-fn not_a_provider(binding: RegisterTrigger) -> Message {
-    let text = format!("this worker does not provide the trigger type `{}`", binding.trigger_type);
-    Message::TriggerRegistrationResult(Box::new(TriggerRegistrationResult {
-        id: binding.id,
-        trigger_type: binding.trigger_type,
-        function_id: binding.function_id,
-        error: Some(ErrorBody::new("trigger_type_not_found", text)),
-    }))
 }
