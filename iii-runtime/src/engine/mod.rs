@@ -12,6 +12,7 @@ mod discovery;
 mod expand;
 mod fire;
 mod http;
+mod http_function;
 mod log;
 mod ordered;
 mod provider;
@@ -41,6 +42,7 @@ use crate::transport::local::LocalTransport;
 use broker::Broker;
 use config::Keep;
 pub use config::{EngineBuilder, StreamSettings};
+pub use http_function::HttpFunctionSettings;
 pub use queue::{NamedQueue, QueueKind};
 use store::Store;
 use tasks::Tasks;
@@ -78,6 +80,11 @@ impl Engine {
         if let Some((queues, _)) = &settings.queue {
             queues.check().map_err(|text| Error::new(code::INVALID_CONFIGURATION, text))?;
         }
+        let http_functions = settings
+            .http_functions
+            .map(|settings| http_function::HttpFunctions::new(&settings, config.clock.clone()))
+            .transpose()
+            .map_err(|text| Error::new(code::INVALID_CONFIGURATION, text))?;
         let (mut workers, mut requests, mut subscribers) = (None, None, None);
         if config.listeners {
             let at = &settings.worker.address;
@@ -105,6 +112,9 @@ impl Engine {
         let http = Arc::new(http::Http::new(broker.clone(), limits, channels.clone()));
         if serves_http {
             broker.install(http.clone());
+        }
+        if let Some(functions) = http_functions {
+            broker.install(Arc::new(functions));
         }
         if settings.cron {
             broker.install(Arc::new(cron::Cron::new(broker.clone())));

@@ -8,6 +8,8 @@ mod ids;
 mod message;
 mod payload;
 
+#[cfg(feature = "engine")]
+pub(crate) use codec::with_caller;
 pub use codec::{DecodeError, decode, encode};
 pub use error_body::ErrorBody;
 pub use ids::{FunctionId, InvocationId, Namespace, TriggerId, TriggerTypeId, WorkerId};

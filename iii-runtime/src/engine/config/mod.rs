@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::expand::environment;
+use super::http_function::HttpFunctionSettings;
 use super::queue::NamedQueue;
 use super::store::CAPACITY;
 use crate::clock::Clock;
@@ -198,6 +199,14 @@ impl EngineBuilder {
         self
     }
 
+    /// Which endpoints may serve functions that workers register with a URL (protocol section 4.8); `None` switches such
+    /// functions off. Default: public addresses over https, which needs the feature `tls` of this crate.
+    #[must_use]
+    pub fn http_functions(mut self, settings: impl Into<Option<HttpFunctionSettings>>) -> Self {
+        self.settings.http_functions = settings.into();
+        self
+    }
+
     /// The settings of streams; `None` switches them off.
     #[must_use]
     pub fn streams(mut self, settings: impl Into<Option<StreamSettings>>) -> Self {
@@ -218,7 +227,8 @@ impl EngineBuilder {
     ///
     /// Code [`LISTEN_FAILED`](crate::error::code::LISTEN_FAILED) if an address cannot be listened on,
     /// [`STORE_FAILED`](crate::error::code::STORE_FAILED) if the data directory cannot be used,
-    /// [`INVALID_CONFIGURATION`](crate::error::code::INVALID_CONFIGURATION) if the file names several of them.
+    /// [`INVALID_CONFIGURATION`](crate::error::code::INVALID_CONFIGURATION) if the file names several of them, or a
+    /// setting cannot be used.
     pub async fn start(self) -> Result<Engine> {
         Engine::start(self).await
     }

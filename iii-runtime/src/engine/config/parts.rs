@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::file::named;
 use super::settings::{Address, HttpPart, Keep, StreamSettings, WorkerSettings};
 use super::tree::{Block, Problems};
+use crate::engine::http_function::HttpFunctionSettings;
 use crate::engine::queue::{NamedQueue, QueueKind, QueueSettings};
 use crate::engine::state::StateSettings;
 
@@ -60,6 +61,27 @@ pub(super) fn http(block: &mut Block<'_>, problems: &mut Problems) -> HttpPart {
         cors.finish(problems);
     }
     block.refuse("middleware", problems);
+    settings
+}
+
+pub(super) fn http_functions(
+    block: &mut Block<'_>,
+    problems: &mut Problems,
+) -> HttpFunctionSettings {
+    let mut settings = HttpFunctionSettings::default();
+    let Some(node) = block.take("security") else { return settings };
+    let mut security = Block::new("`security`", node, problems);
+    settings.url_allowlist = security.texts("url_allowlist", problems);
+    if let Some(block) = security.flag("block_private_ips", problems) {
+        settings.block_private_ips = block;
+    }
+    if let Some(require) = security.flag("require_https", problems) {
+        settings.require_https = require;
+    }
+    if let Err(problem) = settings.check() {
+        problems.add(node.line, problem);
+    }
+    security.finish(problems);
     settings
 }
 

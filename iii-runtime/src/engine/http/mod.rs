@@ -28,7 +28,7 @@ use crate::protocol::{ErrorBody, Payload};
 
 pub(crate) use body::ResponseBody;
 pub(crate) use listener::Listener;
-pub(crate) use response::{Answer, broken_off};
+pub(crate) use response::{Answer, FRAMING, broken_off};
 
 use exchange::Exchange;
 use request::Envelope;
