@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::expand::environment;
+use super::http::CorsSettings;
 use super::http_function::HttpFunctionSettings;
 use super::queue::NamedQueue;
 use super::store::CAPACITY;
@@ -195,6 +196,15 @@ impl EngineBuilder {
     pub fn http_concurrency(mut self, requests: usize) -> Self {
         if let Some(http) = &mut self.settings.http {
             http.limits.concurrency = requests;
+        }
+        self
+    }
+
+    /// Which pages of other hosts may use HTTP triggers. Default: all.
+    #[must_use]
+    pub fn http_cors(mut self, settings: CorsSettings) -> Self {
+        if let Some(http) = &mut self.settings.http {
+            http.limits.cors = settings;
         }
         self
     }

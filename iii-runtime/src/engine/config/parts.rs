@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::file::named;
 use super::settings::{Address, HttpPart, Keep, StreamSettings, WorkerSettings};
 use super::tree::{Block, Problems};
+use crate::engine::http::{Cors, CorsSettings};
 use crate::engine::http_function::HttpFunctionSettings;
 use crate::engine::queue::{NamedQueue, QueueKind, QueueSettings};
 use crate::engine::state::StateSettings;
@@ -46,19 +47,14 @@ pub(super) fn http(block: &mut Block<'_>, problems: &mut Problems) -> HttpPart {
     }
     if let Some(node) = block.take("cors") {
         let mut cors = Block::new("`cors`", node, problems);
-        for key in ["allowed_origins", "allowed_methods"] {
-            let list = cors.texts(key, problems);
-            if !list.is_empty() && list != ["*"] {
-                problems.add(
-                    node.line,
-                    format!(
-                        "`{key}` of `cors` is not supported yet: this engine allows all; use the official engine to \
-                         allow less"
-                    ),
-                );
-            }
-        }
+        settings.limits.cors = CorsSettings {
+            allowed_origins: cors.texts("allowed_origins", problems),
+            allowed_methods: cors.texts("allowed_methods", problems),
+        };
         cors.finish(problems);
+        if let Err(problem) = Cors::new(&settings.limits.cors) {
+            problems.add(node.line, problem);
+        }
     }
     block.refuse("middleware", problems);
     settings

@@ -34,7 +34,7 @@ workers:
       host: \"${HOST:::1}\"   # a comment
       default_timeout: 1000
       concurrency_request_limit: 0
-      cors: { allowed_origins: ['*'], allowed_methods: [] }
+      cors: { allowed_origins: ['https://a.test'], allowed_methods: [get] }
       middleware: []
   # - name: ${NOT_SET_BUT_A_COMMENT}
   - name: iii-http-functions
@@ -74,6 +74,11 @@ workers:
     let http = settings.http.as_ref().unwrap();
     assert_eq!((http.address.port, &*http.address.host), (4000, "::1"));
     assert_eq!((http.limits.timeout, http.limits.concurrency), (Duration::from_secs(1), 1));
+    let cors = &http.limits.cors;
+    assert_eq!(
+        (&cors.allowed_origins[..], &cors.allowed_methods[..]),
+        (&["https://a.test".to_owned()][..], &["get".to_owned()][..])
+    );
     let functions = settings.http_functions.as_ref().unwrap();
     assert_eq!(functions.url_allowlist, ["*.example.com"]);
     assert!(!functions.block_private_ips && !functions.require_https);
@@ -141,6 +146,7 @@ fn each_mistake_is_told_with_its_line() {
         (entry("iii-http", "prot: 1"), 4, "no setting `prot`"),
         (entry("iii-http", "host: 1"), 4, "must be a text"),
         (entry("iii-http", "cors: { allowed_origins: [a] }"), 4, "`allowed_origins`"),
+        (entry("iii-http", "cors: { allowed_headers: [] }"), 4, "no setting `allowed_headers`"),
         (entry("iii-http", "middleware: [{ function_id: a }]"), 4, "`middleware`"),
         (entry("iii-http-functions", "url_allowlist: []"), 4, "no setting `url_allowlist`"),
         (entry("iii-http-functions", "security: { require_https: 1 }"), 4, "true or false"),

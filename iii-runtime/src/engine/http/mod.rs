@@ -16,7 +16,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes};
-use hyper::{HeaderMap, Method};
+use hyper::{HeaderMap, Method, header};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
@@ -27,6 +27,8 @@ use crate::error::{BoxError, code};
 use crate::protocol::{ErrorBody, Payload};
 
 pub(crate) use body::ResponseBody;
+pub(crate) use cors::Cors;
+pub use cors::CorsSettings;
 pub(crate) use listener::Listener;
 pub(crate) use response::{Answer, FRAMING, broken_off};
 
@@ -34,7 +36,7 @@ use exchange::Exchange;
 use request::Envelope;
 use routes::{Found, HttpConfig, Route, Routes};
 
-/// The limits of HTTP triggers.
+/// The limits of HTTP triggers, and what holds for all of them.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpSettings {
     /// For a request, until its response begins. Default 30 s.
@@ -43,11 +45,18 @@ pub(crate) struct HttpSettings {
     pub(crate) body_limit: usize,
     /// Requests at a time whose responses have not begun. Default 1024.
     pub(crate) concurrency: usize,
+    /// Which pages may use HTTP triggers. Default: all.
+    pub(crate) cors: CorsSettings,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(30), body_limit: 4 << 20, concurrency: 1024 }
+        Self {
+            timeout: Duration::from_secs(30),
+            body_limit: 4 << 20,
+            concurrency: 1024,
+            cors: CorsSettings::default(),
+        }
     }
 }
 
@@ -55,16 +64,22 @@ impl Default for HttpSettings {
 pub(crate) struct Http {
     broker: Broker,
     settings: HttpSettings,
+    cors: Cors,
     channels: Channels,
     places: Semaphore,
     routes: RwLock<Routes>,
 }
 
 impl Http {
-    /// A provider without routes.
-    pub(crate) fn new(broker: Broker, settings: HttpSettings, channels: Channels) -> Self {
+    /// A provider without routes. `cors` is what the settings say about it.
+    pub(crate) fn new(
+        broker: Broker,
+        settings: HttpSettings,
+        cors: Cors,
+        channels: Channels,
+    ) -> Self {
         let places = Semaphore::new(settings.concurrency.min(Semaphore::MAX_PERMITS));
-        Self { broker, settings, channels, places, routes: RwLock::default() }
+        Self { broker, settings, cors, channels, places, routes: RwLock::default() }
     }
 
     /// Answers a request. The only way in, over a socket and in memory alike.
@@ -73,9 +88,12 @@ impl Http {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let Ok(_place) = self.places.try_acquire() else { return cors::allow(response::busy()) };
-        let deadline = Instant::now() + self.settings.timeout;
-        cors::allow(self.answer(request, deadline).await)
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let answer = match self.places.try_acquire() {
+            Ok(_place) => self.answer(request, Instant::now() + self.settings.timeout).await,
+            Err(_) => response::busy(),
+        };
+        self.cors.allow(origin.as_ref(), answer)
     }
 
     async fn answer<B>(&self, request: hyper::Request<B>, deadline: Instant) -> Answer
@@ -84,7 +102,7 @@ impl Http {
         B::Error: Into<BoxError>,
     {
         let (parts, body) = request.into_parts();
-        if let Some(answer) = cors::preflight(&parts) {
+        if let Some(answer) = self.cors.preflight(&parts) {
             return answer;
         }
         let found = read(&self.routes).find(&parts.method, parts.uri.path());

@@ -1,5 +1,6 @@
 //! Tests of HTTP triggers over a real socket.
 
+mod cors;
 mod streaming;
 
 use std::net::SocketAddr;
