@@ -209,6 +209,20 @@ impl EngineBuilder {
         self
     }
 
+    /// Adds a function that sees every HTTP request that has a route, before its body is read and before the route's own
+    /// middleware, and may answer it (protocol section 5.1).
+    ///
+    /// Functions of a lower priority are asked first, those of one priority in the order in which they were added. It is
+    /// looked for in the namespace of the route's function. Where it is missing or fails, the request is answered with
+    /// its error; where it takes longer than [`EngineBuilder::http_timeout`], with 504 and the code `MIDDLEWARE_TIMEOUT`.
+    #[must_use]
+    pub fn http_middleware(mut self, function_id: impl Into<String>, priority: i64) -> Self {
+        if let Some(http) = &mut self.settings.http {
+            http.limits.middleware.push((priority, function_id.into().into()));
+        }
+        self
+    }
+
     /// Which endpoints may serve functions that workers register with a URL (protocol section 4.8); `None` switches such
     /// functions off. Default: public addresses over https, which needs the feature `tls` of this crate.
     #[must_use]

@@ -56,7 +56,24 @@ pub(super) fn http(block: &mut Block<'_>, problems: &mut Problems) -> HttpPart {
             problems.add(node.line, problem);
         }
     }
-    block.refuse("middleware", problems);
+    for node in block.list("middleware", problems) {
+        let mut entry = Block::new("an entry of `middleware`", node, problems);
+        let function = entry.text("function_id", problems);
+        if let Some(phase) = entry.text("phase", problems)
+            && phase != "preHandler"
+        {
+            problems.add(
+                entry.line(),
+                format!("the `phase` of a middleware is `preHandler`, not `{phase}`"),
+            );
+        }
+        let priority = entry.integer("priority", problems).unwrap_or(0);
+        match function {
+            Some(function) => settings.limits.middleware.push((priority, function.into())),
+            None => problems.add(entry.line(), "an entry of `middleware` needs a `function_id`"),
+        }
+        entry.finish(problems);
+    }
     settings
 }
 

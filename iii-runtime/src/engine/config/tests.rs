@@ -35,7 +35,9 @@ workers:
       default_timeout: 1000
       concurrency_request_limit: 0
       cors: { allowed_origins: ['https://a.test'], allowed_methods: [get] }
-      middleware: []
+      middleware:
+        - { function_id: auth::check, phase: preHandler, priority: -1 }
+        - { function_id: audit::log }
   # - name: ${NOT_SET_BUT_A_COMMENT}
   - name: iii-http-functions
     config: { security: { url_allowlist: ['*.example.com'], block_private_ips: false, require_https: false } }
@@ -79,6 +81,7 @@ workers:
         (&cors.allowed_origins[..], &cors.allowed_methods[..]),
         (&["https://a.test".to_owned()][..], &["get".to_owned()][..])
     );
+    assert_eq!(http.limits.middleware, [(-1, "auth::check".into()), (0, "audit::log".into())]);
     let functions = settings.http_functions.as_ref().unwrap();
     assert_eq!(functions.url_allowlist, ["*.example.com"]);
     assert!(!functions.block_private_ips && !functions.require_https);
@@ -147,7 +150,10 @@ fn each_mistake_is_told_with_its_line() {
         (entry("iii-http", "host: 1"), 4, "must be a text"),
         (entry("iii-http", "cors: { allowed_origins: [a] }"), 4, "`allowed_origins`"),
         (entry("iii-http", "cors: { allowed_headers: [] }"), 4, "no setting `allowed_headers`"),
-        (entry("iii-http", "middleware: [{ function_id: a }]"), 4, "`middleware`"),
+        (entry("iii-http", "middleware: a"), 4, "a list"),
+        (entry("iii-http", "middleware: [{ priority: 1 }]"), 4, "`function_id`"),
+        (entry("iii-http", "middleware: [{ function_id: a, phase: x }]"), 4, "`preHandler`"),
+        (entry("iii-http", "middleware: [{ function_id: a, priority: 1.5 }]"), 4, "a whole number"),
         (entry("iii-http-functions", "url_allowlist: []"), 4, "no setting `url_allowlist`"),
         (entry("iii-http-functions", "security: { require_https: 1 }"), 4, "true or false"),
         (entry("iii-http-functions", "security: { url_allowlist: ['a['] }"), 4, "no pattern"),

@@ -24,7 +24,7 @@ use super::broker::{Broker, Request, read, write};
 use super::channel::{ChannelRef, Channels};
 use super::provider::{Binding, Provider, TriggerTypeInfo, schema};
 use crate::error::{BoxError, code};
-use crate::protocol::{ErrorBody, Payload};
+use crate::protocol::{ErrorBody, FunctionId, Payload};
 
 pub(crate) use body::ResponseBody;
 pub(crate) use cors::Cors;
@@ -33,6 +33,7 @@ pub(crate) use listener::Listener;
 pub(crate) use response::{Answer, FRAMING, broken_off};
 
 use exchange::Exchange;
+use middleware::Middleware;
 use request::Envelope;
 use routes::{Found, HttpConfig, Route, Routes};
 
@@ -47,6 +48,8 @@ pub(crate) struct HttpSettings {
     pub(crate) concurrency: usize,
     /// Which pages may use HTTP triggers. Default: all.
     pub(crate) cors: CorsSettings,
+    /// Functions that see every request that has a route, with their priorities. Default: none.
+    pub(crate) middleware: Vec<(i64, FunctionId)>,
 }
 
 impl Default for HttpSettings {
@@ -56,6 +59,7 @@ impl Default for HttpSettings {
             body_limit: 4 << 20,
             concurrency: 1024,
             cors: CorsSettings::default(),
+            middleware: Vec::new(),
         }
     }
 }
@@ -65,6 +69,8 @@ pub(crate) struct Http {
     broker: Broker,
     settings: HttpSettings,
     cors: Cors,
+    /// In the order in which they are asked.
+    middleware: Vec<FunctionId>,
     channels: Channels,
     places: Semaphore,
     routes: RwLock<Routes>,
@@ -74,12 +80,16 @@ impl Http {
     /// A provider without routes. `cors` is what the settings say about it.
     pub(crate) fn new(
         broker: Broker,
-        settings: HttpSettings,
+        mut settings: HttpSettings,
         cors: Cors,
         channels: Channels,
     ) -> Self {
         let places = Semaphore::new(settings.concurrency.min(Semaphore::MAX_PERMITS));
-        Self { broker, settings, cors, channels, places, routes: RwLock::default() }
+        // The sort is stable: those of one priority stay in the order in which they were given.
+        settings.middleware.sort_by_key(|(priority, _)| *priority);
+        let middleware = std::mem::take(&mut settings.middleware);
+        let middleware = middleware.into_iter().map(|(_, function)| function).collect();
+        Self { broker, settings, cors, middleware, channels, places, routes: RwLock::default() }
     }
 
     /// Answers a request. The only way in, over a socket and in memory alike.
@@ -115,13 +125,24 @@ impl Http {
             Found::Nothing => return response::not_found(),
         };
         let late = || response::timed_out(code::TIMEOUT);
+        let envelope = Envelope::new(&parts, &path_params);
+        let traceparent = text_of(&parts.headers, "traceparent");
+        let middleware = Middleware {
+            broker: &self.broker,
+            binding: &route.binding,
+            envelope: &envelope,
+            traceparent: traceparent.as_deref(),
+            deadline,
+        };
+        if let Some(answer) = middleware.run(&self.middleware).await {
+            return answer;
+        }
         let body = request::read_body(&parts.headers, body, self.settings.body_limit);
         let body = match timeout_at(deadline, body).await {
             Ok(Ok(body)) => body,
             Ok(Err(error)) => return response::of_error(&error),
             Err(_) => return late(),
         };
-        let envelope = Envelope::new(&parts, &path_params);
         if route.condition.asks() {
             let data = envelope.payload(&route, &parts, body.json(), None);
             let allowed = route.condition.allows(&self.broker, &route.binding, &data);
@@ -132,10 +153,7 @@ impl Http {
                 Err(_) => return late(),
             }
         }
-        let traceparent = text_of(&parts.headers, "traceparent");
-        let answered =
-            middleware::run(&self.broker, &route, &envelope, traceparent.as_deref(), deadline);
-        if let Some(answer) = answered.await {
+        if let Some(answer) = middleware.run(&route.middleware).await {
             return answer;
         }
         let Some(mut exchange) = Exchange::open(&self.channels) else { return response::busy() };
