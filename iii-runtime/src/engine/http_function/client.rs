@@ -194,10 +194,9 @@ mod tls {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "tls"))]
 impl Client {
     /// For tests: trusts what the config says.
-    #[cfg(feature = "tls")]
     pub(super) fn trust(&self, config: rustls::ClientConfig) {
         self.https.trust(config);
     }
