@@ -12,6 +12,7 @@ mod discovery;
 mod expand;
 mod fire;
 mod http;
+mod http_function;
 mod log;
 mod ordered;
 mod provider;
@@ -44,6 +45,8 @@ pub(crate) use broker::testing;
 use broker::Broker;
 use config::Keep;
 pub use config::{EngineBuilder, StreamSettings};
+pub use http::CorsSettings;
+pub use http_function::HttpFunctionSettings;
 pub use queue::{NamedQueue, QueueKind};
 use store::Store;
 use tasks::Tasks;
@@ -81,6 +84,14 @@ impl Engine {
         if let Some((queues, _)) = &settings.queue {
             queues.check().map_err(|text| Error::new(code::INVALID_CONFIGURATION, text))?;
         }
+        let unusable = |text| Error::new(code::INVALID_CONFIGURATION, text);
+        let http_functions = settings
+            .http_functions
+            .map(|settings| http_function::HttpFunctions::new(&settings, config.clock.clone()))
+            .transpose()
+            .map_err(unusable)?;
+        let cors = settings.http.as_ref().map(|http| http.limits.cors.clone()).unwrap_or_default();
+        let cors = http::Cors::new(&cors).map_err(unusable)?;
         let (mut workers, mut requests, mut subscribers) = (None, None, None);
         if config.listeners {
             let at = &settings.worker.address;
@@ -105,9 +116,12 @@ impl Engine {
         broker.install(Arc::new(channel::ChannelFunctions::new(channels.clone())));
         let serves_http = settings.http.is_some();
         let limits = settings.http.unwrap_or_default().limits;
-        let http = Arc::new(http::Http::new(broker.clone(), limits, channels.clone()));
+        let http = Arc::new(http::Http::new(broker.clone(), limits, cors, channels.clone()));
         if serves_http {
             broker.install(http.clone());
+        }
+        if let Some(functions) = http_functions {
+            broker.install(Arc::new(functions));
         }
         if settings.cron {
             broker.install(Arc::new(cron::Cron::new(broker.clone())));

@@ -391,6 +391,17 @@ impl Object {
     }
 }
 
+/// `data` as it is sent, with the caller's id as first key if it is an object (protocol section 4.2).
+#[cfg(feature = "engine")]
+pub(crate) fn with_caller(data: Payload, caller: Option<WorkerId>) -> bytes::Bytes {
+    if caller.is_none() || !data.is_object() {
+        return data.into_bytes();
+    }
+    let mut text = String::with_capacity(data.as_str().len() + 64);
+    put_with_caller(&mut text, &data, caller);
+    text.into()
+}
+
 /// Writes `data`, with the caller's id as first key if it is an object.
 fn put_with_caller(text: &mut String, data: &Payload, caller: Option<WorkerId>) {
     let (Some(caller), Some(rest)) = (caller, data.as_str().strip_prefix('{')) else {
@@ -597,6 +608,19 @@ mod tests {
             decode_str(r#"{"type":"invokefunction","function_id":"a","invocation_id":"no"}"#),
             Err(DecodeError::Json(_))
         ));
+    }
+
+    #[test]
+    fn an_odd_invocation_drops_no_message() {
+        for odd in [r#""x""#, "7", "[]", "{}", r#"{"url":[],"method":"get","auth":{"type":"no"}}"#]
+        {
+            let text = format!(r#"{{"type":"registerfunction","id":"a","invocation":{odd}}}"#);
+            let Some(Message::RegisterFunction(m)) = decode_str(&text).unwrap() else { panic!() };
+            assert_eq!(m.invocation, Some(HttpInvocation(json(odd))));
+        }
+        let text = r#"{"type":"registerfunction","id":"a","invocation":null}"#;
+        let Some(Message::RegisterFunction(m)) = decode_str(text).unwrap() else { panic!() };
+        assert_eq!(m.invocation, None);
     }
 
     #[test]

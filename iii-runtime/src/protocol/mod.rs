@@ -10,6 +10,8 @@ mod message;
 mod payload;
 
 pub use channel::{ChannelDirection, ChannelRef};
+#[cfg(feature = "engine")]
+pub(crate) use codec::with_caller;
 pub use codec::{DecodeError, decode, encode};
 pub use error_body::ErrorBody;
 pub use ids::{FunctionId, InvocationId, Namespace, TriggerId, TriggerTypeId, WorkerId};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use iii::engine::{Engine, NamedQueue, QueueKind};
+use iii::engine::{Engine, HttpFunctionSettings, NamedQueue, QueueKind};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -19,7 +19,7 @@ use super::probe::not_yet;
 use super::recording::{End, Frame, Recording, Socket, Step};
 use super::request::{answer, ask};
 use super::socket::Connection;
-use super::tables::NotYet;
+use super::tables::{NotYet, Until};
 
 /// How long a step may take that is not known to be missing. Only a difference takes so long.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -44,7 +44,7 @@ pub struct Outcome {
 ///
 /// If the engine cannot be started, or stops to answer.
 pub async fn replay(recording: &Recording, known: &Known) -> Outcome {
-    // The queue that the recordings name (README).
+    // The queue and the rules that the recordings name (README).
     let payments = NamedQueue {
         kind: QueueKind::Fifo,
         max_retries: 2,
@@ -53,7 +53,14 @@ pub async fn replay(recording: &Recording, known: &Known) -> Outcome {
         backoff_ms: 200,
         ..NamedQueue::default()
     };
-    let builder = Engine::builder().worker_port(0).http_port(0).stream_port(0);
+    let http_functions = HttpFunctionSettings {
+        require_https: false,
+        url_allowlist: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+        block_private_ips: false,
+        ..HttpFunctionSettings::default()
+    };
+    let builder =
+        Engine::builder().http_functions(http_functions).worker_port(0).http_port(0).stream_port(0);
     let builder = builder.http_timeout(2 * PATIENCE).queue("payments", payments);
     let engine = builder.start().await.expect("an engine");
     let workers = engine.worker_addr().expect("it listens");
@@ -63,7 +70,12 @@ pub async fn replay(recording: &Recording, known: &Known) -> Outcome {
     ids.text(RECORDED_HTTP, http.to_string());
     ids.text(endpoint::RECORDED, endpoint.addr.to_string());
     let skipped = not_yet(&recording.number, workers).await;
-    let lacking: Vec<&str> = skipped.iter().filter_map(|entry| entry.until.function()).collect();
+    let lacking: Vec<&str> = skipped
+        .iter()
+        .map(|entry| match entry.until {
+            Until::Function(function) => function,
+        })
+        .collect();
     let known = &known.without(&lacking);
     let mut replay = Replay {
         recording,

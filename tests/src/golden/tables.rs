@@ -22,18 +22,6 @@ pub struct NotYet {
 pub enum Until {
     /// It has this function.
     Function(&'static str),
-    /// A function that is registered with an HTTP endpoint is called there.
-    HttpFunctions,
-}
-
-impl Until {
-    /// The function that the engine lacks, if it is one.
-    pub(crate) fn function(&self) -> Option<&'static str> {
-        match self {
-            Self::Function(function) => Some(function),
-            Self::HttpFunctions => None,
-        }
-    }
 }
 
 /// All lines of a recording.
@@ -47,7 +35,6 @@ pub const NOT_YET: &[NotYet] = &[
     whole("05", ALL, Until::Function("stream::set"), "no streams"),
     whole("06", 33..=62, Until::Function("iii::durable::publish"), "no durable topics"),
     whole("09", ALL, Until::Function("engine::channels::create"), "no channels"),
-    whole("10", ALL, Until::HttpFunctions, "no HTTP functions"),
     whole("11", 21..=22, Until::Function("engine::health::check"), "no health check"),
     whole("11", 23..=24, Until::Function("engine::traces::list"), "no traces"),
     whole("11", 25..=28, Until::Function("engine::baggage::set"), "no baggage functions"),

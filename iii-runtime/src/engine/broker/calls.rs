@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::connection::Connection;
+use super::external::Work;
 use super::lock;
 use crate::engine::provider::Outcome;
 use crate::error::code;
@@ -53,6 +54,13 @@ pub(crate) enum Asker {
         /// Who gets the receipt.
         then: Box<Asker>,
     },
+    /// Somebody whose call the engine works on; without an asker, the work ends.
+    Working {
+        /// Who gets the answer.
+        then: Box<Asker>,
+        /// What is being done.
+        _work: Work,
+    },
     /// Nobody: a void call.
     Nobody,
 }
@@ -67,6 +75,7 @@ impl Asker {
     pub(crate) fn invocation_id(&self) -> Option<InvocationId> {
         match self {
             Self::Worker { invocation_id, .. } => Some(*invocation_id),
+            Self::Working { then, .. } => then.invocation_id(),
             _ => None,
         }
     }
@@ -75,7 +84,7 @@ impl Asker {
     fn is(&self, id: WorkerId) -> bool {
         match self {
             Self::Worker { ticket, .. } => ticket.0.id == id,
-            Self::Receipt { then, .. } => then.is(id),
+            Self::Receipt { then, .. } | Self::Working { then, .. } => then.is(id),
             _ => false,
         }
     }
@@ -105,6 +114,7 @@ impl Asker {
                 }
                 Err(error) => Err(enqueue_failed(&error)),
             }),
+            Self::Working { then, .. } => then.answer(outcome),
             Self::Nobody => {}
         }
     }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::connection::Connection;
 use super::registry::{Function, Target};
-use super::{Broker, limits, lock, read};
+use super::{Broker, limits, lock};
 use crate::engine::provider::{Event, Handler};
 use crate::error::code;
 use crate::protocol::{
-    DEFAULT_NAMESPACE, ErrorBody, FunctionId, Message, Namespace, RegisterFunction,
-    RegisterService, RegistrationRejected,
+    DEFAULT_NAMESPACE, FunctionId, Message, Namespace, RegisterFunction, RegisterService,
+    RegistrationRejected,
 };
 
 /// The function that takes queued calls. The one built-in id that a worker may take over.
@@ -81,22 +81,6 @@ impl Broker {
         };
         functions.insert(m.id, Arc::new(function));
         Ok(())
-    }
-
-    /// The code of a function that an endpoint serves. Where nobody can serve it, calling it says so.
-    fn external(&self, m: &RegisterFunction) -> Handler {
-        let providers = read(&self.inner.providers).clone();
-        let served = providers.iter().find_map(|provider| provider.external(m));
-        let error = match served {
-            Some(Ok(handler)) => return handler,
-            Some(Err(error)) => error,
-            None => ErrorBody::new(
-                "http_functions_unavailable",
-                format!("`{}` is served over HTTP, which this engine does not do", m.id),
-            ),
-        };
-        tracing::warn!(function = %m.id, "the function cannot be called: {error}");
-        Arc::new(move |_| Box::pin(std::future::ready(Err(error.clone()))))
     }
 
     /// Takes a function away from its owner. Of anybody else the message is ignored.

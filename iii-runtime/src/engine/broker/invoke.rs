@@ -4,11 +4,13 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::calls::{Answer, Asker, Ticket, overloaded, stopped};
 use super::connection::Connection;
+use super::external::run_for;
 use super::functions::ENQUEUE;
 use super::registry::{Function, Target};
 use super::workers::ANNOUNCE;
@@ -115,12 +117,12 @@ impl Broker {
             Some(Action::Enqueue { queue }) => self.enqueue(&queue, request, caller.id, asker),
             None | Some(Action::Void) => self.forward(request, Some(caller.id), asker),
         };
-        let callee = sent?.callee;
+        let Sent { callee, is_queued, .. } = sent?;
         if caller.is_gone() {
             // It was ended by another task while its call was noted.
             callee.pending.forget(caller.id);
         }
-        callee.brake()
+        if is_queued { callee.brake() } else { None }
     }
 
     /// Handles a worker's answer. Only the callee's own calls can be answered by it.
@@ -190,10 +192,11 @@ impl Broker {
             }
         };
         match &function.target {
-            Target::BuiltIn { handler, .. } | Target::External { handler, .. } => {
+            Target::BuiltIn { handler, .. } => {
                 run(handler, request, caller, asker);
                 None
             }
+            Target::External { owner, handler } => run_for(owner, handler, request, caller, asker),
             Target::Worker(callee) => send(callee, request, caller, asker),
         }
     }
@@ -218,10 +221,14 @@ impl Broker {
     }
 }
 
-/// A call that is with a worker.
-struct Sent {
-    callee: Arc<Connection>,
-    id: InvocationId,
+/// A call that is noted at a worker.
+pub(super) struct Sent {
+    /// The worker.
+    pub(super) callee: Arc<Connection>,
+    /// Its id there.
+    pub(super) id: InvocationId,
+    /// Whether it was sent to the worker, and not served in its name.
+    pub(super) is_queued: bool,
 }
 
 /// Sends a call to a worker. It is noted before it is sent, so that no answer can come too early.
@@ -261,7 +268,7 @@ fn send(
         namespace: None,
     })));
     let error = match sent {
-        Ok(()) => return Some(Sent { callee: callee.clone(), id }),
+        Ok(()) => return Some(Sent { callee: callee.clone(), id, is_queued: true }),
         Err(SendError::Closed) => stopped(),
         Err(SendError::Full) => {
             overloaded(format!("the worker that serves `{function_id}` is too far behind"))
@@ -278,9 +285,28 @@ fn send(
 ///
 /// Called by a worker, code that need not wait is done when this returns, so that the calls of one worker take effect in
 /// their order; the rest goes on as a task. What the engine itself calls is always a task: a trigger whose target is
-/// built in, and fires again, must not nest. A panic is an answer like any other.
+/// built in, and fires again, must not nest.
 fn run(handler: &Handler, request: Request, caller: Option<WorkerId>, asker: Asker) {
+    let mut work = work(handler, request, caller);
+    let done = if caller.is_some() { (&mut work).now_or_never() } else { None };
+    match done {
+        Some(outcome) => asker.answer(outcome),
+        // While the program ends there is no runtime, and nobody to answer.
+        None => match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(async move { asker.answer(work.await) })),
+            Err(_) => asker.answer(Err(stopped())),
+        },
+    }
+}
+
+/// A call of code of the engine. A panic is an answer like any other.
+pub(super) fn work(
+    handler: &Handler,
+    request: Request,
+    caller: Option<WorkerId>,
+) -> BoxFuture<'static, Outcome> {
     let handler = handler.clone();
+    let id = request.function_id;
     let call = Call {
         data: request.data,
         caller,
@@ -288,24 +314,14 @@ fn run(handler: &Handler, request: Request, caller: Option<WorkerId>, asker: Ask
         baggage: request.baggage,
     };
     // The code is entered inside the future, so that a panic on the way in is caught as well.
-    let work = async move { handler(call).await };
-    let mut work = AssertUnwindSafe(work).catch_unwind().boxed();
-    let id = request.function_id;
-    let finish = move |done: std::thread::Result<Outcome>, asker: Asker| {
-        asker.answer(done.unwrap_or_else(|_| {
+    let work = AssertUnwindSafe(async move { handler(call).await }).catch_unwind();
+    work.map(move |done| {
+        done.unwrap_or_else(|_| {
             tracing::error!(function = %id, "a built-in function panicked");
             Err(ErrorBody::new(code::PANIC, format!("`{id}` panicked")))
-        }));
-    };
-    let done = if caller.is_some() { (&mut work).now_or_never() } else { None };
-    match done {
-        Some(done) => finish(done, asker),
-        // While the program ends there is no runtime, and nobody to answer.
-        None => match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move { finish(work.await, asker) })),
-            Err(_) => asker.answer(Err(stopped())),
-        },
-    }
+        })
+    })
+    .boxed()
 }
 
 /// Tells a worker that it has too many calls open.

@@ -5,6 +5,7 @@
 
 mod calls;
 mod connection;
+mod external;
 mod functions;
 mod invoke;
 pub(crate) mod limits;

@@ -15,11 +15,12 @@ use crate::error::{Error, Result, code};
 /// Parts that every engine has, and that have no settings here.
 const FIXED: [&str; 2] = ["iii-engine-functions", "iii-telemetry"];
 /// Parts that only the official engine has.
-const ELSEWHERE: [&str; 3] = ["iii-exec", "iii-bridge", "iii-http-functions"];
+const ELSEWHERE: [&str; 2] = ["iii-exec", "iii-bridge"];
 /// Parts with settings.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 10] = [
     "iii-worker-manager",
     "iii-http",
+    "iii-http-functions",
     "iii-stream",
     "iii-state",
     "iii-queue",
@@ -176,6 +177,9 @@ fn read_entry(
     match name {
         "iii-worker-manager" => settings.worker = parts::worker(&mut block, problems),
         "iii-http" => settings.http = Some(parts::http(&mut block, problems)),
+        "iii-http-functions" => {
+            settings.http_functions = Some(parts::http_functions(&mut block, problems));
+        }
         "iii-stream" => settings.stream = Some(parts::stream(&mut block, directories, problems)),
         "iii-state" => settings.state = Some(parts::state(&mut block, directories, problems)),
         "iii-queue" => settings.queue = Some(parts::queue(&mut block, directories, problems)),

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use super::Engine;
 use super::expand::environment;
+use super::http::CorsSettings;
+use super::http_function::HttpFunctionSettings;
 use super::queue::NamedQueue;
 use super::store::CAPACITY;
 use crate::clock::Clock;
@@ -198,6 +200,37 @@ impl EngineBuilder {
         self
     }
 
+    /// Which pages of other hosts may use HTTP triggers. Default: all.
+    #[must_use]
+    pub fn http_cors(mut self, settings: CorsSettings) -> Self {
+        if let Some(http) = &mut self.settings.http {
+            http.limits.cors = settings;
+        }
+        self
+    }
+
+    /// Adds a function that sees every HTTP request that has a route, before its body is read and before the route's own
+    /// middleware, and may answer it (protocol section 5.1).
+    ///
+    /// Functions of a lower priority are asked first, those of one priority in the order in which they were added. It is
+    /// looked for in the namespace of the route's function. Where it is missing or fails, the request is answered with
+    /// its error; where it takes longer than [`EngineBuilder::http_timeout`], with 504 and the code `MIDDLEWARE_TIMEOUT`.
+    #[must_use]
+    pub fn http_middleware(mut self, function_id: impl Into<String>, priority: i64) -> Self {
+        if let Some(http) = &mut self.settings.http {
+            http.limits.middleware.push((priority, function_id.into().into()));
+        }
+        self
+    }
+
+    /// Which endpoints may serve functions that workers register with a URL (protocol section 4.8); `None` switches such
+    /// functions off. Default: public addresses over https, which needs the feature `tls` of this crate.
+    #[must_use]
+    pub fn http_functions(mut self, settings: impl Into<Option<HttpFunctionSettings>>) -> Self {
+        self.settings.http_functions = settings.into();
+        self
+    }
+
     /// The settings of streams; `None` switches them off.
     #[must_use]
     pub fn streams(mut self, settings: impl Into<Option<StreamSettings>>) -> Self {
@@ -218,7 +251,8 @@ impl EngineBuilder {
     ///
     /// Code [`LISTEN_FAILED`](crate::error::code::LISTEN_FAILED) if an address cannot be listened on,
     /// [`STORE_FAILED`](crate::error::code::STORE_FAILED) if the data directory cannot be used,
-    /// [`INVALID_CONFIGURATION`](crate::error::code::INVALID_CONFIGURATION) if the file names several of them.
+    /// [`INVALID_CONFIGURATION`](crate::error::code::INVALID_CONFIGURATION) if the file names several of them, or a
+    /// setting cannot be used.
     pub async fn start(self) -> Result<Engine> {
         Engine::start(self).await
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::file::named;
 use super::settings::{Address, HttpPart, Keep, StreamSettings, WorkerSettings};
 use super::tree::{Block, Problems};
+use crate::engine::http::{Cors, CorsSettings};
+use crate::engine::http_function::HttpFunctionSettings;
 use crate::engine::queue::{NamedQueue, QueueKind, QueueSettings};
 use crate::engine::state::StateSettings;
 
@@ -45,21 +47,54 @@ pub(super) fn http(block: &mut Block<'_>, problems: &mut Problems) -> HttpPart {
     }
     if let Some(node) = block.take("cors") {
         let mut cors = Block::new("`cors`", node, problems);
-        for key in ["allowed_origins", "allowed_methods"] {
-            let list = cors.texts(key, problems);
-            if !list.is_empty() && list != ["*"] {
-                problems.add(
-                    node.line,
-                    format!(
-                        "`{key}` of `cors` is not supported yet: this engine allows all; use the official engine to \
-                         allow less"
-                    ),
-                );
-            }
-        }
+        settings.limits.cors = CorsSettings {
+            allowed_origins: cors.texts("allowed_origins", problems),
+            allowed_methods: cors.texts("allowed_methods", problems),
+        };
         cors.finish(problems);
+        if let Err(problem) = Cors::new(&settings.limits.cors) {
+            problems.add(node.line, problem);
+        }
     }
-    block.refuse("middleware", problems);
+    for node in block.list("middleware", problems) {
+        let mut entry = Block::new("an entry of `middleware`", node, problems);
+        let function = entry.text("function_id", problems);
+        if let Some(phase) = entry.text("phase", problems)
+            && phase != "preHandler"
+        {
+            problems.add(
+                entry.line(),
+                format!("the `phase` of a middleware is `preHandler`, not `{phase}`"),
+            );
+        }
+        let priority = entry.integer("priority", problems).unwrap_or(0);
+        match function {
+            Some(function) => settings.limits.middleware.push((priority, function.into())),
+            None => problems.add(entry.line(), "an entry of `middleware` needs a `function_id`"),
+        }
+        entry.finish(problems);
+    }
+    settings
+}
+
+pub(super) fn http_functions(
+    block: &mut Block<'_>,
+    problems: &mut Problems,
+) -> HttpFunctionSettings {
+    let mut settings = HttpFunctionSettings::default();
+    let Some(node) = block.take("security") else { return settings };
+    let mut security = Block::new("`security`", node, problems);
+    settings.url_allowlist = security.texts("url_allowlist", problems);
+    if let Some(block) = security.flag("block_private_ips", problems) {
+        settings.block_private_ips = block;
+    }
+    if let Some(require) = security.flag("require_https", problems) {
+        settings.require_https = require;
+    }
+    if let Err(problem) = settings.check() {
+        problems.add(node.line, problem);
+    }
+    security.finish(problems);
     settings
 }
 

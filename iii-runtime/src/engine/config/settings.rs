@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::http::HttpSettings;
+use crate::engine::http_function::HttpFunctionSettings;
 use crate::engine::queue::QueueSettings;
 use crate::engine::state::StateSettings;
 
@@ -41,6 +42,8 @@ pub(crate) struct EngineSettings {
     pub(crate) worker: WorkerSettings,
     /// HTTP triggers.
     pub(crate) http: Option<HttpPart>,
+    /// Functions that HTTP endpoints serve.
+    pub(crate) http_functions: Option<HttpFunctionSettings>,
     /// Streams and their listener.
     pub(crate) stream: Option<StreamSettings>,
     /// State.
@@ -59,6 +62,7 @@ impl Default for EngineSettings {
         Self {
             worker: WorkerSettings::default(),
             http: Some(HttpPart::default()),
+            http_functions: Some(HttpFunctionSettings::default()),
             stream: Some(StreamSettings::default()),
             state: Some(Default::default()),
             queue: Some(Default::default()),
@@ -74,6 +78,7 @@ impl EngineSettings {
         Self {
             worker: WorkerSettings::default(),
             http: None,
+            http_functions: None,
             stream: None,
             state: None,
             queue: None,

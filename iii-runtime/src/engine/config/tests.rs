@@ -34,9 +34,13 @@ workers:
       host: \"${HOST:::1}\"   # a comment
       default_timeout: 1000
       concurrency_request_limit: 0
-      cors: { allowed_origins: ['*'], allowed_methods: [] }
-      middleware: []
+      cors: { allowed_origins: ['https://a.test'], allowed_methods: [get] }
+      middleware:
+        - { function_id: auth::check, phase: preHandler, priority: -1 }
+        - { function_id: audit::log }
   # - name: ${NOT_SET_BUT_A_COMMENT}
+  - name: iii-http-functions
+    config: { security: { url_allowlist: ['*.example.com'], block_private_ips: false, require_https: false } }
   - name: iii-stream
     config:
       port: 1
@@ -72,6 +76,15 @@ workers:
     let http = settings.http.as_ref().unwrap();
     assert_eq!((http.address.port, &*http.address.host), (4000, "::1"));
     assert_eq!((http.limits.timeout, http.limits.concurrency), (Duration::from_secs(1), 1));
+    let cors = &http.limits.cors;
+    assert_eq!(
+        (&cors.allowed_origins[..], &cors.allowed_methods[..]),
+        (&["https://a.test".to_owned()][..], &["get".to_owned()][..])
+    );
+    assert_eq!(http.limits.middleware, [(-1, "auth::check".into()), (0, "audit::log".into())]);
+    let functions = settings.http_functions.as_ref().unwrap();
+    assert_eq!(functions.url_allowlist, ["*.example.com"]);
+    assert!(!functions.block_private_ips && !functions.require_https);
     let stream = settings.stream.as_ref().unwrap();
     assert_eq!((stream.port, stream.host.as_str(), stream.in_memory), (1, "127.0.0.1", false));
     assert_eq!(stream.auth_function.as_deref(), Some("auth::stream"));
@@ -102,9 +115,12 @@ fn only_what_is_listed_is_on() {
         let settings = read(text).settings;
         assert!(settings.http.is_none() && settings.stream.is_none() && settings.state.is_none());
         assert!(!settings.cron && !settings.pubsub && settings.queue.is_none());
+        assert!(settings.http_functions.is_none());
         assert_eq!(settings.worker.address.port, 49134);
     }
     assert!(read("modules:\n- name: iii-cron\n").settings.cron);
+    let functions = read("modules:\n- name: iii-http-functions\n").settings.http_functions;
+    assert_eq!(functions, Some(HttpFunctionSettings::default()));
 }
 
 #[test]
@@ -133,7 +149,14 @@ fn each_mistake_is_told_with_its_line() {
         (entry("iii-http", "prot: 1"), 4, "no setting `prot`"),
         (entry("iii-http", "host: 1"), 4, "must be a text"),
         (entry("iii-http", "cors: { allowed_origins: [a] }"), 4, "`allowed_origins`"),
-        (entry("iii-http", "middleware: [{ function_id: a }]"), 4, "`middleware`"),
+        (entry("iii-http", "cors: { allowed_headers: [] }"), 4, "no setting `allowed_headers`"),
+        (entry("iii-http", "middleware: a"), 4, "a list"),
+        (entry("iii-http", "middleware: [{ priority: 1 }]"), 4, "`function_id`"),
+        (entry("iii-http", "middleware: [{ function_id: a, phase: x }]"), 4, "`preHandler`"),
+        (entry("iii-http", "middleware: [{ function_id: a, priority: 1.5 }]"), 4, "a whole number"),
+        (entry("iii-http-functions", "url_allowlist: []"), 4, "no setting `url_allowlist`"),
+        (entry("iii-http-functions", "security: { require_https: 1 }"), 4, "true or false"),
+        (entry("iii-http-functions", "security: { url_allowlist: ['a['] }"), 4, "no pattern"),
         (entry("iii-state", "adapter: { name: redis }"), 4, "official engine"),
         (entry("iii-state", "adapter: { name: other }"), 4, "no adapter `other`"),
         (entry("iii-state", "adapter: { name: kv, config: { store_method: x } }"), 4, "file_based"),

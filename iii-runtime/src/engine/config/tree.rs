@@ -252,6 +252,28 @@ impl<'a> Block<'a> {
         None
     }
 
+    /// A whole number, which may be below zero.
+    pub(super) fn integer(&mut self, key: &'static str, problems: &mut Problems) -> Option<i64> {
+        let node = self.take(key)?;
+        match node.value {
+            Value::Whole(whole) if i64::try_from(whole).is_ok() => i64::try_from(whole).ok(),
+            _ => {
+                self.misfit(key, node, "a whole number", problems);
+                None
+            }
+        }
+    }
+
+    /// A list.
+    pub(super) fn list(&mut self, key: &'static str, problems: &mut Problems) -> &'a [Node] {
+        let Some(node) = self.take(key) else { return &[] };
+        if let Value::List(list) = &node.value {
+            return list;
+        }
+        self.misfit(key, node, "a list", problems);
+        &[]
+    }
+
     /// A list of texts.
     pub(super) fn texts(&mut self, key: &'static str, problems: &mut Problems) -> Vec<String> {
         let Some(node) = self.take(key) else { return Vec::new() };

@@ -7,9 +7,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::request::Envelope;
 use super::response::{self, Answer};
-use super::routes::Route;
 use crate::engine::broker::{Broker, Request};
-use crate::protocol::Payload;
+use crate::engine::provider::Binding;
+use crate::protocol::{FunctionId, Payload};
 
 /// What a middleware function may return; anything else means "go on".
 #[derive(Deserialize)]
@@ -29,34 +29,44 @@ struct Response {
     body: Option<Box<RawValue>>,
 }
 
-/// Asks the middleware of a route in its order. `Some`: the request is answered.
-pub(crate) async fn run(
-    broker: &Broker,
-    route: &Route,
-    envelope: &Envelope,
-    traceparent: Option<&str>,
-    deadline: Instant,
-) -> Option<Answer> {
-    if route.middleware.is_empty() {
-        return None;
-    }
-    let data = envelope.for_middleware();
-    for function_id in &route.middleware {
-        let request = Request {
-            traceparent: traceparent.map(str::to_owned),
-            ..Request::beside(&route.binding, function_id, data.clone())
-        };
-        match timeout_at(deadline, broker.invoke(request)).await {
-            Err(_) => return Some(response::timed_out("MIDDLEWARE_TIMEOUT")),
-            Ok(Err(error)) => return Some(response::of_error(&error)),
-            Ok(Ok(result)) => {
-                if let Some(answer) = result.as_ref().and_then(answer_of) {
-                    return Some(answer);
+/// One request, as middleware sees it: with neither its body nor the metadata of its binding.
+pub(crate) struct Middleware<'a> {
+    /// Who calls it.
+    pub(crate) broker: &'a Broker,
+    /// The binding of the route. Its target's namespace is that of the functions too, those of all routes included.
+    pub(crate) binding: &'a Binding,
+    /// What it is told.
+    pub(crate) envelope: &'a Envelope,
+    /// The trace of the request.
+    pub(crate) traceparent: Option<&'a str>,
+    /// The end of the request.
+    pub(crate) deadline: Instant,
+}
+
+impl Middleware<'_> {
+    /// Asks functions in their order. `Some`: the request is answered.
+    pub(crate) async fn run(&self, functions: &[FunctionId]) -> Option<Answer> {
+        if functions.is_empty() {
+            return None;
+        }
+        let data = self.envelope.for_middleware();
+        for function_id in functions {
+            let request = Request {
+                traceparent: self.traceparent.map(str::to_owned),
+                ..Request::beside(self.binding, function_id, data.clone())
+            };
+            match timeout_at(self.deadline, self.broker.invoke(request)).await {
+                Err(_) => return Some(response::timed_out("MIDDLEWARE_TIMEOUT")),
+                Ok(Err(error)) => return Some(response::of_error(&error)),
+                Ok(Ok(result)) => {
+                    if let Some(answer) = result.as_ref().and_then(answer_of) {
+                        return Some(answer);
+                    }
                 }
             }
         }
+        None
     }
-    None
 }
 
 /// The answer in a verdict, if it is one.

@@ -16,7 +16,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes};
-use hyper::{HeaderMap, Method};
+use hyper::{HeaderMap, Method, header};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
@@ -24,17 +24,20 @@ use super::broker::{Broker, Request, read, write};
 use super::channel::Channels;
 use super::provider::{Binding, Provider, TriggerTypeInfo, schema};
 use crate::error::{BoxError, code};
-use crate::protocol::{ChannelRef, ErrorBody, Payload};
+use crate::protocol::{ChannelRef, ErrorBody, FunctionId, Payload};
 
 pub(crate) use body::ResponseBody;
+pub(crate) use cors::Cors;
+pub use cors::CorsSettings;
 pub(crate) use listener::Listener;
-pub(crate) use response::{Answer, broken_off};
+pub(crate) use response::{Answer, FRAMING, broken_off};
 
 use exchange::Exchange;
+use middleware::Middleware;
 use request::Envelope;
 use routes::{Found, HttpConfig, Route, Routes};
 
-/// The limits of HTTP triggers.
+/// The limits of HTTP triggers, and what holds for all of them.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpSettings {
     /// For a request, until its response begins. Default 30 s.
@@ -43,11 +46,21 @@ pub(crate) struct HttpSettings {
     pub(crate) body_limit: usize,
     /// Requests at a time whose responses have not begun. Default 1024.
     pub(crate) concurrency: usize,
+    /// Which pages may use HTTP triggers. Default: all.
+    pub(crate) cors: CorsSettings,
+    /// Functions that see every request that has a route, with their priorities. Default: none.
+    pub(crate) middleware: Vec<(i64, FunctionId)>,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(30), body_limit: 4 << 20, concurrency: 1024 }
+        Self {
+            timeout: Duration::from_secs(30),
+            body_limit: 4 << 20,
+            concurrency: 1024,
+            cors: CorsSettings::default(),
+            middleware: Vec::new(),
+        }
     }
 }
 
@@ -55,16 +68,28 @@ impl Default for HttpSettings {
 pub(crate) struct Http {
     broker: Broker,
     settings: HttpSettings,
+    cors: Cors,
+    /// In the order in which they are asked.
+    middleware: Vec<FunctionId>,
     channels: Channels,
     places: Semaphore,
     routes: RwLock<Routes>,
 }
 
 impl Http {
-    /// A provider without routes.
-    pub(crate) fn new(broker: Broker, settings: HttpSettings, channels: Channels) -> Self {
+    /// A provider without routes. `cors` is what the settings say about it.
+    pub(crate) fn new(
+        broker: Broker,
+        mut settings: HttpSettings,
+        cors: Cors,
+        channels: Channels,
+    ) -> Self {
         let places = Semaphore::new(settings.concurrency.min(Semaphore::MAX_PERMITS));
-        Self { broker, settings, channels, places, routes: RwLock::default() }
+        // The sort is stable: those of one priority stay in the order in which they were given.
+        settings.middleware.sort_by_key(|(priority, _)| *priority);
+        let middleware = std::mem::take(&mut settings.middleware);
+        let middleware = middleware.into_iter().map(|(_, function)| function).collect();
+        Self { broker, settings, cors, middleware, channels, places, routes: RwLock::default() }
     }
 
     /// Answers a request. The only way in, over a socket and in memory alike.
@@ -73,9 +98,12 @@ impl Http {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let Ok(_place) = self.places.try_acquire() else { return cors::allow(response::busy()) };
-        let deadline = Instant::now() + self.settings.timeout;
-        cors::allow(self.answer(request, deadline).await)
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let answer = match self.places.try_acquire() {
+            Ok(_place) => self.answer(request, Instant::now() + self.settings.timeout).await,
+            Err(_) => response::busy(),
+        };
+        self.cors.allow(origin.as_ref(), answer)
     }
 
     async fn answer<B>(&self, request: hyper::Request<B>, deadline: Instant) -> Answer
@@ -84,7 +112,7 @@ impl Http {
         B::Error: Into<BoxError>,
     {
         let (parts, body) = request.into_parts();
-        if let Some(answer) = cors::preflight(&parts) {
+        if let Some(answer) = self.cors.preflight(&parts) {
             return answer;
         }
         let found = read(&self.routes).find(&parts.method, parts.uri.path());
@@ -97,13 +125,24 @@ impl Http {
             Found::Nothing => return response::not_found(),
         };
         let late = || response::timed_out(code::TIMEOUT);
+        let envelope = Envelope::new(&parts, &path_params);
+        let traceparent = text_of(&parts.headers, "traceparent");
+        let middleware = Middleware {
+            broker: &self.broker,
+            binding: &route.binding,
+            envelope: &envelope,
+            traceparent: traceparent.as_deref(),
+            deadline,
+        };
+        if let Some(answer) = middleware.run(&self.middleware).await {
+            return answer;
+        }
         let body = request::read_body(&parts.headers, body, self.settings.body_limit);
         let body = match timeout_at(deadline, body).await {
             Ok(Ok(body)) => body,
             Ok(Err(error)) => return response::of_error(&error),
             Err(_) => return late(),
         };
-        let envelope = Envelope::new(&parts, &path_params);
         if route.condition.asks() {
             let data = envelope.payload(&route, &parts, body.json(), None);
             let allowed = route.condition.allows(&self.broker, &route.binding, &data);
@@ -114,10 +153,7 @@ impl Http {
                 Err(_) => return late(),
             }
         }
-        let traceparent = text_of(&parts.headers, "traceparent");
-        let answered =
-            middleware::run(&self.broker, &route, &envelope, traceparent.as_deref(), deadline);
-        if let Some(answer) = answered.await {
+        if let Some(answer) = middleware.run(&route.middleware).await {
             return answer;
         }
         let Some(mut exchange) = Exchange::open(&self.channels) else { return response::busy() };

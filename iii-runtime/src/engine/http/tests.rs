@@ -1,5 +1,7 @@
 //! Tests of HTTP triggers over a real socket.
 
+mod cors;
+mod middleware;
 mod streaming;
 
 use std::net::SocketAddr;

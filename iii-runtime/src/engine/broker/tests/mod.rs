@@ -1,5 +1,6 @@
 //! Tests of the broker through raw links, rule by rule.
 
 mod calls;
+mod external;
 mod registration;
 mod triggers;

@@ -1,0 +1,92 @@
+//! Tests of endpoints with TLS: the certificate is checked, and then the call is like any other.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+
+use super::*;
+
+const PEM: &[u8] = include_bytes!("localhost.pem");
+
+fn certificates() -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(PEM).map(Result::unwrap).collect()
+}
+
+/// Serves TLS for `localhost`: one request of each connection. Its port.
+fn secure_endpoint() -> u16 {
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let chain = certificates().split_off(1);
+    let key = PrivateKeyDer::from_pem_slice(PEM).unwrap();
+    let config = Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let connection = ServerConnection::new(config.clone()).unwrap();
+            let mut stream = BufReader::new(StreamOwned::new(connection, socket.unwrap()));
+            let mut line = String::new();
+            // A client that does not trust the certificate ends the handshake.
+            while stream.read_line(&mut line).is_ok_and(|read| read > 2) {}
+            if line.ends_with("\r\n\r\n") {
+                let mut body = [0; 1];
+                stream.read_exact(&mut body).unwrap();
+                let answer =
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 8\r\n\r\n\"secure\"";
+                stream.get_mut().write_all(answer.as_bytes()).unwrap();
+            }
+        }
+    });
+    port
+}
+
+async fn call(trust: bool) -> Outcome {
+    let broker = broker();
+    let settings = HttpFunctionSettings { block_private_ips: false, ..Default::default() };
+    let functions = HttpFunctions::new(&settings, Clock::system()).unwrap();
+    let mut roots = RootCertStore::empty();
+    if trust {
+        roots.add(certificates().remove(0)).unwrap();
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    functions.caller.client.trust(config);
+    with_provider(&broker, functions);
+    let mut worker = Worker::named(&broker, "w").await;
+    let url = format!("https://localhost:{}/f", secure_endpoint());
+    register(&worker, "ext::f", &json!({ "url": url }));
+    worker.call("ext::f", "1").await
+}
+
+#[tokio::test]
+async fn an_endpoint_with_tls_is_called() {
+    assert_eq!(call(true).await.unwrap().unwrap().as_str(), r#""secure""#);
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_trusts_is_refused() {
+    let error = call(false).await.unwrap_err();
+    assert_eq!(error.code, "http_request_failed");
+    assert!(error.message.contains("certificate"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn the_certificates_of_the_machine_are_read_when_they_are_needed() {
+    // Whatever they are, none of them has signed ours; without any, that is told.
+    let broker = serve(&HttpFunctionSettings { block_private_ips: false, ..Default::default() });
+    let mut worker = Worker::named(&broker, "w").await;
+    let url = format!("https://localhost:{}/f", secure_endpoint());
+    register(&worker, "ext::f", &json!({ "url": url }));
+    let error = worker.call("ext::f", "1").await.unwrap_err();
+    assert_eq!(error.code, "http_request_failed");
+    assert!(error.message.contains("certificate"), "{}", error.message);
+}
