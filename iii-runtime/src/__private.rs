@@ -265,8 +265,9 @@ impl<E> TakesEvent<E> for Taken<(), true> {}
 pub fn typed<T: TriggerType, P: TakesEvent<T::Event>>(
     config: T,
     condition: Option<trigger::Use>,
-) -> trigger::Typed<T> {
-    trigger::Typed { config, condition }
+) -> trigger::Binding {
+    // The binding itself: with a type in between, one mistake would give two messages.
+    trigger::Typed { config, condition }.into()
 }
 
 /// The input of a call: the payload, or a request around it where the function takes parts of a request.

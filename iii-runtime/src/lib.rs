@@ -37,6 +37,7 @@
 //! | pipes of data between functions | [`Client::channel`], [`ChannelReader`], [`ChannelWriter`] |
 //! | bodies that are streamed | [`BodyStream`], [`RawBody`], [`Response::stream`], [`Sse`] |
 //! | trigger types of your own | [`macro@trigger_type`], [`TriggerType`], [`Emitter`] |
+//! | what the engine knows | [`Client::functions`], [`Client::workers`], [`Client::triggers`] |
 //! | settings and environment | [`App`], [`Settings`] |
 //! | events and configs of triggers | [`mod@trigger`] |
 //! | the engine itself, and its YAML file | [`engine`] |
@@ -77,7 +78,9 @@ mod worker;
 
 pub use app::{Addresses, App, Running, Settings};
 pub use client::{
-    Call, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, NewChannel, Receipt,
+    Call, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, FunctionDetail,
+    FunctionSummary, Listed, Listing, NewChannel, Receipt, TriggerOfFunction, TriggerSummary,
+    TriggerTypeSummary, WorkerSummary,
 };
 pub use clock::Clock;
 pub use declare::{

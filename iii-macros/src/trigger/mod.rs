@@ -2,6 +2,7 @@
 
 mod cron;
 mod custom;
+mod engine;
 mod events;
 mod http;
 mod messages;
@@ -18,7 +19,33 @@ use crate::options::{Options, Text};
 pub(crate) use moved::{expand, is_moved};
 
 /// The words for kinds.
-const KINDS: &[&str] = &["http", "cron", "queue", "subscribe", "state", "stream", "log"];
+const KINDS: &[&str] = &[
+    "http",
+    "cron",
+    "queue",
+    "subscribe",
+    "state",
+    "stream",
+    "stream_join",
+    "stream_leave",
+    "log",
+    "trace",
+    "configuration",
+    "functions_available",
+    "workers_available",
+];
+
+/// The kind of a trigger type of the engine whose id is no word.
+fn kind_of(id: &str) -> &str {
+    match id {
+        "durable:subscriber" => "queue",
+        "stream:join" => "stream_join",
+        "stream:leave" => "stream_leave",
+        "engine::functions-available" => "functions_available",
+        "engine::workers-available" => "workers_available",
+        id => id,
+    }
+}
 
 /// A trigger as it was declared.
 pub(crate) struct Trigger {
@@ -74,6 +101,12 @@ impl Trigger {
                 "subscribe" => messages::subscribe(&mut options, errors),
                 "state" => events::state(&mut options, errors),
                 "stream" => events::stream(&mut options, errors),
+                "stream_join" => engine::plain("StreamJoin", &mut options, errors),
+                "stream_leave" => engine::plain("StreamLeave", &mut options, errors),
+                "trace" => engine::trace(&mut options, errors),
+                "configuration" => engine::configuration(&mut options, errors),
+                "functions_available" => engine::plain("FunctionsAvailable", &mut options, errors),
+                "workers_available" => engine::plain("WorkersAvailable", &mut options, errors),
                 _ => events::log(&mut options, errors),
             },
             Kind::Other(id) => custom::parse(&id, &mut options, errors),
@@ -153,7 +186,7 @@ impl Kind {
                     errors.on(&id, "the id of the trigger type is empty");
                     return None;
                 }
-                let known = if text == "durable:subscriber" { "queue" } else { &text };
+                let known = kind_of(&text);
                 match KINDS.iter().find(|kind| **kind == known) {
                     // With a config of its own, it is sent as it is.
                     Some(kind) if !options.has("config") => Some(Self::Known(kind)),

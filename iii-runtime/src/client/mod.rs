@@ -2,6 +2,7 @@
 
 mod call;
 pub(crate) mod channel;
+mod discovery;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,10 @@ use crate::worker::{ConnectionState, Request, Session};
 
 pub use call::{Call, Receipt};
 pub use channel::{Channel, ChannelMessage, ChannelReader, ChannelWriter, NewChannel};
+pub use discovery::{
+    FunctionDetail, FunctionSummary, Listed, Listing, TriggerOfFunction, TriggerSummary,
+    TriggerTypeSummary, WorkerSummary,
+};
 
 /// What a caller waits longer than the function that it calls may take.
 const MARGIN: Duration = Duration::from_secs(1);

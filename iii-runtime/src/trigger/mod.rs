@@ -2,6 +2,8 @@
 //!
 //! The structs here are what `#[iii::trigger(kind, …)]` fills in; each turns into a [`Binding`].
 
+mod available;
+mod configuration;
 mod cron;
 mod custom;
 mod http;
@@ -10,6 +12,8 @@ mod queue;
 mod state;
 mod stream;
 mod subscribe;
+mod subscription;
+mod trace;
 
 use std::fmt;
 
@@ -18,6 +22,10 @@ use serde::Serialize;
 use crate::declare::{Function, FunctionDescriptor};
 use crate::protocol::Payload;
 
+pub use available::{
+    FunctionsAvailable, FunctionsEvent, WorkerChange, WorkersAvailable, WorkersEvent,
+};
+pub use configuration::{Configuration, ConfigurationChange, ConfigurationEvent};
 pub use cron::{Cron, CronTick};
 pub use custom::{Custom, Typed};
 pub use http::{Http, Middleware, MiddlewareRequest};
@@ -26,6 +34,8 @@ pub use queue::{Queue, QueueMode};
 pub use state::{State, StateChange, StateEvent};
 pub use stream::{Stream, StreamChange, StreamEvent};
 pub use subscribe::Subscribe;
+pub use subscription::{Admission, StreamJoin, StreamLeave, Subscription};
+pub use trace::{Trace, TraceEvent};
 
 /// The kind of a trigger.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,8 +53,20 @@ pub enum TriggerKind {
     State,
     /// A change of a stream.
     Stream,
+    /// A client subscribes to a stream.
+    StreamJoin,
+    /// A client leaves a stream.
+    StreamLeave,
     /// A log record.
     Log,
+    /// A trace.
+    Trace,
+    /// A change of a configuration.
+    Configuration,
+    /// Functions come and go.
+    FunctionsAvailable,
+    /// Workers come and go.
+    WorkersAvailable,
     /// Any other type, by its id.
     Other(String),
 }
@@ -59,7 +81,13 @@ impl TriggerKind {
             Self::Subscribe => "subscribe",
             Self::State => "state",
             Self::Stream => "stream",
+            Self::StreamJoin => "stream:join",
+            Self::StreamLeave => "stream:leave",
             Self::Log => "log",
+            Self::Trace => "trace",
+            Self::Configuration => "configuration",
+            Self::FunctionsAvailable => "engine::functions-available",
+            Self::WorkersAvailable => "engine::workers-available",
             Self::Other(id) => id,
         }
     }
@@ -74,7 +102,13 @@ impl From<&str> for TriggerKind {
             "subscribe" => Self::Subscribe,
             "state" => Self::State,
             "stream" => Self::Stream,
+            "stream:join" => Self::StreamJoin,
+            "stream:leave" => Self::StreamLeave,
             "log" => Self::Log,
+            "trace" => Self::Trace,
+            "configuration" => Self::Configuration,
+            "engine::functions-available" => Self::FunctionsAvailable,
+            "engine::workers-available" => Self::WorkersAvailable,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -179,6 +213,10 @@ impl Binding {
     }
 }
 
+/// The config of a kind that is told nothing.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct NoConfig {}
+
 /// The id of a condition, as configs have it.
 fn id_of(condition: &Option<Use>) -> Option<&'static str> {
     condition.as_ref().map(|condition| condition.id)
@@ -190,8 +228,22 @@ mod tests {
 
     #[test]
     fn a_kind_is_its_id() {
-        for id in ["http", "cron", "durable:subscriber", "subscribe", "state", "stream", "log", "x"]
-        {
+        for id in [
+            "http",
+            "cron",
+            "durable:subscriber",
+            "subscribe",
+            "state",
+            "stream",
+            "stream:join",
+            "stream:leave",
+            "log",
+            "trace",
+            "configuration",
+            "engine::functions-available",
+            "engine::workers-available",
+            "x",
+        ] {
             assert_eq!(TriggerKind::from(id).as_str(), id);
         }
     }

@@ -22,4 +22,12 @@ async fn level() {}
 #[iii::trigger(http, method = "PSOT", path = "/orders")]
 async fn method() {}
 
+#[iii::function(id = "values::changes")]
+#[iii::trigger(configuration, changes = ["update"])]
+async fn changes() {}
+
+#[iii::function(id = "values::status")]
+#[iii::trigger(trace, status = "failed")]
+async fn status() {}
+
 fn main() {}

@@ -46,6 +46,14 @@ mod checks {
 #[iii::trigger(stream, name = "n", group = "g", item = "i", condition = checks::open)]
 #[iii::trigger(log)]
 #[iii::trigger(log, level = "warn", metadata = "m")]
+#[iii::trigger(stream_join)]
+#[iii::trigger("stream:leave", metadata = 1)]
+#[iii::trigger(trace)]
+#[iii::trigger(trace, service = "s", status = "error")]
+#[iii::trigger(configuration)]
+#[iii::trigger(configuration, id = "c", changes = ["updated", "deleted"], condition = checks::open)]
+#[iii::trigger(functions_available)]
+#[iii::trigger("engine::workers-available")]
 #[iii::trigger("webhook", config = std::collections::BTreeMap::from([("url", "/hook")]))]
 async fn all(payload: Payload) -> Payload {
     payload
@@ -90,6 +98,18 @@ fn main() {
         ),
         ("log", r#"{"level":"all"}"#, None),
         ("log", r#"{"level":"warn"}"#, Some("\"m\"")),
+        ("stream:join", "{}", None),
+        ("stream:leave", "{}", Some("1")),
+        ("trace", "{}", None),
+        ("trace", r#"{"service_name":"s","status":"error"}"#, None),
+        ("configuration", "{}", None),
+        (
+            "configuration",
+            r#"{"configuration_id":"c","event_types":["configuration:updated","configuration:deleted"],"condition_function_id":"checks::open"}"#,
+            None,
+        ),
+        ("engine::functions-available", "{}", None),
+        ("engine::workers-available", "{}", None),
         ("webhook", r#"{"url":"/hook"}"#, None),
     ];
     assert_eq!(declared.triggers.len(), expected.len());
