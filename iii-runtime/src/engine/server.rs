@@ -245,12 +245,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_bad_frame_hurts_nobody() {
+    async fn a_bad_frame_is_answered_and_hurts_nobody() {
         let (addr, _tasks) = served().await;
         let (mut socket, _) =
             tokio_tungstenite::connect_async(format!("ws://{addr}")).await.unwrap();
         socket.next().await.unwrap().unwrap();
         socket.send(Frame::text("{")).await.unwrap();
+        let told = socket.next().await.unwrap().unwrap().into_text().unwrap();
+        assert!(told.contains(r#""type":"error""#) && told.contains("invalid_message"), "{told}");
+        let id = "7bf22097-7be4-48e5-a329-5a504bc71e09";
+        let call = format!(r#"{{"type":"invokefunction","invocation_id":"{id}"}}"#);
+        socket.send(Frame::text(call)).await.unwrap();
+        let told = socket.next().await.unwrap().unwrap().into_text().unwrap();
+        assert!(told.contains(r#""type":"invocationresult""#) && told.contains(id), "{told}");
         socket.send(Frame::text(crate::protocol::encode(&Message::Ping))).await.unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap(), Frame::text(r#"{"type":"pong"}"#));
     }

@@ -5,12 +5,14 @@
 mod codec;
 mod error_body;
 mod ids;
+mod invalid;
 mod message;
 mod payload;
 
 pub use codec::{DecodeError, decode, encode};
 pub use error_body::ErrorBody;
 pub use ids::{FunctionId, InvocationId, Namespace, TriggerId, TriggerTypeId, WorkerId};
+pub use invalid::{About, Invalid};
 pub use message::{
     Action, HttpInvocation, InvocationResult, InvokeFunction, Message, RegisterFunction,
     RegisterService, RegisterTrigger, RegisterTriggerType, RegistrationRejected,

@@ -252,6 +252,7 @@ impl Life {
                     Some(Message::RegisterTrigger(m)) => {
                         let _ = outbox.send(not_a_provider(*m));
                     }
+                    Some(Message::Error(error)) => tracing::error!("the engine complains: {error}"),
                     Some(Message::Ping) => drop(outbox.send(Message::Pong)),
                     Some(Message::Pong) => leaving.no_more_come(),
                     Some(_) => {}

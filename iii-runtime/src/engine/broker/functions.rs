@@ -23,8 +23,7 @@ impl Broker {
     pub(super) fn register_function(&self, owner: &Arc<Connection>, m: RegisterFunction) {
         let namespace = owner.namespace().cloned().unwrap_or_default();
         if m.id.is_empty() {
-            tracing::warn!(worker = %owner.id, "a function without id was not registered");
-            return;
+            return refuse(owner, "a function needs an `id` that is not empty");
         }
         let external = m.invocation.is_some().then(|| self.external(&m));
         let id = m.id.clone();
@@ -138,6 +137,12 @@ impl super::Registry {
             }
         }
     }
+}
+
+/// Tells a worker that one of its registrations cannot be used, where no other message fits.
+pub(super) fn refuse(worker: &Connection, message: &str) {
+    tracing::warn!(worker = %worker.id, "a registration was refused: {message}");
+    worker.send(Message::Error(Box::new(ErrorBody::new(code::INVALID_MESSAGE, message))));
 }
 
 /// Tells a worker that it does not get an id.

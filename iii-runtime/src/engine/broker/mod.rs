@@ -177,9 +177,12 @@ impl Broker {
                     self.apply(connection, message);
                 }
             }
+            Message::Invalid(m) => connection.send(m.answer()),
             // Those that only an engine sends mean nothing here.
-            Message::WorkerRegistered { .. } | Message::RegistrationRejected(_) | Message::Pong => {
-            }
+            Message::WorkerRegistered { .. }
+            | Message::RegistrationRejected(_)
+            | Message::Error(_)
+            | Message::Pong => {}
         }
         None
     }

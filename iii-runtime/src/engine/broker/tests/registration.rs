@@ -6,7 +6,8 @@ use super::super::Broker;
 use super::super::testing::{Worker, broker, json, until, with_provider};
 use crate::clock::Clock;
 use crate::engine::provider::{BuiltIn, Provider};
-use crate::protocol::{HttpInvocation, Message, RegisterFunction};
+use crate::error::code;
+use crate::protocol::{HttpInvocation, Message, RegisterFunction, RegisterTriggerType};
 use std::sync::Arc;
 
 struct State;
@@ -94,6 +95,26 @@ async fn an_id_belongs_to_one_worker_until_it_leaves() {
     other.function("a::b");
     other.nothing_else().await;
     assert!(has(&broker, "default", "a::b"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_registered_is_told() {
+    let broker = broker();
+    let mut worker = Worker::named(&broker, "w").await;
+    worker.function("");
+    worker.send(Message::RegisterTriggerType(Box::new(RegisterTriggerType {
+        id: "mail".into(),
+        description: String::new(),
+        trigger_request_format: None,
+        call_request_format: None,
+        namespace: Some(" ".into()),
+    })));
+    for word in ["`id`", "`namespace`"] {
+        let Message::Error(error) = worker.next().await else { panic!("nothing was told") };
+        assert_eq!(error.code, code::INVALID_MESSAGE);
+        assert!(error.message.contains(word), "{error}");
+    }
+    worker.nothing_else().await;
 }
 
 #[tokio::test]
