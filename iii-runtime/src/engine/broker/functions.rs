@@ -33,7 +33,8 @@ impl Broker {
         }
     }
 
-    /// Enters a function, or says with which code it is refused and who has the id.
+    /// Enters a function, or says with which code it is refused and who has the id. A worker that is refused because of
+    /// another one is in line for the id from then on.
     fn claim(
         &self,
         owner: &Arc<Connection>,
@@ -52,24 +53,11 @@ impl Broker {
         if reserved {
             return Err((CONFLICT, String::new()));
         }
-        let functions = registry.functions.entry(namespace.clone()).or_default();
-        let holder = functions.get(&m.id).and_then(|function| function.owner());
-        if let Some(holder) = holder
-            && holder.id != owner.id
-        {
-            return Err((CONFLICT, holder.id.to_string()));
-        }
-        // A connection that was ended meanwhile gets nothing more.
-        let Some(entry) = registry.connections.get_mut(&owner.id) else { return Ok(()) };
-        if entry.functions.len() >= limits::FUNCTIONS && !entry.functions.contains(&m.id) {
-            return Err((code::OVERLOADED, String::new()));
-        }
-        entry.functions.insert(m.id.clone());
         let target = match external {
             Some(handler) => Target::External { owner: owner.clone(), handler },
             None => Target::Worker(owner.clone()),
         };
-        let function = Function {
+        let function = Arc::new(Function {
             id: m.id.clone(),
             namespace: namespace.clone(),
             description: m.description,
@@ -77,8 +65,22 @@ impl Broker {
             response_schema: m.response_format,
             metadata: m.metadata,
             target,
-        };
-        functions.insert(m.id, Arc::new(function));
+        });
+        let functions = registry.functions.get(namespace);
+        let holder = functions.and_then(|functions| functions.get(&m.id)?.owner());
+        if let Some(holder) = holder.filter(|holder| holder.id != owner.id) {
+            let holder = holder.id.to_string();
+            registry.stand_by(owner.id, function);
+            return Err((CONFLICT, holder));
+        }
+        // A connection that was ended meanwhile gets nothing more.
+        let Some(entry) = registry.connections.get_mut(&owner.id) else { return Ok(()) };
+        if entry.functions.len() >= limits::FUNCTIONS && !entry.functions.contains(&m.id) {
+            return Err((code::OVERLOADED, String::new()));
+        }
+        entry.functions.insert(m.id.clone());
+        registry.functions.entry(namespace.clone()).or_default().insert(m.id.clone(), function);
+        registry.leave_line(owner.id, namespace, &m.id);
         Ok(())
     }
 
@@ -104,11 +106,13 @@ impl Broker {
         {
             let _changes = lock(&self.inner.changes);
             let mut registry = self.registry_mut();
+            registry.leave_line(owner.id, &namespace, id);
             let Some(entry) = registry.connections.get_mut(&owner.id) else { return };
             if !entry.functions.remove(id) {
                 return;
             }
             registry.remove_function(&namespace, id);
+            registry.take_over(&namespace, id);
         }
         self.functions_changed();
     }

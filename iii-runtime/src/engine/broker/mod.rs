@@ -9,6 +9,7 @@ mod functions;
 mod invoke;
 pub(crate) mod limits;
 mod registry;
+mod standby;
 mod trace;
 mod triggers;
 mod view;

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::connection::Connection;
+use super::standby::Standby;
 use crate::engine::provider::{Binding, Handler, Provider, refused};
 use crate::protocol::{
     DEFAULT_NAMESPACE, ErrorBody, FunctionId, Message, Namespace, Payload, RegisterService,
@@ -182,6 +183,8 @@ pub(crate) struct Entry {
     pub(crate) info: Option<WorkerInfo>,
     /// Its functions.
     pub(crate) functions: HashSet<FunctionId>,
+    /// The ids for which it is in line.
+    pub(crate) standby: HashSet<FunctionId>,
     /// Its bindings.
     pub(crate) triggers: HashSet<TriggerId>,
     /// The trigger types that it provides.
@@ -197,6 +200,7 @@ impl Entry {
             connection,
             info: None,
             functions: HashSet::new(),
+            standby: HashSet::new(),
             triggers: HashSet::new(),
             types: HashSet::new(),
             services: HashMap::new(),
@@ -213,6 +217,8 @@ pub(crate) struct Registry {
     pub(crate) names: HashMap<(Namespace, String), WorkerId>,
     /// The functions of workers.
     pub(crate) functions: HashMap<Namespace, HashMap<FunctionId, Arc<Function>>>,
+    /// The functions that wait until their id is free.
+    pub(crate) standby: Standby,
     /// The functions of the engine, all in `default`.
     pub(crate) builtins: BTreeMap<FunctionId, Arc<Function>>,
     /// The providers of each trigger type, the newest last: that one counts.
