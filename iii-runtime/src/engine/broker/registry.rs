@@ -154,6 +154,8 @@ pub(crate) struct Bound {
     pub(crate) binding: Arc<Binding>,
     /// The type that has it; `None`: it is parked (protocol section 3.6).
     pub(crate) at: Option<Arc<TriggerType>>,
+    /// Why its provider refused it, if that is why it is parked.
+    pub(crate) refusal: Option<ErrorBody>,
 }
 
 /// What a worker says about itself (protocol section 3.2).

@@ -104,7 +104,8 @@ impl Broker {
         if let Some(entry) = binding.owner.and_then(|owner| registry.connections.get_mut(&owner)) {
             entry.triggers.insert(binding.id.clone());
         }
-        registry.bindings.insert(binding.id.clone(), Bound { binding, at });
+        let bound = Bound { binding: binding.clone(), at, refusal: refusal.clone() };
+        registry.bindings.insert(binding.id.clone(), bound);
         refusal.map_or(Ok(()), Err)
     }
 
@@ -147,7 +148,7 @@ impl Broker {
             }
             registry.bindings.remove(id)
         };
-        if let Some(Bound { binding, at: Some(provider) }) = bound {
+        if let Some(Bound { binding, at: Some(provider), .. }) = bound {
             provider.displace(&binding);
         }
         true
@@ -173,6 +174,7 @@ impl Broker {
             if m.error.is_some() {
                 bound.at = None;
             }
+            bound.refusal.clone_from(&m.error);
             let owner = bound.binding.owner;
             owner
                 .and_then(|owner| registry.connections.get(&owner))
@@ -273,6 +275,7 @@ impl Broker {
             let mut registry = self.registry_mut();
             let Some(bound) = registry.bindings.get_mut(&binding.id) else { return };
             bound.at = provider.filter(|_| refusal.is_none());
+            bound.refusal.clone_from(&refusal);
             let owner = binding.owner;
             owner
                 .and_then(|owner| registry.connections.get(&owner))
