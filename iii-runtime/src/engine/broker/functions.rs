@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::connection::Connection;
-use super::registry::{Function, Target};
+use super::registry::{Function, Registry, Target};
+use super::standby::Waiting;
 use super::{Broker, limits, lock, read};
 use crate::engine::provider::{Event, Handler};
 use crate::error::code;
@@ -23,7 +24,7 @@ impl Broker {
     pub(super) fn register_function(&self, owner: &Arc<Connection>, m: RegisterFunction) {
         let namespace = owner.namespace().cloned().unwrap_or_default();
         if m.id.is_empty() {
-            return refuse(owner, "a function needs an `id` that is not empty");
+            return complain(owner, "a function needs an `id` that is not empty");
         }
         let external = m.invocation.is_some().then(|| self.external(&m));
         let id = m.id.clone();
@@ -33,8 +34,7 @@ impl Broker {
         }
     }
 
-    /// Enters a function, or says with which code it is refused and who has the id. A worker that is refused because of
-    /// another one is in line for the id from then on.
+    /// Gives a function id to a connection, or says with which code it is refused and who has the id.
     fn claim(
         &self,
         owner: &Arc<Connection>,
@@ -43,45 +43,7 @@ impl Broker {
         external: Option<Handler>,
     ) -> Result<(), (&'static str, String)> {
         let _changes = lock(&self.inner.changes);
-        let mut registry = self.registry_mut();
-        let registry = &mut *registry;
-        let reserved = if *namespace == DEFAULT_NAMESPACE {
-            registry.builtins.contains_key(&m.id) && m.id != ENQUEUE
-        } else {
-            m.id.starts_with("engine::")
-        };
-        if reserved {
-            return Err((CONFLICT, String::new()));
-        }
-        let target = match external {
-            Some(handler) => Target::External { owner: owner.clone(), handler },
-            None => Target::Worker(owner.clone()),
-        };
-        let function = Arc::new(Function {
-            id: m.id.clone(),
-            namespace: namespace.clone(),
-            description: m.description,
-            request_schema: m.request_format,
-            response_schema: m.response_format,
-            metadata: m.metadata,
-            target,
-        });
-        let functions = registry.functions.get(namespace);
-        let holder = functions.and_then(|functions| functions.get(&m.id)?.owner());
-        if let Some(holder) = holder.filter(|holder| holder.id != owner.id) {
-            let holder = holder.id.to_string();
-            registry.stand_by(owner.id, function);
-            return Err((CONFLICT, holder));
-        }
-        // A connection that was ended meanwhile gets nothing more.
-        let Some(entry) = registry.connections.get_mut(&owner.id) else { return Ok(()) };
-        if entry.functions.len() >= limits::FUNCTIONS && !entry.functions.contains(&m.id) {
-            return Err((code::OVERLOADED, String::new()));
-        }
-        entry.functions.insert(m.id.clone());
-        registry.functions.entry(namespace.clone()).or_default().insert(m.id.clone(), function);
-        registry.leave_line(owner.id, namespace, &m.id);
-        Ok(())
+        self.registry_mut().claim(owner, namespace, m, external)
     }
 
     /// The code of a function that an endpoint serves. Where nobody can serve it, calling it says so.
@@ -131,7 +93,58 @@ impl Broker {
     }
 }
 
-impl super::Registry {
+impl Registry {
+    /// Enters a function, or says with which code it is refused and who has the id. A worker that is refused because of
+    /// another one is in line for the id from then on.
+    pub(super) fn claim(
+        &mut self,
+        owner: &Arc<Connection>,
+        namespace: &Namespace,
+        m: RegisterFunction,
+        external: Option<Handler>,
+    ) -> Result<(), (&'static str, String)> {
+        let registry = self;
+        let reserved = if *namespace == DEFAULT_NAMESPACE {
+            registry.builtins.contains_key(&m.id) && m.id != ENQUEUE
+        } else {
+            m.id.starts_with("engine::")
+        };
+        if reserved {
+            return Err((CONFLICT, String::new()));
+        }
+        let functions = registry.functions.entry(namespace.clone()).or_default();
+        let holder = functions.get(&m.id).and_then(|function| function.owner());
+        if let Some(holder) = holder
+            && holder.id != owner.id
+        {
+            let holder = holder.id.to_string();
+            registry.stand_by(Waiting { owner: owner.clone(), registration: m, external });
+            return Err((CONFLICT, holder));
+        }
+        // A connection that was ended meanwhile gets nothing more.
+        let Some(entry) = registry.connections.get_mut(&owner.id) else { return Ok(()) };
+        if entry.functions.len() >= limits::FUNCTIONS && !entry.functions.contains(&m.id) {
+            return Err((code::OVERLOADED, String::new()));
+        }
+        entry.functions.insert(m.id.clone());
+        let target = match external {
+            Some(handler) => Target::External { owner: owner.clone(), handler },
+            None => Target::Worker(owner.clone()),
+        };
+        let function = Function {
+            id: m.id.clone(),
+            namespace: namespace.clone(),
+            description: m.description,
+            request_schema: m.request_format,
+            response_schema: m.response_format,
+            metadata: m.metadata,
+            target,
+        };
+        functions.insert(m.id.clone(), Arc::new(function));
+        registry.leave_line(owner.id, namespace, &m.id);
+        Ok(())
+    }
+
     /// Removes a worker's function from its namespace.
     pub(super) fn remove_function(&mut self, namespace: &Namespace, id: &FunctionId) {
         if let Some(functions) = self.functions.get_mut(namespace) {
@@ -143,9 +156,9 @@ impl super::Registry {
     }
 }
 
-/// Tells a worker that one of its registrations cannot be used, where no other message fits.
-pub(super) fn refuse(worker: &Connection, message: &str) {
-    tracing::warn!(worker = %worker.id, "a registration was refused: {message}");
+/// Tells a worker that one of its messages cannot be used, where no other message fits.
+pub(super) fn complain(worker: &Connection, message: &str) {
+    tracing::warn!(worker = %worker.id, "a message was refused: {message}");
     worker.send(Message::Error(Box::new(ErrorBody::new(code::INVALID_MESSAGE, message))));
 }
 

@@ -219,7 +219,7 @@ pub(crate) struct Registry {
     pub(crate) names: HashMap<(Namespace, String), WorkerId>,
     /// The functions of workers.
     pub(crate) functions: HashMap<Namespace, HashMap<FunctionId, Arc<Function>>>,
-    /// The functions that wait until their id is free.
+    /// The registrations that wait until their ids are free.
     pub(crate) standby: Standby,
     /// The functions of the engine, all in `default`.
     pub(crate) builtins: BTreeMap<FunctionId, Arc<Function>>,

@@ -3,16 +3,27 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::registry::{Function, Registry};
+use super::connection::Connection;
+use super::registry::Registry;
 use super::{Broker, limits, lock};
-use crate::engine::provider::Event;
-use crate::protocol::{FunctionId, Namespace, WorkerId};
+use crate::engine::provider::{Event, Handler};
+use crate::protocol::{FunctionId, Namespace, RegisterFunction, WorkerId};
 
-/// The functions that wait until their id is free.
+/// A registration that waits until its id is free.
+pub(crate) struct Waiting {
+    /// Who registers.
+    pub(crate) owner: Arc<Connection>,
+    /// What is registered.
+    pub(crate) registration: RegisterFunction,
+    /// The code, if an endpoint serves the function.
+    pub(crate) external: Option<Handler>,
+}
+
+/// The registrations that wait until their ids are free.
 #[derive(Default)]
 pub(crate) struct Standby {
     /// Those of each id, in the order of their coming. No line is empty.
-    lines: HashMap<(Namespace, FunctionId), VecDeque<Arc<Function>>>,
+    lines: HashMap<(Namespace, FunctionId), VecDeque<Waiting>>,
 }
 
 impl Standby {
@@ -21,26 +32,26 @@ impl Standby {
         self.lines.contains_key(&(namespace.clone(), id.clone()))
     }
 
-    /// Puts a function in line, in the place of the one that its worker has there already.
-    fn push(&mut self, owner: WorkerId, function: Arc<Function>) {
-        let line = self.lines.entry((function.namespace.clone(), function.id.clone())).or_default();
-        match line.iter_mut().find(|one| is_of(one, owner)) {
-            Some(before) => *before = function,
-            None => line.push_back(function),
+    /// Puts a registration in line, in the place of the one that its worker has there already.
+    fn push(&mut self, namespace: Namespace, waiting: Waiting) {
+        let line = self.lines.entry((namespace, waiting.registration.id.clone())).or_default();
+        match line.iter_mut().find(|one| one.owner.id == waiting.owner.id) {
+            Some(before) => *before = waiting,
+            None => line.push_back(waiting),
         }
     }
 
     fn remove(&mut self, owner: WorkerId, namespace: &Namespace, id: &FunctionId) {
         let key = (namespace.clone(), id.clone());
         if let Some(line) = self.lines.get_mut(&key) {
-            line.retain(|one| !is_of(one, owner));
+            line.retain(|one| one.owner.id != owner);
             if line.is_empty() {
                 self.lines.remove(&key);
             }
         }
     }
 
-    fn next(&mut self, namespace: &Namespace, id: &FunctionId) -> Option<Arc<Function>> {
+    fn next(&mut self, namespace: &Namespace, id: &FunctionId) -> Option<Waiting> {
         let key = (namespace.clone(), id.clone());
         let line = self.lines.get_mut(&key)?;
         let first = line.pop_front();
@@ -51,18 +62,15 @@ impl Standby {
     }
 }
 
-fn is_of(function: &Function, owner: WorkerId) -> bool {
-    function.owner().is_some_and(|one| one.id == owner)
-}
-
 impl Registry {
     /// Lets a worker wait for an id that another one has. A worker that has too much already does not wait.
-    pub(super) fn stand_by(&mut self, owner: WorkerId, function: Arc<Function>) {
-        let Some(entry) = self.connections.get_mut(&owner) else { return };
-        let has = entry.functions.len() + entry.standby.len();
-        if has < limits::FUNCTIONS || entry.standby.contains(&function.id) {
-            entry.standby.insert(function.id.clone());
-            self.standby.push(owner, function);
+    pub(super) fn stand_by(&mut self, waiting: Waiting) {
+        let Some(entry) = self.connections.get_mut(&waiting.owner.id) else { return };
+        let (has, id) = (entry.functions.len() + entry.standby.len(), &waiting.registration.id);
+        if has < limits::FUNCTIONS || entry.standby.contains(id) {
+            entry.standby.insert(id.clone());
+            let namespace = waiting.owner.namespace().cloned().unwrap_or_default();
+            self.standby.push(namespace, waiting);
         }
     }
 
@@ -89,15 +97,15 @@ impl Registry {
         if self.functions.get(namespace).is_some_and(|functions| functions.contains_key(id)) {
             return;
         }
-        while let Some(function) = self.standby.next(namespace, id) {
-            let owner = function.owner().map(|owner| owner.id);
-            let entry = owner.and_then(|owner| self.connections.get_mut(&owner));
-            let Some(entry) = entry else { continue };
-            entry.standby.remove(id);
-            entry.functions.insert(id.clone());
-            tracing::info!(worker = %entry.connection.id, function = %id, %namespace, "a worker in line takes a function over");
-            self.functions.entry(namespace.clone()).or_default().insert(id.clone(), function);
-            return;
+        while let Some(Waiting { owner, registration, external }) = self.standby.next(namespace, id)
+        {
+            if let Some(entry) = self.connections.get_mut(&owner.id) {
+                entry.standby.remove(id);
+            }
+            if !owner.is_gone() && self.claim(&owner, namespace, registration, external).is_ok() {
+                tracing::info!(worker = %owner.id, function = %id, %namespace, "the next in line takes a function over");
+                return;
+            }
         }
     }
 

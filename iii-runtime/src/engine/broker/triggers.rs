@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::calls::overloaded;
 use super::connection::Connection;
-use super::functions::{refuse, reject};
+use super::functions::{complain, reject};
 use super::invoke::blank;
 use super::registry::{Bound, Source, TriggerType};
 use super::{Broker, limits, lock};
@@ -192,7 +192,7 @@ impl Broker {
     pub(super) fn register_type(&self, connection: &Arc<Connection>, m: RegisterTriggerType) {
         let namespace = m.namespace.or_else(|| connection.namespace().cloned()).unwrap_or_default();
         if namespace.trim().is_empty() {
-            return refuse(connection, &blank("namespace").message);
+            return complain(connection, &blank("namespace").message);
         }
         let _changes = lock(&self.inner.changes);
         let source = Source::Worker(connection.clone());
