@@ -9,6 +9,8 @@ mod invalid;
 mod message;
 mod payload;
 
+#[cfg(feature = "engine")]
+pub(crate) use codec::without_caller;
 pub use codec::{DecodeError, decode, encode};
 pub use error_body::ErrorBody;
 pub use ids::{FunctionId, InvocationId, Namespace, TriggerId, TriggerTypeId, WorkerId};
