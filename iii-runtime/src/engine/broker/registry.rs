@@ -1,6 +1,6 @@
 //! The tables of the broker: connections, names, functions, trigger types and bindings. Data only, no messages.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -227,9 +227,25 @@ pub(crate) struct Registry {
     pub(crate) types: HashMap<TriggerTypeId, HashMap<Namespace, Vec<Arc<TriggerType>>>>,
     /// The bindings.
     pub(crate) bindings: HashMap<TriggerId, Bound>,
+    /// Those that were refused and may be taken later, and some that are no such any more.
+    pub(crate) refused: BTreeSet<TriggerId>,
 }
 
 impl Registry {
+    /// Notes where a binding is from now on.
+    pub(crate) fn put(
+        &mut self,
+        binding: Arc<Binding>,
+        at: Option<Arc<TriggerType>>,
+        refusal: Option<ErrorBody>,
+    ) {
+        let id = binding.id.clone();
+        if refusal.as_ref().is_some_and(|error| error.retryable == Some(true)) {
+            self.refused.insert(id.clone());
+        }
+        self.bindings.insert(id, Bound { binding, at, refusal });
+    }
+
     /// The function `id` as seen from `namespace`. Built-in ones are seen from everywhere.
     pub(crate) fn function(&self, namespace: &str, id: &str) -> Option<&Arc<Function>> {
         let own = self.functions.get(namespace).and_then(|functions| functions.get(id));

@@ -1,4 +1,4 @@
-//! Workers in line for a function id that another worker has: when it is given back, the first of them takes over.
+//! Workers in line for what another worker has: when it gives a function id back, the first of them takes it over.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -120,10 +120,10 @@ impl Registry {
 }
 
 impl Broker {
-    /// Keeps ids for the successor of a connection, which is about to register them again. Those that it has not taken
-    /// by the end of the grace go to the first in line.
+    /// Keeps what a connection had for its successor, which is about to register it again. Function ids that it has not
+    /// taken by the end of the grace go to the first in line, and triggers that were refused are tried again.
     pub(super) fn keep_for_successor(&self, namespace: Namespace, ids: Vec<FunctionId>) {
-        if ids.is_empty() {
+        if ids.is_empty() && self.registry().refused.is_empty() {
             return;
         }
         let broker = Arc::downgrade(&self.inner);
@@ -134,8 +134,8 @@ impl Broker {
             let broker = Self { inner };
             {
                 let _changes = lock(&broker.inner.changes);
-                let mut registry = broker.registry_mut();
-                ids.iter().for_each(|id| registry.take_over(&namespace, id));
+                ids.iter().for_each(|id| broker.registry_mut().take_over(&namespace, id));
+                broker.retry_refused();
             }
             broker.notice(&Event::FunctionsChanged);
         });

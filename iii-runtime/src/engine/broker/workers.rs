@@ -191,10 +191,14 @@ impl Broker {
                 entry.triggers.iter().filter_map(|id| registry.bindings.remove(id)).collect();
             (entry.types, bindings, kept)
         };
+        let had_bindings = !bindings.is_empty();
         for bound in bindings {
             if let Some(provider) = bound.at {
                 provider.displace(&bound.binding);
             }
+        }
+        if had_bindings && !has_successor {
+            self.retry_refused();
         }
         for (namespace, id) in types {
             self.provider_leaves(connection, &namespace, &id);
