@@ -25,6 +25,8 @@ pub mod code {
     pub const INVALID_PAYLOAD: &str = "invalid_payload";
     /// A path parameter, the query, a header or the metadata does not fit its type. HTTP status 400.
     pub const INVALID_ARGUMENT: &str = "invalid_argument";
+    /// A frame is no message of the protocol, or lacks a field that the message needs.
+    pub const INVALID_MESSAGE: &str = "invalid_message";
     /// The handler panicked. HTTP status 500.
     pub const PANIC: &str = "panic";
     /// The handler failed with an error that has no code of its own. HTTP status 500.

@@ -58,6 +58,47 @@ recordings! {
     namespaces: "13_namespaces",
 }
 
+/// The text of all Rust files below a folder.
+fn sources(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            text.push_str(&sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&std::fs::read_to_string(&path).expect("a Rust file"));
+        }
+    }
+    text
+}
+
+/// The tests, files and sections by which the page shows what the engine does about a known fault.
+#[test]
+fn what_the_page_of_known_faults_names_is_there() {
+    let page = std::fs::read_to_string(folder().join("DEVIATIONS.md")).expect("the page");
+    let (_, known) = page.split_once("\n# Known faults").expect("the part on known faults");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = tests.parent().expect("the workspace");
+    let runtime = root.join("iii-runtime/src");
+    let code = sources(&runtime) + &sources(&tests.join("tests"));
+    let exists = |name: &str| {
+        let folders = [root, tests, &runtime, &runtime.join("engine")];
+        folders.iter().any(|one| one.join(name).exists() || one.join(format!("{name}.rs")).exists())
+    };
+    let rows = known.lines().filter(|line| line.starts_with("| "));
+    let shown = rows.filter_map(|row| row.trim_end().strip_suffix('|')?.rsplit_once('|'));
+    let names: Vec<&str> =
+        shown.flat_map(|(_, shown)| shown.split('`').skip(1).step_by(2)).collect();
+    assert!(names.len() > 50, "the tables are read: {names:?}");
+    let is_there = |name: &&str| {
+        exists(name)
+            || code.contains(&format!("fn {name}("))
+            || page.contains(&format!("\n## {name}\n"))
+    };
+    let missing: Vec<&str> = names.into_iter().filter(|name| !is_there(name)).collect();
+    assert!(missing.is_empty(), "the page names what is not there: {missing:?}");
+}
+
 /// The engine reads the token from its environment, so this one runs in a process of its own.
 #[tokio::test]
 #[expect(clippy::print_stderr)]

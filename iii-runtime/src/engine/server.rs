@@ -25,6 +25,9 @@ const FRAME: usize = 16 << 20;
 /// The size of one message.
 const MESSAGE: usize = 64 << 20;
 
+/// What the path of a channel begins with.
+const CHANNEL_PATH: &str = "/ws/channels/";
+
 /// What a connection is for, by its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Purpose {
@@ -116,14 +119,25 @@ fn check(request: &Request, channels: &Channels) -> Result<Purpose, ErrorRespons
     if origin.is_some_and(|origin| !origin.to_str().is_ok_and(is_local)) {
         return Err(refuse(StatusCode::FORBIDDEN, "pages of other hosts cannot connect here"));
     }
+    let query = request.uri().query().unwrap_or_default();
     match request.uri().path() {
-        "/" | "" => Ok(Purpose::Worker),
+        "/" | "" => match stray_channel(query) {
+            Some((id, query)) => channel_side(id, query, channels),
+            None => Ok(Purpose::Worker),
+        },
         "/otel" => Ok(Purpose::Telemetry),
-        path => match path.strip_prefix("/ws/channels/") {
-            Some(id) => channel_side(id, request.uri().query().unwrap_or_default(), channels),
+        path => match path.strip_prefix(CHANNEL_PATH) {
+            Some(id) => channel_side(id, query, channels),
             None => Err(refuse(StatusCode::NOT_FOUND, "workers connect to /")),
         },
     }
+}
+
+/// The channel, and the query for it, in the query of a worker's address. Some SDKs write the path of a channel behind
+/// the address that they were given: if that has a query, such as a token, the path becomes a part of it.
+fn stray_channel(query: &str) -> Option<(&str, &str)> {
+    let (_, channel) = query.rsplit_once(CHANNEL_PATH)?;
+    channel.split_once('?')
 }
 
 /// The side of a channel that a request is for.
@@ -245,12 +259,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_bad_frame_hurts_nobody() {
+    async fn a_bad_frame_is_answered_and_hurts_nobody() {
         let (addr, _tasks) = served().await;
         let (mut socket, _) =
             tokio_tungstenite::connect_async(format!("ws://{addr}")).await.unwrap();
         socket.next().await.unwrap().unwrap();
         socket.send(Frame::text("{")).await.unwrap();
+        let told = socket.next().await.unwrap().unwrap().into_text().unwrap();
+        assert!(told.contains(r#""type":"error""#) && told.contains("invalid_message"), "{told}");
+        let id = "7bf22097-7be4-48e5-a329-5a504bc71e09";
+        let call = format!(r#"{{"type":"invokefunction","invocation_id":"{id}"}}"#);
+        socket.send(Frame::text(call)).await.unwrap();
+        let told = socket.next().await.unwrap().unwrap().into_text().unwrap();
+        assert!(told.contains(r#""type":"invocationresult""#) && told.contains(id), "{told}");
         socket.send(Frame::text(crate::protocol::encode(&Message::Ping))).await.unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap(), Frame::text(r#"{"type":"pong"}"#));
     }

@@ -17,7 +17,7 @@ use super::{
 /// The key under which the engine tells a callee who calls (protocol section 4.2).
 const CALLER_KEY: &str = "_caller_worker_id";
 
-/// Why a frame is not a message. Such a frame is dropped; the connection lives on.
+/// Why a frame is not a message. The connection lives on.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -177,7 +177,7 @@ pub fn decode(frame: &ByteString) -> Result<Option<Message>, DecodeError> {
         }
         "registertriggertype" => Message::RegisterTriggerType(Box::new(RegisterTriggerType {
             id: need!(id of "registertriggertype").into(),
-            description: need!(description of "registertriggertype"),
+            description: e.description.unwrap_or_default(),
             trigger_request_format: payload(e.trigger_request_format),
             call_request_format: payload(e.call_request_format),
             namespace: e.namespace.map(Into::into),
@@ -227,6 +227,7 @@ pub fn decode(frame: &ByteString) -> Result<Option<Message>, DecodeError> {
             description: e.description,
             parent_service_id: e.parent_service_id,
         })),
+        "error" => Message::Error(Box::new(need!(error of "error"))),
         "ping" => Message::Ping,
         "pong" => Message::Pong,
         unknown => return Err(DecodeError::UnknownType(unknown.to_owned())),
@@ -346,6 +347,13 @@ pub fn encode(message: &Message) -> String {
             o.put("parent_service_id", m.parent_service_id.as_ref());
             o.end()
         }
+        Message::Error(error) => {
+            let mut o = Object::new("error", 160);
+            o.put("error", Some(error));
+            o.end()
+        }
+        // What there is to say about it is its answer.
+        Message::Invalid(m) => encode(&m.as_ref().clone().answer()),
         Message::Ping => r#"{"type":"ping"}"#.to_owned(),
         Message::Pong => r#"{"type":"pong"}"#.to_owned(),
     }
@@ -446,6 +454,12 @@ fn take_caller(data: Payload) -> (Payload, Option<WorkerId>) {
     }
     text.push('}');
     if found { (Payload::from_built(text), caller) } else { (data, None) }
+}
+
+/// A payload in which nobody pretends to be the caller, for a call that no worker makes.
+#[cfg(feature = "engine")]
+pub(crate) fn without_caller(data: Payload) -> Payload {
+    take_caller(data).0
 }
 
 /// A quick look that errs on the safe side: escapes may hide the key, so text with `\u` counts.
@@ -581,6 +595,7 @@ mod tests {
             description: None,
             parent_service_id: Some("shop".into()),
         })));
+        round_trip(Message::Error(Box::new(ErrorBody::new("AUTH_ERROR", "no"))));
         round_trip(Message::Ping);
         round_trip(Message::Pong);
     }
@@ -591,6 +606,13 @@ mod tests {
             decode_str(r#"{"type":"invokefunction","function_id":"a"}"#).unwrap().unwrap();
         let Message::InvokeFunction(m) = message else { panic!("{message:?}") };
         assert!(m.data.is_null());
+    }
+
+    #[test]
+    fn a_trigger_type_needs_no_description() {
+        let message = decode_str(r#"{"type":"registertriggertype","id":"mail"}"#).unwrap().unwrap();
+        let Message::RegisterTriggerType(m) = message else { panic!("{message:?}") };
+        assert_eq!((m.id.as_str(), m.description.as_str()), ("mail", ""));
     }
 
     #[test]

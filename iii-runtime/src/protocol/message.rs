@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    ErrorBody, FunctionId, InvocationId, Namespace, Payload, TriggerId, TriggerTypeId, WorkerId,
+    ErrorBody, FunctionId, Invalid, InvocationId, Namespace, Payload, TriggerId, TriggerTypeId,
+    WorkerId,
 };
 
 /// One message of the worker connection, in either direction.
@@ -57,10 +58,15 @@ pub enum Message {
     RegisterService(Box<RegisterService>),
     /// Engine to worker: a name or an id belongs to somebody else.
     RegistrationRejected(Box<RegistrationRejected>),
+    /// Engine to worker: something went wrong for which there is no other message (protocol section 2.13). SDKs do not
+    /// look at it.
+    Error(Box<ErrorBody>),
     /// Are you there?
     Ping,
     /// I am here.
     Pong,
+    /// A frame that came and is no message. It is never sent.
+    Invalid(Box<Invalid>),
 }
 
 /// Owns a function id (protocol section 2.3).

@@ -6,15 +6,17 @@ mod channel;
 mod codec;
 mod error_body;
 mod ids;
+mod invalid;
 mod message;
 mod payload;
 
 pub use channel::{ChannelDirection, ChannelRef};
-#[cfg(feature = "engine")]
-pub(crate) use codec::with_caller;
 pub use codec::{DecodeError, decode, encode};
+#[cfg(feature = "engine")]
+pub(crate) use codec::{with_caller, without_caller};
 pub use error_body::ErrorBody;
 pub use ids::{FunctionId, InvocationId, Namespace, TriggerId, TriggerTypeId, WorkerId};
+pub use invalid::{About, Invalid};
 pub use message::{
     Action, HttpInvocation, InvocationResult, InvokeFunction, Message, RegisterFunction,
     RegisterService, RegisterTrigger, RegisterTriggerType, RegistrationRejected,

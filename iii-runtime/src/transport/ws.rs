@@ -19,7 +19,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 use super::{
     ChannelError, ChannelSocket, ConnectError, Limits, Link, Outbox, OutboxReader, Transport,
 };
-use crate::protocol::{self, ChannelRef, Message};
+use crate::protocol::{self, ChannelRef, Invalid, Message};
 
 /// The first bytes of binary frames that carry telemetry and no messages (protocol section 1.6).
 const TELEMETRY: [&[u8]; 3] = [b"OTLP", b"MTRC", b"LOGS"];
@@ -253,7 +253,7 @@ async fn write<S>(
     }
 }
 
-/// The messages of the other side. Frames that are none are logged and dropped.
+/// The messages of the other side. Frames that are none are logged, and come as [`Message::Invalid`].
 fn read<S>(
     frames: SplitStream<WebSocketStream<S>>,
     give_up_after: Duration,
@@ -282,14 +282,17 @@ where
                 Frame::Close(_) => return None,
                 Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => continue,
             };
-            let Ok(text) = text else {
-                tracing::warn!("a frame that is not UTF-8 was dropped");
-                continue;
+            let decoded = match &text {
+                Ok(text) => protocol::decode(text).map_err(|error| Invalid::new(text, &error)),
+                Err(_) => Err(Invalid::not_text()),
             };
-            match protocol::decode(&text) {
+            match decoded {
                 Ok(Some(message)) => return Some((message, frames)),
                 Ok(None) => {}
-                Err(error) => tracing::warn!("a frame was dropped: {error}"),
+                Err(invalid) => {
+                    tracing::warn!("a frame was no message: {}", invalid.error.message);
+                    return Some((Message::Invalid(Box::new(invalid)), frames));
+                }
             }
         }
     })
@@ -324,15 +327,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bad_frames_are_dropped_and_the_link_lives_on() {
+    async fn bad_frames_are_told_and_the_link_lives_on() {
         let (mut peer, mut link) = linked(Heartbeat::default()).await;
         for frame in [
             Frame::text("not json"),
             Frame::text(r#"{"type":"nobody"}"#),
             Frame::text(r#"{"type":5}"#),
+            Frame::binary(&b"\xff\xfe"[..]),
+        ] {
+            peer.send(frame).await.unwrap();
+            let next = link.inbox.next().await;
+            assert!(matches!(next, Some(Message::Invalid(_))), "{next:?}");
+        }
+        for frame in [
             Frame::text(" "),
             Frame::binary(&b"OTLP{}"[..]),
-            Frame::binary(&b"\xff\xfe"[..]),
             Frame::binary(&br#"{"type":"ping"}"#[..]),
         ] {
             peer.send(frame).await.unwrap();

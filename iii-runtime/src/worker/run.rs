@@ -258,6 +258,7 @@ impl Life {
                     }
                     Some(Message::RegisterTrigger(m)) => provider.bind(*m, &outbox),
                     Some(Message::UnregisterTrigger { id, .. }) => provider.unbind(&id),
+                    Some(Message::Error(error)) => tracing::error!("the engine complains: {error}"),
                     Some(Message::Ping) => drop(outbox.send(Message::Pong)),
                     Some(Message::Pong) => leaving.no_more_come(),
                     Some(_) => {}

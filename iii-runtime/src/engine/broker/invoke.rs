@@ -19,7 +19,7 @@ use crate::engine::provider::{Binding, Call, Handler, Outcome};
 use crate::error::code;
 use crate::protocol::{
     Action, DEFAULT_NAMESPACE, ErrorBody, FunctionId, InvocationId, InvocationResult,
-    InvokeFunction, Message, Namespace, Payload, WorkerId,
+    InvokeFunction, Message, Namespace, Payload, WorkerId, without_caller,
 };
 use crate::transport::{Outbox, SendError};
 
@@ -256,10 +256,12 @@ fn send(
         request.baggage.as_deref(),
     );
     let function_id = request.function_id.clone();
+    // What a worker publishes, for example, may hold the key that names a caller. Of a worker's own call it is gone already.
+    let data = if caller.is_some() { request.data } else { without_caller(request.data) };
     let sent = callee.try_send(Message::InvokeFunction(Box::new(InvokeFunction {
         invocation_id: Some(id),
         function_id: request.function_id,
-        data: request.data,
+        data,
         caller,
         traceparent: request.traceparent,
         baggage,

@@ -10,6 +10,7 @@ mod functions;
 mod invoke;
 pub(crate) mod limits;
 mod registry;
+mod standby;
 mod trace;
 mod triggers;
 mod view;
@@ -178,9 +179,12 @@ impl Broker {
                     self.apply(connection, message);
                 }
             }
+            Message::Invalid(m) => connection.send(m.answer()),
             // Those that only an engine sends mean nothing here.
-            Message::WorkerRegistered { .. } | Message::RegistrationRejected(_) | Message::Pong => {
-            }
+            Message::WorkerRegistered { .. }
+            | Message::RegistrationRejected(_)
+            | Message::Error(_)
+            | Message::Pong => {}
         }
         None
     }

@@ -1,10 +1,11 @@
 //! The tables of the broker: connections, names, functions, trigger types and bindings. Data only, no messages.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::connection::Connection;
+use super::standby::Standby;
 use crate::engine::provider::{Binding, Handler, Provider, refused};
 use crate::protocol::{
     DEFAULT_NAMESPACE, ErrorBody, FunctionId, Message, Namespace, Payload, RegisterService,
@@ -153,6 +154,8 @@ pub(crate) struct Bound {
     pub(crate) binding: Arc<Binding>,
     /// The type that has it; `None`: it is parked (protocol section 3.6).
     pub(crate) at: Option<Arc<TriggerType>>,
+    /// Why its provider refused it, if that is why it is parked.
+    pub(crate) refusal: Option<ErrorBody>,
 }
 
 /// What a worker says about itself (protocol section 3.2).
@@ -182,6 +185,8 @@ pub(crate) struct Entry {
     pub(crate) info: Option<WorkerInfo>,
     /// Its functions.
     pub(crate) functions: HashSet<FunctionId>,
+    /// The ids for which it is in line.
+    pub(crate) standby: HashSet<FunctionId>,
     /// Its bindings.
     pub(crate) triggers: HashSet<TriggerId>,
     /// The trigger types that it provides.
@@ -197,6 +202,7 @@ impl Entry {
             connection,
             info: None,
             functions: HashSet::new(),
+            standby: HashSet::new(),
             triggers: HashSet::new(),
             types: HashSet::new(),
             services: HashMap::new(),
@@ -213,15 +219,33 @@ pub(crate) struct Registry {
     pub(crate) names: HashMap<(Namespace, String), WorkerId>,
     /// The functions of workers.
     pub(crate) functions: HashMap<Namespace, HashMap<FunctionId, Arc<Function>>>,
+    /// The registrations that wait until their ids are free.
+    pub(crate) standby: Standby,
     /// The functions of the engine, all in `default`.
     pub(crate) builtins: BTreeMap<FunctionId, Arc<Function>>,
     /// The providers of each trigger type, the newest last: that one counts.
     pub(crate) types: HashMap<TriggerTypeId, HashMap<Namespace, Vec<Arc<TriggerType>>>>,
     /// The bindings.
     pub(crate) bindings: HashMap<TriggerId, Bound>,
+    /// Those that were refused and may be taken later, and some that are no such any more.
+    pub(crate) refused: BTreeSet<TriggerId>,
 }
 
 impl Registry {
+    /// Notes where a binding is from now on.
+    pub(crate) fn put(
+        &mut self,
+        binding: Arc<Binding>,
+        at: Option<Arc<TriggerType>>,
+        refusal: Option<ErrorBody>,
+    ) {
+        let id = binding.id.clone();
+        if refusal.as_ref().is_some_and(|error| error.retryable == Some(true)) {
+            self.refused.insert(id.clone());
+        }
+        self.bindings.insert(id, Bound { binding, at, refusal });
+    }
+
     /// The function `id` as seen from `namespace`. Built-in ones are seen from everywhere.
     pub(crate) fn function(&self, namespace: &str, id: &str) -> Option<&Arc<Function>> {
         let own = self.functions.get(namespace).and_then(|functions| functions.get(id));

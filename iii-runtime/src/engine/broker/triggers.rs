@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::calls::overloaded;
 use super::connection::Connection;
-use super::functions::reject;
+use super::functions::{complain, reject};
 use super::invoke::blank;
 use super::registry::{Bound, Source, TriggerType};
 use super::{Broker, limits, lock};
@@ -104,7 +104,12 @@ impl Broker {
         if let Some(entry) = binding.owner.and_then(|owner| registry.connections.get_mut(&owner)) {
             entry.triggers.insert(binding.id.clone());
         }
-        registry.bindings.insert(binding.id.clone(), Bound { binding, at });
+        registry.put(binding, at, refusal.clone());
+        drop(registry);
+        if before.is_some() {
+            // What it had before is free now.
+            self.retry_refused();
+        }
         refusal.map_or(Ok(()), Err)
     }
 
@@ -147,10 +152,37 @@ impl Broker {
             }
             registry.bindings.remove(id)
         };
-        if let Some(Bound { binding, at: Some(provider) }) = bound {
+        if let Some(Bound { binding, at: Some(provider), .. }) = bound {
             provider.displace(&binding);
+            self.retry_refused();
         }
         true
+    }
+
+    /// Gives bindings that were refused once more to providers of the engine, now that another binding is gone: it may
+    /// have been in their way. `changes` is held.
+    pub(super) fn retry_refused(&self) {
+        let refused = std::mem::take(&mut self.registry_mut().refused);
+        for id in refused {
+            let (binding, provider) = {
+                let registry = self.registry();
+                let Some(bound) = registry.bindings.get(&id) else { continue };
+                let provider = registry.provider_of(&bound.binding);
+                let provider = provider.filter(|one| one.source.worker().is_none());
+                match provider {
+                    Some(provider) if bound.at.is_none() && bound.refusal.is_some() => {
+                        (bound.binding.clone(), provider.clone())
+                    }
+                    _ => continue,
+                }
+            };
+            let refusal = provider.place(&binding).err();
+            if refusal.is_none() {
+                tracing::info!(trigger = %id, "a `{}` trigger that was refused serves now", binding.trigger_type);
+            }
+            let at = refusal.is_none().then_some(provider);
+            self.registry_mut().put(binding, at, refusal);
+        }
     }
 
     /// Handles what a worker that provides a type says about a binding. Consent is silent.
@@ -173,6 +205,7 @@ impl Broker {
             if m.error.is_some() {
                 bound.at = None;
             }
+            bound.refusal.clone_from(&m.error);
             let owner = bound.binding.owner;
             owner
                 .and_then(|owner| registry.connections.get(&owner))
@@ -190,8 +223,7 @@ impl Broker {
     pub(super) fn register_type(&self, connection: &Arc<Connection>, m: RegisterTriggerType) {
         let namespace = m.namespace.or_else(|| connection.namespace().cloned()).unwrap_or_default();
         if namespace.trim().is_empty() {
-            tracing::error!(worker = %connection.id, "the trigger type `{}` names a blank namespace", m.id);
-            return;
+            return complain(connection, &blank("namespace").message);
         }
         let _changes = lock(&self.inner.changes);
         let source = Source::Worker(connection.clone());
@@ -272,8 +304,10 @@ impl Broker {
         let refusal = provider.as_ref().and_then(|provider| provider.place(binding).err());
         let owner = {
             let mut registry = self.registry_mut();
-            let Some(bound) = registry.bindings.get_mut(&binding.id) else { return };
-            bound.at = provider.filter(|_| refusal.is_none());
+            if !registry.bindings.contains_key(&binding.id) {
+                return;
+            }
+            registry.put(binding.clone(), provider.filter(|_| refusal.is_none()), refusal.clone());
             let owner = binding.owner;
             owner
                 .and_then(|owner| registry.connections.get(&owner))

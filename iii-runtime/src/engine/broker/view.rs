@@ -7,7 +7,8 @@ use super::registry::{Function, Registry, Target, TriggerType, WorkerInfo};
 use super::{Broker, Source};
 use crate::engine::provider::Binding;
 use crate::protocol::{
-    DEFAULT_NAMESPACE, FunctionId, Namespace, Payload, TriggerId, TriggerTypeId, WorkerId,
+    DEFAULT_NAMESPACE, ErrorBody, FunctionId, Namespace, Payload, TriggerId, TriggerTypeId,
+    WorkerId,
 };
 
 /// A function.
@@ -146,6 +147,21 @@ impl Broker {
     pub(crate) fn bindings(&self) -> Vec<Arc<Binding>> {
         let registry = self.registry();
         registry.bindings_where(|one| one.at.is_some()).into_iter().map(|one| one.binding).collect()
+    }
+
+    /// The bindings that no provider has, in the order of their ids, and why.
+    pub(crate) fn parked(&self) -> Vec<(Arc<Binding>, ErrorBody)> {
+        let nobody = |binding: &Binding| {
+            let text = format!("nobody provides the trigger type `{}`", binding.trigger_type);
+            ErrorBody::new("trigger_type_not_found", text)
+        };
+        let parked = self.registry().bindings_where(|one| one.at.is_none()).into_iter();
+        parked
+            .map(|one| {
+                let why = one.refusal.unwrap_or_else(|| nobody(&one.binding));
+                (one.binding, why)
+            })
+            .collect()
     }
 
     /// The namespace of the provider that has a binding; `None` if it is parked or unknown.

@@ -10,7 +10,9 @@ use super::connection::Connection;
 use super::registry::WorkerInfo;
 use super::{Bound, Broker, limits, lock};
 use crate::engine::provider::{Event, Outcome, misfit};
-use crate::protocol::{ErrorBody, Message, Namespace, Payload, RegistrationRejected, WorkerId};
+use crate::protocol::{
+    ErrorBody, FunctionId, Message, Namespace, Payload, RegistrationRejected, WorkerId,
+};
 
 /// The function with which a worker announces itself.
 pub(crate) const ANNOUNCE: &str = "engine::workers::register";
@@ -127,19 +129,25 @@ impl Broker {
             tracing::debug!(worker = %connection.id, "nothing to reattach to");
             return;
         };
-        self.detach(&old);
+        let kept = self.remove(&old, true);
         old.end();
+        self.keep_for_successor(old.namespace().cloned().unwrap_or_default(), kept);
     }
 
     /// Removes all that a connection has, and ends the calls it takes part in. Does nothing the second time.
     pub(super) fn detach(&self, connection: &Arc<Connection>) {
+        self.remove(connection, false);
+    }
+
+    /// As [`Broker::detach`]. With a successor, nobody in line takes a function over: these are given back.
+    fn remove(&self, connection: &Arc<Connection>, has_successor: bool) -> Vec<FunctionId> {
         if !connection.mark_gone() {
-            return;
+            return Vec::new();
         }
-        {
+        let kept = {
             let _changes = lock(&self.inner.changes);
-            self.remove_everything_of(connection);
-        }
+            self.remove_everything_of(connection, has_successor)
+        };
         for asker in connection.pending.close() {
             asker.answer(Err(stopped()));
         }
@@ -152,33 +160,50 @@ impl Broker {
         }
         self.notice(&Event::FunctionsChanged);
         self.notice(&Event::WorkerDisconnected(connection.id));
+        kept
     }
 
-    /// Empties the tables of a connection. `changes` is held.
-    fn remove_everything_of(&self, connection: &Arc<Connection>) {
-        let (types, bindings) = {
+    /// Empties the tables of a connection. `changes` is held. The functions that are kept for a successor.
+    fn remove_everything_of(
+        &self,
+        connection: &Arc<Connection>,
+        has_successor: bool,
+    ) -> Vec<FunctionId> {
+        let (types, bindings, kept) = {
             let mut registry = self.registry_mut();
             let registry = &mut *registry;
-            let Some(entry) = registry.connections.remove(&connection.id) else { return };
+            let Some(entry) = registry.connections.remove(&connection.id) else {
+                return Vec::new();
+            };
             let namespace = connection.namespace().cloned().unwrap_or_default();
             if let Some(name) = entry.info.and_then(|info| info.name) {
                 registry.names.remove(&(namespace.clone(), name));
             }
+            registry.leave_lines(connection.id, &namespace, entry.standby.iter());
             for id in &entry.functions {
                 registry.remove_function(&namespace, id);
+                if !has_successor {
+                    registry.take_over(&namespace, id);
+                }
             }
+            let kept = registry.waited_for(&namespace, entry.functions.into_iter());
             let bindings: Vec<Bound> =
                 entry.triggers.iter().filter_map(|id| registry.bindings.remove(id)).collect();
-            (entry.types, bindings)
+            (entry.types, bindings, kept)
         };
+        let had_bindings = !bindings.is_empty();
         for bound in bindings {
             if let Some(provider) = bound.at {
                 provider.displace(&bound.binding);
             }
         }
+        if had_bindings && !has_successor {
+            self.retry_refused();
+        }
         for (namespace, id) in types {
             self.provider_leaves(connection, &namespace, &id);
         }
+        kept
     }
 }
 

@@ -131,6 +131,22 @@ async fn doors_that_do_not_open() {
 }
 
 #[tokio::test]
+async fn a_channel_is_found_behind_an_address_that_has_a_query() {
+    let mut site = Site::new().await;
+    let (id, key) = site.create("{}").await;
+    // SDKs write the path behind the address that they were given, such as `ws://host/?token=x`.
+    for (dir, before) in [("read", "/?token=x&a=1"), ("write", "/?token=x")] {
+        let path = format!("{before}/ws/channels/{id}?key={key}&dir={dir}");
+        assert!(site.open(&path).await.is_ok(), "{path}");
+    }
+    until("forgotten", || site.channels.len() == 0).await;
+    let status = async |path: &str| site.open(path).await.err();
+    assert_eq!(status(&format!("/?token=x/ws/channels/{id}?key={key}&dir=read")).await, Some(404));
+    assert_eq!(status(&format!("/?token=x/ws/channels/{id}?dir=read")).await, Some(400));
+    assert_eq!(status("/?token=/ws/channels/").await, None, "a worker with an odd token");
+}
+
+#[tokio::test]
 async fn a_writer_that_is_lost_is_no_end() {
     let mut site = Site::new().await;
     let channel = site.create("{}").await;

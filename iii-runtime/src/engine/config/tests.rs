@@ -182,6 +182,14 @@ fn each_mistake_is_told_with_its_line() {
 }
 
 #[test]
+fn parts_and_adapters_without_settings_are_as_usual() {
+    for config in ["", "    config:\n", "    config: {}\n", "    config: { adapter: null }\n"] {
+        let builder = read(&format!("workers:\n  - name: iii-pubsub\n{config}"));
+        assert!(builder.settings.pubsub, "{config}");
+    }
+}
+
+#[test]
 fn all_mistakes_are_told_at_once() {
     let told = refused("x: 1\nworkers:\n  - name: iii-http\n    config: { port: a, y: 2 }\n");
     let lines: Vec<_> = told.lines().collect();

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::engine::broker::{Broker, FunctionView, TriggerTypeView, WorkerView};
 use crate::engine::provider::Binding;
-use crate::protocol::{FunctionId, Namespace, Payload, TriggerId, TriggerTypeId};
+use crate::protocol::{ErrorBody, FunctionId, Namespace, Payload, TriggerId, TriggerTypeId};
 
 /// How many characters of a config a list shows.
 const SUMMARY: usize = 80;
@@ -162,6 +162,24 @@ pub(crate) struct TriggerSummary {
     /// The beginning of its config.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) config_summary: Option<String>,
+    /// Why it is parked; absent: it fires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) parked: Option<Reason>,
+}
+
+/// Why no provider has a binding.
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+pub(crate) struct Reason {
+    /// `trigger_type_not_found` if nobody provides the type, else the code with which its provider refused it.
+    pub(crate) code: String,
+    /// The same for people.
+    pub(crate) message: String,
+}
+
+impl From<ErrorBody> for Reason {
+    fn from(error: ErrorBody) -> Self {
+        Self { code: error.code, message: error.message }
+    }
 }
 
 impl TriggerSummary {
@@ -179,6 +197,7 @@ impl TriggerSummary {
             worker_name: name.unwrap_or_else(first),
             config: binding.config.clone(),
             config_summary: Some(shortened(&binding.config)),
+            parked: None,
         }
     }
 }

@@ -105,6 +105,38 @@ async fn triggers_are_listed_and_described() {
 }
 
 #[tokio::test]
+async fn triggers_that_do_not_fire_say_why() {
+    let (broker, mut worker) = setup().await;
+    let w = &mut worker;
+    w.bind("a-typo", "subscribed", "demo::echo", r#"{"topic":"news"}"#);
+    w.bind("b-bad", "subscribe", "demo::echo", "{}");
+    w.binding_error().await;
+    let plain = ask(w, "engine::registered-triggers::list", json!({})).await;
+    assert_eq!(plain["registered_triggers"].as_array().unwrap().len(), 1);
+    let all = ask(w, "engine::registered-triggers::list", json!({"include_parked": true})).await;
+    let all = all["registered_triggers"].as_array().unwrap();
+    let ids: Vec<_> = all.iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["a-typo", "b-bad", "u1"]);
+    assert_eq!(all[0]["parked"]["code"], "trigger_type_not_found");
+    assert!(all[0]["parked"]["message"].as_str().unwrap().contains("`subscribed`"));
+    assert_eq!(all[1]["parked"]["code"], "trigger_registration_failed");
+    assert!(all[1]["parked"]["message"].as_str().unwrap().contains("`topic`"));
+    assert!(all[2].get("parked").is_none());
+    let info = ask(w, "engine::registered-triggers::info", json!({"id": "a-typo"})).await;
+    assert_eq!(info["parked"]["code"], "trigger_type_not_found");
+    assert_eq!(
+        (&info["trigger"], &info["function"]["function_id"]),
+        (&Value::Null, &json!("demo::echo"))
+    );
+    // Once somebody provides the type, it fires.
+    let mut provider = Worker::named(&broker, "provider").await;
+    provider.trigger_type("subscribed");
+    provider.bound().await;
+    let info = ask(w, "engine::registered-triggers::info", json!({"id": "a-typo"})).await;
+    assert!(info.get("parked").is_none());
+}
+
+#[tokio::test]
 async fn workers_are_listed_and_described() {
     let (broker, mut worker) = setup().await;
     let _browser = Worker::connect(&broker).await;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::functions::rank;
-use super::shapes::{FunctionDetail, TriggerSummary, TypeDetail, TypeSummary};
+use super::shapes::{FunctionDetail, Reason, TriggerSummary, TypeDetail, TypeSummary};
 use super::{Discovery, missing};
 use crate::engine::provider::{Binding, BuiltIn, Call};
 use crate::protocol::{DEFAULT_NAMESPACE, ErrorBody, Namespace, Payload, TriggerId};
@@ -52,6 +52,9 @@ struct ListBindings {
     worker: Option<String>,
     /// Whether bindings of the engine's functions are listed as well. Default no.
     include_internal: Option<bool>,
+    /// Whether bindings that do not fire are listed as well, because nobody provides their type or its provider refused
+    /// them. Default no.
+    include_parked: Option<bool>,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -201,33 +204,43 @@ impl Discovery {
         let is = |wanted: &Option<String>, text: &str| wanted.as_deref().is_none_or(|w| w == text);
         let workers = self.broker.workers();
         let registered_triggers = self
-            .broker
-            .bindings()
-            .iter()
-            .filter(|one| all || !one.function_id.starts_with("engine::"))
-            .filter(|one| is(&input.trigger_type, &one.trigger_type))
-            .filter(|one| is(&input.function_id, &one.function_id))
-            .filter(|one| {
+            .all_bindings(input.include_parked.unwrap_or(false))
+            .into_iter()
+            .filter(|(one, _)| all || !one.function_id.starts_with("engine::"))
+            .filter(|(one, _)| is(&input.trigger_type, &one.trigger_type))
+            .filter(|(one, _)| is(&input.function_id, &one.function_id))
+            .filter(|(one, _)| {
                 let fields = [one.id.as_str(), one.trigger_type.as_str(), one.function_id.as_str()];
                 fields.iter().any(|field| field.to_lowercase().contains(&search))
             })
-            .map(|one| TriggerSummary::new(one, &workers))
+            .map(|(one, parked)| TriggerSummary { parked, ..TriggerSummary::new(&one, &workers) })
             .filter(|one| is(&input.worker, &one.worker_name))
             .collect();
         Bindings { registered_triggers }
     }
 
+    /// The bindings in the order of their ids, if asked for also those that are parked, and why they are.
+    fn all_bindings(&self, with_parked: bool) -> Vec<(Arc<Binding>, Option<Reason>)> {
+        let mut all: Vec<_> = self.broker.bindings().into_iter().map(|one| (one, None)).collect();
+        if with_parked {
+            let parked = self.broker.parked().into_iter();
+            all.extend(parked.map(|(one, why)| (one, Some(Reason::from(why)))));
+            all.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
+        }
+        all
+    }
+
     fn describe_binding(&self, input: &BindingInfo) -> Result<BindingDetail, ErrorBody> {
-        let all = self.broker.bindings();
-        let binding = all
-            .iter()
-            .find(|one| one.id == input.id.as_str())
+        let (binding, parked) = self
+            .all_bindings(true)
+            .into_iter()
+            .find(|(one, _)| one.id == input.id.as_str())
             .ok_or_else(|| missing(format!("the trigger `{}` was not found", input.id)))?;
-        let summary = TriggerSummary::new(binding, &self.broker.workers());
+        let summary = TriggerSummary::new(&binding, &self.broker.workers());
         let provider = self.broker.provider_namespace_of(&binding.id);
         let function = self.function(&binding.function_id, Some(&binding.namespace)).ok();
         Ok(BindingDetail {
-            summary: TriggerSummary { config_summary: None, ..summary },
+            summary: TriggerSummary { config_summary: None, parked, ..summary },
             metadata: binding.metadata.clone(),
             trigger: provider.and_then(|space| self.trigger_type(&binding.trigger_type, &space)),
             function: function.map(|view| FunctionDetail::new(&self.broker, &view)),

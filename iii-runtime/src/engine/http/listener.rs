@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::Http;
+use super::request::Peer;
 use crate::engine::tasks::Tasks;
 
 /// Connections at a time.
@@ -70,9 +71,9 @@ impl Listener {
                 accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => match places.clone().try_acquire_owned() {
+                Ok((stream, peer)) => match places.clone().try_acquire_owned() {
                     Ok(place) => {
-                        let serve = serve_one(stream, http.clone(), stopped.clone(), place);
+                        let serve = serve_one(stream, peer, http.clone(), stopped.clone(), place);
                         let alive = alive.clone();
                         self.connections.spawn(async move {
                             serve.await;
@@ -97,13 +98,15 @@ impl Listener {
 /// Serves one connection. When `stopped` says so, it ends after the request under way, or at once if it is idle.
 async fn serve_one(
     stream: TcpStream,
+    peer: SocketAddr,
     http: Arc<Http>,
     mut stopped: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request| {
         let http = http.clone();
+        request.extensions_mut().insert(Peer(peer.ip()));
         async move { Ok::<_, Infallible>(http.respond(request).await) }
     });
     let connection = http1::Builder::new()

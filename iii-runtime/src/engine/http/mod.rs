@@ -188,6 +188,8 @@ struct HttpCall {
     query_params: std::collections::BTreeMap<String, String>,
     /// The query, all values of each name.
     query_params_multi: std::collections::BTreeMap<String, Vec<String>>,
+    /// The address that the request came from; null for a request in memory.
+    ip_address: Option<String>,
     /// The headers, names in lower case.
     headers: std::collections::BTreeMap<String, String>,
     /// The body if it is JSON, else null.

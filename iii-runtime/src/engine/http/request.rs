@@ -1,5 +1,7 @@
 //! From an HTTP request to the payload of a function, written as text around the body (protocol section 5.1).
 
+use std::net::IpAddr;
+
 use bytestring::ByteString;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes};
@@ -10,6 +12,10 @@ use super::exchange::Exchange;
 use super::routes::Route;
 use crate::error::{BoxError, code};
 use crate::protocol::{ErrorBody, Payload};
+
+/// The address that a request came from, as an extension of it; a request in memory has none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// A body, as far as it was read before the function is called.
 pub(crate) enum Read<B> {
@@ -106,8 +112,8 @@ impl Envelope {
 
     /// The payload of the handler.
     ///
-    /// Besides the keys of the protocol it has `raw_path`, the path as it was requested, and `query_params_multi`,
-    /// all values of each query parameter. A condition gets it without the channels of an exchange: whoever reads the
+    /// Besides the keys of the protocol it has `raw_path`, the path as it was requested, `query_params_multi`, all values
+    /// of each query parameter, and `ip_address`, where the connection comes from. A condition gets it without the channels of an exchange: whoever reads the
     /// body takes it from the handler.
     pub(crate) fn payload(
         &self,
@@ -125,6 +131,11 @@ impl Envelope {
         text.push_str(",\"raw_path\":");
         push_text(&mut text, parts.uri.path());
         Query::new(parts.uri.query().unwrap_or_default()).push_multi(&mut text);
+        text.push_str(",\"ip_address\":");
+        match parts.extensions.get::<Peer>() {
+            Some(Peer(ip)) => push_text(&mut text, &ip.to_string()),
+            None => text.push_str("null"),
+        }
         text.push_str(",\"body\":");
         text.push_str(body);
         text.push_str(",\"trigger\":{\"type\":\"http\",\"path\":");

@@ -23,6 +23,9 @@ pub(crate) const FRAMING: [&str; 7] =
 struct Shape<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     status_code: Option<&'a RawValue>,
+    /// As one of the SDKs writes it. Alone it does not make a response.
+    #[serde(borrow, default, rename = "statusCode", deserialize_with = "present")]
+    camel_status_code: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     headers: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -47,6 +50,7 @@ pub(crate) fn of_result(result: &Payload) -> Answer {
 fn described(shape: &Shape<'_>) -> Answer {
     let status = shape
         .status_code
+        .or(shape.camel_status_code)
         .and_then(|status| serde_json::from_str::<u16>(status.get()).ok())
         .filter(|status| (200..=999).contains(status))
         .and_then(|status| StatusCode::from_u16(status).ok())

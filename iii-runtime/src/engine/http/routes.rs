@@ -157,8 +157,9 @@ impl Routes {
                     }
                     other => other.to_string(),
                 };
-                let error =
-                    refused(format!("`{method} {}` cannot be served: {why}", route.api_path));
+                let text = format!("`{method} {}` cannot be served: {why}", route.api_path);
+                // Once the other trigger is gone, it can.
+                let error = ErrorBody { retryable: Some(true), ..refused(text) };
                 if let Some(before) = before {
                     // It was there a moment ago, so it fits.
                     let router = self.by_method.entry(before.method.clone()).or_default();

@@ -130,6 +130,7 @@ async fn a_request_becomes_a_payload() {
     assert_eq!(data["method"], "POST");
     assert_eq!(data["path"], "orders/:id/items/:item");
     assert_eq!(data["raw_path"], "/orders/a%20b/items/7");
+    assert_eq!(data["ip_address"], "127.0.0.1");
     assert_eq!(data["path_params"], json!({"id": "a b", "item": "7"}));
     assert_eq!(data["query_params"], json!({"a": "3", "b": "x y", "c": ""}));
     assert_eq!(data["query_params_multi"], json!({"a": ["1", "3"], "b": ["x y"], "c": [""]}));
@@ -194,6 +195,16 @@ async fn results_become_responses() {
     assert_eq!(site.result(json!({"status_code": 7, "body": 1})).await.status, 200);
     let reply = site.result(json!({"headers": {"content-type": "text/x"}, "body": {"a": 1}})).await;
     assert_eq!(reply.body, r#"{"a":1}"#);
+    // As the SDK for Python writes it.
+    let reply = site.result(json!({"statusCode": 201, "headers": {}, "body": {"a": 1}})).await;
+    assert_eq!((reply.status, reply.body.as_str()), (201, r#"{"a":1}"#));
+    let data = json!({"statusCode": 201});
+    let reply = site.result(data.clone()).await;
+    assert_eq!(
+        (reply.status, reply.json()),
+        (200, data),
+        "nothing else says that it is a response"
+    );
 }
 
 #[tokio::test]

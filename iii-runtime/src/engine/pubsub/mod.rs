@@ -151,6 +151,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_message_cannot_pretend_to_be_a_call_of_somebody() {
+        let (_broker, mut worker) = setup().await;
+        worker.bind("s1", "subscribe", "p::a", r#"{"topic":"news"}"#);
+        let data = r#"{"topic":"news","data":{"a":1,"_caller_worker_id":"forged"}}"#;
+        worker.void("publish", data);
+        let call = worker.called().await;
+        assert_eq!((call.data.as_str(), call.caller), (r#"{"a":1}"#, None));
+    }
+
+    #[tokio::test]
     async fn one_subscriber_leaves_and_the_other_stays() {
         let (_broker, mut worker) = setup().await;
         worker.bind("s1", "subscribe", "p::a", r#"{"topic":"news"}"#);

@@ -1,10 +1,18 @@
 //! Streams that a worker keeps: functions such as `stream::set(chat)` are called instead of the store (protocol
 //! section 6.3).
 
-use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
-use crate::engine::broker::{Broker, Request};
+use serde::Deserialize;
+use tokio::sync::{Mutex as Turnstile, OwnedMutexGuard};
+
+use super::message::quoted;
+use super::place::Place;
+use crate::engine::broker::{Broker, Request, lock};
 use crate::engine::provider::Call;
+use crate::engine::state::update::{self, UpdateError, UpdateOp};
+use crate::error::code;
 use crate::protocol::{ErrorBody, Payload};
 
 /// What `set` and `update` of a worker must give.
@@ -25,6 +33,10 @@ pub(super) struct Deleted {
     pub(super) old_value: Option<Payload>,
 }
 
+fn id_of(operation: &str, stream: &str) -> String {
+    format!("stream::{operation}({stream})")
+}
+
 /// Calls what a worker serves for this stream: in the caller's namespace, else in `default`. `None`: nobody does.
 ///
 /// Whether somebody does is looked up before this returns.
@@ -34,7 +46,7 @@ pub(super) fn call(
     stream: &str,
     call: &Call,
 ) -> Option<impl Future<Output = Result<Payload, ErrorBody>> + Send + use<>> {
-    let id = format!("stream::{operation}({stream})");
+    let id = id_of(operation, stream);
     let namespace = broker.served_for(call.caller, &id)?;
     let answer = broker.invoke(Request {
         namespace,
@@ -58,7 +70,99 @@ pub(super) fn read<T: serde::de::DeserializeOwned>(
     result: &Payload,
 ) -> Result<T, ErrorBody> {
     result.parse().map_err(|error| {
-        let message = format!("`stream::{operation}({stream})` gave a result of the wrong shape");
+        let id = id_of(operation, stream);
+        let message = format!("`{id}` gave a result of the wrong shape");
         ErrorBody::new("JSON_ERROR", format!("{message}: {error}"))
     })
+}
+
+/// Whether a worker serves reading and writing of a stream, but not `update`, which SDKs do not register.
+pub(super) fn is_updated_in_steps(broker: &Broker, stream: &str, call: &Call) -> bool {
+    let serves = |operation| broker.served_for(call.caller, &id_of(operation, stream)).is_some();
+    serves("get") && serves("set")
+}
+
+/// Changes parts of an item by what a worker serves for reading and writing it. The item must not change in between:
+/// the caller has its [`Turn`].
+///
+/// # Errors
+///
+/// What the worker says, and code `JSON_ERROR` if a result cannot be used.
+pub(super) async fn update_in_steps(
+    broker: &Broker,
+    place: &Place,
+    item: &str,
+    ops: &[UpdateOp],
+    call: &Call,
+) -> Result<(Changed, Vec<UpdateError>), ErrorBody> {
+    let stream = place.stream.as_str();
+    let at = format!(
+        r#""stream_name":{},"group_id":{},"item_id":{}"#,
+        quoted(stream),
+        quoted(&place.group),
+        quoted(item)
+    );
+    let ask = async |operation, data: String| {
+        let asked = Call { data: Payload::from_built(data), ..call.clone() };
+        match self::call(broker, operation, stream, &asked) {
+            Some(answer) => answer.await,
+            None => Err(ErrorBody::new(
+                code::FUNCTION_NOT_FOUND,
+                format!("`{}` is not served any more", id_of(operation, stream)),
+            )),
+        }
+    };
+    let old = ask("get", format!("{{{at}}}")).await?;
+    let old = (!old.is_null()).then_some(old);
+    let (new, errors) = update::apply(old.as_ref(), ops).map_err(|error| {
+        ErrorBody::new("STREAM_UPDATE_ERROR", format!("the item cannot be worked on: {error}"))
+    })?;
+    let result = ask("set", format!(r#"{{{at},"data":{}}}"#, new.as_str())).await?;
+    Ok((read("set", stream, &result)?, errors))
+}
+
+/// An item that a worker keeps.
+type Item = (Place, String);
+
+/// Updates of one item, one after the other.
+#[derive(Default)]
+pub(super) struct Turns {
+    items: Mutex<HashMap<Item, Arc<Turnstile<()>>>>,
+}
+
+/// The right to update an item, until it is dropped.
+pub(super) struct Turn<'a> {
+    turns: &'a Turns,
+    item: Item,
+    turnstile: Option<Arc<Turnstile<()>>>,
+    passed: Option<OwnedMutexGuard<()>>,
+}
+
+impl Turns {
+    /// Waits for the turn.
+    pub(super) async fn wait(&self, place: &Place, item: &str) -> Turn<'_> {
+        let item = (place.clone(), item.to_owned());
+        let turnstile = lock(&self.items).entry(item.clone()).or_default().clone();
+        let mut turn = Turn { turns: self, item, turnstile: Some(turnstile.clone()), passed: None };
+        turn.passed = Some(turnstile.lock_owned().await);
+        turn
+    }
+
+    /// For tests: how many items are being updated.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        lock(&self.items).len()
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut items = lock(&self.turns.items);
+        self.passed = None;
+        self.turnstile = None;
+        // Nobody else waits: those who do hold it too, and take hold of it under this lock.
+        if items.get(&self.item).is_some_and(|one| Arc::strong_count(one) == 1) {
+            items.remove(&self.item);
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::place::Place;
 use super::{Streams, custom};
 use crate::engine::provider::{BuiltIn, Call, Handler, Outcome, misfit, to_payload};
 use crate::engine::state::update::{self, UpdateError, UpdateOp};
-use crate::engine::store::StoreError;
+use crate::engine::store::{Change, StoreError};
 use crate::protocol::Payload;
 
 /// The input of `stream::set`.
@@ -218,6 +218,15 @@ async fn update(streams: Arc<Streams>, input: Update, call: Call) -> Outcome {
         let made: custom::Changed = custom::read("update", stream_name, &result)?;
         streams.told_of(&place, item_id, made.old_value, Some(made.new_value));
         return Ok(Some(result));
+    }
+    if custom::is_updated_in_steps(&streams.broker, stream_name, &call) {
+        let _turn = streams.turns.wait(&place, item_id).await;
+        let updated = custom::update_in_steps(&streams.broker, &place, item_id, ops, &call).await;
+        let (custom::Changed { old_value, new_value }, errors) = updated?;
+        let old = old_value.filter(|old| !old.is_null());
+        let change = Change { old, new: Some(new_value) };
+        streams.tell_change(&place, item_id, &change);
+        return update::changed(&change, &errors);
     }
     let code = "STREAM_UPDATE_ERROR";
     let mut errors = Vec::new();

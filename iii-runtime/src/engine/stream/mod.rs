@@ -26,6 +26,7 @@ use crate::trigger::StreamEvent;
 
 pub(crate) use listener::serve;
 
+use custom::Turns;
 use gate::Gate;
 use hub::{Hub, Queue, Subscription};
 use message::{Event, Message};
@@ -49,6 +50,7 @@ pub(crate) struct Streams {
     join: Gate,
     leave: Gate,
     hub: Hub,
+    turns: Turns,
     stopping: watch::Sender<bool>,
 }
 
@@ -61,6 +63,7 @@ impl Streams {
             join: Gate::new(broker.clone()),
             leave: Gate::new(broker.clone()),
             hub: Hub::default(),
+            turns: Turns::default(),
             stopping: watch::Sender::new(false),
             broker,
             table,

@@ -211,8 +211,52 @@ async fn a_worker_may_keep_a_stream() {
         keeper.answer(&asked, Ok(Some(payload(result))));
         assert_eq!(caller.answer_to(id).await.unwrap_err().code, "JSON_ERROR", "{function}");
     }
-    // `update` is not among them: the store keeps what it makes.
-    let update = r#"{"stream_name":"custom","group_id":"g","item_id":"i","ops":[]}"#;
-    let made = caller.call("stream::update", update).await.unwrap().unwrap();
-    assert_eq!(made.as_str(), r#"{"old_value":null,"new_value":{}}"#);
+}
+
+#[tokio::test]
+async fn a_worker_without_update_is_asked_to_read_and_write_instead() {
+    let broker = broker();
+    let table = Store::in_memory().table("stream");
+    let streams = with_provider(&broker, Streams::new(broker.clone(), table, None));
+    let mut keeper = Worker::named(&broker, "keeper").await;
+    for id in ["stream::set(custom)", "stream::get(custom)", "m::on"] {
+        keeper.function(id);
+    }
+    keeper.bind("t", "stream", "m::on", r#"{"stream_name":"custom"}"#);
+    keeper.nothing_else().await;
+    let mut caller = Worker::named(&broker, "caller").await;
+    let ops = r#"[{"type":"increment","path":"n","by":1},{"type":"append","path":"n","value":1}]"#;
+    let update = format!(r#"{{"stream_name":"custom","group_id":"g","item_id":"i","ops":{ops}}}"#);
+    let (first, second) =
+        (caller.start("stream::update", &update), caller.start("stream::update", &update));
+
+    let at = r#"{"stream_name":"custom","group_id":"g","item_id":"i"#;
+    for (id, before) in [(first, 1), (second, 2)] {
+        let asked = keeper.called().await;
+        assert_eq!(asked.function_id, "stream::get(custom)");
+        assert_eq!(asked.data.as_str(), format!("{at}\"}}"));
+        // The other update waits for this one.
+        keeper.nothing_else().await;
+        keeper.answer(&asked, Ok(Some(payload(&format!(r#"{{"n":{before}}}"#)))));
+        let asked = keeper.called().await;
+        assert_eq!(asked.function_id, "stream::set(custom)");
+        let after = before + 1;
+        assert_eq!(asked.data.as_str(), format!(r#"{at}","data":{{"n":{after}}}}}"#));
+        let made = format!(r#"{{"old_value":{{"n":{before}}},"new_value":{{"n":{after}}}}}"#);
+        keeper.answer(&asked, Ok(Some(payload(&made))));
+        let result: Value = caller.answer_to(id).await.unwrap().unwrap().parse().unwrap();
+        assert_eq!(result["old_value"], json!({"n": before}));
+        assert_eq!(result["new_value"], json!({"n": after}));
+        assert_eq!(result["errors"][0]["code"], "append.type_mismatch");
+        let event = keeper.called().await;
+        let data: Value = event.data.parse().unwrap();
+        assert_eq!(data["event"], json!({"type": "update", "data": {"n": after}}));
+        keeper.answer(&event, Ok(None));
+    }
+    assert_eq!(streams.turns.len(), 0);
+
+    let id = caller.start("stream::update", &update);
+    let asked = keeper.called().await;
+    keeper.answer(&asked, Err(ErrorBody::new("db/down", "no")));
+    assert_eq!(caller.answer_to(id).await.unwrap_err().code, "db/down");
 }

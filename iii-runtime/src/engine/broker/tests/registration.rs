@@ -6,7 +6,8 @@ use super::super::Broker;
 use super::super::testing::{Worker, broker, json, until, with_provider};
 use crate::clock::Clock;
 use crate::engine::provider::{BuiltIn, Provider};
-use crate::protocol::{HttpInvocation, Message, RegisterFunction};
+use crate::error::code;
+use crate::protocol::{HttpInvocation, Message, RegisterFunction, RegisterTriggerType};
 use std::sync::Arc;
 
 struct State;
@@ -88,12 +89,105 @@ async fn an_id_belongs_to_one_worker_until_it_leaves() {
     assert_eq!(rejection.owner_worker_id, owner.id.to_string());
     other.send(Message::UnregisterFunction { id: "a::b".into() });
     other.nothing_else().await;
-    assert!(has(&broker, "default", "a::b"));
+    assert!(has(&broker, "default", "a::b"), "only its owner can give it back");
     drop(owner);
     until("gone", || !has(&broker, "default", "a::b")).await;
     other.function("a::b");
     other.nothing_else().await;
     assert!(has(&broker, "default", "a::b"));
+}
+
+/// Who has `a::b`.
+fn owner(broker: &Broker) -> Option<crate::protocol::WorkerId> {
+    broker.functions_called("a::b").first().and_then(|function| function.owner)
+}
+
+/// A worker that is refused `a::b` because another one has it.
+async fn in_line(broker: &Broker, name: &str) -> Worker {
+    let mut worker = Worker::named(broker, name).await;
+    worker.function("a::b");
+    assert_eq!(worker.rejection().await.code, "FUNCTION_NAMESPACE_CONFLICT");
+    worker
+}
+
+#[tokio::test]
+async fn the_first_in_line_takes_a_function_over() {
+    let broker = broker();
+    let mut first = Worker::named(&broker, "first").await;
+    first.function("a::b");
+    first.nothing_else().await;
+    let mut second = in_line(&broker, "second").await;
+    let third = in_line(&broker, "third").await;
+    let mut fourth = in_line(&broker, "fourth").await;
+    // Registered again, as after a change: it stays in its place.
+    second.function("a::b");
+    second.rejection().await;
+    drop(third);
+    until("gone", || {
+        !broker
+            .workers()
+            .iter()
+            .any(|one| one.info.as_ref().is_some_and(|info| info.name.as_deref() == Some("third")))
+    })
+    .await;
+
+    first.send(Message::UnregisterFunction { id: "a::b".into() });
+    first.nothing_else().await;
+    assert_eq!(owner(&broker), Some(second.id));
+    let id = first.start("a::b", "1");
+    let call = second.called().await;
+    second.answer(&call, Ok(Some(json("2"))));
+    assert_eq!(first.answer_to(id).await, Ok(Some(json("2"))));
+
+    drop(second);
+    until("taken over", || owner(&broker) == Some(fourth.id)).await;
+    fourth.send(Message::UnregisterFunction { id: "a::b".into() });
+    fourth.nothing_else().await;
+    assert_eq!(owner(&broker), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_successor_comes_before_those_in_line() {
+    let broker = broker();
+    let mut old = Worker::named(&broker, "w").await;
+    for id in ["a::b", "a::c"] {
+        old.function(id);
+    }
+    old.nothing_else().await;
+    let mut other = in_line(&broker, "other").await;
+    other.function("a::c");
+    other.rejection().await;
+    let mut new = Worker::connect(&broker).await;
+    new.send(Message::Reattach { previous_worker_id: old.id, reattach_token: old.token });
+    assert_eq!(new.announce("w", "default").await, Ok(Some(json(r#"{"success":true}"#))));
+    new.function("a::b");
+    new.nothing_else().await;
+    assert_eq!(owner(&broker), Some(new.id));
+    // What it does not register again goes on to the one in line.
+    assert!(!has(&broker, "default", "a::c"));
+    tokio::time::sleep(Duration::from_millis(5_100)).await;
+    assert_eq!(broker.functions_called("a::c")[0].owner, Some(other.id));
+    assert_eq!(owner(&broker), Some(new.id));
+}
+
+#[tokio::test]
+async fn what_cannot_be_registered_is_told() {
+    let broker = broker();
+    let mut worker = Worker::named(&broker, "w").await;
+    worker.function("");
+    worker.send(Message::RegisterTriggerType(Box::new(RegisterTriggerType {
+        id: "mail".into(),
+        description: String::new(),
+        trigger_request_format: None,
+        call_request_format: None,
+        namespace: Some(" ".into()),
+    })));
+    for word in ["`id`", "`namespace`"] {
+        let Message::Error(error) = worker.next().await else { panic!("nothing was told") };
+        assert_eq!(error.code, code::INVALID_MESSAGE);
+        assert!(error.message.contains(word), "{error}");
+    }
+    worker.nothing_else().await;
 }
 
 #[tokio::test]

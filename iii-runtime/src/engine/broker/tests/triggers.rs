@@ -2,15 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::super::testing::{Worker, broker, json, with_provider};
+use super::super::testing::{Worker, broker, json, until, with_provider};
 use super::super::{Broker, lock};
 use crate::engine::provider::{Binding, Provider, TriggerTypeInfo, refused};
-use crate::protocol::{ErrorBody, Message, RegisterTrigger, TriggerRegistrationResult};
+use crate::protocol::{ErrorBody, Message, RegisterTrigger, TriggerId, TriggerRegistrationResult};
 
-/// Provides `made`; refuses the config `"no"`, panics over `"panic"`.
+/// Provides `made`; refuses the config `"no"`, panics over `"panic"`, takes one binding with the config `"one"`.
 #[derive(Default)]
 struct Made {
     events: Mutex<Vec<String>>,
+    one: Mutex<Option<TriggerId>>,
 }
 
 impl Made {
@@ -41,6 +42,15 @@ impl Provider for Made {
         match binding.config.as_str() {
             "\"no\"" => Err(refused("not this one")),
             "\"panic\"" => panic!("on purpose"),
+            "\"one\"" => match &mut *lock(&self.one) {
+                Some(other) if *other != binding.id => {
+                    Err(ErrorBody { retryable: Some(true), ..refused("taken") })
+                }
+                one => {
+                    *one = Some(binding.id.clone());
+                    Ok(())
+                }
+            },
             config => {
                 lock(&self.events).push(format!("+{} {config}", binding.id));
                 Ok(())
@@ -49,6 +59,7 @@ impl Provider for Made {
     }
 
     fn unbind(&self, binding: &Arc<Binding>) {
+        lock(&self.one).take_if(|one| *one == binding.id);
         lock(&self.events).push(format!("-{}", binding.id));
     }
 }
@@ -89,8 +100,44 @@ async fn the_engine_s_own_provider_is_told_of_everything() {
     assert_eq!(bound_ids(&broker), ["a"]);
 
     drop(worker);
-    super::super::testing::until("cleaned", || broker.bindings().is_empty()).await;
+    until("cleaned", || broker.bindings().is_empty()).await;
     assert_eq!(made.take(), ["-a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_because_of_another_one_is_taken_when_that_is_gone() {
+    let broker = broker();
+    with_provider(&broker, Made::default());
+    let mut first = Worker::named(&broker, "first").await;
+    first.bind("a", "made", "f", "\"one\"");
+    first.nothing_else().await;
+    let mut second = Worker::named(&broker, "second").await;
+    second.bind("bad", "made", "f", "\"no\"");
+    second.binding_error().await;
+    let third = Worker::named(&broker, "third").await;
+    for (worker, id) in [(&mut second, "b"), (&mut Worker::named(&broker, "x").await, "x")] {
+        worker.bind(id, "made", "f", "\"one\"");
+        assert_eq!(worker.binding_error().await.id, id);
+    }
+    third.bind("c", "made", "f", "\"one\"");
+    until("x is gone and c is parked", || broker.parked().len() == 3).await;
+    assert_eq!(bound_ids(&broker), ["a"]);
+
+    // The successor of a connection comes first.
+    let mut next = Worker::connect(&broker).await;
+    next.send(Message::Reattach { previous_worker_id: first.id, reattach_token: first.token });
+    next.announce("first", "default").await.unwrap().unwrap();
+    next.bind("a", "made", "f", "\"one\"");
+    next.nothing_else().await;
+    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    assert_eq!(bound_ids(&broker), ["a"]);
+
+    next.unbind("a");
+    next.nothing_else().await;
+    assert_eq!(bound_ids(&broker), ["b"]);
+    drop(second);
+    until("c is next", || bound_ids(&broker) == ["c"]).await;
+    assert!(broker.parked().is_empty());
 }
 
 #[tokio::test]
@@ -141,7 +188,7 @@ async fn a_binding_waits_for_its_provider_and_comes_back_with_it() {
     assert_eq!(provider.unbound().await, "u2");
 
     drop(provider);
-    super::super::testing::until("parked", || broker.bindings().is_empty()).await;
+    until("parked", || broker.bindings().is_empty()).await;
     let mut provider = Worker::named(&broker, "provider2").await;
     provider.trigger_type("webhook");
     assert_eq!(provider.bound().await.id, "u1");

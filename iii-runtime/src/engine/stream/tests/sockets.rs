@@ -128,6 +128,8 @@ async fn a_subscriber_gets_the_picture_and_then_what_changes() {
 #[tokio::test]
 async fn the_gate_is_asked_and_closes_when_in_doubt() {
     let mut site = Site::new(None).await;
+    site.worker.bind("j", "stream:join", "m::auth", "{}");
+    // The same again replaces it.
     site.worker.bind("j", "stream:join", "m::join", "null");
     site.worker.bind("l", "stream:leave", "m::leave", "{}");
     site.worker.nothing_else().await;

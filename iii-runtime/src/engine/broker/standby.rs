@@ -1,0 +1,143 @@
+//! Workers in line for what another worker has: when it gives a function id back, the first of them takes it over.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::connection::Connection;
+use super::registry::Registry;
+use super::{Broker, limits, lock};
+use crate::engine::provider::{Event, Handler};
+use crate::protocol::{FunctionId, Namespace, RegisterFunction, WorkerId};
+
+/// A registration that waits until its id is free.
+pub(crate) struct Waiting {
+    /// Who registers.
+    pub(crate) owner: Arc<Connection>,
+    /// What is registered.
+    pub(crate) registration: RegisterFunction,
+    /// The code, if an endpoint serves the function.
+    pub(crate) external: Option<Handler>,
+}
+
+/// The registrations that wait until their ids are free.
+#[derive(Default)]
+pub(crate) struct Standby {
+    /// Those of each id, in the order of their coming. No line is empty.
+    lines: HashMap<(Namespace, FunctionId), VecDeque<Waiting>>,
+}
+
+impl Standby {
+    /// Whether somebody waits for an id.
+    fn waits(&self, namespace: &Namespace, id: &FunctionId) -> bool {
+        self.lines.contains_key(&(namespace.clone(), id.clone()))
+    }
+
+    /// Puts a registration in line, in the place of the one that its worker has there already.
+    fn push(&mut self, namespace: Namespace, waiting: Waiting) {
+        let line = self.lines.entry((namespace, waiting.registration.id.clone())).or_default();
+        match line.iter_mut().find(|one| one.owner.id == waiting.owner.id) {
+            Some(before) => *before = waiting,
+            None => line.push_back(waiting),
+        }
+    }
+
+    fn remove(&mut self, owner: WorkerId, namespace: &Namespace, id: &FunctionId) {
+        let key = (namespace.clone(), id.clone());
+        if let Some(line) = self.lines.get_mut(&key) {
+            line.retain(|one| one.owner.id != owner);
+            if line.is_empty() {
+                self.lines.remove(&key);
+            }
+        }
+    }
+
+    fn next(&mut self, namespace: &Namespace, id: &FunctionId) -> Option<Waiting> {
+        let key = (namespace.clone(), id.clone());
+        let line = self.lines.get_mut(&key)?;
+        let first = line.pop_front();
+        if line.is_empty() {
+            self.lines.remove(&key);
+        }
+        first
+    }
+}
+
+impl Registry {
+    /// Lets a worker wait for an id that another one has. A worker that has too much already does not wait.
+    pub(super) fn stand_by(&mut self, waiting: Waiting) {
+        let Some(entry) = self.connections.get_mut(&waiting.owner.id) else { return };
+        let (has, id) = (entry.functions.len() + entry.standby.len(), &waiting.registration.id);
+        if has < limits::FUNCTIONS || entry.standby.contains(id) {
+            entry.standby.insert(id.clone());
+            let namespace = waiting.owner.namespace().cloned().unwrap_or_default();
+            self.standby.push(namespace, waiting);
+        }
+    }
+
+    /// Takes a worker out of the line for an id.
+    pub(super) fn leave_line(&mut self, owner: WorkerId, namespace: &Namespace, id: &FunctionId) {
+        let waited = self.connections.get_mut(&owner).is_some_and(|entry| entry.standby.remove(id));
+        if waited {
+            self.standby.remove(owner, namespace, id);
+        }
+    }
+
+    /// Takes a worker that is gone out of the lines for these ids.
+    pub(super) fn leave_lines<'a>(
+        &mut self,
+        owner: WorkerId,
+        namespace: &Namespace,
+        ids: impl Iterator<Item = &'a FunctionId>,
+    ) {
+        ids.for_each(|id| self.standby.remove(owner, namespace, id));
+    }
+
+    /// Gives an id that nobody has to the first in line.
+    pub(super) fn take_over(&mut self, namespace: &Namespace, id: &FunctionId) {
+        if self.functions.get(namespace).is_some_and(|functions| functions.contains_key(id)) {
+            return;
+        }
+        while let Some(Waiting { owner, registration, external }) = self.standby.next(namespace, id)
+        {
+            if let Some(entry) = self.connections.get_mut(&owner.id) {
+                entry.standby.remove(id);
+            }
+            if !owner.is_gone() && self.claim(&owner, namespace, registration, external).is_ok() {
+                tracing::info!(worker = %owner.id, function = %id, %namespace, "the next in line takes a function over");
+                return;
+            }
+        }
+    }
+
+    /// Of ids that were given back, those for which somebody waits.
+    pub(super) fn waited_for(
+        &self,
+        namespace: &Namespace,
+        ids: impl Iterator<Item = FunctionId>,
+    ) -> Vec<FunctionId> {
+        ids.filter(|id| self.standby.waits(namespace, id)).collect()
+    }
+}
+
+impl Broker {
+    /// Keeps what a connection had for its successor, which is about to register it again. Function ids that it has not
+    /// taken by the end of the grace go to the first in line, and triggers that were refused are tried again.
+    pub(super) fn keep_for_successor(&self, namespace: Namespace, ids: Vec<FunctionId>) {
+        if ids.is_empty() && self.registry().refused.is_empty() {
+            return;
+        }
+        let broker = Arc::downgrade(&self.inner);
+        let grace = self.inner.grace;
+        tokio::spawn(async move {
+            tokio::time::sleep(grace).await;
+            let Some(inner) = broker.upgrade() else { return };
+            let broker = Self { inner };
+            {
+                let _changes = lock(&broker.inner.changes);
+                ids.iter().for_each(|id| broker.registry_mut().take_over(&namespace, id));
+                broker.retry_refused();
+            }
+            broker.notice(&Event::FunctionsChanged);
+        });
+    }
+}
