@@ -13,6 +13,7 @@ mod function;
 mod main_;
 mod names;
 mod options;
+mod remote;
 mod trigger;
 mod trigger_type;
 
@@ -34,6 +35,12 @@ pub fn trigger(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn trigger_type(options: TokenStream, item: TokenStream) -> TokenStream {
     shown(trigger_type::expand(options.into(), &item.into()))
+}
+
+// Makes types for calls of functions that other workers serve: `#[iii::remote(prefix = "orders")]`.
+#[proc_macro_attribute]
+pub fn remote(options: TokenStream, item: TokenStream) -> TokenStream {
+    shown(remote::expand(options.into(), &item.into()))
 }
 
 // Makes a function the entry point of the worker: `#[iii::main]`.

@@ -33,7 +33,7 @@
 //! | what a function may take | [`Input`], [`Extract`], and the types in [`prelude`] |
 //! | what a function may give | [`Output`], [`Created`], [`Response`] |
 //! | errors with codes | [`macro@Error`], [`struct@Error`], [`code`] |
-//! | calling functions | [`Client`], [`Call`] |
+//! | calling functions | [`Client`], [`Call`]; of other workers: [`macro@remote`] |
 //! | pipes of data between functions | [`Client::channel`], [`ChannelReader`], [`ChannelWriter`] |
 //! | bodies that are streamed | [`BodyStream`], [`RawBody`], [`Response::stream`], [`Sse`] |
 //! | trigger types of your own | [`macro@trigger_type`], [`TriggerType`], [`Emitter`] |
@@ -108,6 +108,9 @@ pub use iii_macros::function;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/main.md")]
 pub use iii_macros::main;
+#[cfg(feature = "macros")]
+#[doc = include_str!("docs/remote.md")]
+pub use iii_macros::remote;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/trigger.md")]
 pub use iii_macros::trigger;

@@ -15,6 +15,7 @@ use crate::diagnostics::{Ends, Errors};
 use crate::trigger::Trigger;
 
 use self::expand::Function;
+pub(crate) use self::id::check as check_id;
 pub(crate) use self::item::Item;
 use self::options::FunctionOptions;
 use self::signature::Parts;

@@ -60,10 +60,11 @@ impl Client {
         F::Input: Serialize,
         F::Output: DeserializeOwned,
     {
-        let call = self.request(F::ID, &input, None);
-        match F::descriptor().and_then(|function| function.timeout) {
-            // A caller that gives up first would miss the function's own answer.
-            Some(limit) => call.timeout(limit.saturating_add(MARGIN)),
+        let call = self.of::<F, _>(&input, None);
+        // A caller that gives up first would miss the function's own answer.
+        let own = || F::descriptor()?.timeout.map(|limit| limit.saturating_add(MARGIN));
+        match F::TIMEOUT.or_else(own) {
+            Some(timeout) => call.timeout(timeout),
             None => call,
         }
     }
@@ -86,7 +87,7 @@ impl Client {
     where
         F::Input: Serialize,
     {
-        self.request(F::ID, &input, Some(Action::Void))
+        self.of::<F, _>(&input, Some(Action::Void))
     }
 
     /// As [`Client::send`], by the id of the function.
@@ -103,7 +104,7 @@ impl Client {
     where
         F::Input: Serialize,
     {
-        self.request(F::ID, &input, Some(Action::Enqueue { queue: queue.into() }))
+        self.of::<F, _>(&input, Some(Action::Enqueue { queue: queue.into() }))
     }
 
     /// As [`Client::enqueue`], by the id of the function.
@@ -148,6 +149,22 @@ impl Client {
     /// The state of the connection, as a value to watch.
     pub fn connection_state(&self) -> watch::Receiver<ConnectionState> {
         self.session.state()
+    }
+
+    /// A call of a declared function, where it is.
+    fn of<F: Function, T: DeserializeOwned>(
+        &self,
+        input: &F::Input,
+        action: Option<Action>,
+    ) -> Call<T>
+    where
+        F::Input: Serialize,
+    {
+        let call = self.request(F::ID, input, action);
+        match F::NAMESPACE {
+            Some(namespace) => call.namespace(namespace),
+            None => call,
+        }
     }
 
     fn request<T: DeserializeOwned>(

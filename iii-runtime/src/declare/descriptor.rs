@@ -83,6 +83,10 @@ pub struct TriggerDescriptor {
 pub trait Function: 'static {
     /// The id on the wire.
     const ID: &'static str;
+    /// Where it is. `None`: in the namespace of the worker that calls.
+    const NAMESPACE: Option<&'static str> = None;
+    /// How long a caller waits. `None`: as long as the function itself may take, else as long as the app says.
+    const TIMEOUT: Option<Duration> = None;
     /// What it takes.
     type Input;
     /// What it gives.
