@@ -39,6 +39,9 @@ pub mod code {
     pub const SHUTTING_DOWN: &str = "shutting_down";
     /// More is waiting than fits. The call was not begun. HTTP status 503.
     pub const OVERLOADED: &str = "overloaded";
+    /// A payload is larger than a message, or a body, may be. The call was not begun, or its answer is lost. HTTP status
+    /// 413.
+    pub const PAYLOAD_TOO_LARGE: &str = "payload_too_large";
     /// The engine knows no such function. HTTP status 404.
     pub const FUNCTION_NOT_FOUND: &str = "function_not_found";
     /// The output of a function does not fit the type that the caller expects. HTTP status 502.

@@ -8,6 +8,9 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+/// A frame above this is not kept in memory for a small part of it, in bytes.
+const LARGE_FRAME: usize = 4096;
+
 /// One well-formed JSON value, kept as text.
 ///
 /// A payload is a view into the frame it came in: cloning it copies no text, and nothing on the way from the
@@ -48,6 +51,16 @@ impl Payload {
     /// The part `raw` of `frame`, without a copy. `raw` must have been parsed out of `frame`.
     pub(crate) fn slice_of(frame: &ByteString, raw: &RawValue) -> Self {
         Self { text: frame.slice_ref(raw.get()) }
+    }
+
+    /// Like [`Payload::slice_of`], for a part that may wait for long: a small part of a large frame is copied, so that it
+    /// does not keep the rest of the frame in memory.
+    pub(crate) fn out_of(frame: &ByteString, raw: &RawValue) -> Self {
+        let text = raw.get();
+        if text.len() < frame.len() / 2 && frame.len() > LARGE_FRAME {
+            return Self { text: text.into() };
+        }
+        Self::slice_of(frame, raw)
     }
 
     /// Text that the caller has built as one well-formed JSON value.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::connection::Connection;
-use super::registry::{Function, Target};
-use super::{Broker, limits, lock, read};
+use super::registry::{Function, Target, WEIGHT};
+use super::{Broker, lock, read};
 use crate::engine::provider::{Event, Handler};
 use crate::error::code;
 use crate::protocol::{
@@ -62,24 +62,28 @@ impl Broker {
         }
         // A connection that was ended meanwhile gets nothing more.
         let Some(entry) = registry.connections.get_mut(&owner.id) else { return Ok(()) };
-        if entry.functions.len() >= limits::FUNCTIONS && !entry.functions.contains(&m.id) {
-            return Err((code::OVERLOADED, String::new()));
-        }
-        entry.functions.insert(m.id.clone());
-        let target = match external {
-            Some(handler) => Target::External { owner: owner.clone(), handler },
-            None => Target::Worker(owner.clone()),
-        };
+        let limits = &owner.limits.workers;
+        let before = functions.get(&m.id).map_or(0, |function| function.weight());
         let function = Function {
-            id: m.id.clone(),
+            id: m.id,
             namespace: namespace.clone(),
             description: m.description,
             request_schema: m.request_format,
             response_schema: m.response_format,
             metadata: m.metadata,
-            target,
+            target: match external {
+                Some(handler) => Target::External { owner: owner.clone(), handler },
+                None => Target::Worker(owner.clone()),
+            },
         };
-        functions.insert(m.id, Arc::new(function));
+        let after = function.weight();
+        let too_many = entry.functions.len() >= limits.functions && before == 0;
+        if too_many || entry.bytes - before + after > limits.registration_bytes {
+            return Err((code::OVERLOADED, String::new()));
+        }
+        entry.functions.insert(function.id.clone());
+        entry.weigh(before, after);
+        functions.insert(function.id.clone(), Arc::new(function));
         Ok(())
     }
 
@@ -109,7 +113,10 @@ impl Broker {
             if !entry.functions.remove(id) {
                 return;
             }
-            registry.remove_function(&namespace, id);
+            let weight = registry.remove_function(&namespace, id);
+            if let Some(entry) = registry.connections.get_mut(&owner.id) {
+                entry.weigh(weight, 0);
+            }
         }
         self.functions_changed();
     }
@@ -118,9 +125,16 @@ impl Broker {
     pub(super) fn register_service(&self, owner: &Arc<Connection>, m: RegisterService) {
         let mut registry = self.registry_mut();
         let Some(entry) = registry.connections.get_mut(&owner.id) else { return };
-        if entry.services.len() < limits::SERVICES {
-            entry.services.insert(m.id.clone(), m);
+        let limits = &owner.limits.workers;
+        let before = entry.services.get(&m.id).map_or(0, weight_of_service);
+        let after = weight_of_service(&m);
+        let too_many = entry.services.len() >= limits.services && before == 0;
+        if too_many || entry.bytes - before + after > limits.registration_bytes {
+            // There is no message for this.
+            return tracing::warn!(worker = %owner.id, "the service `{}` was not registered: there are too many", m.id);
         }
+        entry.weigh(before, after);
+        entry.services.insert(m.id.clone(), m);
     }
 
     fn functions_changed(&self) {
@@ -129,15 +143,20 @@ impl Broker {
 }
 
 impl super::Registry {
-    /// Removes a worker's function from its namespace.
-    pub(super) fn remove_function(&mut self, namespace: &Namespace, id: &FunctionId) {
-        if let Some(functions) = self.functions.get_mut(namespace) {
-            functions.remove(id);
-            if functions.is_empty() {
-                self.functions.remove(namespace);
-            }
+    /// Removes a worker's function from its namespace. What it weighed.
+    pub(super) fn remove_function(&mut self, namespace: &Namespace, id: &FunctionId) -> usize {
+        let Some(functions) = self.functions.get_mut(namespace) else { return 0 };
+        let weight = functions.remove(id).map_or(0, |function| function.weight());
+        if functions.is_empty() {
+            self.functions.remove(namespace);
         }
+        weight
     }
+}
+
+fn weight_of_service(m: &RegisterService) -> usize {
+    let texts = [&m.name, &m.description, &m.parent_service_id];
+    texts.into_iter().flatten().map(String::len).sum::<usize>() + m.id.len() + WEIGHT
 }
 
 /// Tells a worker that it does not get an id.

@@ -176,7 +176,7 @@ impl Broker {
                 provider.displace(&bound.binding);
             }
         }
-        for (namespace, id) in types {
+        for (namespace, id) in types.into_keys() {
             self.provider_leaves(connection, &namespace, &id);
         }
     }

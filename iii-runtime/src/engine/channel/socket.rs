@@ -13,9 +13,6 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 
 use super::{Broken, Channels, Direction, Frame, Reader, Writer};
 
-/// How often a quiet socket is pinged, so that TCP notices when the other side is gone. Pongs are not waited for: an
-/// SDK that only writes need not read.
-const PING: Duration = Duration::from_secs(20);
 /// How long the other side may take to answer a close.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -31,23 +28,26 @@ type Frames<S> = SplitStream<WebSocketStream<S>>;
 type Socket<S> = SplitSink<WebSocketStream<S>, Message>;
 
 /// Serves one side of a channel until it ends. A side that cannot be opened is closed at once (protocol section 7.2).
+///
+/// A quiet socket is pinged every `ping`, so that TCP notices when the other side is gone. Pongs are not waited for: an
+/// SDK that only writes need not read.
 pub(crate) async fn serve<S>(
     socket: WebSocketStream<S>,
     channels: &Channels,
-    id: &str,
-    key: &str,
+    (id, key): (&str, &str),
     direction: Direction,
+    ping: Duration,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut socket, mut frames) = socket.split();
     let end = match direction {
         Direction::Read => match channels.open_reader(id, key) {
-            Ok(reader) => read(reader, &mut socket, &mut frames).await,
+            Ok(reader) => read(reader, &mut socket, &mut frames, ping).await,
             Err(_) => End::Close(None),
         },
         Direction::Write => match channels.open_writer(id, key) {
-            Ok(writer) => write(writer, &mut socket, &mut frames).await,
+            Ok(writer) => write(writer, &mut socket, &mut frames, ping).await,
             Err(_) => End::Close(None),
         },
     };
@@ -61,11 +61,16 @@ pub(crate) async fn serve<S>(
 }
 
 /// Puts what the socket sends into the pipe. While the pipe is full, the socket is not read.
-async fn write<S>(mut writer: Writer, socket: &mut Socket<S>, frames: &mut Frames<S>) -> End
+async fn write<S>(
+    mut writer: Writer,
+    socket: &mut Socket<S>,
+    frames: &mut Frames<S>,
+    every: Duration,
+) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut pings = pings();
+    let mut pings = pings(every);
     loop {
         let frame = tokio::select! {
             frame = next_with_room(&mut writer, frames) => frame,
@@ -118,11 +123,16 @@ where
 }
 
 /// Sends what is in the pipe to the socket, and then its end.
-async fn read<S>(mut reader: Reader, socket: &mut Socket<S>, frames: &mut Frames<S>) -> End
+async fn read<S>(
+    mut reader: Reader,
+    socket: &mut Socket<S>,
+    frames: &mut Frames<S>,
+    every: Duration,
+) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut pings = pings();
+    let mut pings = pings(every);
     loop {
         let next = tokio::select! {
             next = reader.next() => next,
@@ -156,8 +166,8 @@ where
     }
 }
 
-fn pings() -> Interval {
-    let mut pings = interval(PING);
+fn pings(every: Duration) -> Interval {
+    let mut pings = interval(every);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.reset();
     pings

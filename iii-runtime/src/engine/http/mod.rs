@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::broker::{Broker, Request, read, write};
 use super::channel::{ChannelRef, Channels};
+use super::config::HttpLimits;
 use super::provider::{Binding, Provider, TriggerTypeInfo, schema};
 use crate::error::{BoxError, code};
 use crate::protocol::{ErrorBody, Payload};
@@ -39,15 +40,13 @@ use routes::{Found, HttpConfig, Route, Routes};
 pub(crate) struct HttpSettings {
     /// For a request, until its response begins. Default 30 s.
     pub(crate) timeout: Duration,
-    /// For a JSON body, in bytes. Default 4 MiB. Other bodies are not kept, so they may be of any length.
-    pub(crate) body_limit: usize,
     /// Requests at a time whose responses have not begun. Default 1024.
     pub(crate) concurrency: usize,
 }
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(30), body_limit: 4 << 20, concurrency: 1024 }
+        Self { timeout: Duration::from_secs(30), concurrency: 1024 }
     }
 }
 
@@ -65,6 +64,11 @@ impl Http {
     pub(crate) fn new(broker: Broker, settings: HttpSettings, channels: Channels) -> Self {
         let places = Semaphore::new(settings.concurrency.min(Semaphore::MAX_PERMITS));
         Self { broker, settings, channels, places, routes: RwLock::default() }
+    }
+
+    /// What requests may use up.
+    fn limits(&self) -> &HttpLimits {
+        &self.broker.limits().http
     }
 
     /// Answers a request. The only way in, over a socket and in memory alike.
@@ -97,7 +101,7 @@ impl Http {
             Found::Nothing => return response::not_found(),
         };
         let late = || response::timed_out(code::TIMEOUT);
-        let body = request::read_body(&parts.headers, body, self.settings.body_limit);
+        let body = request::read_body(&parts.headers, body, self.limits().body_bytes);
         let body = match timeout_at(deadline, body).await {
             Ok(Ok(body)) => body,
             Ok(Err(error)) => return response::of_error(&error),
