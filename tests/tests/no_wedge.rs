@@ -85,6 +85,7 @@ async fn a05_a_subscriber_that_never_reads_delays_no_other() {
         assert_eq!(subscriber.next().await.unwrap()["event"]["type"], "sync");
     }
     let mut writer = worker(&engine, "writer").await;
+    let (seen, mut progress) = tokio::sync::watch::channel(0);
     let writing = tokio::spawn(async move {
         // So much that no buffer of the machine holds it for the one that does not read.
         let filling = "x".repeat(4_000);
@@ -93,10 +94,13 @@ async fn a05_a_subscriber_that_never_reads_delays_no_other() {
             let item =
                 json!({"stream_name": "chat", "group_id": "room", "item_id": "i", "data": data});
             writer.call("stream::set", item).await.unwrap();
+            // The one that reads is to keep up, however busy the machine is.
+            progress.wait_for(|seen| seen + 100 > n).await.unwrap();
         }
     });
     for n in 0..CHANGES {
         assert_eq!(quick.next().await.expect("it is not ended")["event"]["data"]["n"], n);
+        seen.send_replace(n);
     }
     writing.await.unwrap();
     assert_eq!(slow.ended().await.code, Some(1013), "it may come back later");
@@ -151,8 +155,8 @@ async fn half_open(engine: &iii::engine::Engine, name: &str) -> tokio::net::TcpS
 async fn a07_a_half_open_connection_is_given_up_and_its_names_are_free_again() {
     let engine = engine_with(|builder| {
         let mut limits = Limits::default();
-        limits.workers.ping = Duration::from_millis(50);
-        limits.workers.silence = Duration::from_millis(500);
+        limits.workers.ping = Duration::from_millis(100);
+        limits.workers.silence = Duration::from_millis(1_500);
         builder.limits(limits)
     })
     .await;

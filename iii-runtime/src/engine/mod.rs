@@ -177,7 +177,8 @@ impl Engine {
         if let (Some(socket), Some(streams)) = (subscribers, streams) {
             engine.stream_addr = socket.local_addr().ok();
             let links = engine.links.clone();
-            engine.listeners.spawn(stream::serve(socket, streams, links, stream_origins));
+            let origins = Arc::new(stream_origins);
+            engine.listeners.spawn(stream::serve(socket, streams, links, origins));
         }
         if let Some(socket) = requests {
             let listener = Arc::new(http::Listener::new(&socket));

@@ -207,6 +207,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_small_part_does_not_keep_a_large_frame() {
+        let frame =
+            ByteString::from(format!(r#"{{"a":"small","b":"{}"}}"#, "x".repeat(LARGE_FRAME)));
+        #[derive(Deserialize)]
+        struct Parts<'a> {
+            #[serde(borrow)]
+            a: &'a RawValue,
+            #[serde(borrow)]
+            b: &'a RawValue,
+        }
+        let parts: Parts<'_> = serde_json::from_str(&frame).unwrap();
+        let shares = |part| {
+            let part = Payload::out_of(&frame, part);
+            frame.as_bytes().as_ptr_range().contains(&part.as_str().as_ptr())
+        };
+        assert!(!shares(parts.a) && shares(parts.b));
+        assert_eq!(Payload::out_of(&frame, parts.a).as_str(), r#""small""#);
+    }
+
+    #[test]
     fn a_slice_shares_the_text_of_its_frame() {
         let frame = ByteString::from(r#"{"data": {"sku":"tea"} }"#);
         #[derive(Deserialize)]

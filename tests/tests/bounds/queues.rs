@@ -12,8 +12,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_quickstart-under-test");
 const WINDOW: u64 = 1_000;
 /// Memory of the engine for one small message that waits, in bytes.
 const MEMORY: u64 = 1 << 10;
-/// The longest time for the answer to another caller meanwhile. Generous: a build without optimisations, two cores.
-const ANSWER: Duration = Duration::from_secs(3);
+/// The longest time for the answer to another caller meanwhile. Generous: other tests run beside this one.
+const ANSWER: Duration = Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 1 });
 
 /// `III_TEST_MESSAGES` says how many messages; 50,000 without it in a build without optimisations.
 fn wanted() -> u64 {
@@ -90,13 +90,15 @@ async fn a_very_long_queue_is_filled_and_emptied_while_others_are_served() {
         eprintln!("{messages} messages: {each} bytes each");
         assert!(each < MEMORY, "{each} bytes for each of {messages} messages");
     }
+    // Nobody would answer its pings meanwhile.
+    publisher.close().await;
     let begun = Instant::now();
     let mut subscriber = Peer::named(&url, "subscriber").await;
     subscribe(&mut subscriber, "long").await;
     drain(&mut subscriber, messages).await;
     subscriber.settled().await;
     let emptied = begun.elapsed();
-    assert_eq!(depth(&mut publisher, "long").await, 0);
+    assert_eq!(depth(&mut subscriber, "long").await, 0);
     stop.send(()).unwrap();
     let longest = watching.await.unwrap();
     eprintln!("filled in {filled:?}, emptied in {emptied:?}, longest answer {longest:?}");

@@ -14,8 +14,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use super::Http;
 use crate::engine::tasks::Tasks;
 
-/// What the library takes without being told, on its quick way.
+/// The headers that the library takes without being told, on its quick way.
 const HEADERS: usize = 100;
+/// What is read of a connection before it is handled, if its head may not be larger.
+const BUFFER: usize = 400 << 10;
 
 /// The listener of one engine.
 pub(crate) struct Listener {
@@ -103,7 +105,7 @@ async fn serve_one(
     let mut builder = http1::Builder::new();
     let limits = http.limits();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.head);
-    builder.max_header_size(limits.head_bytes);
+    builder.max_header_size(limits.head_bytes).max_buf_size(limits.head_bytes.max(BUFFER));
     if limits.headers != HEADERS {
         builder.max_headers(limits.headers);
     }

@@ -36,10 +36,9 @@ pub(crate) async fn serve(
     listener: TcpListener,
     streams: Arc<Streams>,
     tasks: Arc<Tasks>,
-    origins: Origins,
+    origins: Arc<Origins>,
 ) {
     let places = Arc::new(Semaphore::new(streams.broker.limits().streams.connections));
-    let origins = Arc::new(origins);
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -78,14 +77,14 @@ async fn connect(
         let (streams, admitted) = (streams.clone(), admitted.clone());
         move |request| {
             let (streams, admitted) = (streams.clone(), admitted.clone());
-            let refusal = (!origins.allow(request.headers().get(header::ORIGIN)))
-                .then(|| refuse(StatusCode::FORBIDDEN, "pages of this origin cannot connect here"));
+            let allowed = origins.allow(request.headers().get(header::ORIGIN));
             async move {
-                let answer = match refusal {
-                    Some(refusal) => refusal,
-                    None => answer(request, peer, &streams, &admitted).await,
-                };
-                Ok::<_, hyper::http::Error>(answer)
+                Ok::<_, hyper::http::Error>(match allowed {
+                    true => answer(request, peer, &streams, &admitted).await,
+                    false => {
+                        refuse(StatusCode::FORBIDDEN, "pages of this origin cannot connect here")
+                    }
+                })
             }
         }
     });
