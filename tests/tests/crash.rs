@@ -21,6 +21,9 @@ const GIVEN_UP: &str = "load.given-up";
 /// The named queue, whose calls are failed as well.
 const QUEUE: &str = "default";
 
+/// How many write at the same time.
+const WRITERS: u64 = 4;
+
 /// How often the engine is killed; `III_TEST_ROUNDS` says otherwise.
 fn rounds() -> u64 {
     let said = std::env::var("III_TEST_ROUNDS").ok();
@@ -48,9 +51,12 @@ impl Acknowledged {
         let item = json!({"stream_name": "c", "group_id": "g", "item_id": key, "data": n});
         peer.try_call("stream::set", item).await?.expect("the write is taken");
         self.items.insert(n);
-        let value = json!({"id": "load", "value": n});
-        peer.try_call("configuration::set", value).await?.expect("the write is taken");
-        self.configuration = n;
+        if n.is_multiple_of(WRITERS) {
+            // One writer only, so that its values grow.
+            let value = json!({"id": "load", "value": n});
+            peer.try_call("configuration::set", value).await?.expect("the write is taken");
+            self.configuration = n;
+        }
         for topic in TOPICS {
             let message = json!({"topic": topic, "data": n});
             peer.try_call("iii::durable::publish", message).await?.expect("it is taken");
@@ -60,6 +66,16 @@ impl Acknowledged {
         peer.try_call("engine::queue::enqueue", call).await?.expect("it is taken");
         self.messages.entry(QUEUE).or_default().insert(n);
         Some(())
+    }
+
+    /// Takes in what another writer has.
+    fn merge(&mut self, mut other: Self) {
+        self.states.append(&mut other.states);
+        self.items.append(&mut other.items);
+        self.configuration = self.configuration.max(other.configuration);
+        for (topic, mut numbers) in other.messages {
+            self.messages.entry(topic).or_default().append(&mut numbers);
+        }
     }
 
     /// Checks that all of it is there.
@@ -145,31 +161,36 @@ async fn what_was_acknowledged_survives_a_kill_at_any_moment() {
     let mut worked_on = BTreeSet::new();
     for round in 0..rounds() {
         let (program, url) = start(path).await;
-        let mut writer = Peer::named(&url, "writer").await;
+        let mut observer = Peer::named(&url, "observer").await;
         if round == 0 {
             let configuration = json!({
                 "id": "load", "name": "Load", "description": "", "schema": {"type": "integer"},
                 "initial_value": 0,
             });
-            writer.call("configuration::register", configuration).await.unwrap();
+            observer.call("configuration::register", configuration).await.unwrap();
         }
-        acknowledged.check(&mut writer, round).await;
+        acknowledged.check(&mut observer, round).await;
         let mut worker = Peer::named(&url, "worker").await;
         let retries = |topic: &str| if topic == GIVEN_UP { 0 } else { 1_000_000 };
         subscribe(&mut worker, &TOPICS[1..], &retries).await;
         let working = tokio::spawn(work_badly(worker));
-        let writing = tokio::spawn(async move {
-            let mut n = round * 1_000_000;
-            while acknowledged.write(&mut writer, n).await.is_some() {
-                n += 1;
-            }
-            acknowledged
-        });
+        let mut writing = tokio::task::JoinSet::new();
+        for part in 0..WRITERS {
+            let mut writer = Peer::named(&url, &format!("writer-{part}")).await;
+            writing.spawn(async move {
+                let mut written = Acknowledged::default();
+                let mut n = round * 1_000_000 + part;
+                while written.write(&mut writer, n).await.is_some() {
+                    n += WRITERS;
+                }
+                written
+            });
+        }
         // Any moment: from the first writes on to the midst of retries.
         tokio::time::sleep(Duration::from_millis(30 + seed.below(270))).await;
         program.signal("KILL").await;
         program.ended().await;
-        acknowledged = writing.await.expect("the writer ends with the engine");
+        writing.join_all().await.into_iter().for_each(|one| acknowledged.merge(one));
         worked_on.append(&mut working.await.expect("the worker ends with the engine"));
     }
     assert!(acknowledged.messages[WAITING].len() > 20, "there was some load");
@@ -194,12 +215,11 @@ async fn everything_comes(path: &str, acknowledged: Acknowledged) {
         }
     }
     assert!(!dead.is_empty(), "some were given up");
-    let mut worker = Peer::named(&url, "worker").await;
-    subscribe(&mut worker, &TOPICS, &|_| 0).await;
-    worker.settled().await;
     for queue in [GIVEN_UP, QUEUE] {
         observer.call("iii::queue::redrive", json!({"queue": queue})).await.unwrap();
     }
+    let mut worker = Peer::named(&url, "worker").await;
+    subscribe(&mut worker, &TOPICS, &|_| 0).await;
     let mut missing = acknowledged.messages;
     within("all messages", async {
         while missing.values().any(|left| !left.is_empty()) {

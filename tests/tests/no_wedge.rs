@@ -184,6 +184,7 @@ async fn a08_a_connection_has_quotas_and_those_of_others_are_their_own() {
         (limits.workers.calls, limits.workers.functions, limits.workers.triggers) = (3, 2, 2);
         (limits.workers.trigger_types, limits.channels.per_connection) = (1, 2);
         limits.workers.registration_bytes = 8 << 10;
+        limits.workers.ownerless_triggers = 1;
         builder.limits(limits)
     })
     .await;
@@ -231,6 +232,15 @@ async fn a08_a_connection_has_quotas_and_those_of_others_are_their_own() {
             assert_eq!(error["code"], "overloaded");
         }
     }
+
+    let trigger = json!({
+        "trigger_type": "subscribe", "function_id": "greedy::0", "config": {"topic": "t"},
+    });
+    let made = greedy.call("engine::register_trigger", trigger.clone()).await.unwrap();
+    let refused = greedy.call("engine::register_trigger", trigger.clone()).await.unwrap_err();
+    assert_eq!(refused["code"], "overloaded", "{refused}");
+    greedy.call("engine::unregister_trigger", made).await.unwrap();
+    greedy.call("engine::register_trigger", trigger).await.unwrap();
 
     // What was given back can be had again, and others have theirs.
     greedy.send(json!({"type": "unregisterfunction", "id": "greedy::1"})).await;

@@ -159,25 +159,24 @@ struct PendingTable {
 impl Pending {
     /// Notes a call under the id it has at its caller, or under a fresh one if that is taken here.
     ///
-    /// Gives the asker back, with the error to tell it, if the connection is gone or has `most` calls already.
-    pub(crate) fn insert(
-        &self,
-        asker: Asker,
-        most: usize,
-    ) -> Result<InvocationId, (Asker, ErrorBody)> {
+    /// `None`: the connection is gone or has `most` calls already, and the asker has heard of it.
+    pub(crate) fn insert(&self, asker: Asker, most: usize) -> Option<InvocationId> {
         let mut table = lock(&self.table);
-        if table.closed {
-            return Err((asker, stopped()));
-        }
-        if table.calls.len() >= most {
-            return Err((asker, overloaded("the worker that serves it has too many calls open")));
+        if table.closed || table.calls.len() >= most {
+            let error = match table.closed {
+                true => stopped(),
+                false => overloaded("the worker that serves it has too many calls open"),
+            };
+            drop(table);
+            asker.answer(Err(error));
+            return None;
         }
         let mut id = asker.invocation_id().unwrap_or_else(InvocationId::random);
         while table.calls.contains_key(&id) {
             id = InvocationId::random();
         }
         table.calls.insert(id, asker);
-        Ok(id)
+        Some(id)
     }
 
     /// Takes a call out; `None` if there is no such call any more.

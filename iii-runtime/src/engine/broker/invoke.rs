@@ -231,13 +231,7 @@ fn send(
 ) -> Option<Sent> {
     let waits = asker.wants_answer();
     let id = if waits {
-        match callee.pending.insert(asker, callee.limits.workers.serving) {
-            Ok(id) => id,
-            Err((asker, error)) => {
-                asker.answer(Err(error));
-                return None;
-            }
-        }
+        callee.pending.insert(asker, callee.limits.workers.serving)?
     } else {
         InvocationId::random()
     };

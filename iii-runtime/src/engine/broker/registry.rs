@@ -248,8 +248,8 @@ pub(crate) struct Registry {
     pub(crate) types: HashMap<TriggerTypeId, HashMap<Namespace, Vec<Arc<TriggerType>>>>,
     /// The bindings.
     pub(crate) bindings: HashMap<TriggerId, Bound>,
-    /// How many of them no connection owns.
-    pub(crate) ownerless: usize,
+    /// How many of them no connection owns, and what those weigh.
+    pub(crate) ownerless: (usize, usize),
 }
 
 impl Registry {

@@ -79,10 +79,13 @@ impl Broker {
                 {
                     return Err(overloaded("this connection has registered too many bytes"));
                 }
-            } else if old.is_none()
-                && registry.ownerless >= self.limits().workers.ownerless_triggers
-            {
-                return Err(overloaded("too many triggers belong to no worker"));
+            } else if old.is_none() {
+                let ((count, bytes), limits) = (registry.ownerless, &self.limits().workers);
+                if count >= limits.ownerless_triggers
+                    || bytes.saturating_add(binding.weight()) > limits.registration_bytes
+                {
+                    return Err(overloaded("too many triggers belong to no worker"));
+                }
             }
             (old, registry.provider_of(&binding).cloned())
         };
@@ -117,7 +120,8 @@ impl Broker {
             let before = old.as_ref().map_or(0, |old| old.binding.weight());
             entry.weigh(before, binding.weight());
         } else if binding.owner.is_none() && old.is_none() {
-            registry.ownerless += 1;
+            registry.ownerless.0 += 1;
+            registry.ownerless.1 += binding.weight();
         }
         registry.bindings.insert(binding.id.clone(), Bound { binding, at });
         refusal.map_or(Ok(()), Err)
@@ -161,7 +165,8 @@ impl Broker {
                 entry.triggers.remove(id);
                 entry.weigh(weight, 0);
             } else if owner.is_none() {
-                registry.ownerless -= 1;
+                registry.ownerless.0 -= 1;
+                registry.ownerless.1 -= weight;
             }
             registry.bindings.remove(id)
         };

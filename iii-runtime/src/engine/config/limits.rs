@@ -124,6 +124,7 @@ pub struct WorkerLimits {
     /// disconnected. Default 128 MiB.
     pub outgoing_bytes: usize,
     /// Triggers of all workers that were made by `engine::register_trigger`: no connection owns them. Default 10,000.
+    /// `registration_bytes` is the bound of their bytes.
     pub ownerless_triggers: usize,
 }
 

@@ -154,5 +154,5 @@ impl Rig {
 
 /// Settings with one more queue.
 fn with_queue(name: &str, queue: NamedQueue) -> QueueSettings {
-    QueueSettings { queues: BTreeMap::from([(name.to_owned(), queue)]), ..Default::default() }
+    QueueSettings { queues: BTreeMap::from([(name.to_owned(), queue)]) }
 }
