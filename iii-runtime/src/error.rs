@@ -41,14 +41,15 @@ pub mod code {
     pub const SHUTTING_DOWN: &str = "shutting_down";
     /// More is waiting than fits. The call was not begun. HTTP status 503.
     pub const OVERLOADED: &str = "overloaded";
-    /// A body is longer than what is taken. HTTP status 413.
-    pub const PAYLOAD_TOO_LARGE: &str = "payload_too_large";
     /// The function writes its response piece by piece, and the caller is no HTTP request. HTTP status 400.
     pub const STREAM_NEEDS_HTTP: &str = "stream_needs_http";
     /// The engine knows no such channel: it has ended, or was not opened in time. HTTP status 404.
     pub const CHANNEL_NOT_FOUND: &str = "channel_not_found";
     /// The other side of a channel left before the end. HTTP status 502.
     pub const CHANNEL_BROKEN: &str = "channel_broken";
+    /// A payload is larger than a message, or a body, may be. The call was not begun, or its answer is lost. HTTP status
+    /// 413.
+    pub const PAYLOAD_TOO_LARGE: &str = "payload_too_large";
     /// The engine knows no such function. HTTP status 404.
     pub const FUNCTION_NOT_FOUND: &str = "function_not_found";
     /// The output of a function does not fit the type that the caller expects. HTTP status 502.

@@ -4,13 +4,17 @@ pub mod declared;
 mod engine;
 pub mod golden;
 mod http;
+mod local;
 mod peer;
 mod program;
+mod seed;
 
 pub use engine::{FakeEngine, Script, confirm};
 pub use http::{Answer, request, try_request};
-pub use peer::Peer;
+pub use local::{engine, engine_with, worker, worker_url};
+pub use peer::{Ended, Peer};
 pub use program::Program;
+pub use seed::Seed;
 
 use std::time::Duration;
 

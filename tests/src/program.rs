@@ -90,6 +90,14 @@ impl Program {
         assert!(sent.expect("kill is there").success());
     }
 
+    /// How much memory the program takes, in bytes, where the system tells.
+    pub fn memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+        let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+        Some(kibibytes * 1024)
+    }
+
     /// Waits until the program has ended, and gives its status and all it has printed.
     ///
     /// # Panics

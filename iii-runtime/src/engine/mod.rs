@@ -15,6 +15,7 @@ mod http;
 mod http_function;
 mod log;
 mod ordered;
+mod origins;
 mod provider;
 mod pubsub;
 mod queue;
@@ -36,7 +37,6 @@ use tokio::sync::watch;
 
 use crate::error::{Error, Result, code};
 use crate::protocol::FunctionId;
-use crate::transport::Limits;
 use crate::transport::local::{Arrival, LocalTransport};
 
 #[cfg(test)]
@@ -44,11 +44,15 @@ pub(crate) use broker::testing;
 
 use broker::Broker;
 use config::Keep;
-pub use config::{EngineBuilder, StreamSettings};
+pub use config::{
+    ChannelLimits, EngineBuilder, EventLimits, HttpLimits, Limits, QueueLimits, StreamLimits,
+    StreamSettings, WorkerLimits,
+};
 pub use http::CorsSettings;
 pub use http_function::HttpFunctionSettings;
+use origins::Origins;
 pub use queue::{NamedQueue, QueueKind};
-use store::Store;
+use store::{Room, Store};
 use tasks::Tasks;
 
 /// The WebSocket close code for "the engine restarts": workers come back (protocol section 1.7).
@@ -78,11 +82,16 @@ impl Engine {
     }
 
     /// Binds all listeners, then serves.
-    async fn start(config: EngineBuilder) -> Result<Self> {
+    async fn start(mut config: EngineBuilder) -> Result<Self> {
         let data_dir = config.directory()?;
+        let unusable = |text| Error::new(code::INVALID_CONFIGURATION, text);
+        config.limits.check().map_err(unusable)?;
         let settings = config.settings;
+        let worker_origins = Origins::new(&settings.worker.allowed_origins).map_err(unusable)?;
+        let listed = settings.stream.as_ref().map(|stream| stream.allowed_origins.as_slice());
+        let stream_origins = Origins::new(listed.unwrap_or_default()).map_err(unusable)?;
         if let Some((queues, _)) = &settings.queue {
-            queues.check().map_err(|text| Error::new(code::INVALID_CONFIGURATION, text))?;
+            queues.check().map_err(unusable)?;
         }
         let unusable = |text| Error::new(code::INVALID_CONFIGURATION, text);
         let http_functions = settings
@@ -104,15 +113,17 @@ impl Engine {
                 subscribers = Some(listen(&at.host, at.port, "streams", "III_STREAM_PORT").await?);
             }
         }
-        let store = open_store(data_dir.clone(), config.store_bytes).await?;
+        let room = Room::of(&config.limits);
+        let store = open_store(data_dir.clone(), room).await?;
         let kept = |keep| match keep {
             Keep::Default => store.clone(),
-            Keep::Memory => Store::in_memory_with(config.store_bytes),
+            Keep::Memory => Store::in_memory_with(room.capacity),
         };
-        let broker = Broker::new(config.clock, config.namespace_grace);
+        let link = config.limits.workers.link();
+        let broker = Broker::with_limits(config.clock, config.namespace_grace, config.limits);
         let (listeners, links) = (Arc::new(Tasks::default()), Arc::new(Tasks::default()));
         let (intake, stopped) = watch::channel(false);
-        let channels = channel::Channels::default();
+        let channels = channel::Channels::new(broker.limits().channels.clone());
         broker.install(Arc::new(channel::ChannelFunctions::new(channels.clone())));
         let serves_http = settings.http.is_some();
         let limits = settings.http.unwrap_or_default().limits;
@@ -151,7 +162,7 @@ impl Engine {
         broker.install(Arc::new(log::Logs::new(broker.clone())));
         broker.install(Arc::new(discovery::Discovery::new(broker.clone())));
 
-        let (local, mut arrivals) = LocalTransport::new(Limits::default());
+        let (local, mut arrivals) = LocalTransport::new(link);
         listeners.spawn({
             let (broker, links, channels) = (broker.clone(), links.clone(), channels.clone());
             async move {
@@ -183,11 +194,14 @@ impl Engine {
             engine.worker_addr = workers.local_addr().ok();
             let (broker, links) = (engine.broker.clone(), engine.links.clone());
             let handshake = settings.worker.handshake_timeout;
-            engine.listeners.spawn(server::serve(workers, broker, channels, links, handshake));
+            let door = server::Door { handshake, origins: worker_origins };
+            engine.listeners.spawn(server::serve(workers, broker, channels, links, door));
         }
         if let (Some(socket), Some(streams)) = (subscribers, streams) {
             engine.stream_addr = socket.local_addr().ok();
-            engine.listeners.spawn(stream::serve(socket, streams, engine.links.clone()));
+            let links = engine.links.clone();
+            let origins = Arc::new(stream_origins);
+            engine.listeners.spawn(stream::serve(socket, streams, links, origins));
         }
         if let Some(socket) = requests {
             let listener = Arc::new(http::Listener::new(&socket));
@@ -288,9 +302,9 @@ impl std::fmt::Debug for Engine {
 }
 
 /// Opens the store of a directory, or makes one in memory.
-async fn open_store(directory: Option<PathBuf>, bytes: usize) -> Result<Store> {
-    let Some(directory) = directory else { return Ok(Store::in_memory_with(bytes)) };
-    let opened = tokio::task::spawn_blocking(move || Store::open_with(&directory, bytes)).await;
+async fn open_store(directory: Option<PathBuf>, room: Room) -> Result<Store> {
+    let Some(directory) = directory else { return Ok(Store::in_memory_with(room.capacity)) };
+    let opened = tokio::task::spawn_blocking(move || Store::open_with(&directory, room)).await;
     let error = match opened {
         Ok(Ok(store)) => return Ok(store),
         Ok(Err(error)) => error.to_string(),

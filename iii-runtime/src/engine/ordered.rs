@@ -6,14 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
 
-use super::broker::{Broker, lock};
+use super::broker::{Broker, lock, overloaded};
 use super::fire::Condition;
 use super::provider::Binding;
-use crate::error::code;
 use crate::protocol::{ErrorBody, Payload};
-
-/// Events that wait for slow listeners; what would make one more is refused then.
-pub(crate) const WAITING: usize = 65_536;
 
 /// Who hears of an event.
 #[derive(Debug, Clone)]
@@ -31,8 +27,14 @@ pub(crate) type Place = (String, String);
 pub(crate) struct Ordered {
     broker: Broker,
     queues: Queues,
-    /// How many events wait in all queues together, those that are being handled included.
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
+}
+
+/// What waits in all queues together, the events that are being handled included.
+#[derive(Default)]
+struct Waiting {
+    events: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 type Queues = Arc<Mutex<HashMap<Place, mpsc::UnboundedSender<Event>>>>;
@@ -44,18 +46,20 @@ struct Event {
 }
 
 /// One of the events that wait, as long as it is there.
-struct Counted(Arc<AtomicUsize>);
+struct Counted(Arc<Waiting>, usize);
 
 impl Counted {
-    fn new(waiting: &Arc<AtomicUsize>) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting.clone())
+    fn new(waiting: &Arc<Waiting>, bytes: usize) -> Self {
+        waiting.events.fetch_add(1, Ordering::Relaxed);
+        waiting.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Self(waiting.clone(), bytes)
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.events.fetch_sub(1, Ordering::Relaxed);
+        self.0.bytes.fetch_sub(self.1, Ordering::Relaxed);
     }
 }
 
@@ -71,17 +75,21 @@ impl Ordered {
     ///
     /// Code `overloaded` if too many wait already.
     pub(crate) fn check_room(&self) -> Result<(), ErrorBody> {
-        if self.waiting.load(Ordering::Relaxed) < WAITING {
+        let limits = &self.broker.limits().events;
+        let events = self.waiting.events.load(Ordering::Relaxed);
+        let bytes = self.waiting.bytes.load(Ordering::Relaxed);
+        if events < limits.waiting && bytes < limits.bytes {
             return Ok(());
         }
-        let message = format!("{WAITING} changes wait for the functions that hear of them");
-        Err(ErrorBody { retryable: Some(true), ..ErrorBody::new(code::OVERLOADED, message) })
+        let text = "changes wait for the functions that hear of them";
+        Err(overloaded(format!("{events} {text}, with {bytes} bytes")))
     }
 
     /// Queues an event. Its listeners hear of it one after the other, in the order of their ids. Never waits.
     pub(crate) fn tell(&self, place: Place, mut listeners: Vec<Listener>, data: Payload) {
         listeners.sort_by(|a, b| a.binding.id.cmp(&b.binding.id));
-        let event = Event { listeners, data, _counted: Counted::new(&self.waiting) };
+        let counted = Counted::new(&self.waiting, data.as_str().len());
+        let event = Event { listeners, data, _counted: counted };
         let mut queues = lock(&self.queues);
         let event = match queues.get(&place) {
             Some(queue) => match queue.send(event) {

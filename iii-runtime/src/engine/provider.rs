@@ -105,6 +105,13 @@ pub(crate) struct Binding {
 }
 
 impl Binding {
+    /// What it counts against the bytes that its connection may register.
+    pub(crate) fn weight(&self) -> usize {
+        let metadata = self.metadata.as_ref().map_or(0, |metadata| metadata.as_str().len());
+        let names = self.id.len() + self.trigger_type.len() + self.function_id.len();
+        names + self.config.as_str().len() + metadata + 256
+    }
+
     /// Reads the config into a type. An absent config counts as an empty one.
     ///
     /// # Errors

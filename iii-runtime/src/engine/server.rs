@@ -11,19 +11,21 @@ use tokio::sync::Semaphore;
 use tokio_tungstenite::accept_hdr_async_with_config;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::broker::Broker;
 use super::channel::{self, Channels, Direction};
+use super::origins::Origins;
 use super::tasks::Tasks;
-use crate::transport::{Limits, ws};
+use crate::transport::ws;
 
-/// Connections at a time.
-const CONNECTIONS: usize = 10_000;
-/// The size of one frame.
-const FRAME: usize = 16 << 20;
-/// The size of one message.
-const MESSAGE: usize = 64 << 20;
+/// Who gets in at a listener.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    /// How long a handshake may take.
+    pub(crate) handshake: Duration,
+    /// Which pages of browsers may connect.
+    pub(crate) origins: Origins,
+}
 
 /// What the path of a channel begins with.
 const CHANNEL_PATH: &str = "/ws/channels/";
@@ -41,15 +43,16 @@ enum Purpose {
     },
 }
 
-/// Accepts workers until the task is ended. `handshake` is how long a handshake may take.
+/// Accepts workers until the task is ended.
 pub(crate) async fn serve(
     listener: TcpListener,
     broker: Broker,
     channels: Channels,
     tasks: Arc<Tasks>,
-    handshake: Duration,
+    door: Door,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let most = broker.limits().workers.connections;
+    let (places, door) = (Arc::new(Semaphore::new(most)), Arc::new(door));
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -64,10 +67,10 @@ pub(crate) async fn serve(
             tracing::warn!(%peer, "too many workers are connected: one more was turned away");
             continue;
         };
-        let (broker, channels) = (broker.clone(), channels.clone());
+        let (broker, channels, door) = (broker.clone(), channels.clone(), door.clone());
         tasks.spawn(async move {
             let _place = place;
-            admit(stream, peer, broker, channels, handshake).await;
+            admit(stream, peer, broker, channels, &door).await;
         });
     }
 }
@@ -78,27 +81,27 @@ async fn admit(
     peer: SocketAddr,
     broker: Broker,
     channels: Channels,
-    limit: Duration,
+    door: &Door,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, "TCP_NODELAY could not be set: {error}");
     }
     let mut purpose = Purpose::Worker;
-    let config =
-        WebSocketConfig::default().max_frame_size(Some(FRAME)).max_message_size(Some(MESSAGE));
+    let limits = &broker.limits().clone().workers;
+    let config = ws::config(limits.frame_bytes, limits.message_bytes);
     // The type of the refusal belongs to the library.
     #[allow(clippy::result_large_err)]
     let check = |request: &Request, response: Response| {
-        purpose = check(request, &channels)?;
+        purpose = check(request, &channels, &door.origins)?;
         Ok(welcome(response))
     };
     let handshake = accept_hdr_async_with_config(stream, check, Some(config));
-    let socket = match tokio::time::timeout(limit, handshake).await {
+    let socket = match tokio::time::timeout(door.handshake, handshake).await {
         Ok(Ok(socket)) => socket,
         Ok(Err(error)) => return tracing::debug!(%peer, "the handshake failed: {error}"),
         Err(_) => return tracing::debug!(%peer, "the handshake took too long"),
     };
-    let link = |socket| ws::link(socket, ws::Heartbeat::default(), Limits::default());
+    let link = |socket| ws::link(socket, limits.heartbeat(), limits.link());
     match purpose {
         Purpose::Worker => broker.attach(link(socket), Some(peer.ip())).await,
         // The link drops telemetry frames; protocol messages mean nothing here.
@@ -107,17 +110,20 @@ async fn admit(
             while link.inbox.next().await.is_some() {}
         }
         Purpose::Channel { id, key, direction } => {
-            channel::serve(socket, &channels, &id, &key, direction).await;
+            channel::serve(socket, &channels, (&id, &key), direction, limits.ping).await;
         }
     }
 }
 
 /// Says what a request is for, or how it is refused.
 #[allow(clippy::result_large_err)]
-fn check(request: &Request, channels: &Channels) -> Result<Purpose, ErrorResponse> {
-    let origin = request.headers().get("origin");
-    if origin.is_some_and(|origin| !origin.to_str().is_ok_and(is_local)) {
-        return Err(refuse(StatusCode::FORBIDDEN, "pages of other hosts cannot connect here"));
+fn check(
+    request: &Request,
+    channels: &Channels,
+    origins: &Origins,
+) -> Result<Purpose, ErrorResponse> {
+    if !origins.allow(request.headers().get("origin")) {
+        return Err(refuse(StatusCode::FORBIDDEN, "pages of this origin cannot connect here"));
     }
     let query = request.uri().query().unwrap_or_default();
     match request.uri().path() {
@@ -164,16 +170,6 @@ fn channel_side(id: &str, query: &str, channels: &Channels) -> Result<Purpose, E
     Ok(Purpose::Channel { id: id.to_owned(), key, direction })
 }
 
-/// Whether an `Origin` is a page of this machine. Other pages could reach a listener on loopback, too.
-pub(crate) fn is_local(origin: &str) -> bool {
-    let Some((_, host)) = origin.split_once("://") else { return false };
-    let host = match host.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => host,
-    };
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
-}
-
 /// The answer to a worker: it may turn TCP_NODELAY on, as this side did.
 fn welcome(mut response: Response) -> Response {
     response.headers_mut().insert("x-iii-capabilities", HeaderValue::from_static("tcp-nodelay"));
@@ -201,8 +197,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let tasks = Arc::new(Tasks::default());
-        let handshake = Duration::from_secs(10);
-        tasks.spawn(serve(listener, broker(), Channels::default(), tasks.clone(), handshake));
+        let door = Door { handshake: Duration::from_secs(10), origins: Origins::default() };
+        tasks.spawn(serve(listener, broker(), Channels::default(), tasks.clone(), door));
         (addr, tasks)
     }
 

@@ -129,7 +129,7 @@ pub fn decode(frame: &ByteString) -> Result<Option<Message>, DecodeError> {
         return Ok(None);
     }
     let e: Envelope<'_> = serde_json::from_str(frame).map_err(DecodeError::Json)?;
-    let payload = |raw: Option<&RawValue>| raw.map(|raw| Payload::slice_of(frame, raw));
+    let payload = |raw: Option<&RawValue>| raw.map(|raw| Payload::out_of(frame, raw));
 
     macro_rules! need {
         ($field:ident of $message:literal) => {

@@ -69,6 +69,58 @@ pub enum Message {
     Invalid(Box<Invalid>),
 }
 
+impl Message {
+    /// What the message costs while it waits, in bytes: its payloads and longer texts, and a constant for the rest. Its
+    /// JSON is not longer than this, escapes apart.
+    pub(crate) fn weight(&self) -> usize {
+        let json = |payload: Option<&Payload>| payload.map_or(0, |payload| payload.as_str().len());
+        let text = |text: Option<&String>| text.map_or(0, String::len);
+        let error = |error: &ErrorBody| {
+            error.message.len() + text(error.stacktrace.as_ref()) + json(error.details.as_ref())
+        };
+        let varying = match self {
+            Self::InvokeFunction(m) => {
+                m.data.as_str().len()
+                    + json(m.metadata.as_ref())
+                    + m.function_id.len()
+                    + text(m.traceparent.as_ref())
+                    + text(m.baggage.as_ref())
+            }
+            Self::InvocationResult(m) => {
+                let result = m.result.as_ref();
+                result.map_or_else(error, |result| json(result.as_ref()))
+                    + m.function_id.len()
+                    + text(m.traceparent.as_ref())
+                    + text(m.baggage.as_ref())
+            }
+            Self::RegisterFunction(m) => {
+                json(m.request_format.as_ref())
+                    + json(m.response_format.as_ref())
+                    + json(m.metadata.as_ref())
+                    + json(m.invocation.as_ref().map(|invocation| &invocation.0))
+                    + text(m.description.as_ref())
+            }
+            Self::RegisterTrigger(m) => {
+                m.config.as_str().len() + json(m.metadata.as_ref()) + m.id.len()
+            }
+            Self::RegisterTriggerType(m) => {
+                json(m.trigger_request_format.as_ref())
+                    + json(m.call_request_format.as_ref())
+                    + m.description.len()
+            }
+            Self::RegisterService(m) => {
+                m.id.len()
+                    + text(m.name.as_ref())
+                    + text(m.description.as_ref())
+                    + text(m.parent_service_id.as_ref())
+            }
+            Self::TriggerRegistrationResult(m) => m.error.as_ref().map_or(0, error),
+            _ => 0,
+        };
+        varying + 256
+    }
+}
+
 /// Owns a function id (protocol section 2.3).
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegisterFunction {

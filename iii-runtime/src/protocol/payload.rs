@@ -8,6 +8,9 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+/// A frame above this is not kept in memory for a small part of it, in bytes.
+const LARGE_FRAME: usize = 4096;
+
 /// One well-formed JSON value, kept as text.
 ///
 /// A payload is a view into the frame it came in: cloning it copies no text, and nothing on the way from the
@@ -48,6 +51,16 @@ impl Payload {
     /// The part `raw` of `frame`, without a copy. `raw` must have been parsed out of `frame`.
     pub(crate) fn slice_of(frame: &ByteString, raw: &RawValue) -> Self {
         Self { text: frame.slice_ref(raw.get()) }
+    }
+
+    /// Like [`Payload::slice_of`], for a part that may wait for long: a small part of a large frame is copied, so that it
+    /// does not keep the rest of the frame in memory.
+    pub(crate) fn out_of(frame: &ByteString, raw: &RawValue) -> Self {
+        let text = raw.get();
+        if text.len() < frame.len() / 2 && frame.len() > LARGE_FRAME {
+            return Self { text: text.into() };
+        }
+        Self::slice_of(frame, raw)
     }
 
     /// Text that the caller has built as one well-formed JSON value.
@@ -192,6 +205,26 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_small_part_does_not_keep_a_large_frame() {
+        let frame =
+            ByteString::from(format!(r#"{{"a":"small","b":"{}"}}"#, "x".repeat(LARGE_FRAME)));
+        #[derive(Deserialize)]
+        struct Parts<'a> {
+            #[serde(borrow)]
+            a: &'a RawValue,
+            #[serde(borrow)]
+            b: &'a RawValue,
+        }
+        let parts: Parts<'_> = serde_json::from_str(&frame).unwrap();
+        let shares = |part| {
+            let part = Payload::out_of(&frame, part);
+            frame.as_bytes().as_ptr_range().contains(&part.as_str().as_ptr())
+        };
+        assert!(!shares(parts.a) && shares(parts.b));
+        assert_eq!(Payload::out_of(&frame, parts.a).as_str(), r#""small""#);
+    }
 
     #[test]
     fn a_slice_shares_the_text_of_its_frame() {

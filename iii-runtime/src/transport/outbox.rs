@@ -6,6 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, mpsc};
 
 use crate::protocol::Message;
+#[cfg(feature = "engine")]
+use crate::protocol::Payload;
+
+/// Room for what goes with a payload in a message.
+#[cfg(feature = "engine")]
+const MARGIN: usize = 4 << 10;
 
 /// How much may wait in an [`Outbox`], in bytes of payload plus a small constant for each message.
 #[derive(Debug, Clone, Copy)]
@@ -14,11 +20,14 @@ pub struct Limits {
     pub soft: usize,
     /// Above this, [`Outbox::send`] refuses. Default 128 MiB.
     pub hard: usize,
+    /// The size of one message; [`Outbox::send`] refuses a larger one, which would end the link at the other side.
+    /// Default 64 MiB.
+    pub message: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { soft: 1 << 20, hard: 128 << 20 }
+        Self { soft: 1 << 20, hard: 128 << 20, message: 64 << 20 }
     }
 }
 
@@ -29,6 +38,8 @@ pub enum SendError {
     Closed,
     /// The other side does not read fast enough, and the hard limit is reached.
     Full,
+    /// The message is larger than the other side takes.
+    TooLarge,
 }
 
 /// What waits in the queue.
@@ -76,17 +87,26 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// If the link is gone, or more than the hard limit is waiting already.
+    /// If the link is gone, more than the hard limit is waiting already, or the message is too large.
     pub fn send(&self, message: Message) -> Result<(), SendError> {
+        let weight = message.weight();
+        if weight > self.shared.limits.message {
+            return Err(SendError::TooLarge);
+        }
         if self.shared.queued.load(Ordering::Relaxed) > self.shared.limits.hard {
             return Err(if self.queue.is_closed() { SendError::Closed } else { SendError::Full });
         }
-        let weight = weight(&message);
         self.shared.queued.fetch_add(weight, Ordering::Relaxed);
         self.queue.send(Item::Message(message)).map_err(|_| {
             self.shared.queued.fetch_sub(weight, Ordering::Relaxed);
             SendError::Closed
         })
+    }
+
+    /// Whether a message can carry this.
+    #[cfg(feature = "engine")]
+    pub(crate) fn takes(&self, payload: &Payload) -> bool {
+        payload.as_str().len() + MARGIN <= self.shared.limits.message
     }
 
     /// Waits until no more than the soft limit is queued, or the link is gone.
@@ -144,7 +164,7 @@ impl OutboxReader {
     fn took(&mut self, item: Option<Item>) -> Option<Message> {
         match item {
             Some(Item::Message(message)) => {
-                let weight = weight(&message);
+                let weight = message.weight();
                 let before = self.shared.queued.fetch_sub(weight, Ordering::AcqRel);
                 let soft = self.shared.limits.soft;
                 if before > soft && before - weight <= soft {
@@ -171,23 +191,12 @@ impl Drop for OutboxReader {
     }
 }
 
-/// What a message costs while it waits: its payload, and a constant for the rest.
-fn weight(message: &Message) -> usize {
-    let payload = match message {
-        Message::InvokeFunction(m) => m.data.as_str().len(),
-        Message::InvocationResult(m) => {
-            m.result.as_ref().ok().and_then(Option::as_ref).map_or(0, |r| r.as_str().len())
-        }
-        _ => 0,
-    };
-    payload + 256
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{InvocationId, InvocationResult, Payload};
 
-    const SMALL: Limits = Limits { soft: 256, hard: 512 };
+    const SMALL: Limits = Limits { soft: 256, hard: 512, message: 1024 };
 
     #[tokio::test]
     async fn what_is_queued_comes_out_in_order_and_then_the_close() {
@@ -208,6 +217,14 @@ mod tests {
             outbox.send(Message::Ping).unwrap();
         }
         assert_eq!(outbox.send(Message::Ping), Err(SendError::Full));
+        let large = Message::InvocationResult(Box::new(InvocationResult {
+            invocation_id: InvocationId::random(),
+            function_id: "f".into(),
+            result: Ok(Some(Payload::new(&"x".repeat(1024)).unwrap())),
+            traceparent: None,
+            baggage: None,
+        }));
+        assert_eq!(outbox.send(large), Err(SendError::TooLarge));
 
         let waiting = tokio::spawn({
             let outbox = outbox.clone();

@@ -16,10 +16,10 @@ use crate::error::{Error, Result, code};
 use crate::extract::{Caller, Context, Invocation, Mark, Received, Resources, Trace};
 use crate::output::{self, Reply, error_into_http};
 use crate::protocol::{
-    FunctionId, InvocationId, InvocationResult, InvokeFunction, Message, Payload,
+    ErrorBody, FunctionId, InvocationId, InvocationResult, InvokeFunction, Message, Payload,
 };
 use crate::telemetry;
-use crate::transport::Outbox;
+use crate::transport::{Outbox, SendError};
 
 /// How much may go on at the same time.
 #[derive(Debug, Clone, Copy)]
@@ -266,12 +266,35 @@ impl Answering {
             baggage: self.trace.baggage,
         };
         let function_id = message.function_id.clone();
-        if self.outbox.send(Message::InvocationResult(Box::new(message))).is_err() {
-            tracing::warn!(
+        let mut sent = self.outbox.send(Message::InvocationResult(Box::new(message)));
+        if sent == Err(SendError::TooLarge) {
+            let text =
+                "the output is larger than a message may be: return less, or write it to a channel";
+            let error = ErrorBody {
+                retryable: Some(false),
+                ..ErrorBody::new(code::PAYLOAD_TOO_LARGE, text)
+            };
+            tracing::error!(function = %function_id, id = %invocation_id, "{text}");
+            sent = self.outbox.send(Message::InvocationResult(Box::new(InvocationResult {
+                invocation_id,
+                function_id: function_id.clone(),
+                result: Err(error),
+                traceparent: None,
+                baggage: None,
+            })));
+        }
+        match sent {
+            Ok(()) | Err(SendError::TooLarge) => {}
+            Err(SendError::Closed) => tracing::warn!(
                 function = %function_id,
                 id = %invocation_id,
                 "the answer could not be sent: the link it belongs to is gone"
-            );
+            ),
+            Err(SendError::Full) => tracing::error!(
+                function = %function_id,
+                id = %invocation_id,
+                "the answer could not be sent: too much is waiting to be sent to the engine"
+            ),
         }
     }
 }

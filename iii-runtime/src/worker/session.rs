@@ -191,6 +191,13 @@ impl Session {
                     self.lost(&up);
                     continue;
                 }
+                Err(SendError::TooLarge) => {
+                    let text = "its input is larger than a message may be: send less at a time, or use a channel";
+                    return Err(Error::new(
+                        code::PAYLOAD_TOO_LARGE,
+                        format!("`{function_id}` was not called: {text}"),
+                    ));
+                }
                 Err(SendError::Full) => {
                     let text = "too much is waiting to be sent to the engine";
                     return Err(Error::new(

@@ -14,9 +14,7 @@ use super::external::Work;
 use super::lock;
 use crate::engine::provider::Outcome;
 use crate::error::code;
-use crate::protocol::{
-    ErrorBody, FunctionId, InvocationId, InvocationResult, Message, Payload, WorkerId,
-};
+use crate::protocol::{ErrorBody, FunctionId, InvocationId, InvocationResult, Payload, WorkerId};
 
 /// The error of a call whose callee is gone.
 pub(crate) fn stopped() -> ErrorBody {
@@ -61,14 +59,14 @@ pub(crate) enum Asker {
         /// What is being done.
         _work: Work,
     },
-    /// Nobody: a void call.
-    Nobody,
+    /// Nobody: a void call, which counts for the connection that made it until it has run.
+    Nobody(Ticket),
 }
 
 impl Asker {
     /// Whether the answer matters to anybody.
     pub(crate) fn wants_answer(&self) -> bool {
-        !matches!(self, Self::Nobody)
+        !matches!(self, Self::Nobody(_))
     }
 
     /// The id that the worker gave the call, if a worker asks.
@@ -94,13 +92,13 @@ impl Asker {
         match self {
             Self::Worker { ticket, invocation_id, function_id, traceparent, baggage } => {
                 // A worker that does not read its answers is ended by its own task.
-                ticket.0.send(Message::InvocationResult(Box::new(InvocationResult {
+                ticket.0.answer(InvocationResult {
                     invocation_id,
                     function_id,
                     result: outcome,
                     traceparent,
                     baggage,
-                })));
+                });
             }
             Self::Engine(sender) => drop(sender.send(outcome)),
             Self::Log(function_id) => {
@@ -115,7 +113,7 @@ impl Asker {
                 Err(error) => Err(enqueue_failed(&error)),
             }),
             Self::Working { then, .. } => then.answer(outcome),
-            Self::Nobody => {}
+            Self::Nobody(ticket) => drop(ticket),
         }
     }
 }
@@ -129,7 +127,11 @@ fn enqueue_failed(error: &ErrorBody) -> ErrorBody {
     } else {
         format!("the queue did not take the call: {}: {}", error.code, error.message)
     };
-    ErrorBody { details: error.details.clone(), ..ErrorBody::new("enqueue_error", message) }
+    ErrorBody {
+        details: error.details.clone(),
+        retryable: error.retryable,
+        ..ErrorBody::new("enqueue_error", message)
+    }
 }
 
 /// Counts a call against the quota of the connection that makes it, for as long as it waits.
@@ -141,7 +143,7 @@ impl Ticket {
         let ticket = Self(caller.clone());
         // The ticket is made first, so that its end takes the count back in both cases.
         let before = caller.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        (before < super::limits::PENDING_CALLS).then_some(ticket)
+        (before < caller.limits.workers.calls).then_some(ticket)
     }
 }
 
@@ -167,18 +169,24 @@ struct PendingTable {
 impl Pending {
     /// Notes a call under the id it has at its caller, or under a fresh one if that is taken here.
     ///
-    /// Gives the asker back if the connection is gone.
-    pub(crate) fn insert(&self, asker: Asker) -> Result<InvocationId, Asker> {
+    /// `None`: the connection is gone or has `most` calls already, and the asker has heard of it.
+    pub(crate) fn insert(&self, asker: Asker, most: usize) -> Option<InvocationId> {
         let mut table = lock(&self.table);
-        if table.closed {
-            return Err(asker);
+        if table.closed || table.calls.len() >= most {
+            let error = match table.closed {
+                true => stopped(),
+                false => overloaded("the worker that serves it has too many calls open"),
+            };
+            drop(table);
+            asker.answer(Err(error));
+            return None;
         }
         let mut id = asker.invocation_id().unwrap_or_else(InvocationId::random);
         while table.calls.contains_key(&id) {
             id = InvocationId::random();
         }
         table.calls.insert(id, asker);
-        Ok(id)
+        Some(id)
     }
 
     /// Takes a call out; `None` if there is no such call any more.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::calls::Pending;
 use super::{Broker, limits, lock};
+use crate::engine::config::Limits;
 use crate::error::code;
 use crate::protocol::{
     ErrorBody, InvocationResult, Message, Namespace, RegistrationRejected, WorkerId,
@@ -32,10 +33,12 @@ pub(crate) struct Connection {
     pub(crate) pending: Pending,
     /// How many of its own calls wait for an answer.
     pub(crate) calls: AtomicUsize,
+    /// What it may use up.
+    pub(crate) limits: Arc<Limits>,
     outbox: Outbox,
     namespace: OnceLock<Namespace>,
-    // Registrations that came before the namespace was known (protocol section 3.3).
-    buffered: Mutex<Vec<Message>>,
+    // Registrations that came before the namespace was known (protocol section 3.3), and what they weigh.
+    buffered: Mutex<(Vec<Message>, usize)>,
     // Everything it had was removed.
     gone: AtomicBool,
     ended: AtomicBool,
@@ -44,7 +47,12 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// A connection that has just been opened.
-    pub(crate) fn new(outbox: Outbox, peer: Option<IpAddr>, connected_at_ms: u64) -> Self {
+    pub(crate) fn new(
+        outbox: Outbox,
+        peer: Option<IpAddr>,
+        connected_at_ms: u64,
+        limits: Arc<Limits>,
+    ) -> Self {
         Self {
             id: WorkerId::random(),
             token: Uuid::new_v4(),
@@ -52,9 +60,10 @@ impl Connection {
             connected_at_ms,
             pending: Pending::default(),
             calls: AtomicUsize::new(0),
+            limits,
             outbox,
             namespace: OnceLock::new(),
-            buffered: Mutex::new(Vec::new()),
+            buffered: Mutex::default(),
             gone: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             ending: Notify::new(),
@@ -69,7 +78,7 @@ impl Connection {
     /// Fixes the namespace, the first time; gives back what waited for it.
     pub(crate) fn open(&self, namespace: Namespace) -> Vec<Message> {
         let _ = self.namespace.set(namespace);
-        std::mem::take(&mut *lock(&self.buffered))
+        std::mem::take(&mut *lock(&self.buffered)).0
     }
 
     /// Keeps a registration while the namespace is unknown. Gives it back if it is to be applied now.
@@ -78,8 +87,12 @@ impl Connection {
             return Some(message);
         }
         let mut buffered = lock(&self.buffered);
-        if buffered.len() < limits::BUFFERED {
-            buffered.push(message);
+        let (limits, weight) = (&self.limits.workers, message.weight());
+        if buffered.0.len() < limits.buffered()
+            && buffered.1.saturating_add(weight) <= limits.registration_bytes
+        {
+            buffered.1 += weight;
+            buffered.0.push(message);
             return None;
         }
         drop(buffered);
@@ -99,10 +112,27 @@ impl Connection {
 
     /// Queues a message. A worker that reads so slowly that it does not fit is ended.
     pub(crate) fn send(&self, message: Message) {
-        if self.outbox.send(message) == Err(SendError::Full) {
-            tracing::warn!(worker = %self.id, "the worker does not read what it is sent: it is disconnected");
-            self.end();
+        match self.outbox.send(message) {
+            Ok(()) | Err(SendError::Closed) => {}
+            Err(SendError::Full) => {
+                tracing::warn!(worker = %self.id, "the worker does not read what it is sent: it is disconnected");
+                self.end();
+            }
+            Err(SendError::TooLarge) => {
+                tracing::error!(worker = %self.id, "a message was not sent: it is larger than any worker takes");
+            }
         }
+    }
+
+    /// Queues the answer of a call. One that is larger than a worker takes becomes an error.
+    pub(crate) fn answer(&self, mut answer: InvocationResult) {
+        if let Ok(Some(result)) = &answer.result
+            && !self.outbox.takes(result)
+        {
+            let size = result.as_str().len();
+            answer.result = Err(too_large("the result", size, &self.limits));
+        }
+        self.send(Message::InvocationResult(Box::new(answer)));
     }
 
     /// Queues a call, which may be refused.
@@ -167,13 +197,13 @@ impl Broker {
             };
             let failed = |error: ErrorBody| {
                 if let Some((invocation_id, function_id)) = call.clone() {
-                    connection.send(Message::InvocationResult(Box::new(InvocationResult {
+                    connection.answer(InvocationResult {
                         invocation_id,
                         function_id,
                         result: Err(error),
                         traceparent: None,
                         baggage: None,
-                    })));
+                    });
                 }
             };
             let brake =
@@ -196,6 +226,15 @@ impl Broker {
             tokio::time::timeout(limits::LINGER, async { while inbox.next().await.is_some() {} })
                 .await;
     }
+}
+
+/// The error of something that no message can carry.
+pub(super) fn too_large(what: &str, bytes: usize, limits: &Limits) -> ErrorBody {
+    let most = limits.workers.message_bytes;
+    let text = format!(
+        "{what} has {bytes} bytes, and a message may have {most}: send less at a time, or use a channel"
+    );
+    ErrorBody { retryable: Some(false), ..ErrorBody::new(code::PAYLOAD_TOO_LARGE, text) }
 }
 
 /// Runs the handling of one message. A bug in it costs that message, never the connection.
@@ -230,13 +269,12 @@ impl Drop for Cleanup<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::Limits;
     use std::cell::Cell;
 
     #[test]
     fn a_panic_costs_one_message() {
-        let (outbox, _reader) = Outbox::new(Limits::default());
-        let connection = Connection::new(outbox, None, 0);
+        let (outbox, _reader) = Outbox::new(crate::transport::Limits::default());
+        let connection = Connection::new(outbox, None, 0, Arc::default());
         let told = Cell::new(false);
         let failed = |error: ErrorBody| told.set(error.code == code::PANIC);
         let value: Option<()> = barrier(&connection, Some(&failed), || panic!("a bug"));

@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::invoke::{Request, Sent, work};
 use super::{Broker, read, trace};
 use crate::engine::provider::Handler;
-use crate::protocol::{ErrorBody, InvocationId, RegisterFunction, WorkerId};
+use crate::protocol::{ErrorBody, RegisterFunction, WorkerId};
 
 impl Broker {
     /// The code of such a function. Where nobody can serve it, each call of it says why: SDKs take any refusal of a
@@ -61,18 +61,13 @@ pub(super) fn run_for(
     );
     let work = work(handler, Request { baggage, ..request }, caller);
     if !asker.wants_answer() {
-        drop(runtime.spawn(work));
+        // A void call counts for its caller until it is done.
+        runtime.spawn(async move { asker.answer(work.await) });
         return None;
     }
     let (abort, registration) = AbortHandle::new_pair();
     let asker = Asker::Working { then: Box::new(asker), _work: Work(abort) };
-    let id: InvocationId = match owner.pending.insert(asker) {
-        Ok(id) => id,
-        Err(asker) => {
-            asker.answer(Err(stopped()));
-            return None;
-        }
-    };
+    let id = owner.pending.insert(asker, owner.limits.workers.serving)?;
     let noted = owner.clone();
     runtime.spawn(async move {
         if let Ok(outcome) = Abortable::new(work, registration).await

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::connection::Connection;
-use super::registry::{Function, Registry, Target};
+use super::registry::{Function, Registry, Target, WEIGHT};
 use super::standby::Waiting;
-use super::{Broker, limits, lock};
+use super::{Broker, lock};
 use crate::engine::provider::{Event, Handler};
 use crate::error::code;
 use crate::protocol::{
@@ -57,7 +57,10 @@ impl Broker {
             if !entry.functions.remove(id) {
                 return;
             }
-            registry.remove_function(&namespace, id);
+            let weight = registry.remove_function(&namespace, id);
+            if let Some(entry) = registry.connections.get_mut(&owner.id) {
+                entry.weigh(weight, 0);
+            }
             registry.take_over(&namespace, id);
         }
         self.functions_changed();
@@ -67,9 +70,16 @@ impl Broker {
     pub(super) fn register_service(&self, owner: &Arc<Connection>, m: RegisterService) {
         let mut registry = self.registry_mut();
         let Some(entry) = registry.connections.get_mut(&owner.id) else { return };
-        if entry.services.len() < limits::SERVICES {
-            entry.services.insert(m.id.clone(), m);
+        let limits = &owner.limits.workers;
+        let before = entry.services.get(&m.id).map_or(0, weight_of_service);
+        let after = weight_of_service(&m);
+        let too_many = entry.services.len() >= limits.services && before == 0;
+        if too_many || entry.bytes - before + after > limits.registration_bytes {
+            // There is no message for this.
+            return tracing::warn!(worker = %owner.id, "the service `{}` was not registered: there are too many", m.id);
         }
+        entry.weigh(before, after);
+        entry.services.insert(m.id.clone(), m);
     }
 
     fn functions_changed(&self) {
@@ -107,36 +117,41 @@ impl Registry {
         }
         // A connection that was ended meanwhile gets nothing more.
         let Some(entry) = registry.connections.get_mut(&owner.id) else { return Ok(()) };
-        if entry.functions.len() >= limits::FUNCTIONS && !entry.functions.contains(&m.id) {
-            return Err((code::OVERLOADED, String::new()));
-        }
-        entry.functions.insert(m.id.clone());
-        let target = match external {
-            Some(handler) => Target::External { owner: owner.clone(), handler },
-            None => Target::Worker(owner.clone()),
-        };
+        let limits = &owner.limits.workers;
+        let before = functions.get(&m.id).map_or(0, |function| function.weight());
         let function = Function {
-            id: m.id.clone(),
+            id: m.id,
             namespace: namespace.clone(),
             description: m.description,
             request_schema: m.request_format,
             response_schema: m.response_format,
             metadata: m.metadata,
-            target,
+            target: match external {
+                Some(handler) => Target::External { owner: owner.clone(), handler },
+                None => Target::Worker(owner.clone()),
+            },
         };
-        functions.insert(m.id.clone(), Arc::new(function));
-        registry.leave_line(owner.id, namespace, &m.id);
+        let after = function.weight();
+        let too_many = entry.functions.len() >= limits.functions && before == 0;
+        if too_many || entry.bytes - before + after > limits.registration_bytes {
+            return Err((code::OVERLOADED, String::new()));
+        }
+        let id = function.id.clone();
+        entry.functions.insert(id.clone());
+        entry.weigh(before, after);
+        functions.insert(id.clone(), Arc::new(function));
+        registry.leave_line(owner.id, namespace, &id);
         Ok(())
     }
 
-    /// Removes a worker's function from its namespace.
-    pub(super) fn remove_function(&mut self, namespace: &Namespace, id: &FunctionId) {
-        if let Some(functions) = self.functions.get_mut(namespace) {
-            functions.remove(id);
-            if functions.is_empty() {
-                self.functions.remove(namespace);
-            }
+    /// Removes a worker's function from its namespace. What it weighed.
+    pub(super) fn remove_function(&mut self, namespace: &Namespace, id: &FunctionId) -> usize {
+        let Some(functions) = self.functions.get_mut(namespace) else { return 0 };
+        let weight = functions.remove(id).map_or(0, |function| function.weight());
+        if functions.is_empty() {
+            self.functions.remove(namespace);
         }
+        weight
     }
 }
 
@@ -144,6 +159,11 @@ impl Registry {
 pub(super) fn complain(worker: &Connection, message: &str) {
     tracing::warn!(worker = %worker.id, "a message was refused: {message}");
     worker.send(Message::Error(Box::new(ErrorBody::new(code::INVALID_MESSAGE, message))));
+}
+
+fn weight_of_service(m: &RegisterService) -> usize {
+    let texts = [&m.name, &m.description, &m.parent_service_id];
+    texts.into_iter().flatten().map(String::len).sum::<usize>() + m.id.len() + WEIGHT
 }
 
 /// Tells a worker that it does not get an id.

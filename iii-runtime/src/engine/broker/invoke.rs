@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::calls::{Answer, Asker, Ticket, overloaded, stopped};
-use super::connection::Connection;
+use super::connection::{Connection, too_large};
 use super::external::run_for;
 use super::functions::ENQUEUE;
 use super::registry::{Function, Target};
@@ -77,21 +77,19 @@ impl Broker {
     /// Handles a worker's call. Gives back the queue of a callee that is behind.
     pub(super) fn invoked(&self, caller: &Arc<Connection>, m: InvokeFunction) -> Option<Outbox> {
         let id = m.invocation_id.filter(|_| m.action != Some(Action::Void));
+        let Some(ticket) = Ticket::new(caller) else {
+            too_many(caller, id, m.function_id);
+            return None;
+        };
         let asker = match id {
-            None => Asker::Nobody,
-            Some(invocation_id) => {
-                let Some(ticket) = Ticket::new(caller) else {
-                    too_many(caller, invocation_id, m.function_id);
-                    return None;
-                };
-                Asker::Worker {
-                    ticket,
-                    invocation_id,
-                    function_id: m.function_id.clone(),
-                    traceparent: m.traceparent.clone(),
-                    baggage: m.baggage.clone(),
-                }
-            }
+            None => Asker::Nobody(ticket),
+            Some(invocation_id) => Asker::Worker {
+                ticket,
+                invocation_id,
+                function_id: m.function_id.clone(),
+                traceparent: m.traceparent.clone(),
+                baggage: m.baggage.clone(),
+            },
         };
         let namespace = match m.namespace {
             Some(namespace) if namespace.trim().is_empty() => {
@@ -240,13 +238,7 @@ fn send(
 ) -> Option<Sent> {
     let waits = asker.wants_answer();
     let id = if waits {
-        match callee.pending.insert(asker) {
-            Ok(id) => id,
-            Err(asker) => {
-                asker.answer(Err(stopped()));
-                return None;
-            }
-        }
+        callee.pending.insert(asker, callee.limits.workers.serving)?
     } else {
         InvocationId::random()
     };
@@ -255,7 +247,7 @@ fn send(
         request.traceparent.as_deref(),
         request.baggage.as_deref(),
     );
-    let function_id = request.function_id.clone();
+    let (function_id, size) = (request.function_id.clone(), request.data.as_str().len());
     // What a worker publishes, for example, may hold the key that names a caller. Of a worker's own call it is gone already.
     let data = if caller.is_some() { request.data } else { without_caller(request.data) };
     let sent = callee.try_send(Message::InvokeFunction(Box::new(InvokeFunction {
@@ -275,6 +267,7 @@ fn send(
         Err(SendError::Full) => {
             overloaded(format!("the worker that serves `{function_id}` is too far behind"))
         }
+        Err(SendError::TooLarge) => too_large("the call", size, &callee.limits),
     };
     // Nobody is there to answer any more if the callee's end took the call out meanwhile.
     if waits && let Some(asker) = callee.pending.take(id) {
@@ -327,15 +320,18 @@ pub(super) fn work(
 }
 
 /// Tells a worker that it has too many calls open.
-fn too_many(caller: &Connection, invocation_id: InvocationId, function_id: FunctionId) {
+fn too_many(caller: &Connection, invocation_id: Option<InvocationId>, function_id: FunctionId) {
     let message = "too many calls of this connection wait for an answer";
-    caller.send(Message::InvocationResult(Box::new(InvocationResult {
+    let Some(invocation_id) = invocation_id else {
+        return tracing::warn!(worker = %caller.id, function = %function_id, "a void call was dropped: {message}");
+    };
+    caller.answer(InvocationResult {
         invocation_id,
         function_id,
         result: Err(overloaded(message)),
         traceparent: None,
         baggage: None,
-    })));
+    });
 }
 
 /// The error for a namespace that is named but empty.

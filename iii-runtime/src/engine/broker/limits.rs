@@ -1,19 +1,8 @@
-//! How much one connection may have, and how long things may take.
+//! How long things of a connection may take, and how long its names may be. What it may use up is in
+//! [`Limits`](crate::engine::Limits).
 
 use std::time::Duration;
 
-/// Functions of one connection.
-pub(crate) const FUNCTIONS: usize = 10_000;
-/// Bindings of one connection.
-pub(crate) const TRIGGERS: usize = 10_000;
-/// Trigger types of one connection.
-pub(crate) const TRIGGER_TYPES: usize = 1_000;
-/// Services of one connection.
-pub(crate) const SERVICES: usize = 1_000;
-/// Calls of one connection that wait for their answer.
-pub(crate) const PENDING_CALLS: usize = 65_536;
-/// Registrations that wait until the namespace of a connection is known.
-pub(crate) const BUFFERED: usize = FUNCTIONS + TRIGGERS + TRIGGER_TYPES + SERVICES;
 /// Characters of a worker's name and of its description.
 pub(crate) const NAME_CHARS: usize = 280;
 

@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::engine::config::Limits;
 use crate::engine::provider::{Event, Provider};
 use crate::protocol::{Message, TriggerTypeId};
 use crate::transport::{Link, Outbox};
@@ -57,11 +58,18 @@ struct Inner {
     clock: Clock,
     started_at_ms: u64,
     grace: Duration,
+    limits: Arc<Limits>,
 }
 
 impl Broker {
-    /// A broker without providers. `grace` is how long a connection may take to say its namespace.
+    /// For tests: a broker with the usual limits.
+    #[cfg(test)]
     pub(crate) fn new(clock: Clock, grace: Duration) -> Self {
+        Self::with_limits(clock, grace, Limits::default())
+    }
+
+    /// A broker without providers. `grace` is how long a connection may take to say its namespace.
+    pub(crate) fn with_limits(clock: Clock, grace: Duration, limits: Limits) -> Self {
         let started_at_ms = clock.unix_millis();
         Self {
             inner: Arc::new(Inner {
@@ -72,6 +80,7 @@ impl Broker {
                 clock,
                 started_at_ms,
                 grace,
+                limits: Arc::new(limits),
             }),
         }
     }
@@ -85,6 +94,11 @@ impl Broker {
     /// The clock of the engine.
     pub(crate) fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    /// What clients can use up.
+    pub(crate) fn limits(&self) -> &Arc<Limits> {
+        &self.inner.limits
     }
 
     /// Adds a provider: its trigger types and functions can be used from now on.
@@ -125,7 +139,8 @@ impl Broker {
         peer: Option<IpAddr>,
     ) -> impl Future<Output = ()> + Send + use<> {
         let Link { outbox, inbox } = link;
-        let connection = Arc::new(Connection::new(outbox, peer, self.inner.clock.unix_millis()));
+        let (now, limits) = (self.inner.clock.unix_millis(), self.inner.limits.clone());
+        let connection = Arc::new(Connection::new(outbox, peer, now, limits));
         connection.send(Message::WorkerRegistered {
             worker_id: connection.id,
             reattach_token: Some(connection.token),

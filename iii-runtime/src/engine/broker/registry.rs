@@ -12,6 +12,14 @@ use crate::protocol::{
     RegisterTrigger, TriggerId, TriggerTypeId, WorkerId,
 };
 
+/// What a registration weighs beside its texts, in bytes.
+pub(crate) const WEIGHT: usize = 256;
+
+pub(super) fn weigh(id: &str, text: Option<&String>, payloads: &[Option<&Payload>]) -> usize {
+    let payloads = payloads.iter().flatten().map(|payload| payload.as_str().len()).sum::<usize>();
+    id.len() + text.map_or(0, String::len) + payloads + WEIGHT
+}
+
 /// A function that can be called.
 pub(crate) struct Function {
     /// Its id.
@@ -51,6 +59,13 @@ pub(crate) enum Target {
 }
 
 impl Function {
+    /// What it counts against the bytes that its connection may register.
+    pub(crate) fn weight(&self) -> usize {
+        let Self { request_schema, response_schema, metadata, .. } = self;
+        let payloads = [request_schema.as_ref(), response_schema.as_ref(), metadata.as_ref()];
+        weigh(&self.id, self.description.as_ref(), &payloads)
+    }
+
     /// The connection that registered it; `None` for built-in ones.
     pub(crate) fn owner(&self) -> Option<&Arc<Connection>> {
         match &self.target {
@@ -105,6 +120,12 @@ impl Source {
 }
 
 impl TriggerType {
+    /// What it counts against the bytes that its connection may register.
+    pub(crate) fn weight(&self) -> usize {
+        let payloads = [self.config_schema.as_ref(), self.request_schema.as_ref()];
+        weigh(&self.id, Some(&self.description), &payloads)
+    }
+
     /// Gives a binding to the provider. A worker's refusal comes later, as a message.
     pub(crate) fn place(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
         match &self.source {
@@ -189,10 +210,12 @@ pub(crate) struct Entry {
     pub(crate) standby: HashSet<FunctionId>,
     /// Its bindings.
     pub(crate) triggers: HashSet<TriggerId>,
-    /// The trigger types that it provides.
-    pub(crate) types: HashSet<(Namespace, TriggerTypeId)>,
+    /// The trigger types that it provides, and what each weighs.
+    pub(crate) types: HashMap<(Namespace, TriggerTypeId), usize>,
     /// Its services.
     pub(crate) services: HashMap<String, RegisterService>,
+    /// What all of that weighs.
+    pub(crate) bytes: usize,
 }
 
 impl Entry {
@@ -204,9 +227,15 @@ impl Entry {
             functions: HashSet::new(),
             standby: HashSet::new(),
             triggers: HashSet::new(),
-            types: HashSet::new(),
+            types: HashMap::new(),
             services: HashMap::new(),
+            bytes: 0,
         }
+    }
+
+    /// Counts `after` bytes in the place of `before`.
+    pub(crate) fn weigh(&mut self, before: usize, after: usize) {
+        self.bytes = self.bytes.saturating_sub(before) + after;
     }
 }
 
@@ -229,6 +258,8 @@ pub(crate) struct Registry {
     pub(crate) bindings: HashMap<TriggerId, Bound>,
     /// Those that were refused and may be taken later, and some that are no such any more.
     pub(crate) refused: BTreeSet<TriggerId>,
+    /// How many of them no connection owns, and what those weigh.
+    pub(crate) ownerless: (usize, usize),
 }
 
 impl Registry {

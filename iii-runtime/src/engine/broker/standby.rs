@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::connection::Connection;
-use super::registry::Registry;
-use super::{Broker, limits, lock};
+use super::registry::{Registry, weigh};
+use super::{Broker, lock};
 use crate::engine::provider::{Event, Handler};
 use crate::protocol::{FunctionId, Namespace, RegisterFunction, WorkerId};
 
@@ -26,6 +26,15 @@ pub(crate) struct Standby {
     lines: HashMap<(Namespace, FunctionId), VecDeque<Waiting>>,
 }
 
+impl Waiting {
+    /// What it counts against the bytes that its connection may register.
+    fn weight(&self) -> usize {
+        let m = &self.registration;
+        let payloads = [m.request_format.as_ref(), m.response_format.as_ref(), m.metadata.as_ref()];
+        weigh(&m.id, m.description.as_ref(), &payloads)
+    }
+}
+
 impl Standby {
     /// Whether somebody waits for an id.
     fn waits(&self, namespace: &Namespace, id: &FunctionId) -> bool {
@@ -39,6 +48,13 @@ impl Standby {
             Some(before) => *before = waiting,
             None => line.push_back(waiting),
         }
+    }
+
+    /// What a worker has in line for an id; 0 if it is not in line.
+    fn weight(&self, owner: WorkerId, namespace: &Namespace, id: &FunctionId) -> usize {
+        let line = self.lines.get(&(namespace.clone(), id.clone()));
+        let its = line.and_then(|line| line.iter().find(|one| one.owner.id == owner));
+        its.map_or(0, Waiting::weight)
     }
 
     fn remove(&mut self, owner: WorkerId, namespace: &Namespace, id: &FunctionId) {
@@ -67,17 +83,24 @@ impl Registry {
     pub(super) fn stand_by(&mut self, waiting: Waiting) {
         let Some(entry) = self.connections.get_mut(&waiting.owner.id) else { return };
         let (has, id) = (entry.functions.len() + entry.standby.len(), &waiting.registration.id);
-        if has < limits::FUNCTIONS || entry.standby.contains(id) {
-            entry.standby.insert(id.clone());
-            let namespace = waiting.owner.namespace().cloned().unwrap_or_default();
-            self.standby.push(namespace, waiting);
+        let limits = &waiting.owner.limits.workers;
+        let namespace = waiting.owner.namespace().cloned().unwrap_or_default();
+        let before = self.standby.weight(waiting.owner.id, &namespace, id);
+        let after = waiting.weight();
+        let too_many = has >= limits.functions && before == 0;
+        if too_many || entry.bytes - before + after > limits.registration_bytes {
+            return;
         }
+        entry.weigh(before, after);
+        entry.standby.insert(id.clone());
+        self.standby.push(namespace, waiting);
     }
 
     /// Takes a worker out of the line for an id.
     pub(super) fn leave_line(&mut self, owner: WorkerId, namespace: &Namespace, id: &FunctionId) {
-        let waited = self.connections.get_mut(&owner).is_some_and(|entry| entry.standby.remove(id));
-        if waited {
+        let Some(entry) = self.connections.get_mut(&owner) else { return };
+        if entry.standby.remove(id) {
+            entry.weigh(self.standby.weight(owner, namespace, id), 0);
             self.standby.remove(owner, namespace, id);
         }
     }
@@ -97,10 +120,12 @@ impl Registry {
         if self.functions.get(namespace).is_some_and(|functions| functions.contains_key(id)) {
             return;
         }
-        while let Some(Waiting { owner, registration, external }) = self.standby.next(namespace, id)
-        {
+        while let Some(waiting) = self.standby.next(namespace, id) {
+            let weight = waiting.weight();
+            let Waiting { owner, registration, external } = waiting;
             if let Some(entry) = self.connections.get_mut(&owner.id) {
                 entry.standby.remove(id);
+                entry.weigh(weight, 0);
             }
             if !owner.is_gone() && self.claim(&owner, namespace, registration, external).is_ok() {
                 tracing::info!(worker = %owner.id, function = %id, %namespace, "the next in line takes a function over");

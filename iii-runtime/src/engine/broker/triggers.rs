@@ -69,8 +69,22 @@ impl Broker {
             if let Some(owner) = binding.owner {
                 // A connection that was ended meanwhile gets nothing more.
                 let Some(entry) = registry.connections.get(&owner) else { return Ok(()) };
-                if old.is_none() && entry.triggers.len() >= limits::TRIGGERS {
+                let limits = &self.limits().workers;
+                if old.is_none() && entry.triggers.len() >= limits.triggers {
                     return Err(overloaded("this connection has too many triggers"));
+                }
+                let before = old.as_ref().map_or(0, |old| old.binding.weight());
+                if entry.bytes.saturating_sub(before).saturating_add(binding.weight())
+                    > limits.registration_bytes
+                {
+                    return Err(overloaded("this connection has registered too many bytes"));
+                }
+            } else if old.is_none() {
+                let ((count, bytes), limits) = (registry.ownerless, &self.limits().workers);
+                if count >= limits.ownerless_triggers
+                    || bytes.saturating_add(binding.weight()) > limits.registration_bytes
+                {
+                    return Err(overloaded("too many triggers belong to no worker"));
                 }
             }
             (old, registry.provider_of(&binding).cloned())
@@ -103,6 +117,11 @@ impl Broker {
         let mut registry = self.registry_mut();
         if let Some(entry) = binding.owner.and_then(|owner| registry.connections.get_mut(&owner)) {
             entry.triggers.insert(binding.id.clone());
+            let before = old.as_ref().map_or(0, |old| old.binding.weight());
+            entry.weigh(before, binding.weight());
+        } else if binding.owner.is_none() && old.is_none() {
+            registry.ownerless.0 += 1;
+            registry.ownerless.1 += binding.weight();
         }
         registry.put(binding, at, refusal.clone());
         drop(registry);
@@ -142,13 +161,17 @@ impl Broker {
         let bound = {
             let mut registry = self.registry_mut();
             let Some(bound) = registry.bindings.get(id) else { return false };
-            let owner = bound.binding.owner;
+            let (owner, weight) = (bound.binding.owner, bound.binding.weight());
             if owner.is_some() && owner != by {
                 tracing::warn!(trigger = %id, "a worker cannot remove the trigger of another one");
                 return false;
             }
             if let Some(entry) = owner.and_then(|owner| registry.connections.get_mut(&owner)) {
                 entry.triggers.remove(id);
+                entry.weigh(weight, 0);
+            } else if owner.is_none() {
+                registry.ownerless.0 -= 1;
+                registry.ownerless.1 -= weight;
             }
             registry.bindings.remove(id)
         };
@@ -242,15 +265,18 @@ impl Broker {
                 .is_some_and(|one| one.source.worker().is_none());
             let Some(entry) = registry.connections.get_mut(&connection.id) else { return };
             let key = (namespace.clone(), m.id.clone());
-            let too_many =
-                entry.types.len() >= limits::TRIGGER_TYPES && !entry.types.contains(&key);
-            if built_in || too_many {
+            let limits = &connection.limits.workers;
+            let (before, after) = (entry.types.get(&key).copied().unwrap_or(0), one.weight());
+            let too_many = entry.types.len() >= limits.trigger_types && before == 0;
+            let too_much = entry.bytes - before + after > limits.registration_bytes;
+            if built_in || too_many || too_much {
                 // There is no message for this; workers show the refusal of a function id as a warning.
                 let code = if built_in { "FUNCTION_NAMESPACE_CONFLICT" } else { code::OVERLOADED };
                 let id = FunctionId::from(m.id.as_str());
                 return reject(connection, code, namespace, id, String::new());
             }
-            entry.types.insert(key);
+            entry.types.insert(key, after);
+            entry.weigh(before, after);
             registry.remove_type(&namespace, &m.id, &source);
             let spaces = registry.types.entry(m.id.clone()).or_default();
             spaces.entry(namespace).or_default().push(one.clone());
@@ -273,7 +299,9 @@ impl Broker {
         let spaces: Vec<_> = {
             let mut registry = self.registry_mut();
             let Some(entry) = registry.connections.get_mut(&connection.id) else { return };
-            entry.types.extract_if(|(_, one)| one == id).collect()
+            let gone: Vec<_> = entry.types.extract_if(|(_, one), _| one == id).collect();
+            entry.weigh(gone.iter().map(|(_, weight)| weight).sum(), 0);
+            gone.into_iter().map(|(key, _)| key).collect()
         };
         for (namespace, id) in spaces {
             self.provider_leaves(connection, &namespace, &id);

@@ -200,7 +200,7 @@ impl Broker {
         if had_bindings && !has_successor {
             self.retry_refused();
         }
-        for (namespace, id) in types {
+        for (namespace, id) in types.into_keys() {
             self.provider_leaves(connection, &namespace, &id);
         }
         kept

@@ -8,7 +8,6 @@ mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::task::AbortHandle;
@@ -16,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use super::broker::{lock, overloaded};
+use super::config::ChannelLimits;
 use super::provider::{BuiltIn, Provider};
 use crate::protocol::{ChannelRef, ErrorBody, WorkerId};
 
@@ -25,16 +25,8 @@ pub(crate) use socket::{serve, serve_local};
 
 use pipe::Channel;
 
-/// Channels at a time that functions made. Those of HTTP requests are bounded by the requests.
-const CHANNELS: usize = 10_000;
-/// Of them, those that one connection made.
-const CHANNELS_OF_ONE: usize = 1_000;
 /// Messages that wait in a channel, if its maker names no number.
-const BUFFER: u64 = 64;
-/// The most messages that may wait in a channel.
-const BUFFER_MOST: u64 = 1024;
-/// How long a channel waits for both of its sides.
-const WAITING: Duration = Duration::from_secs(300);
+const BUFFER: usize = 64;
 
 /// Both sides of a new channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -48,7 +40,8 @@ pub(crate) struct Refs {
 /// The input of `engine::channels::create`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 struct Create {
-    /// How many messages may wait in the channel: 1 to 1024, values outside are brought to the nearer end. Default 64.
+    /// How many messages may wait in the channel: 1 to 1024, or what the engine is set to; values outside are brought to
+    /// the nearer end. Default 64.
     #[serde(default)]
     buffer_size: Option<u64>,
 }
@@ -70,6 +63,7 @@ pub(crate) struct Channels {
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
+    limits: ChannelLimits,
     inner: Mutex<Inner>,
 }
 
@@ -95,7 +89,12 @@ struct Entry {
 }
 
 impl Channels {
-    /// Makes a channel for `maker`; `None` is the engine. Both sides must be opened within five minutes.
+    /// Without channels.
+    pub(crate) fn new(limits: ChannelLimits) -> Self {
+        Self { table: Arc::new(Table { limits, inner: Mutex::default() }) }
+    }
+
+    /// Makes a channel for `maker`; `None` is the engine. Both sides must be opened within some minutes.
     ///
     /// # Errors
     ///
@@ -105,17 +104,18 @@ impl Channels {
         buffer_size: Option<u64>,
         maker: Option<WorkerId>,
     ) -> Result<Refs, ErrorBody> {
-        let capacity = buffer_size.unwrap_or(BUFFER).clamp(1, BUFFER_MOST);
-        let capacity = usize::try_from(capacity).unwrap_or(1);
-        let channel = Channel::new(Arc::downgrade(&self.table), capacity);
-        let deadline = Instant::now() + WAITING;
+        let limits = &self.table.limits;
+        let wanted = buffer_size.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+        let capacity = wanted.unwrap_or(BUFFER).clamp(1, limits.messages);
+        let channel = Channel::new(Arc::downgrade(&self.table), capacity, limits.bytes);
+        let deadline = Instant::now() + limits.wait;
         let mut inner = lock(&self.table.inner);
-        if inner.made >= CHANNELS || inner.stopped {
+        if inner.made >= limits.open || inner.stopped {
             return Err(overloaded("too many channels are open"));
         }
         if let Some(maker) = maker {
             let count = inner.made_by.entry(maker).or_default();
-            if *count >= CHANNELS_OF_ONE {
+            if *count >= limits.per_connection {
                 return Err(overloaded("this connection has made too many channels that are open"));
             }
             *count += 1;
@@ -135,8 +135,9 @@ impl Channels {
 
     /// A channel of the engine's own: it can be found for as long as the lease is held. Who lends bounds their number.
     pub(crate) fn lend(&self) -> Lease {
-        let capacity = usize::try_from(BUFFER).unwrap_or(1);
-        let channel = Channel::new(Arc::downgrade(&self.table), capacity);
+        let limits = &self.table.limits;
+        let capacity = BUFFER.min(limits.messages);
+        let channel = Channel::new(Arc::downgrade(&self.table), capacity, limits.bytes);
         let entry = Entry { channel: channel.clone(), deadline: None, made_by: None };
         let mut inner = lock(&self.table.inner);
         if inner.stopped {

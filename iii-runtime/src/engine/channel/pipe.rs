@@ -15,9 +15,6 @@ use super::Table;
 use crate::engine::broker::lock;
 use crate::protocol::{ChannelDirection, ChannelRef};
 
-/// Bytes that wait in a channel. A longer message is taken alone.
-pub(super) const BYTES: usize = 4 << 20;
-
 /// One message of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Frame {
@@ -94,17 +91,21 @@ struct State {
 pub(super) struct Channel {
     pub(super) id: Uuid,
     pub(super) key: Uuid,
+    /// Messages that may wait.
     capacity: usize,
+    /// Bytes that may wait. A longer message is taken alone.
+    bytes: usize,
     table: Weak<Table>,
     state: Mutex<State>,
 }
 
 impl Channel {
-    pub(super) fn new(table: Weak<Table>, capacity: usize) -> Arc<Self> {
+    pub(super) fn new(table: Weak<Table>, capacity: usize, bytes: usize) -> Arc<Self> {
         Arc::new(Self {
             id: Uuid::new_v4(),
             key: Uuid::new_v4(),
             capacity,
+            bytes,
             table,
             state: Mutex::new(State {
                 queue: VecDeque::new(),
@@ -243,7 +244,7 @@ impl Sink<Frame> for Writer {
         if state.reader == Side::Gone || state.end.is_some() {
             return Poll::Ready(Err(Gone));
         }
-        let room = state.queue.len() < self.channel.capacity && state.bytes < BYTES;
+        let room = state.queue.len() < self.channel.capacity && state.bytes < self.channel.bytes;
         if room || state.queue.is_empty() {
             return Poll::Ready(Ok(()));
         }

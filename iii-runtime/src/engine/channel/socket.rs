@@ -17,9 +17,8 @@ use super::{Broken, Channels, Direction, Frame, Reader, Writer};
 use crate::protocol::ChannelRef;
 use crate::transport::local;
 
-/// How often a quiet socket is pinged, so that TCP notices when the other side is gone. Pongs are not waited for: an
-/// SDK that only writes need not read.
-const PING: Duration = Duration::from_secs(20);
+/// In this process the other side cannot be lost without a word.
+const LOCAL_PING: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the other side may take to answer a close.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -35,23 +34,26 @@ type Frames<S> = SplitStream<WebSocketStream<S>>;
 type Socket<S> = SplitSink<WebSocketStream<S>, Message>;
 
 /// Serves one side of a channel until it ends. A side that cannot be opened is closed at once (protocol section 7.2).
+///
+/// A quiet socket is pinged every `ping`, so that TCP notices when the other side is gone. Pongs are not waited for: an
+/// SDK that only writes need not read.
 pub(crate) async fn serve<S>(
     socket: WebSocketStream<S>,
     channels: &Channels,
-    id: &str,
-    key: &str,
+    (id, key): (&str, &str),
     direction: Direction,
+    ping: Duration,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut socket, mut frames) = socket.split();
     let end = match direction {
         Direction::Read => match channels.open_reader(id, key) {
-            Ok(reader) => read(reader, &mut socket, &mut frames).await,
+            Ok(reader) => read(reader, &mut socket, &mut frames, ping).await,
             Err(_) => End::Close(None),
         },
         Direction::Write => match channels.open_writer(id, key) {
-            Ok(writer) => write(writer, &mut socket, &mut frames).await,
+            Ok(writer) => write(writer, &mut socket, &mut frames, ping).await,
             Err(_) => End::Close(None),
         },
     };
@@ -78,16 +80,22 @@ pub(crate) async fn serve_local(
     let (ours, theirs) = local::pipe();
     if answer.send(Some(theirs)).is_ok() {
         let socket = WebSocketStream::from_raw_socket(ours, Role::Server, None).await;
-        serve(socket, &channels, &channel_id, &access_key, direction).await;
+        let opens = (channel_id.as_str(), access_key.as_str());
+        serve(socket, &channels, opens, direction, LOCAL_PING).await;
     }
 }
 
 /// Puts what the socket sends into the pipe. While the pipe is full, the socket is not read.
-async fn write<S>(mut writer: Writer, socket: &mut Socket<S>, frames: &mut Frames<S>) -> End
+async fn write<S>(
+    mut writer: Writer,
+    socket: &mut Socket<S>,
+    frames: &mut Frames<S>,
+    every: Duration,
+) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut pings = pings();
+    let mut pings = pings(every);
     loop {
         let frame = tokio::select! {
             frame = next_with_room(&mut writer, frames) => frame,
@@ -140,11 +148,16 @@ where
 }
 
 /// Sends what is in the pipe to the socket, and then its end.
-async fn read<S>(mut reader: Reader, socket: &mut Socket<S>, frames: &mut Frames<S>) -> End
+async fn read<S>(
+    mut reader: Reader,
+    socket: &mut Socket<S>,
+    frames: &mut Frames<S>,
+    every: Duration,
+) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut pings = pings();
+    let mut pings = pings(every);
     loop {
         let next = tokio::select! {
             next = reader.next() => next,
@@ -178,8 +191,8 @@ where
     }
 }
 
-fn pings() -> Interval {
-    let mut pings = interval(PING);
+fn pings(every: Duration) -> Interval {
+    let mut pings = interval(every);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     pings.reset();
     pings

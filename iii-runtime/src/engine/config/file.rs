@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::EngineBuilder;
+use super::limits_block;
 use super::parts;
 use super::settings::EngineSettings;
 use super::tree::{Block, Key, Node, Problems, Value, parse};
@@ -75,6 +76,10 @@ fn read_into(
     let grace = "registration_namespace_grace_ms";
     if let Some(grace) = top.whole(grace, 0..=3_600_000, problems) {
         builder.namespace_grace = Duration::from_millis(grace);
+    }
+    // Ours: the official engine has no such block.
+    if let Some(limits) = top.take("limits") {
+        builder.limits = limits_block::read(limits, problems);
     }
     let workers = match (top.take("workers"), top.take("modules")) {
         (Some(_), Some(modules)) => {

@@ -1,6 +1,8 @@
 //! The settings of an engine: from code, from a YAML file, and their defaults.
 
 mod file;
+mod limits;
+mod limits_block;
 mod parts;
 mod settings;
 mod tree;
@@ -16,10 +18,12 @@ use super::expand::environment;
 use super::http::CorsSettings;
 use super::http_function::HttpFunctionSettings;
 use super::queue::NamedQueue;
-use super::store::CAPACITY;
 use crate::clock::Clock;
 use crate::error::{Error, Result, code};
 
+pub use limits::{
+    ChannelLimits, EventLimits, HttpLimits, Limits, QueueLimits, StreamLimits, WorkerLimits,
+};
 pub use settings::StreamSettings;
 pub(crate) use settings::{EngineSettings, Keep};
 
@@ -35,7 +39,7 @@ pub struct EngineBuilder {
     pub(super) data_dir: Option<PathBuf>,
     /// Those that the file asks for, with their lines.
     pub(super) directories: Vec<(u64, String)>,
-    pub(super) store_bytes: usize,
+    pub(super) limits: Limits,
 }
 
 impl Default for EngineBuilder {
@@ -47,7 +51,7 @@ impl Default for EngineBuilder {
             listeners: true,
             data_dir: None,
             directories: Vec::new(),
-            store_bytes: CAPACITY,
+            limits: Limits::default(),
         }
     }
 }
@@ -127,10 +131,30 @@ impl EngineBuilder {
         self
     }
 
-    /// How many bytes of keys and values the engine stores; more are refused. All of it is in memory. Default 1 GiB.
+    /// What clients can use up, at most: all bounds in one place.
     #[must_use]
-    pub fn store_limit(mut self, bytes: usize) -> Self {
-        self.store_bytes = bytes;
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Pages of other machines that may connect to the ports for workers and streams, by their origins, such as
+    /// `https://app.example.com`; `*` lets all in. Default: none.
+    ///
+    /// A page in a browser can reach a port of the machine that it is shown on. It says by the header `Origin` whose page
+    /// it is, and is let in only if that is this machine (`localhost`, `127.0.0.1`, `[::1]`) or in this list. Programs send
+    /// no `Origin`.
+    #[must_use]
+    pub fn allowed_origins<I>(mut self, origins: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        let origins: Vec<String> = origins.into_iter().map(Into::into).collect();
+        if let Some(stream) = &mut self.settings.stream {
+            stream.allowed_origins.clone_from(&origins);
+        }
+        self.settings.worker.allowed_origins = origins;
         self
     }
 
@@ -183,9 +207,7 @@ impl EngineBuilder {
     /// Other bodies are streamed to the function, and may be of any length.
     #[must_use]
     pub fn http_body_limit(mut self, bytes: usize) -> Self {
-        if let Some(http) = &mut self.settings.http {
-            http.limits.body_limit = bytes;
-        }
+        self.limits.http.body_bytes = bytes;
         self
     }
 
@@ -252,7 +274,7 @@ impl EngineBuilder {
     /// Code [`LISTEN_FAILED`](crate::error::code::LISTEN_FAILED) if an address cannot be listened on,
     /// [`STORE_FAILED`](crate::error::code::STORE_FAILED) if the data directory cannot be used,
     /// [`INVALID_CONFIGURATION`](crate::error::code::INVALID_CONFIGURATION) if the file names several of them, or a
-    /// setting cannot be used.
+    /// setting cannot be used or is out of its range.
     pub async fn start(self) -> Result<Engine> {
         Engine::start(self).await
     }

@@ -7,6 +7,7 @@ use super::settings::{Address, HttpPart, Keep, StreamSettings, WorkerSettings};
 use super::tree::{Block, Problems};
 use crate::engine::http::{Cors, CorsSettings};
 use crate::engine::http_function::HttpFunctionSettings;
+use crate::engine::origins::Origins;
 use crate::engine::queue::{NamedQueue, QueueKind, QueueSettings};
 use crate::engine::state::StateSettings;
 
@@ -24,6 +25,7 @@ pub(super) fn worker(block: &mut Block<'_>, problems: &mut Problems) -> WorkerSe
     if let Some(millis) = block.whole("handshake_timeout_ms", MILLIS, problems) {
         settings.handshake_timeout = Duration::from_millis(millis);
     }
+    settings.allowed_origins = origins(block, problems);
     // An engine that ignored these would let everybody do everything.
     for key in ["middleware_function_id", "rbac"] {
         if let Some(node) = block.take(key) {
@@ -108,6 +110,7 @@ pub(super) fn stream(
     address(block, &mut listen, problems);
     (settings.host, settings.port) = (listen.host, listen.port);
     settings.auth_function = block.text("auth_function", problems).map(str::to_owned);
+    settings.allowed_origins = origins(block, problems);
     let elsewhere = ["redis", "bridge"];
     let keep = adapter(block, "kv", &elsewhere, &["channel_size"], directories, problems);
     settings.in_memory = keep == Keep::Memory;
@@ -275,6 +278,15 @@ fn address(block: &mut Block<'_>, address: &mut Address, problems: &mut Problems
     if let Some(host) = block.text("host", problems) {
         address.host = host.trim().to_owned();
     }
+}
+
+/// Reads `allowed_origins`, which the official engine does not have.
+fn origins(block: &mut Block<'_>, problems: &mut Problems) -> Vec<String> {
+    let origins = block.texts("allowed_origins", problems);
+    if let Err(problem) = Origins::new(&origins) {
+        problems.add(block.line_of("allowed_origins"), problem);
+    }
+    origins
 }
 
 /// Reads `adapter`, of which only `here` exists in this engine.

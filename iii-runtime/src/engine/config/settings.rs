@@ -95,11 +95,17 @@ pub(crate) struct WorkerSettings {
     pub(crate) address: Address,
     /// From the connection to the end of the handshake. Default 10 s.
     pub(crate) handshake_timeout: Duration,
+    /// Pages of other machines that may connect. Default: none.
+    pub(crate) allowed_origins: Vec<String>,
 }
 
 impl Default for WorkerSettings {
     fn default() -> Self {
-        Self { address: Address::loopback(49134), handshake_timeout: Duration::from_secs(10) }
+        Self {
+            address: Address::loopback(49134),
+            handshake_timeout: Duration::from_secs(10),
+            allowed_origins: Vec::new(),
+        }
     }
 }
 
@@ -129,10 +135,19 @@ pub struct StreamSettings {
     pub auth_function: Option<String>,
     /// Whether items stay in memory even if the engine has a data directory. Default: no.
     pub in_memory: bool,
+    /// Pages of other machines that may connect, by their origins, such as `https://app.example.com`; `*` lets all in.
+    /// Default: none.
+    pub allowed_origins: Vec<String>,
 }
 
 impl Default for StreamSettings {
     fn default() -> Self {
-        Self { host: LOOPBACK.to_owned(), port: 3112, auth_function: None, in_memory: false }
+        Self {
+            host: LOOPBACK.to_owned(),
+            port: 3112,
+            auth_function: None,
+            in_memory: false,
+            allowed_origins: Vec::new(),
+        }
     }
 }

@@ -220,3 +220,79 @@ fn a_missing_file_is_named() {
     let error = EngineBuilder::from_file("/no/such/file.yaml").unwrap_err();
     assert!(error.message().contains("/no/such/file.yaml"), "{error}");
 }
+
+#[test]
+fn every_bound_is_a_setting_of_the_file() {
+    let mut wanted = Limits::default();
+    // One more than the default of each, block by block.
+    let mut text = String::from("limits:\n");
+    let (mut rest, mut block_now) = (String::new(), "");
+    for limits::Bound { block, key, value, .. } in wanted.bounds() {
+        let number = match value {
+            limits::Value::Count(count) => {
+                *count += 1;
+                *count as u64
+            }
+            limits::Value::Wait(wait) => {
+                *wait += Duration::from_millis(1);
+                u64::try_from(wait.as_millis()).unwrap()
+            }
+        };
+        if block.is_empty() {
+            rest.push_str(&format!("  {key}: {number}\n"));
+            continue;
+        }
+        if block != block_now {
+            text.push_str(&format!("  {block}:\n"));
+            block_now = block;
+        }
+        text.push_str(&format!("    {key}: {number}\n"));
+    }
+    assert_eq!(read(&format!("{text}{rest}")).limits, wanted);
+    assert_eq!(read("limits: {}").limits, Limits::default());
+    assert_eq!(read("limits: { workers: {}, http: }").limits, Limits::default());
+}
+
+#[test]
+fn a_bound_that_cannot_be_is_told_with_its_line() {
+    let cases = [
+        ("limits: 7", 1, "must be a block"),
+        ("limits:\n  workerz: {}", 2, "`workers`, `http`"),
+        ("limits:\n  workers:\n    function: 1", 3, "no setting `function`"),
+        ("limits:\n  workers:\n    functions: 0", 3, "from 1 to"),
+        ("limits:\n  workers: 1", 2, "must be a block"),
+        ("limits:\n  http:\n    head_ms: 1s", 3, "a whole number from 1 to 86400000"),
+        ("limits:\n  logs: -1", 2, "from 1 to"),
+        ("limits:\n  logs: 1\n  workers:\n    silence_ms: 1000", 3, "longer than `ping`"),
+        ("workers:\n  - name: iii-stream\n    config:\n      allowed_origins: [a.b]", 4, "`a.b`"),
+        (
+            "workers:\n  - name: iii-worker-manager\n    config:\n      allowed_origins: ['https://a/b']",
+            4,
+            "no path",
+        ),
+    ];
+    for (text, line, part) in cases {
+        let told = refused(text);
+        assert!(told.contains(&format!("line {line}: ")), "{text}\n{told}");
+        assert!(told.contains(part), "{text}\n{told}");
+        assert_eq!(told.lines().count(), 2, "one mistake, one message: {told}");
+    }
+}
+
+#[test]
+fn origins_are_read_for_each_listener() {
+    let settings = read(
+        "workers:
+  - name: iii-worker-manager
+    config: { allowed_origins: ['https://a.example'] }
+  - name: iii-stream
+    config: { allowed_origins: ['*'] }
+",
+    )
+    .settings;
+    assert_eq!(settings.worker.allowed_origins, ["https://a.example"]);
+    assert_eq!(settings.stream.unwrap().allowed_origins, ["*"]);
+    let builder = EngineBuilder::default().allowed_origins(["https://b.example"]);
+    assert_eq!(builder.settings.worker.allowed_origins, ["https://b.example"]);
+    assert_eq!(builder.settings.stream.unwrap().allowed_origins, ["https://b.example"]);
+}

@@ -182,6 +182,12 @@ impl<'a> Block<'a> {
         self.line
     }
 
+    /// The line of the entry of a key; without one, that of the block.
+    pub(super) fn line_of(&self, key: &str) -> u64 {
+        let found = self.entries.iter().find(|(found, _)| found.name == key);
+        found.map_or(self.line, |(key, _)| key.line)
+    }
+
     /// The entry of a key, which is known from now on; nothing counts as absent.
     pub(super) fn take(&mut self, key: &'static str) -> Option<&'a Node> {
         self.known.push(key);

@@ -20,8 +20,6 @@ use crate::protocol::{ErrorBody, Payload};
 use events::{EventType, Events};
 use value::{Schema, expanded};
 
-/// Configurations of one engine.
-const MOST: usize = 10_000;
 /// Characters of an id.
 const ID: usize = 64;
 /// The scope of all of them in their table.
@@ -150,6 +148,7 @@ pub(crate) struct Configurations {
     table: Table,
     events: Events,
     variables: Box<Variables>,
+    most: usize,
 }
 
 impl Configurations {
@@ -159,7 +158,8 @@ impl Configurations {
     }
 
     fn with_variables(broker: Broker, table: Table, variables: Box<Variables>) -> Self {
-        Self { table, events: Events::new(broker), variables }
+        let most = broker.limits().configurations;
+        Self { table, events: Events::new(broker), variables, most }
     }
 
     fn entry(&self, id: &str) -> Result<Option<Entry>, ErrorBody> {
@@ -229,8 +229,8 @@ impl Configurations {
         if let Some(value) = &initial_value {
             self.check(&schema, value)?;
         }
-        if self.table.get(SCOPE, &id).is_none() && self.table.list(SCOPE).len() >= MOST {
-            let text = format!("there are {MOST} configurations already");
+        if self.table.get(SCOPE, &id).is_none() && self.table.len(SCOPE) >= self.most {
+            let text = format!("there are {} configurations already", self.most);
             return Err(ErrorBody::new("ADAPTER_ERROR", text));
         }
         let (change, committed) = self.change(&id, &mut |old| {

@@ -15,10 +15,10 @@ use super::Http;
 use super::request::Peer;
 use crate::engine::tasks::Tasks;
 
-/// Connections at a time.
-const CONNECTIONS: usize = 10_000;
-/// From the first byte of a request to the end of its head.
-const HEAD: Duration = Duration::from_secs(10);
+/// The headers that the library takes without being told, on its quick way.
+const HEADERS: usize = 100;
+/// What is read of a connection before it is handled, if its head may not be larger.
+const BUFFER: usize = 400 << 10;
 
 /// The listener of one engine.
 pub(crate) struct Listener {
@@ -63,7 +63,7 @@ impl Listener {
     ) {
         // Each connection holds a sender: when nothing can come any more, all of them have ended.
         let (alive, mut all_ended) = mpsc::channel::<Infallible>(1);
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let places = Arc::new(Semaphore::new(http.limits().connections));
         loop {
             let accepted = tokio::select! {
                 // An engine that is gone has stopped as well.
@@ -104,15 +104,19 @@ async fn serve_one(
     _place: OwnedSemaphorePermit,
 ) {
     let _ = stream.set_nodelay(true);
+    let mut builder = http1::Builder::new();
+    let limits = http.limits();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.head);
+    builder.max_header_size(limits.head_bytes).max_buf_size(limits.head_bytes.max(BUFFER));
+    if limits.headers != HEADERS {
+        builder.max_headers(limits.headers);
+    }
     let service = service_fn(move |mut request| {
         let http = http.clone();
         request.extensions_mut().insert(Peer(peer.ip()));
         async move { Ok::<_, Infallible>(http.respond(request).await) }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,

@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::broker::{Broker, Request, read, write};
 use super::channel::Channels;
+use super::config::HttpLimits;
 use super::provider::{Binding, Provider, TriggerTypeInfo, schema};
 use crate::error::{BoxError, code};
 use crate::protocol::{ChannelRef, ErrorBody, FunctionId, Payload};
@@ -42,8 +43,6 @@ use routes::{Found, HttpConfig, Route, Routes};
 pub(crate) struct HttpSettings {
     /// For a request, until its response begins. Default 30 s.
     pub(crate) timeout: Duration,
-    /// For a JSON body, in bytes. Default 4 MiB. Other bodies are not kept, so they may be of any length.
-    pub(crate) body_limit: usize,
     /// Requests at a time whose responses have not begun. Default 1024.
     pub(crate) concurrency: usize,
     /// Which pages may use HTTP triggers. Default: all.
@@ -56,7 +55,6 @@ impl Default for HttpSettings {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(30),
-            body_limit: 4 << 20,
             concurrency: 1024,
             cors: CorsSettings::default(),
             middleware: Vec::new(),
@@ -90,6 +88,11 @@ impl Http {
         let middleware = std::mem::take(&mut settings.middleware);
         let middleware = middleware.into_iter().map(|(_, function)| function).collect();
         Self { broker, settings, cors, middleware, channels, places, routes: RwLock::default() }
+    }
+
+    /// What requests may use up.
+    fn limits(&self) -> &HttpLimits {
+        &self.broker.limits().http
     }
 
     /// Answers a request. The only way in, over a socket and in memory alike.
@@ -137,7 +140,7 @@ impl Http {
         if let Some(answer) = middleware.run(&self.middleware).await {
             return answer;
         }
-        let body = request::read_body(&parts.headers, body, self.settings.body_limit);
+        let body = request::read_body(&parts.headers, body, self.limits().body_bytes);
         let body = match timeout_at(deadline, body).await {
             Ok(Ok(body)) => body,
             Ok(Err(error)) => return response::of_error(&error),

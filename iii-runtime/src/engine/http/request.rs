@@ -55,7 +55,7 @@ where
     let bytes = Limited::new(body, limit).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
             let message = format!("the body is longer than {limit} bytes");
-            with_status(413, "payload_too_large", message)
+            with_status(413, code::PAYLOAD_TOO_LARGE, message)
         } else {
             with_status(400, code::INVALID_PAYLOAD, "the body broke off".to_owned())
         }

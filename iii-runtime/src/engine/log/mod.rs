@@ -16,9 +16,6 @@ use crate::protocol::{ErrorBody, Payload, TriggerId};
 
 use record::{Record, Severity};
 
-/// How many records are kept.
-const KEPT: usize = 1_000;
-
 /// The config of a `log` binding.
 #[derive(Debug, Clone, Copy, Deserialize, schemars::JsonSchema)]
 struct LogConfig {
@@ -160,7 +157,7 @@ impl Logs {
         });
         {
             let mut records = lock(&self.records);
-            if records.len() >= KEPT {
+            if records.len() >= self.broker.limits().logs {
                 records.pop_front();
             }
             records.push_back(record.clone());
@@ -299,14 +296,15 @@ mod tests {
     #[tokio::test]
     async fn the_newest_records_are_kept() {
         let mut worker = setup().await;
-        for n in 0..KEPT + 5 {
+        let kept = crate::engine::config::Limits::default().logs;
+        for n in 0..kept + 5 {
             worker.void("engine::log::debug", &format!(r#"{{"message":"{n}","data":7}}"#));
         }
         worker.void("engine::log::warn", r#"{"message":"last"}"#);
         let list = |answer: Option<Payload>| answer.unwrap().parse::<Value>().unwrap();
         let all = list(worker.call("engine::logs::list", r#"{"limit":1}"#).await.unwrap());
-        assert_eq!((&all["total"], &all["logs"][0]["body"]), (&KEPT.into(), &"last".into()));
-        let oldest = format!(r#"{{"offset":{}}}"#, KEPT - 1);
+        assert_eq!((&all["total"], &all["logs"][0]["body"]), (&kept.into(), &"last".into()));
+        let oldest = format!(r#"{{"offset":{}}}"#, kept - 1);
         let all = list(worker.call("engine::logs::list", &oldest).await.unwrap());
         assert_eq!(all["logs"][0]["body"], "6");
         assert_eq!(all["logs"][0]["attributes"]["data"], 7);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::policy::{Growth, Policy};
-use super::settings::{ATTEMPTS, BACKOFF_MS, CONCURRENCY, MAX_CONCURRENCY, NAME_BYTES};
+use super::settings::{ATTEMPTS, BACKOFF_MS, CONCURRENCY, NAME_BYTES};
 use crate::engine::fire::Condition;
 use crate::engine::provider::{Binding, refused};
 use crate::protocol::{ErrorBody, Payload};
@@ -70,12 +70,15 @@ pub(super) struct Subscription {
 }
 
 impl Consumer {
-    /// Reads a binding. Its topic, and who it is.
+    /// Reads a binding. Its topic, and who it is. `most_jobs` run at the same time, whatever it asks for.
     ///
     /// # Errors
     ///
     /// Code `trigger_registration_failed` if the config cannot be used.
-    pub(super) fn read(binding: &Arc<Binding>) -> Result<(String, Self), ErrorBody> {
+    pub(super) fn read(
+        binding: &Arc<Binding>,
+        most_jobs: usize,
+    ) -> Result<(String, Self), ErrorBody> {
         let config: SubscriberConfig = binding.config()?;
         let kind = &binding.trigger_type;
         let topic = config.topic.filter(|topic| !topic.is_empty());
@@ -104,7 +107,7 @@ impl Consumer {
         }
         let policy = Policy {
             grouped: own.r#type.as_deref() == Some("fifo"),
-            concurrency: own.concurrency.unwrap_or(CONCURRENCY).min(MAX_CONCURRENCY),
+            concurrency: own.concurrency.unwrap_or(CONCURRENCY).min(most_jobs),
             attempts: own.max_retries.map_or(ATTEMPTS, |retries| retries.saturating_add(1)),
             backoff: Duration::from_millis(own.backoff_delay_ms.unwrap_or(BACKOFF_MS)),
             growth,
@@ -175,7 +178,8 @@ mod tests {
     #[test]
     fn the_attempt_is_added_to_our_own_metadata_only() {
         let of = |metadata| {
-            let (_, consumer) = Consumer::read(&binding(r#"{"topic":"t"}"#, metadata)).unwrap();
+            let (_, consumer) =
+                Consumer::read(&binding(r#"{"topic":"t"}"#, metadata), 100).unwrap();
             consumer.subscription.unwrap().metadata(2).unwrap().as_str().to_owned()
         };
         assert_eq!(
@@ -189,7 +193,7 @@ mod tests {
 
     #[test]
     fn configs_have_defaults_and_limits() {
-        let read = |config| Consumer::read(&binding(config, "{}"));
+        let read = |config| Consumer::read(&binding(config, "{}"), 100);
         let (topic, consumer) = read(r#"{"topic":"t","queue_config":null}"#).unwrap();
         let policy = consumer.policy;
         assert_eq!((topic.as_str(), policy.attempts, policy.concurrency), ("t", 3, 10));

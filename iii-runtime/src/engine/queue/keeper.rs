@@ -8,14 +8,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::WRITE_FAILED;
 use super::consumer::Consumer;
 use super::lane::{Lane, Target, Usage};
 use super::line::Message;
 use super::record::{self, Record};
-use super::settings::{QueueSettings, SUBSCRIBERS, TOPICS};
+use super::settings::QueueSettings;
 use super::work::work;
-use super::{QUEUE_FULL, WRITE_FAILED};
-use crate::engine::broker::{Broker, lock};
+use crate::engine::broker::{Broker, lock, overloaded};
+use crate::engine::config::QueueLimits;
 use crate::engine::provider::{Binding, refused};
 use crate::engine::store::{Committed, StoreError, Table};
 use crate::engine::tasks::Tasks;
@@ -26,6 +27,7 @@ pub(super) struct Keeper {
     pub(super) broker: Broker,
     pub(super) table: Table,
     pub(super) settings: QueueSettings,
+    pub(super) limits: QueueLimits,
     /// When the engine started.
     pub(super) started: Instant,
     /// The engine is about to end: nothing new is begun, and errors are nobody's fault.
@@ -70,7 +72,7 @@ impl Keeper {
     ///
     /// # Errors
     ///
-    /// Code `queue_full` if a bound is reached; `queue_write_failed` if the store cannot be written.
+    /// Code `overloaded` if a bound is reached; `queue_write_failed` if the store cannot be written.
     pub(super) fn publish(
         &self,
         name: &str,
@@ -78,14 +80,15 @@ impl Keeper {
     ) -> Result<Vec<Committed>, ErrorBody> {
         let mut book = lock(&self.book);
         if !book.topics.contains_key(name) {
-            if book.topics.len() >= TOPICS {
-                book.dismiss_all(&self.table, self.settings.absence);
+            let most = self.limits.topics;
+            if book.topics.len() >= most {
+                book.dismiss_all(&self.table, self.limits.absence);
             }
-            if book.topics.len() >= TOPICS {
-                return Err(full(format!("there are {TOPICS} topics already")));
+            if book.topics.len() >= most {
+                return Err(overloaded(format!("there are {most} topics already")));
             }
         }
-        book.dismiss(&self.table, name, self.settings.absence);
+        book.dismiss(&self.table, name, self.limits.absence);
         let backlog = book.topics.get(name).is_none_or(|topic| topic.lanes.is_empty());
         if backlog {
             // The first subscriber will take this lane over.
@@ -93,13 +96,13 @@ impl Keeper {
             lane.map_err(|error| error.to_body(WRITE_FAILED))?;
         }
         let Some(topic) = book.topics.get(name) else { return Ok(Vec::new()) };
-        let absence = self.settings.absence;
+        let absence = self.limits.absence;
         let mut lanes: Vec<_> =
             topic.lanes.iter().filter(|lane| !lane.is_absent(absence)).cloned().collect();
         if lanes.is_empty() {
             lanes.clone_from(&topic.lanes);
         }
-        let size = record.data.get().len();
+        let size = record.size();
         self.check_room(name, &topic.usage, lanes.len(), size.saturating_mul(lanes.len()))?;
         let copies = lanes.iter().map(|lane| self.add(lane, Uuid::new_v4(), record, (None, 0)));
         copies.collect()
@@ -109,7 +112,7 @@ impl Keeper {
     ///
     /// # Errors
     ///
-    /// Code `queue_not_found`, `message_group_missing`, `queue_full` or `queue_write_failed`.
+    /// Code `queue_not_found`, `message_group_missing`, `overloaded` or `queue_write_failed`.
     pub(super) fn enqueue(
         &self,
         name: &str,
@@ -132,7 +135,7 @@ impl Keeper {
         if self.table.get(&lane.scope, &id.to_string()).is_some() {
             return Ok(None);
         }
-        self.check_room(name, &lane.usage, 1, record.data.get().len())?;
+        self.check_room(name, &lane.usage, 1, record.size())?;
         self.add(&lane, id, record, place).map(Some)
     }
 
@@ -145,15 +148,15 @@ impl Keeper {
         size: usize,
     ) -> Result<(), ErrorBody> {
         let (messages, bytes) = usage.get();
-        let limits = &self.settings;
+        let limits = &self.limits;
         if messages.saturating_add(copies) > limits.messages {
-            return Err(full(format!(
+            return Err(overloaded(format!(
                 "`{name}` keeps {messages} messages, and may keep {}",
                 limits.messages
             )));
         }
         if bytes.saturating_add(size) > limits.bytes {
-            return Err(full(format!(
+            return Err(overloaded(format!(
                 "`{name}` keeps {bytes} bytes, and may keep {}",
                 limits.bytes
             )));
@@ -161,7 +164,7 @@ impl Keeper {
         let (_, all) = self.total.get();
         if all.saturating_add(size) > limits.total_bytes {
             let most = limits.total_bytes;
-            return Err(full(format!("all queues keep {all} bytes, and may keep {most}")));
+            return Err(overloaded(format!("all queues keep {all} bytes, and may keep {most}")));
         }
         Ok(())
     }
@@ -185,7 +188,7 @@ impl Keeper {
                 seq,
                 attempts: 0,
                 priority,
-                bytes: text.as_str().len() + group.as_ref().map_or(0, |group| group.len()),
+                bytes: record::weight(&text, group.as_deref()),
                 due: waits.then(|| Instant::now() + delay),
                 group,
                 restored: false,
@@ -201,7 +204,7 @@ impl Keeper {
     ///
     /// Code `trigger_registration_failed` if the config cannot be used, or there are too many subscribers.
     pub(super) fn bind(self: &Arc<Self>, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
-        let (name, consumer) = Consumer::read(binding)?;
+        let (name, consumer) = Consumer::read(binding, self.limits.concurrency)?;
         let target = (binding.namespace.clone(), binding.function_id.clone());
         let mut book = lock(&self.book);
         let lanes = book.topics.get(&name).map(|topic| topic.lanes.as_slice()).unwrap_or_default();
@@ -210,11 +213,12 @@ impl Keeper {
             Some(lane) => lane,
             None => {
                 let is_new = lanes.iter().all(|lane| lane.target.get().is_some());
-                if is_new && book.lanes >= SUBSCRIBERS {
+                let most = self.limits.subscribers;
+                if is_new && book.lanes >= most {
                     book.dismiss_all(&self.table, Duration::ZERO);
                 }
-                if is_new && book.lanes >= SUBSCRIBERS {
-                    return Err(refused(format!("there are {SUBSCRIBERS} subscribers already")));
+                if is_new && book.lanes >= most {
+                    return Err(refused(format!("there are {most} subscribers already")));
                 }
                 let lane = book.lane(&self.table, &name, Some(target), &self.total);
                 lane.map_err(|error| refused(format!("the store cannot be written: {error}")))?
@@ -301,9 +305,4 @@ impl Book {
         }
         self.topics.retain(|_, topic| !topic.lanes.is_empty());
     }
-}
-
-/// The error of a bound that is reached.
-fn full(message: impl Into<String>) -> ErrorBody {
-    ErrorBody { retryable: Some(true), ..ErrorBody::new(QUEUE_FULL, message) }
 }

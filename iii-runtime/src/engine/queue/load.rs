@@ -111,8 +111,10 @@ pub(super) fn load(broker: Broker, table: Table, mut settings: QueueSettings) ->
     let last_seq = AtomicU64::new(loader.last_seq);
     let named: Vec<_> =
         book.queues.iter().map(|(name, lane)| (name.clone(), lane.clone())).collect();
+    let limits = broker.limits().queues.clone();
     let keeper = Arc::new(Keeper {
         broker,
+        limits,
         table,
         settings,
         started: Instant::now(),
@@ -123,7 +125,8 @@ pub(super) fn load(broker: Broker, table: Table, mut settings: QueueSettings) ->
         last_seq,
     });
     for (name, lane) in named {
-        let policy = queues.get(&name).cloned().unwrap_or_default().policy();
+        let mut policy = queues.get(&name).cloned().unwrap_or_default().policy();
+        policy.concurrency = policy.concurrency.min(keeper.limits.concurrency);
         if lane.join(None, Consumer { policy, subscription: None }) {
             keeper.start(&lane);
         }
@@ -151,12 +154,13 @@ impl Loader<'_> {
                 continue;
             };
             self.last_seq = self.last_seq.max(record.seq);
-            let mut message = record::restore(id, &record, text.as_str().len(), self.now);
+            let mut message = record::restore(id, &record, record::weight(&text, None), self.now);
             if let Some((name, queue)) = queue {
                 // A message that came before the settings asked for groups is in a group of its own kind.
                 let data = text.part(record.data);
                 let place = record::place(name, queue, &data).unwrap_or_default();
                 (message.group, message.priority) = place;
+                message.bytes = record::weight(&text, message.group.as_deref());
             }
             match record.dead {
                 Some(at) => dead.push((at, message)),

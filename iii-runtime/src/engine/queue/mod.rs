@@ -38,8 +38,6 @@ use record::Record;
 pub(crate) use settings::QueueSettings;
 pub use settings::{NamedQueue, QueueKind};
 
-/// The code of a topic or queue that can take no more.
-const QUEUE_FULL: &str = "queue_full";
 /// The code of a message that could not be stored.
 const WRITE_FAILED: &str = "queue_write_failed";
 /// For how long after the start a message that was there before waits for a function that is not there yet.

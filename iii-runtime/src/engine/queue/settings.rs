@@ -1,4 +1,5 @@
-//! How named queues work on their messages, and how much all queues may keep: settings and their defaults.
+//! How named queues work on their messages: settings and their defaults. How much all queues may keep is in
+//! [`QueueLimits`](crate::engine::QueueLimits).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,37 +18,17 @@ pub(super) const CONCURRENCY: usize = 10;
 pub(super) const BACKOFF_MS: u64 = 1000;
 /// How long the name of a topic may be, in bytes.
 pub(super) const NAME_BYTES: usize = 1024;
-/// How many topics there may be.
-pub(super) const TOPICS: usize = 10_000;
-/// How many functions may be subscribed, those included that are not bound now, and topics that wait for one.
-pub(super) const SUBSCRIBERS: usize = 2 * TOPICS;
-/// How many jobs of one subscriber or queue may run at the same time, whatever its settings say.
-pub(super) const MAX_CONCURRENCY: usize = 10_000;
 
 /// The settings of all queues.
 #[derive(Debug, Clone)]
 pub(crate) struct QueueSettings {
     /// The named queues. `default` is added if it is not among them.
     pub(crate) queues: BTreeMap<String, NamedQueue>,
-    /// Messages of one topic or named queue, copies and dead letters included. Default 1,000,000.
-    pub(crate) messages: usize,
-    /// Bytes of one topic or named queue, likewise. Default 256 MiB.
-    pub(crate) bytes: usize,
-    /// Bytes of all topics and named queues together. Default 1 GiB.
-    pub(crate) total_bytes: usize,
-    /// For how long a subscriber that is not bound goes on getting messages to keep. Default 24 h.
-    pub(crate) absence: Duration,
 }
 
 impl Default for QueueSettings {
     fn default() -> Self {
-        Self {
-            queues: BTreeMap::from([(DEFAULT_QUEUE.to_owned(), NamedQueue::default())]),
-            messages: 1_000_000,
-            bytes: 256 << 20,
-            total_bytes: 1 << 30,
-            absence: Duration::from_secs(24 * 3600),
-        }
+        Self { queues: BTreeMap::from([(DEFAULT_QUEUE.to_owned(), NamedQueue::default())]) }
     }
 }
 
@@ -138,7 +119,7 @@ impl NamedQueue {
     pub(super) fn policy(&self) -> Policy {
         Policy {
             grouped: self.kind == QueueKind::Fifo,
-            concurrency: self.concurrency.clamp(1, MAX_CONCURRENCY),
+            concurrency: self.concurrency.max(1),
             attempts: self.max_retries.max(1),
             backoff: Duration::from_millis(self.backoff_ms),
             growth: Growth::Exponential,
@@ -164,7 +145,7 @@ mod tests {
             (half, "priority_field"),
         ] {
             let queues = BTreeMap::from([("jobs".to_owned(), queue)]);
-            let error = QueueSettings { queues, ..Default::default() }.check().unwrap_err();
+            let error = QueueSettings { queues }.check().unwrap_err();
             assert!(error.contains("`jobs`") && error.contains(word), "{error}");
         }
         QueueSettings::default().check().unwrap();

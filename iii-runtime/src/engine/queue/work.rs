@@ -128,7 +128,27 @@ async fn settle(keeper: &Keeper, lane: &Lane, job: Job, outcome: Outcome) {
         Err(_) if keeper.is_ending() => return,
         Err(error) => failed(keeper, lane, &job, &error).await,
     };
+    let died = matches!(end, End::Dead(_));
     lane.ended(job, end);
+    if died {
+        give_way(keeper, lane).await;
+    }
+}
+
+/// Forgets the oldest of the given-up messages that are too many.
+async fn give_way(keeper: &Keeper, lane: &Lane) {
+    let most = keeper.limits.dead_letters;
+    while lane.depth().1 > most
+        && let Some(oldest) = lane.exhume(None)
+    {
+        tracing::warn!(
+            message = %oldest.id,
+            "a given-up message was forgotten: the queue keeps {most} of them"
+        );
+        let key = oldest.id.to_string();
+        write(keeper, || record::remove(&keeper.table, &lane.scope, &key)).await;
+        lane.forget(&oldest);
+    }
 }
 
 /// What becomes of a job that failed.

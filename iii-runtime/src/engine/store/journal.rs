@@ -14,8 +14,6 @@ use super::StoreError;
 use crate::engine::broker::lock;
 use crate::protocol::Payload;
 
-/// Bytes of the changes that are not on disk yet; one more change is refused then.
-const BACKLOG: usize = 64 << 20;
 /// Bytes of the changes of one transaction, about.
 const GROUP: usize = 8 << 20;
 /// What a change weighs beside its text and its names, in bytes.
@@ -81,6 +79,8 @@ impl Future for Committed {
 /// The queue in front of the disk, and the thread that empties it.
 pub(super) struct Journal {
     shared: Arc<Shared>,
+    /// Bytes of the changes that are not on disk yet; one more change is refused then.
+    backlog: usize,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -114,7 +114,7 @@ impl Journal {
     /// # Errors
     ///
     /// If the machine has no thread left.
-    pub(super) fn start(disk: impl Disk) -> Result<Self, StoreError> {
+    pub(super) fn start(disk: impl Disk, backlog: usize) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             wake: Condvar::new(),
@@ -128,7 +128,7 @@ impl Journal {
         let writer = writer.map_err(|error| {
             StoreError(format!("no thread can be started for the store: {error}"))
         })?;
-        Ok(Self { shared, writer: Mutex::new(Some(writer)) })
+        Ok(Self { shared, backlog, writer: Mutex::new(Some(writer)) })
     }
 
     /// Hands a change to the thread. Never waits. Changes are written in the order of these calls.
@@ -144,7 +144,7 @@ impl Journal {
         if queue.closed {
             return Err(closed());
         }
-        if queue.bytes >= BACKLOG {
+        if queue.bytes >= self.backlog {
             return Err(StoreError(
                 "the disk of the store is too far behind: try again later".to_owned(),
             ));
@@ -259,6 +259,8 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
+    const BACKLOG: usize = 1 << 20;
+
     fn record(key: &str, bytes: usize) -> Record {
         Record {
             table: "t".into(),
@@ -285,7 +287,7 @@ mod tests {
     fn told() -> (Journal, mpsc::Receiver<Vec<String>>, mpsc::Sender<Result<(), String>>) {
         let (groups, seen) = mpsc::channel();
         let (tell, outcomes) = mpsc::channel();
-        (Journal::start(Told { groups, outcomes }).unwrap(), seen, tell)
+        (Journal::start(Told { groups, outcomes }, BACKLOG).unwrap(), seen, tell)
     }
 
     #[tokio::test]
@@ -329,7 +331,7 @@ mod tests {
                 panic!("on purpose");
             }
         }
-        let journal = Journal::start(Panics).unwrap();
+        let journal = Journal::start(Panics, BACKLOG).unwrap();
         let first = journal.write(record("a", 0)).unwrap();
         assert!(first.await.unwrap_err().0.contains("panicked"));
     }

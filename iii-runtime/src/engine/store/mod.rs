@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::broker::lock;
+use super::config::Limits;
 use crate::protocol::{ErrorBody, Payload};
 
 pub(crate) use answer::storing;
@@ -23,8 +24,21 @@ pub(crate) use table::Table;
 use journal::Journal;
 use table::{Rows, Usage};
 
-/// Bytes of all keys and values of a store, where nothing else is said: 1 GiB. All of it is in memory.
-pub(crate) const CAPACITY: usize = 1 << 30;
+/// How much a store may hold. All of it is in memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// Bytes of all keys and values.
+    pub(crate) capacity: usize,
+    /// Bytes of the changes that are not on disk yet; one more change is refused then.
+    pub(crate) backlog: usize,
+}
+
+impl Room {
+    /// What an engine is set to.
+    pub(crate) fn of(limits: &Limits) -> Self {
+        Self { capacity: limits.store_bytes, backlog: limits.journal_bytes }
+    }
+}
 
 /// Why a store could not do what it was asked to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,26 +93,26 @@ impl Store {
     /// For tests: a store in memory with the usual capacity.
     #[cfg(test)]
     pub(crate) fn in_memory() -> Self {
-        Self::new(CAPACITY, HashMap::new(), None)
+        Self::in_memory_with(Limits::default().store_bytes)
     }
 
-    /// For tests: [`Store::open_with`] the usual capacity.
+    /// For tests: [`Store::open_with`] the usual room.
     #[cfg(test)]
     pub(crate) fn open(directory: &Path) -> Result<Self, StoreError> {
-        Self::open_with(directory, CAPACITY)
+        Self::open_with(directory, Room::of(&Limits::default()))
     }
 
-    /// Opens the durable store of a directory, or makes one; reads all of it. Blocks the thread. `capacity` is in bytes;
-    /// what is there is read even if it is more.
+    /// Opens the durable store of a directory, or makes one; reads all of it. Blocks the thread. What is there is read even
+    /// if it is more than there is room for.
     ///
     /// # Errors
     ///
     /// If the directory or its file cannot be used: it is taken by another engine, not readable, damaged, of another
     /// program or of a later version. No value is altered then.
-    pub(crate) fn open_with(directory: &Path, capacity: usize) -> Result<Self, StoreError> {
+    pub(crate) fn open_with(directory: &Path, room: Room) -> Result<Self, StoreError> {
         let (disk, tables) = file::open(directory)?;
-        let journal = Journal::start(disk)?;
-        Ok(Self::new(capacity, tables, Some(Arc::new(journal))))
+        let journal = Journal::start(disk, room.backlog)?;
+        Ok(Self::new(room.capacity, tables, Some(Arc::new(journal))))
     }
 
     /// A store that is gone with the engine, with a capacity in bytes.

@@ -93,6 +93,11 @@ impl Table {
         rows.scopes.get(scope).map_or_else(Vec::new, |scope| scope.rows.values().cloned().collect())
     }
 
+    /// How many values a scope holds.
+    pub(crate) fn len(&self, scope: &str) -> usize {
+        read(&self.inner.rows).scopes.get(scope).map_or(0, |scope| scope.rows.len())
+    }
+
     /// The names of the scopes that hold something, sorted.
     pub(crate) fn scopes(&self) -> Vec<String> {
         read(&self.inner.rows).scopes.keys().cloned().collect()

@@ -23,8 +23,6 @@ use crate::engine::broker::overloaded;
 use crate::protocol::{ErrorBody, Payload};
 use crate::transport::ws::Heartbeat;
 
-/// Subscriptions of one connection.
-const SUBSCRIPTIONS: usize = 1_000;
 /// How long the last words may take. A client that is too slow reads what is before them first.
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -63,12 +61,14 @@ pub(super) async fn serve(
 ) {
     let mut stopping = streams.stopping.subscribe();
     let (mut socket, frames) = socket.split();
-    let (queue, outgoing) = Queue::new();
+    let limits = streams.broker.limits().clone();
+    let heartbeat = limits.streams.heartbeat();
+    let (queue, outgoing) = Queue::new(&limits.streams);
     let mut client =
         Client { streams: &streams, queue: queue.clone(), context, subscriptions: HashMap::new() };
     let close = tokio::select! {
-        () = write(&mut socket, outgoing, &queue) => None,
-        () = client.read(frames) => None,
+        () = write(&mut socket, outgoing, &queue, heartbeat) => None,
+        () = client.read(frames, heartbeat.give_up_after) => None,
         () = queue.too_slow() => {
             tracing::warn!("a subscriber does not read what it is sent: it is disconnected");
             Some(CloseCode::Again)
@@ -93,8 +93,13 @@ pub(super) async fn serve(
 }
 
 /// Sends what is queued, as much at a time as is waiting, and pings in between.
-async fn write(socket: &mut Socket, mut outgoing: mpsc::Receiver<Outgoing>, queue: &Queue) {
-    let Heartbeat { every, give_up_after } = Heartbeat::default();
+async fn write(
+    socket: &mut Socket,
+    mut outgoing: mpsc::Receiver<Outgoing>,
+    queue: &Queue,
+    heartbeat: Heartbeat,
+) {
+    let Heartbeat { every, give_up_after } = heartbeat;
     let mut ping = interval(every);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ping.reset();
@@ -135,8 +140,7 @@ struct Client<'a> {
 
 impl Client<'_> {
     /// Does what the client asks for, one thing after the other, until it leaves.
-    async fn read(&mut self, mut frames: Frames) {
-        let Heartbeat { give_up_after, .. } = Heartbeat::default();
+    async fn read(&mut self, mut frames: Frames, give_up_after: Duration) {
         loop {
             let frame = match timeout(give_up_after, frames.next()).await {
                 Ok(Some(Ok(frame))) => frame,
@@ -169,7 +173,8 @@ impl Client<'_> {
         let place = Place::new(&stream_name, &group_id);
         let item = id.filter(|id| !id.is_empty());
         let known = self.subscriptions.contains_key(&subscription_id);
-        if self.subscriptions.len() >= SUBSCRIPTIONS && !known {
+        let most = self.streams.broker.limits().streams.subscriptions;
+        if self.subscriptions.len() >= most && !known {
             let error = overloaded("this connection has too many subscriptions");
             return self.refuse(&subscription_id, &place, item.as_deref(), Some(&error));
         }

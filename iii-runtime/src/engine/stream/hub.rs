@@ -9,11 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use super::message::Message;
 use super::place::Place;
 use crate::engine::broker::lock;
-
-/// Messages that wait for one client. A client that has more is too slow, and is disconnected.
-pub(super) const QUEUE: usize = 256;
-/// Bytes of messages that wait for one client; above this it is too slow as well.
-const QUEUE_BYTES: usize = 16 << 20;
+use crate::engine::config::StreamLimits;
 
 /// A message for one subscription.
 pub(super) struct Outgoing {
@@ -28,25 +24,28 @@ impl Outgoing {
     }
 }
 
-/// The queue of one client.
+/// The queue of one client. A client that has more waiting than fits is too slow, and is disconnected.
 pub(super) struct Queue {
     sender: mpsc::Sender<Outgoing>,
+    most_bytes: usize,
     bytes: AtomicUsize,
     too_slow: Notify,
 }
 
 impl Queue {
     /// A queue, and the end from which it is emptied.
-    pub(super) fn new() -> (Arc<Self>, mpsc::Receiver<Outgoing>) {
-        let (sender, receiver) = mpsc::channel(QUEUE);
-        let queue = Self { sender, bytes: AtomicUsize::new(0), too_slow: Notify::new() };
+    pub(super) fn new(limits: &StreamLimits) -> (Arc<Self>, mpsc::Receiver<Outgoing>) {
+        let (sender, receiver) = mpsc::channel(limits.queue_messages);
+        let most_bytes = limits.queue_bytes;
+        let queue =
+            Self { sender, most_bytes, bytes: AtomicUsize::new(0), too_slow: Notify::new() };
         (Arc::new(queue), receiver)
     }
 
     /// Adds a message. Never waits: a client that is too far behind loses its connection instead.
     pub(super) fn push(&self, message: Arc<Message>, subscription: Arc<str>) {
         let length = message.len();
-        if self.bytes.fetch_add(length, Ordering::Relaxed) > QUEUE_BYTES
+        if self.bytes.fetch_add(length, Ordering::Relaxed) > self.most_bytes
             || self.sender.try_send(Outgoing { message, subscription }).is_err()
         {
             self.bytes.fetch_sub(length, Ordering::Relaxed);
@@ -88,7 +87,9 @@ pub(super) struct Subscription {
 impl Subscription {
     fn deliver(&self, message: &Arc<Message>) {
         match &mut *lock(&self.phase) {
-            Phase::Joining(waiting) if waiting.len() < QUEUE => waiting.push(message.clone()),
+            Phase::Joining(waiting) if waiting.len() < self.queue.sender.max_capacity() => {
+                waiting.push(message.clone());
+            }
             Phase::Joining(_) => self.queue.too_slow.notify_one(),
             Phase::Live => self.queue.push(message.clone(), self.id.clone()),
             Phase::Over => {}

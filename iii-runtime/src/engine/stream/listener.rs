@@ -16,27 +16,29 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::{Streams, client, gate};
 use crate::engine::broker::lock;
-use crate::engine::server::is_local;
+use crate::engine::origins::Origins;
 use crate::engine::tasks::Tasks;
 use crate::protocol::Payload;
+use crate::transport::ws;
 
-/// Connections at a time.
-const CONNECTIONS: usize = 10_000;
-/// From the first byte to the end of the head.
-const HEAD: Duration = Duration::from_secs(10);
-/// The size of what a client may send at once: names, and nothing else.
-const MESSAGE: usize = 64 << 10;
+/// The size of the head of a handshake.
+const HEAD_BYTES: usize = 64 << 10;
 
 /// A client that was let in, on its way from the handshake to the socket.
 type Admitted = Arc<Mutex<Option<(OnUpgrade, Payload)>>>;
 
 /// Accepts subscribers until the task is ended.
-pub(crate) async fn serve(listener: TcpListener, streams: Arc<Streams>, tasks: Arc<Tasks>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+pub(crate) async fn serve(
+    listener: TcpListener,
+    streams: Arc<Streams>,
+    tasks: Arc<Tasks>,
+    origins: Arc<Origins>,
+) {
+    let places = Arc::new(Semaphore::new(streams.broker.limits().streams.connections));
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -51,16 +53,22 @@ pub(crate) async fn serve(listener: TcpListener, streams: Arc<Streams>, tasks: A
             tracing::warn!(%peer, "too many subscribers are connected: one more was turned away");
             continue;
         };
-        let streams = streams.clone();
+        let (streams, origins) = (streams.clone(), origins.clone());
         tasks.spawn(async move {
             let _place = place;
-            connect(stream, peer, streams).await;
+            connect(stream, peer, streams, origins).await;
         });
     }
 }
 
 /// Does the handshake and serves the client until it leaves.
-async fn connect(stream: TcpStream, peer: SocketAddr, streams: Arc<Streams>) {
+async fn connect(
+    stream: TcpStream,
+    peer: SocketAddr,
+    streams: Arc<Streams>,
+    origins: Arc<Origins>,
+) {
+    let limits = &streams.broker.limits().clone().streams;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, "TCP_NODELAY could not be set: {error}");
     }
@@ -69,15 +77,24 @@ async fn connect(stream: TcpStream, peer: SocketAddr, streams: Arc<Streams>) {
         let (streams, admitted) = (streams.clone(), admitted.clone());
         move |request| {
             let (streams, admitted) = (streams.clone(), admitted.clone());
-            async move { Ok::<_, hyper::http::Error>(answer(request, peer, &streams, &admitted).await) }
+            let allowed = origins.allow(request.headers().get(header::ORIGIN));
+            async move {
+                Ok::<_, hyper::http::Error>(match allowed {
+                    true => answer(request, peer, &streams, &admitted).await,
+                    false => {
+                        refuse(StatusCode::FORBIDDEN, "pages of this origin cannot connect here")
+                    }
+                })
+            }
         }
     });
     let handshake = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(limits.head)
+        .max_header_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    match tokio::time::timeout(HEAD + gate::PATIENCE, handshake).await {
+    match tokio::time::timeout(limits.head + gate::PATIENCE, handshake).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return tracing::debug!(%peer, "the handshake failed: {error}"),
         Err(_) => return tracing::debug!(%peer, "the handshake took too long"),
@@ -86,8 +103,7 @@ async fn connect(stream: TcpStream, peer: SocketAddr, streams: Arc<Streams>) {
     let Ok(upgraded) = upgrade.await else { return };
     // Behind the upgrade is the socket that came in.
     let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
-    let config =
-        WebSocketConfig::default().max_frame_size(Some(MESSAGE)).max_message_size(Some(MESSAGE));
+    let config = ws::config(limits.message_bytes, limits.message_bytes);
     let (stream, begun) = (parts.io.into_inner(), parts.read_buf.to_vec());
     let socket =
         WebSocketStream::from_partially_read(stream, begun, Role::Server, Some(config)).await;
@@ -101,10 +117,6 @@ async fn answer(
     streams: &Streams,
     admitted: &Admitted,
 ) -> Response<Full<Bytes>> {
-    let origin = request.headers().get("origin");
-    if origin.is_some_and(|origin| !origin.to_str().is_ok_and(is_local)) {
-        return refuse(StatusCode::FORBIDDEN, "pages of other hosts cannot connect here");
-    }
     if !matches!(request.uri().path(), "/" | "") {
         return refuse(StatusCode::NOT_FOUND, "subscribers connect to /");
     }

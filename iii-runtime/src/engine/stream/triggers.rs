@@ -13,10 +13,6 @@ use crate::engine::fire::Condition;
 use crate::engine::provider::{Binding, refused, schema};
 use crate::protocol::{ErrorBody, FunctionId, Payload, TriggerId};
 
-/// Events that wait for one trigger. One more is lost to it, and that is logged: a function that hangs must not hold up
-/// those who write.
-const WAITING: usize = 4096;
-
 /// The config of a `stream` binding.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 struct StreamConfig {
@@ -141,13 +137,15 @@ impl Triggers {
             return;
         }
         let data = message.payload();
+        let most = self.broker.limits().streams.trigger_events;
         for listener in hearing {
-            if listener.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
+            // One more is lost: a function that hangs must not hold up those who write.
+            if listener.waiting.fetch_add(1, Ordering::Relaxed) >= most {
                 listener.waiting.fetch_sub(1, Ordering::Relaxed);
                 tracing::warn!(
                     trigger = %listener.binding.id,
                     function = %listener.binding.function_id,
-                    "an event was lost: {WAITING} others wait for this function"
+                    "an event was lost: {most} others wait for this function"
                 );
                 continue;
             }

@@ -1,9 +1,11 @@
 //! Calls between workers (protocol section 4).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::super::testing::{Worker, broker, json, until, with_provider};
 use super::super::{Broker, Request};
+use crate::clock::Clock;
 use crate::engine::provider::{BuiltIn, Provider};
 use crate::error::code;
 use crate::protocol::{
@@ -273,7 +275,7 @@ async fn the_engine_can_call_and_forget() {
 #[tokio::test(start_paused = true)]
 async fn a_callee_that_does_not_read_is_overloaded_and_holds_nobody_up_for_long() {
     let broker = broker();
-    let limits = Limits { soft: 1_000, hard: 2_000 };
+    let limits = Limits { soft: 1_000, hard: 2_000, ..Limits::default() };
     let slow = Worker::connect_with(&broker, limits).await;
     slow.void("engine::workers::register", r#"{"name":"slow"}"#);
     slow.function("t::slow");
@@ -291,13 +293,44 @@ async fn a_callee_that_does_not_read_is_overloaded_and_holds_nobody_up_for_long(
 async fn a_worker_that_does_not_read_its_answers_is_disconnected() {
     let broker = broker();
     with_provider(&broker, Built);
-    let glutton = Worker::connect_with(&broker, Limits { soft: 500, hard: 1_000 }).await;
+    let glutton =
+        Worker::connect_with(&broker, Limits { soft: 500, hard: 1_000, ..Limits::default() }).await;
     for _ in 0..50 {
         let m = Message::InvokeFunction(Box::new(Worker::invocation("test::caller", "{}")));
         let _ = glutton.link.outbox.send(m);
         tokio::task::yield_now().await;
     }
     until("gone", || broker.workers().iter().all(|worker| worker.connection.is_none())).await;
+}
+
+#[tokio::test]
+async fn a_callee_has_so_many_calls_open_and_no_more() {
+    let mut limits = crate::engine::config::Limits::default();
+    limits.workers.serving = 2;
+    let broker = Broker::with_limits(Clock::system(), Duration::from_secs(5), limits);
+    let (mut caller, mut callee) = two(&broker).await;
+    for data in ["1", "2"] {
+        // Triggers count as calls do: nobody waits for them, and they wait all the same.
+        broker.fire(Request {
+            namespace: "default".into(),
+            function_id: "t::f".into(),
+            data: json(data),
+            metadata: None,
+            traceparent: None,
+            baggage: None,
+        });
+    }
+    let error = caller.call("t::f", "3").await.unwrap_err();
+    assert_eq!((error.code.as_str(), error.retryable), (code::OVERLOADED, Some(true)));
+    let one = callee.called().await;
+    callee.answer(&one, Ok(None));
+    callee.called().await;
+    callee.nothing_else().await;
+    let id = caller.start("t::f", "4");
+    let four = callee.called().await;
+    assert_eq!(four.data.as_str(), "4");
+    callee.answer(&four, Ok(Some(json("5"))));
+    assert_eq!(caller.answer_to(id).await, Ok(Some(json("5"))));
 }
 
 #[tokio::test]

@@ -283,10 +283,9 @@ async fn shutting_down_ends_the_links_after_what_was_queued() {
 
 #[tokio::test]
 async fn a_worker_can_have_only_so_much() {
-    use super::super::limits;
     let broker = broker();
     let mut worker = Worker::named(&broker, "w").await;
-    for n in 0..limits::FUNCTIONS {
+    for n in 0..broker.limits().workers.functions {
         worker.function(&format!("f::{n}"));
         worker.bind(&format!("t{n}"), "nothing", "f", "null");
     }

@@ -102,3 +102,19 @@ async fn empty_names_have_their_codes() {
         assert_eq!(error.code, code, "{function}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_oldest_dead_letters_give_way() {
+    let mut rig = Rig::bounded(QueueSettings::default(), |limits| limits.dead_letters = 3).await;
+    let config = r#"{"topic":"t","queue_config":{"maxRetries":0,"concurrency":1}}"#;
+    rig.subscribe("t1", "q::a", config).await;
+    for n in 0..5 {
+        rig.publish("t", &n.to_string()).await;
+        let (call, _) = rig.job().await;
+        rig.worker.answer(&call, Err(ErrorBody::new("e", "no")));
+    }
+    rig.quiet(Duration::from_secs(1)).await;
+    let payloads: Vec<_> = rig.dead("t").await.iter().map(|one| one["payload"].clone()).collect();
+    assert_eq!(payloads, [2, 3, 4]);
+    assert_eq!(rig.store.table("queue").list("topic:1").len(), 3, "their records are gone as well");
+}

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::clock::Clock;
 use crate::engine::broker::testing::{Worker, json, with_provider};
+use crate::engine::config::{Limits, QueueLimits};
 use crate::protocol::{Action, InvokeFunction};
 
 /// Ten seconds past 2026-01-05T09:00:00Z.
@@ -37,11 +38,19 @@ impl Rig {
 
     async fn with(settings: QueueSettings, store: Store) -> Self {
         let clock = Clock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(START));
-        Self::at(clock, settings, store).await
+        Self::at(clock, settings, store, Limits::default()).await
     }
 
-    async fn at(clock: Clock, settings: QueueSettings, store: Store) -> Self {
-        let broker = Broker::new(clock, Duration::from_secs(5));
+    /// With other limits.
+    async fn bounded(settings: QueueSettings, alter: impl FnOnce(&mut QueueLimits)) -> Self {
+        let clock = Clock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(START));
+        let mut limits = Limits::default();
+        alter(&mut limits.queues);
+        Self::at(clock, settings, Store::in_memory(), limits).await
+    }
+
+    async fn at(clock: Clock, settings: QueueSettings, store: Store, limits: Limits) -> Self {
+        let broker = Broker::with_limits(clock, Duration::from_secs(5), limits);
         let queues = Queues::new(broker.clone(), &store, settings.clone());
         let queues = with_provider(&broker, queues);
         let worker = Worker::named(&broker, "w").await;
@@ -59,8 +68,8 @@ impl Rig {
     async fn restarted(self, pause: Duration) -> Self {
         self.broker.shut_down(1012);
         tokio::time::sleep(pause).await;
-        let clock = self.broker.clock().clone();
-        Self::at(clock, self.settings, self.store).await
+        let (clock, limits) = (self.broker.clock().clone(), (**self.broker.limits()).clone());
+        Self::at(clock, self.settings, self.store, limits).await
     }
 
     /// Subscribes a function to a topic.
@@ -145,5 +154,5 @@ impl Rig {
 
 /// Settings with one more queue.
 fn with_queue(name: &str, queue: NamedQueue) -> QueueSettings {
-    QueueSettings { queues: BTreeMap::from([(name.to_owned(), queue)]), ..Default::default() }
+    QueueSettings { queues: BTreeMap::from([(name.to_owned(), queue)]) }
 }

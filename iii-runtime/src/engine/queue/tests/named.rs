@@ -165,14 +165,15 @@ async fn the_highest_priority_goes_first() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_refuses() {
-    let mut settings = QueueSettings { messages: 10, ..Default::default() };
+    let mut settings = QueueSettings::default();
     settings.queues.insert("one".to_owned(), NamedQueue { concurrency: 1, ..Default::default() });
-    let mut rig = Rig::with(settings, Store::in_memory()).await;
+    let mut rig = Rig::bounded(settings, |limits| limits.messages = 10).await;
     for _ in 0..10 {
         rig.enqueue("one", "1").await.unwrap();
     }
     let error = rig.enqueue("one", "1").await.unwrap_err();
-    assert!(error.message.contains("queue_full"), "{error}");
+    assert!(error.message.contains("overloaded"), "{error}");
+    assert_eq!((error.code.as_str(), error.retryable), ("enqueue_error", Some(true)));
     rig.enqueue("default", "1").await.unwrap();
     rig.done(1).await;
 }

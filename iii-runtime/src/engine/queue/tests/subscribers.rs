@@ -289,9 +289,10 @@ async fn ten_thousand_messages_take_no_time_of_the_clock() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_topic_refuses_and_harms_no_other() {
-    let settings =
-        QueueSettings { messages: 2, bytes: 1000, total_bytes: 1500, ..Default::default() };
-    let mut rig = Rig::with(settings, Store::in_memory()).await;
+    let mut rig = Rig::bounded(QueueSettings::default(), |limits| {
+        (limits.messages, limits.bytes, limits.total_bytes) = (2, 2400, 4000);
+    })
+    .await;
     rig.publish("t", "1").await;
     rig.publish("t", "2").await;
     let publish = |topic: &str, data: &str| format!(r#"{{"topic":"{topic}","data":{data}}}"#);
@@ -299,7 +300,7 @@ async fn a_full_topic_refuses_and_harms_no_other() {
     for (topic, data) in [("t", "3"), ("big", &*format!("[{big},{big}]"))] {
         let error =
             rig.caller.call("iii::durable::publish", &publish(topic, data)).await.unwrap_err();
-        assert_eq!((error.code.as_str(), error.retryable), ("queue_full", Some(true)));
+        assert_eq!((error.code.as_str(), error.retryable), ("overloaded", Some(true)));
     }
     rig.publish("u", &big).await;
     let error = rig.caller.call("iii::durable::publish", &publish("v", &big)).await.unwrap_err();

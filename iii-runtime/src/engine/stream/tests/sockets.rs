@@ -29,7 +29,8 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let tasks = Arc::new(Tasks::default());
-        tasks.spawn(serve(listener, streams.clone(), tasks.clone()));
+        let origins = Default::default();
+        tasks.spawn(serve(listener, streams.clone(), tasks.clone(), origins));
         let mut worker = Worker::named(&broker, "w").await;
         for id in ["m::auth", "m::join", "m::leave"] {
             worker.function(id);
