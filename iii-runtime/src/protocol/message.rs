@@ -57,6 +57,8 @@ pub enum Message {
     RegisterService(Box<RegisterService>),
     /// Engine to worker: a name or an id belongs to somebody else.
     RegistrationRejected(Box<RegistrationRejected>),
+    /// Engine to worker: this connection is not let in, and ends (protocol section 2.13).
+    Error(Box<ErrorBody>),
     /// Are you there?
     Ping,
     /// I am here.
@@ -199,7 +201,7 @@ pub struct RegisterService {
     pub parent_service_id: Option<String>,
 }
 
-/// A name or an id belongs to somebody else (protocol section 2.12).
+/// A name or an id belongs to somebody else, or may not be used (protocol section 2.12).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationRejected {
     /// `FUNCTION_NAMESPACE_CONFLICT` or `WORKER_NAMESPACE_CONFLICT`.
@@ -212,4 +214,6 @@ pub struct RegistrationRejected {
     pub worker_name: Option<String>,
     /// Who has it; empty if nobody may have it.
     pub owner_worker_id: String,
+    /// Why nobody may have it, if the engine says so. An addition of this project, which other workers ignore.
+    pub error: Option<ErrorBody>,
 }
