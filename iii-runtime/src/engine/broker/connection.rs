@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::calls::Pending;
+use super::gate::{Gate, Gated};
 use super::{Broker, limits, lock};
 use crate::error::code;
 use crate::protocol::{
@@ -32,6 +33,8 @@ pub(crate) struct Connection {
     pub(crate) pending: Pending,
     /// How many of its own calls wait for an answer.
     pub(crate) calls: AtomicUsize,
+    /// What decides over what it does; `None`: it may do everything.
+    pub(crate) gated: Option<Gated>,
     outbox: Outbox,
     namespace: OnceLock<Namespace>,
     // Registrations that came before the namespace was known (protocol section 3.3).
@@ -44,7 +47,12 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// A connection that has just been opened.
-    pub(crate) fn new(outbox: Outbox, peer: Option<IpAddr>, connected_at_ms: u64) -> Self {
+    pub(crate) fn new(
+        outbox: Outbox,
+        peer: Option<IpAddr>,
+        gate: Option<Arc<dyn Gate>>,
+        connected_at_ms: u64,
+    ) -> Self {
         Self {
             id: WorkerId::random(),
             token: Uuid::new_v4(),
@@ -52,6 +60,7 @@ impl Connection {
             connected_at_ms,
             pending: Pending::default(),
             calls: AtomicUsize::new(0),
+            gated: gate.map(Gated::new),
             outbox,
             namespace: OnceLock::new(),
             buffered: Mutex::new(Vec::new()),
@@ -83,7 +92,13 @@ impl Connection {
             return None;
         }
         drop(buffered);
-        tracing::warn!(worker = %self.id, "too many registrations before `engine::workers::register`");
+        self.too_many(&message);
+        None
+    }
+
+    /// Refuses a registration, because too many wait already.
+    pub(crate) fn too_many(&self, message: &Message) {
+        tracing::warn!(worker = %self.id, "too many registrations wait: one was refused");
         self.send(Message::RegistrationRejected(Box::new(RegistrationRejected {
             code: code::OVERLOADED.to_owned(),
             namespace: Namespace::default(),
@@ -93,8 +108,8 @@ impl Connection {
             },
             worker_name: None,
             owner_worker_id: String::new(),
+            error: None,
         })));
-        None
     }
 
     /// Queues a message. A worker that reads so slowly that it does not fit is ended.
@@ -149,13 +164,15 @@ impl Broker {
         let cleanup = Cleanup { broker: self, connection: &connection };
         let grace = tokio::time::sleep(self.inner.grace);
         tokio::pin!(grace);
+        let mut late = false;
         loop {
             let message = tokio::select! {
                 biased;
                 () = connection.ending.notified() => break,
                 // Before the messages: they must not hold the end of the grace up.
-                () = &mut grace, if connection.namespace().is_none() => {
-                    barrier(&connection, None, || self.open(&connection, Namespace::default()));
+                () = &mut grace, if !late && connection.namespace().is_none() => {
+                    late = true;
+                    barrier(&connection, None, || self.open_late(&connection));
                     continue;
                 }
                 message = inbox.next() => message,
@@ -236,7 +253,7 @@ mod tests {
     #[test]
     fn a_panic_costs_one_message() {
         let (outbox, _reader) = Outbox::new(Limits::default());
-        let connection = Connection::new(outbox, None, 0);
+        let connection = Connection::new(outbox, None, None, 0);
         let told = Cell::new(false);
         let failed = |error: ErrorBody| told.set(error.code == code::PANIC);
         let value: Option<()> = barrier(&connection, Some(&failed), || panic!("a bug"));

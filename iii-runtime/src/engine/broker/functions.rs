@@ -19,18 +19,25 @@ pub(crate) const ENQUEUE: &str = "engine::queue::enqueue";
 const CONFLICT: &str = "FUNCTION_NAMESPACE_CONFLICT";
 
 impl Broker {
-    /// Gives a function id to a connection, or tells it why not.
-    pub(super) fn register_function(&self, owner: &Arc<Connection>, m: RegisterFunction) {
+    /// Gives a function id to a connection, or tells it why not. `own`: the id by which its worker knows it, if a gate
+    /// may have given it another one.
+    pub(super) fn register_function(
+        &self,
+        owner: &Arc<Connection>,
+        m: RegisterFunction,
+        own: Option<FunctionId>,
+    ) {
         let namespace = owner.namespace().cloned().unwrap_or_default();
         if m.id.is_empty() {
             tracing::warn!(worker = %owner.id, "a function without id was not registered");
             return;
         }
         let external = m.invocation.is_some().then(|| self.external(&m));
-        let id = m.id.clone();
-        match self.claim(owner, &namespace, m, external) {
+        let id = own.clone().unwrap_or_else(|| m.id.clone());
+        let own = own.filter(|own| *own != m.id);
+        match self.claim(owner, &namespace, m, own, external) {
             Ok(()) => self.functions_changed(),
-            Err((code, holder)) => reject(owner, code, namespace, id, holder),
+            Err((code, holder)) => reject(owner, code, namespace, id, holder, None),
         }
     }
 
@@ -40,6 +47,7 @@ impl Broker {
         owner: &Arc<Connection>,
         namespace: &Namespace,
         m: RegisterFunction,
+        own: Option<FunctionId>,
         external: Option<Handler>,
     ) -> Result<(), (&'static str, String)> {
         let _changes = lock(&self.inner.changes);
@@ -66,6 +74,19 @@ impl Broker {
             return Err((code::OVERLOADED, String::new()));
         }
         entry.functions.insert(m.id.clone());
+        // A worker that registers an id again, which now becomes something else, does not keep what it was.
+        let became = &mut entry.renamed.functions;
+        let before = match &own {
+            Some(own) => became.insert(own.clone(), m.id.clone()),
+            None => became.remove(&m.id),
+        };
+        if let Some(before) = before.filter(|before| *before != m.id) {
+            let known_as = own.as_ref().unwrap_or(&m.id);
+            if functions.get(&before).is_some_and(|one| one.known_as() == known_as) {
+                entry.functions.remove(&before);
+                functions.remove(&before);
+            }
+        }
         let target = match external {
             Some(handler) => Target::External { owner: owner.clone(), handler },
             None => Target::Worker(owner.clone()),
@@ -77,6 +98,7 @@ impl Broker {
             request_schema: m.request_format,
             response_schema: m.response_format,
             metadata: m.metadata,
+            own_id: own,
             target,
         };
         functions.insert(m.id, Arc::new(function));
@@ -105,8 +127,16 @@ impl Broker {
         {
             let _changes = lock(&self.inner.changes);
             let mut registry = self.registry_mut();
+            let registry = &mut *registry;
             let Some(entry) = registry.connections.get_mut(&owner.id) else { return };
-            if !entry.functions.remove(id) {
+            let became = entry.renamed.functions.remove(id);
+            let own = id;
+            let id = became.as_ref().unwrap_or(id);
+            let functions = registry.functions.get(&namespace);
+            let function = functions.and_then(|functions| functions.get(id));
+            // Another of its functions may have become the same since.
+            let is_it = function.is_some_and(|one| one.known_as() == own);
+            if !is_it || !entry.functions.remove(id) {
                 return;
             }
             registry.remove_function(&namespace, id);
@@ -140,6 +170,13 @@ impl super::Registry {
     }
 }
 
+/// Tells a worker that it may not register an id.
+///
+/// The code is the only one that stops no worker; those of this project read the error as well.
+pub(super) fn refuse(worker: &Connection, namespace: Namespace, id: FunctionId, error: ErrorBody) {
+    reject(worker, CONFLICT, namespace, id, String::new(), Some(error));
+}
+
 /// Tells a worker that it does not get an id.
 pub(super) fn reject(
     worker: &Connection,
@@ -147,13 +184,16 @@ pub(super) fn reject(
     namespace: Namespace,
     function_id: FunctionId,
     owner_worker_id: String,
+    error: Option<ErrorBody>,
 ) {
-    tracing::warn!(worker = %worker.id, id = %function_id, %namespace, "a registration was refused: {code}");
+    let why = error.as_ref().map_or_else(|| code.to_owned(), ToString::to_string);
+    tracing::warn!(worker = %worker.id, id = %function_id, %namespace, "a registration was refused: {why}");
     worker.send(Message::RegistrationRejected(Box::new(RegistrationRejected {
         code: code.to_owned(),
         namespace,
         function_id: Some(function_id),
         worker_name: None,
         owner_worker_id,
+        error,
     })));
 }

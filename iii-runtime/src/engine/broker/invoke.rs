@@ -99,7 +99,7 @@ impl Broker {
             namespace => namespace.unwrap_or_default(),
         };
         if m.function_id == ANNOUNCE {
-            let outcome = self.announce(caller, &m.data);
+            let outcome = self.announce(caller, &m.data, asker.wants_answer());
             asker.answer(outcome);
             return None;
         }
@@ -111,9 +111,12 @@ impl Broker {
             traceparent: m.traceparent,
             baggage: m.baggage,
         };
-        let sent = match m.action {
-            Some(Action::Enqueue { queue }) => self.enqueue(&queue, request, caller.id, asker),
-            None | Some(Action::Void) => self.forward(request, Some(caller.id), asker),
+        let sent = match (&caller.gated, m.action) {
+            (Some(gated), action) => self.pass(&*gated.gate, caller.id, request, action, asker),
+            (None, Some(Action::Enqueue { queue })) => {
+                self.enqueue(&queue, request, caller.id, asker)
+            }
+            (None, None | Some(Action::Void)) => self.forward(request, Some(caller.id), asker),
         };
         let callee = sent?.callee;
         if caller.is_gone() {
@@ -133,7 +136,7 @@ impl Broker {
     }
 
     /// Turns a call into a call of whoever keeps the queues (protocol section 4.5).
-    fn enqueue(
+    pub(super) fn enqueue(
         &self,
         queue: &str,
         request: Request,
@@ -181,20 +184,18 @@ impl Broker {
     }
 
     /// Sends a call to whoever serves it. Where it was sent, if a worker does.
-    fn forward(&self, request: Request, caller: Option<WorkerId>, asker: Asker) -> Option<Sent> {
-        let function = match self.find(&request.namespace, &request.function_id) {
-            Ok(function) => function,
+    pub(super) fn forward(
+        &self,
+        request: Request,
+        caller: Option<WorkerId>,
+        asker: Asker,
+    ) -> Option<Sent> {
+        match self.find(&request.namespace, &request.function_id) {
+            Ok(function) => deliver(&function, request, caller, asker),
             Err(error) => {
                 asker.answer(Err(error));
-                return None;
-            }
-        };
-        match &function.target {
-            Target::BuiltIn { handler, .. } | Target::External { handler, .. } => {
-                run(handler, request, caller, asker);
                 None
             }
-            Target::Worker(callee) => send(callee, request, caller, asker),
         }
     }
 
@@ -219,14 +220,31 @@ impl Broker {
 }
 
 /// A call that is with a worker.
-struct Sent {
-    callee: Arc<Connection>,
-    id: InvocationId,
+pub(super) struct Sent {
+    pub(super) callee: Arc<Connection>,
+    pub(super) id: InvocationId,
+}
+
+/// Gives a call to a function. Where it was sent, if a worker serves it.
+pub(super) fn deliver(
+    function: &Function,
+    request: Request,
+    caller: Option<WorkerId>,
+    asker: Asker,
+) -> Option<Sent> {
+    match &function.target {
+        Target::BuiltIn { handler, .. } | Target::External { handler, .. } => {
+            run(handler, request, caller, asker);
+            None
+        }
+        Target::Worker(callee) => send(callee, function, request, caller, asker),
+    }
 }
 
 /// Sends a call to a worker. It is noted before it is sent, so that no answer can come too early.
 fn send(
     callee: &Arc<Connection>,
+    function: &Function,
     request: Request,
     caller: Option<WorkerId>,
     asker: Asker,
@@ -248,10 +266,9 @@ fn send(
         request.traceparent.as_deref(),
         request.baggage.as_deref(),
     );
-    let function_id = request.function_id.clone();
     let sent = callee.try_send(Message::InvokeFunction(Box::new(InvokeFunction {
         invocation_id: Some(id),
-        function_id: request.function_id,
+        function_id: function.known_as().clone(),
         data: request.data,
         caller,
         traceparent: request.traceparent,
@@ -264,7 +281,8 @@ fn send(
         Ok(()) => return Some(Sent { callee: callee.clone(), id }),
         Err(SendError::Closed) => stopped(),
         Err(SendError::Full) => {
-            overloaded(format!("the worker that serves `{function_id}` is too far behind"))
+            let id = &function.id;
+            overloaded(format!("the worker that serves `{id}` is too far behind"))
         }
     };
     // Nobody is there to answer any more if the callee's end took the call out meanwhile.
