@@ -1,4 +1,4 @@
-//! The listener for workers and channels: WebSocket handshakes, and which of them are let in (protocol sections 1 and
+//! The listeners for workers and channels: WebSocket handshakes, and which of them are let in (protocol sections 1 and
 //! 7.2).
 
 use std::net::SocketAddr;
@@ -13,10 +13,12 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use super::broker::Broker;
+use super::access::{Guard, Visitor};
+use super::broker::{Broker, Gate, limits};
 use super::channel::{self, Channels, Direction};
 use super::tasks::Tasks;
-use crate::transport::{Limits, ws};
+use crate::protocol::{ErrorBody, Message};
+use crate::transport::{Limits, Link, ws};
 
 /// Connections at a time.
 const CONNECTIONS: usize = 10_000;
@@ -24,6 +26,8 @@ const CONNECTIONS: usize = 10_000;
 const FRAME: usize = 16 << 20;
 /// The size of one message.
 const MESSAGE: usize = 64 << 20;
+/// The WebSocket close code for "who you are does not let you in". No SDK takes it for a proper end: all come back.
+const NOT_ADMITTED: u16 = 4401;
 
 /// What a connection is for, by its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,14 +42,21 @@ enum Purpose {
     },
 }
 
-/// Accepts workers until the task is ended. `handshake` is how long a handshake may take.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    broker: Broker,
-    channels: Channels,
-    tasks: Arc<Tasks>,
-    handshake: Duration,
-) {
+/// What is behind a listener.
+#[derive(Clone)]
+pub(crate) struct Door {
+    /// Where workers go.
+    pub(crate) broker: Broker,
+    /// Where the sockets of channels go.
+    pub(crate) channels: Channels,
+    /// How long a handshake may take.
+    pub(crate) handshake: Duration,
+    /// Who decides which workers get in; `None`: all do, and may do everything.
+    pub(crate) guard: Option<Guard>,
+}
+
+/// Accepts workers until the task is ended.
+pub(crate) async fn serve(listener: TcpListener, door: Door, tasks: Arc<Tasks>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let (stream, peer) = match listener.accept().await {
@@ -61,32 +72,30 @@ pub(crate) async fn serve(
             tracing::warn!(%peer, "too many workers are connected: one more was turned away");
             continue;
         };
-        let (broker, channels) = (broker.clone(), channels.clone());
+        let door = door.clone();
         tasks.spawn(async move {
             let _place = place;
-            admit(stream, peer, broker, channels, handshake).await;
+            admit(stream, peer, door).await;
         });
     }
 }
 
 /// Does the handshake and serves the connection until it ends.
-async fn admit(
-    stream: TcpStream,
-    peer: SocketAddr,
-    broker: Broker,
-    channels: Channels,
-    limit: Duration,
-) {
+async fn admit(stream: TcpStream, peer: SocketAddr, door: Door) {
+    let Door { broker, channels, handshake: limit, guard } = door;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, "TCP_NODELAY could not be set: {error}");
     }
+    let asks = guard.as_ref().is_some_and(Guard::asks);
     let mut purpose = Purpose::Worker;
+    let mut visitor = None;
     let config =
         WebSocketConfig::default().max_frame_size(Some(FRAME)).max_message_size(Some(MESSAGE));
     // The type of the refusal belongs to the library.
     #[allow(clippy::result_large_err)]
     let check = |request: &Request, response: Response| {
-        purpose = check(request, &channels)?;
+        purpose = check(request, &channels, asks)?;
+        visitor = guard.is_some().then(|| Visitor::new(request, peer.ip()));
         Ok(welcome(response))
     };
     let handshake = accept_hdr_async_with_config(stream, check, Some(config));
@@ -96,23 +105,49 @@ async fn admit(
         Err(_) => return tracing::debug!(%peer, "the handshake took too long"),
     };
     let link = |socket| ws::link(socket, ws::Heartbeat::default(), Limits::default());
+    if let Purpose::Channel { id, key, direction } = purpose {
+        // The key says enough: only who was let in gets one.
+        return channel::serve(socket, &channels, &id, &key, direction).await;
+    }
+    let mut link = link(socket);
+    let gate = match (guard, visitor) {
+        (Some(guard), Some(visitor)) => match gate(&guard, &visitor, &mut link).await {
+            Some(gate) => Some(gate),
+            None => return,
+        },
+        _ => None,
+    };
     match purpose {
-        Purpose::Worker => broker.attach(link(socket), Some(peer.ip())).await,
+        Purpose::Worker => broker.attach_behind(gate, link, Some(peer.ip())).await,
         // The link drops telemetry frames; protocol messages mean nothing here.
-        Purpose::Telemetry => {
-            let mut link = link(socket);
-            while link.inbox.next().await.is_some() {}
-        }
-        Purpose::Channel { id, key, direction } => {
-            channel::serve(socket, &channels, &id, &key, direction).await;
+        Purpose::Telemetry | Purpose::Channel { .. } => while link.inbox.next().await.is_some() {},
+    }
+}
+
+/// The gate of a worker that is let in. Any other is told why not, and its link ends.
+async fn gate(guard: &Guard, visitor: &Visitor, link: &mut Link) -> Option<Arc<dyn Gate>> {
+    match guard.admit(visitor).await {
+        Ok(gate) => Some(gate),
+        Err(error) => {
+            turn_away(link, error).await;
+            None
         }
     }
 }
 
-/// Says what a request is for, or how it is refused.
+/// Tells a worker that it is not let in, and ends its link (protocol section 2.13).
+async fn turn_away(link: &mut Link, error: ErrorBody) {
+    let _ = link.outbox.send(Message::Error(Box::new(error)));
+    link.outbox.close(Some(NOT_ADMITTED));
+    // Leaving while something is unread would take back what was sent.
+    let rest = async { while link.inbox.next().await.is_some() {} };
+    let _ = tokio::time::timeout(limits::LINGER, rest).await;
+}
+
+/// Says what a request is for, or how it is refused. `any_page`: pages of other hosts are for somebody else to judge.
 #[allow(clippy::result_large_err)]
-fn check(request: &Request, channels: &Channels) -> Result<Purpose, ErrorResponse> {
-    let origin = request.headers().get("origin");
+fn check(request: &Request, channels: &Channels, any_page: bool) -> Result<Purpose, ErrorResponse> {
+    let origin = request.headers().get("origin").filter(|_| !any_page);
     if origin.is_some_and(|origin| !origin.to_str().is_ok_and(is_local)) {
         return Err(refuse(StatusCode::FORBIDDEN, "pages of other hosts cannot connect here"));
     }
@@ -187,8 +222,13 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let tasks = Arc::new(Tasks::default());
-        let handshake = Duration::from_secs(10);
-        tasks.spawn(serve(listener, broker(), Channels::default(), tasks.clone(), handshake));
+        let door = Door {
+            broker: broker(),
+            channels: Channels::default(),
+            handshake: Duration::from_secs(10),
+            guard: None,
+        };
+        tasks.spawn(serve(listener, door, tasks.clone()));
         (addr, tasks)
     }
 
