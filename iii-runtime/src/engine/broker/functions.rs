@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::connection::Connection;
+use super::gate::rename;
 use super::registry::{Function, Target};
 use super::{Broker, limits, lock, read};
 use crate::engine::provider::{Event, Handler};
@@ -77,7 +78,7 @@ impl Broker {
         // A worker that registers an id again, which now becomes something else, does not keep what it was.
         let became = &mut entry.renamed.functions;
         let before = match &own {
-            Some(own) => became.insert(own.clone(), m.id.clone()),
+            Some(own) => rename(became, entry.functions.len(), own.clone(), &m.id),
             None => became.remove(&m.id),
         };
         if let Some(before) = before.filter(|before| *before != m.id) {

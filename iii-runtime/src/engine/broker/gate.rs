@@ -1,6 +1,7 @@
 //! The gate of a connection: it decides over its calls and registrations for the broker, which knows no access rules.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -106,6 +107,21 @@ pub(crate) struct Renamed {
     pub(crate) triggers: HashMap<TriggerId, TriggerId>,
     /// Trigger types.
     pub(crate) types: HashMap<TriggerTypeId, TriggerTypeId>,
+}
+
+/// Notes what a name became, of `held` things that there are. What it was before, if it was.
+///
+/// Several names may become one; then only the last is kept, so that no worker has more names than things.
+pub(super) fn rename<Id: Clone + Eq + Hash>(
+    names: &mut HashMap<Id, Id>,
+    held: usize,
+    own: Id,
+    became: &Id,
+) -> Option<Id> {
+    if names.len() >= held {
+        names.retain(|name, one| one != became || *name == own);
+    }
+    names.insert(own, became.clone())
 }
 
 impl Renamed {

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::calls::overloaded;
 use super::connection::Connection;
 use super::functions::reject;
+use super::gate::rename;
 use super::invoke::blank;
 use super::registry::{Bound, Source, TriggerType};
 use super::{Broker, limits, lock};
@@ -127,7 +128,7 @@ impl Broker {
             if own == became {
                 renamed.remove(&own)
             } else if entry.triggers.contains(&became) {
-                renamed.insert(own, became.clone())
+                rename(renamed, entry.triggers.len(), own, &became)
             } else {
                 None
             }
@@ -262,7 +263,7 @@ impl Broker {
             entry.types.insert(key);
             let renamed = &mut entry.renamed.types;
             let before = match own_id {
-                Some(own) => renamed.insert(own, m.id.clone()),
+                Some(own) => rename(renamed, entry.types.len(), own, &m.id),
                 None => renamed.remove(&m.id),
             };
             registry.remove_type(&namespace, &m.id, &source);
