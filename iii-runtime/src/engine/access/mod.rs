@@ -63,7 +63,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///         on_trigger_registration_function_id: gate::trigger
 ///         on_trigger_type_registration_function_id: gate::type
 /// # "#)?;
-/// # iii::Result::Ok(())
+/// # iii::Result::<()>::Ok(())
 /// ```
 ///
 /// A key without a value is an error there, as is an unknown one: neither may open what was meant to be closed.
