@@ -264,3 +264,45 @@ async fn a_worker_of_ours_is_a_guest_like_any_other() {
     assert!(error.message().contains("`own::refused` was refused"), "{error}");
     assert!(error.message().contains("FORBIDDEN"), "{error}");
 }
+
+#[tokio::test]
+async fn a_worker_of_ours_asks_again_unless_there_is_no_use() {
+    let rules = Access::new().auth_function("gate::auth");
+    let rules = rules.expose(FunctionFilter::matching("own::*"));
+    let builder = Engine::builder()
+        .http_port(0)
+        .stream_port(0)
+        .listener(WorkerListener::new().port(0))
+        .listener(WorkerListener::new().port(0).access(rules));
+    let engine = builder.start().await.unwrap();
+    let mut gate = announced(connected(engine.worker_addrs()[0], "").await, "gate").await;
+    gate.send(json!({"type": "registerfunction", "id": "gate::auth"})).await;
+    gate.call("engine::functions::list", json!({})).await.unwrap();
+    let url = format!("ws://{}", engine.worker_addrs()[1]);
+    let start = || {
+        let mut app = App::new();
+        app.url(url.clone()).function::<greet>();
+        tokio::spawn(async move { app.start().await })
+    };
+
+    // An answer that is none may be another one later; here it is.
+    let started = start();
+    for result in [Value::Null, json!({})] {
+        let call = gate.next_of("invokefunction").await;
+        answer(&mut gate, &call, result).await;
+    }
+    within("the start", started).await.unwrap().unwrap();
+
+    // A no for good is one.
+    let started = start();
+    let call = gate.next_of("invokefunction").await;
+    gate.send(json!({
+        "type": "invocationresult", "invocation_id": call["invocation_id"],
+        "function_id": call["function_id"],
+        "error": {"code": "no", "message": "your token is no longer valid", "retryable": false},
+    }))
+    .await;
+    let error = within("the start", started).await.unwrap().unwrap_err();
+    assert_eq!(error.code(), iii::code::CONNECT_FAILED);
+    assert!(error.message().contains("your token is no longer valid"), "{error}");
+}
