@@ -220,6 +220,23 @@ impl Peer {
         .await
     }
 
+    /// Waits for the end of the connection; the code of the close frame, if one comes.
+    ///
+    /// # Panics
+    ///
+    /// If nothing comes in time.
+    pub async fn close_code(&mut self) -> Option<u16> {
+        within("the end of the connection", async {
+            while let Some(Ok(frame)) = self.socket.next().await {
+                if let Frame::Close(close) = frame {
+                    return close.map(|close| close.code.into());
+                }
+            }
+            None
+        })
+        .await
+    }
+
     /// The next message that has a type; others are passed over.
     ///
     /// # Panics

@@ -210,7 +210,7 @@ async fn a08_a_connection_has_quotas_and_those_of_others_are_their_own() {
     }
     let rejected = greedy.next_of("registrationrejected").await;
     let id = json!("greedy::2");
-    assert_eq!((&rejected["code"], &rejected["function_id"]), (&json!("overloaded"), &id));
+    assert_eq!((&rejected["error"]["code"], &rejected["function_id"]), (&json!("overloaded"), &id));
     let large = json!({"topic": "x".repeat(10_000)});
     greedy.bind("large", "subscribe", "greedy::0", large).await;
     for n in 0..3 {
@@ -224,7 +224,7 @@ async fn a08_a_connection_has_quotas_and_those_of_others_are_their_own() {
         let kind = json!({"type": "registertriggertype", "id": format!("k{n}"), "description": ""});
         greedy.send(kind).await;
     }
-    assert_eq!(greedy.next_of("registrationrejected").await["code"], "overloaded");
+    assert_eq!(greedy.next_of("registrationrejected").await["error"]["code"], "overloaded");
     for n in 0..3 {
         let made = greedy.call("engine::channels::create", json!({})).await;
         assert_eq!(made.is_ok(), n < 2);

@@ -203,7 +203,7 @@ fn run(options: Options) -> Result<(), Error> {
 /// Where the engine can be reached, and where it keeps what it stores.
 fn report(engine: &Engine) -> String {
     let mut text = format!("iii {} is ready\n", env!("CARGO_PKG_VERSION"));
-    if let Some(workers) = engine.worker_addr() {
+    for workers in engine.worker_addrs() {
         text.push_str(&format!("  workers  ws://{workers}\n"));
     }
     if let Some(http) = engine.http_addr() {

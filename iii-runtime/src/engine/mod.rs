@@ -3,6 +3,7 @@
 //! `broker` knows connections, functions, triggers and calls. Each provider is a room that adds trigger types and
 //! functions through the one trait in `provider`. `server`, `http` and `stream` own the sockets.
 
+mod access;
 mod broker;
 mod channel;
 mod config;
@@ -11,6 +12,7 @@ mod cron;
 mod discovery;
 mod expand;
 mod fire;
+mod handshake;
 mod http;
 mod http_function;
 mod log;
@@ -42,11 +44,12 @@ use crate::transport::local::{Arrival, LocalTransport};
 #[cfg(test)]
 pub(crate) use broker::testing;
 
+pub use access::{Access, FunctionFilter, MetadataRule};
 use broker::Broker;
 use config::Keep;
 pub use config::{
     ChannelLimits, EngineBuilder, EventLimits, HttpLimits, Limits, QueueLimits, StreamLimits,
-    StreamSettings, WorkerLimits,
+    StreamSettings, WorkerLimits, WorkerListener,
 };
 pub use http::CorsSettings;
 pub use http_function::HttpFunctionSettings;
@@ -69,7 +72,7 @@ pub struct Engine {
     intake: watch::Sender<bool>,
     http: Arc<http::Http>,
     requests: Option<Arc<http::Listener>>,
-    worker_addr: Option<SocketAddr>,
+    worker_addrs: Vec<SocketAddr>,
     stream_addr: Option<SocketAddr>,
     store: Store,
     data_dir: Option<PathBuf>,
@@ -87,13 +90,16 @@ impl Engine {
         let unusable = |text| Error::new(code::INVALID_CONFIGURATION, text);
         config.limits.check().map_err(unusable)?;
         let settings = config.settings;
-        let worker_origins = Origins::new(&settings.worker.allowed_origins).map_err(unusable)?;
+        let listeners_of_workers = settings
+            .workers
+            .iter()
+            .map(|one| Ok((one, Origins::new(&one.allowed_origins).map_err(unusable)?)))
+            .collect::<Result<Vec<_>>>()?;
         let listed = settings.stream.as_ref().map(|stream| stream.allowed_origins.as_slice());
         let stream_origins = Origins::new(listed.unwrap_or_default()).map_err(unusable)?;
         if let Some((queues, _)) = &settings.queue {
             queues.check().map_err(unusable)?;
         }
-        let unusable = |text| Error::new(code::INVALID_CONFIGURATION, text);
         let http_functions = settings
             .http_functions
             .map(|settings| http_function::HttpFunctions::new(&settings, config.clock.clone()))
@@ -101,10 +107,12 @@ impl Engine {
             .map_err(unusable)?;
         let cors = settings.http.as_ref().map(|http| http.limits.cors.clone()).unwrap_or_default();
         let cors = http::Cors::new(&cors).map_err(unusable)?;
-        let (mut workers, mut requests, mut subscribers) = (None, None, None);
+        let (mut workers, mut requests, mut subscribers) = (Vec::new(), None, None);
         if config.listeners {
-            let at = &settings.worker.address;
-            workers = Some(listen(&at.host, at.port, "workers", "III_WORKER_PORT").await?);
+            for one in settings.workers.iter() {
+                let at = &one.address;
+                workers.push(listen(&at.host, at.port, "workers", "III_WORKER_PORT").await?);
+            }
             if let Some(http) = &settings.http {
                 let at = &http.address;
                 requests = Some(listen(&at.host, at.port, "http", "III_HTTP_PORT").await?);
@@ -185,17 +193,22 @@ impl Engine {
             intake,
             http,
             requests: None,
-            worker_addr: None,
+            worker_addrs: Vec::new(),
             stream_addr: None,
             store,
             data_dir,
         };
-        if let Some(workers) = workers {
-            engine.worker_addr = workers.local_addr().ok();
-            let (broker, links) = (engine.broker.clone(), engine.links.clone());
-            let handshake = settings.worker.handshake_timeout;
-            let door = server::Door { handshake, origins: worker_origins };
-            engine.listeners.spawn(server::serve(workers, broker, channels, links, door));
+        for (socket, (one, origins)) in workers.into_iter().zip(listeners_of_workers) {
+            engine.worker_addrs.extend(socket.local_addr());
+            let broker = engine.broker.clone();
+            let door = server::Door {
+                broker: broker.clone(),
+                channels: channels.clone(),
+                handshake: one.handshake_timeout,
+                origins: Arc::new(origins),
+                guard: access::Guard::new(broker, one.access.clone(), one.to_middleware()),
+            };
+            engine.listeners.spawn(server::serve(socket, door, engine.links.clone()));
         }
         if let (Some(socket), Some(streams)) = (subscribers, streams) {
             engine.stream_addr = socket.local_addr().ok();
@@ -211,14 +224,20 @@ impl Engine {
         Ok(engine)
     }
 
-    /// A transport whose links arrive at this engine exactly like those of sockets.
+    /// A transport whose links arrive at this engine exactly like those of sockets. Access rules are those of listeners:
+    /// who connects in this process may do everything.
     pub fn local(&self) -> LocalTransport {
         self.local.clone()
     }
 
-    /// Where workers connect; `None` without listeners.
+    /// Where workers connect, at the first of several listeners; `None` without listeners.
     pub fn worker_addr(&self) -> Option<SocketAddr> {
-        self.worker_addr
+        self.worker_addrs.first().copied()
+    }
+
+    /// Where workers connect: the addresses of all listeners, in the order in which they were declared.
+    pub fn worker_addrs(&self) -> &[SocketAddr] {
+        &self.worker_addrs
     }
 
     /// The directory that keeps what the engine stores; `None`: it is in memory, and gone with the engine.
@@ -294,7 +313,7 @@ impl Drop for Engine {
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine")
-            .field("worker_addr", &self.worker_addr)
+            .field("worker_addrs", &self.worker_addrs)
             .field("http_addr", &self.http_addr())
             .field("stream_addr", &self.stream_addr)
             .finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! The listener for workers and channels: WebSocket handshakes, and which of them are let in (protocol sections 1 and
+//! The listeners for workers and channels: WebSocket handshakes, and which of them are let in (protocol sections 1 and
 //! 7.2).
 
 use std::net::SocketAddr;
@@ -12,20 +12,16 @@ use tokio_tungstenite::accept_hdr_async_with_config;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 
-use super::broker::Broker;
+use super::access::{Guard, Visitor};
+use super::broker::{Broker, Gate, limits};
 use super::channel::{self, Channels, Direction};
 use super::origins::Origins;
 use super::tasks::Tasks;
-use crate::transport::ws;
+use crate::protocol::{ErrorBody, Message};
+use crate::transport::{Link, ws};
 
-/// Who gets in at a listener.
-#[derive(Debug, Clone)]
-pub(crate) struct Door {
-    /// How long a handshake may take.
-    pub(crate) handshake: Duration,
-    /// Which pages of browsers may connect.
-    pub(crate) origins: Origins,
-}
+/// The WebSocket close code for "who you are does not let you in". No SDK takes it for a proper end: all come back.
+const NOT_ADMITTED: u16 = 4401;
 
 /// What the path of a channel begins with.
 const CHANNEL_PATH: &str = "/ws/channels/";
@@ -43,16 +39,24 @@ enum Purpose {
     },
 }
 
+/// What is behind a listener, and who gets in.
+#[derive(Clone)]
+pub(crate) struct Door {
+    /// Where workers go.
+    pub(crate) broker: Broker,
+    /// Where the sockets of channels go.
+    pub(crate) channels: Channels,
+    /// How long a handshake may take.
+    pub(crate) handshake: Duration,
+    /// Which pages of browsers may connect.
+    pub(crate) origins: Arc<Origins>,
+    /// Who decides which workers get in; `None`: all do, and may do everything.
+    pub(crate) guard: Option<Guard>,
+}
+
 /// Accepts workers until the task is ended.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    broker: Broker,
-    channels: Channels,
-    tasks: Arc<Tasks>,
-    door: Door,
-) {
-    let most = broker.limits().workers.connections;
-    let (places, door) = (Arc::new(Semaphore::new(most)), Arc::new(door));
+pub(crate) async fn serve(listener: TcpListener, door: Door, tasks: Arc<Tasks>) {
+    let places = Arc::new(Semaphore::new(door.broker.limits().workers.connections));
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -67,62 +71,86 @@ pub(crate) async fn serve(
             tracing::warn!(%peer, "too many workers are connected: one more was turned away");
             continue;
         };
-        let (broker, channels, door) = (broker.clone(), channels.clone(), door.clone());
+        let door = door.clone();
         tasks.spawn(async move {
             let _place = place;
-            admit(stream, peer, broker, channels, &door).await;
+            admit(stream, peer, door).await;
         });
     }
 }
 
 /// Does the handshake and serves the connection until it ends.
-async fn admit(
-    stream: TcpStream,
-    peer: SocketAddr,
-    broker: Broker,
-    channels: Channels,
-    door: &Door,
-) {
+async fn admit(stream: TcpStream, peer: SocketAddr, door: Door) {
+    let Door { broker, channels, handshake: limit, origins, guard } = door;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, "TCP_NODELAY could not be set: {error}");
     }
+    let asks = guard.as_ref().is_some_and(Guard::asks);
     let mut purpose = Purpose::Worker;
+    let mut visitor = None;
     let limits = &broker.limits().clone().workers;
     let config = ws::config(limits.frame_bytes, limits.message_bytes);
     // The type of the refusal belongs to the library.
     #[allow(clippy::result_large_err)]
     let check = |request: &Request, response: Response| {
-        purpose = check(request, &channels, &door.origins)?;
+        purpose = check(request, &channels, if asks { None } else { Some(&origins) })?;
+        visitor = guard.is_some().then(|| Visitor::new(request, peer.ip()));
         Ok(welcome(response))
     };
     let handshake = accept_hdr_async_with_config(stream, check, Some(config));
-    let socket = match tokio::time::timeout(door.handshake, handshake).await {
+    let socket = match tokio::time::timeout(limit, handshake).await {
         Ok(Ok(socket)) => socket,
         Ok(Err(error)) => return tracing::debug!(%peer, "the handshake failed: {error}"),
         Err(_) => return tracing::debug!(%peer, "the handshake took too long"),
     };
-    let link = |socket| ws::link(socket, limits.heartbeat(), limits.link());
+    if let Purpose::Channel { id, key, direction } = purpose {
+        // The key says enough: only who was let in gets one.
+        return channel::serve(socket, &channels, (&id, &key), direction, limits.ping).await;
+    }
+    let mut link = ws::link(socket, limits.heartbeat(), limits.link());
+    let gate = match (guard, visitor) {
+        (Some(guard), Some(visitor)) => match gate(&guard, &visitor, &mut link).await {
+            Some(gate) => Some(gate),
+            None => return,
+        },
+        _ => None,
+    };
     match purpose {
-        Purpose::Worker => broker.attach(link(socket), Some(peer.ip())).await,
+        Purpose::Worker => broker.attach_behind(gate, link, Some(peer.ip())).await,
         // The link drops telemetry frames; protocol messages mean nothing here.
-        Purpose::Telemetry => {
-            let mut link = link(socket);
-            while link.inbox.next().await.is_some() {}
-        }
-        Purpose::Channel { id, key, direction } => {
-            channel::serve(socket, &channels, (&id, &key), direction, limits.ping).await;
+        Purpose::Telemetry | Purpose::Channel { .. } => while link.inbox.next().await.is_some() {},
+    }
+}
+
+/// The gate of a worker that is let in. Any other is told why not, and its link ends.
+async fn gate(guard: &Guard, visitor: &Visitor, link: &mut Link) -> Option<Arc<dyn Gate>> {
+    match guard.admit(visitor).await {
+        Ok(gate) => Some(gate),
+        Err(error) => {
+            turn_away(link, error).await;
+            None
         }
     }
 }
 
-/// Says what a request is for, or how it is refused.
+/// Tells a worker that it is not let in, and ends its link (protocol section 2.13).
+async fn turn_away(link: &mut Link, error: ErrorBody) {
+    let _ = link.outbox.send(Message::Error(Box::new(error)));
+    link.outbox.close(Some(NOT_ADMITTED));
+    // Leaving while something is unread would take back what was sent.
+    let rest = async { while link.inbox.next().await.is_some() {} };
+    let _ = tokio::time::timeout(limits::LINGER, rest).await;
+}
+
+/// Says what a request is for, or how it is refused. Without `origins`, pages of other hosts are for somebody else to judge.
 #[allow(clippy::result_large_err)]
 fn check(
     request: &Request,
     channels: &Channels,
-    origins: &Origins,
+    origins: Option<&Origins>,
 ) -> Result<Purpose, ErrorResponse> {
-    if !origins.allow(request.headers().get("origin")) {
+    let origin = request.headers().get("origin");
+    if origins.is_some_and(|origins| !origins.allow(origin)) {
         return Err(refuse(StatusCode::FORBIDDEN, "pages of this origin cannot connect here"));
     }
     let query = request.uri().query().unwrap_or_default();
@@ -197,8 +225,14 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let tasks = Arc::new(Tasks::default());
-        let door = Door { handshake: Duration::from_secs(10), origins: Origins::default() };
-        tasks.spawn(serve(listener, broker(), Channels::default(), tasks.clone(), door));
+        let door = Door {
+            broker: broker(),
+            channels: Channels::default(),
+            handshake: Duration::from_secs(10),
+            origins: Arc::default(),
+            guard: None,
+        };
+        tasks.spawn(serve(listener, door, tasks.clone()));
         (addr, tasks)
     }
 

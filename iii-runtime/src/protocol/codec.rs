@@ -220,6 +220,7 @@ pub fn decode(frame: &ByteString) -> Result<Option<Message>, DecodeError> {
             function_id: e.function_id.map(Into::into),
             worker_name: e.worker_name,
             owner_worker_id: e.owner_worker_id.unwrap_or_default(),
+            error: e.error,
         })),
         "registerservice" => Message::RegisterService(Box::new(RegisterService {
             id: need!(id of "registerservice").into_owned(),
@@ -337,6 +338,7 @@ pub fn encode(message: &Message) -> String {
             o.put("function_id", m.function_id.as_ref());
             o.put("worker_name", m.worker_name.as_ref());
             o.put("owner_worker_id", Some(&m.owner_worker_id));
+            o.put("error", m.error.as_ref());
             o.end()
         }
         Message::RegisterService(m) => {
@@ -588,7 +590,9 @@ mod tests {
             function_id: Some("a::b".into()),
             worker_name: None,
             owner_worker_id: String::new(),
+            error: Some(ErrorBody::new("FORBIDDEN", "no")),
         })));
+        round_trip(Message::Error(Box::new(ErrorBody::new("AUTH_ERROR", "no"))));
         round_trip(Message::RegisterService(Box::new(RegisterService {
             id: "orders".into(),
             name: Some("Orders".into()),

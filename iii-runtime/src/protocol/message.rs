@@ -257,7 +257,7 @@ pub struct RegisterService {
     pub parent_service_id: Option<String>,
 }
 
-/// A name or an id belongs to somebody else (protocol section 2.12).
+/// A name or an id belongs to somebody else, or may not be used (protocol section 2.12).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationRejected {
     /// `FUNCTION_NAMESPACE_CONFLICT` or `WORKER_NAMESPACE_CONFLICT`.
@@ -270,4 +270,6 @@ pub struct RegistrationRejected {
     pub worker_name: Option<String>,
     /// Who has it; empty if nobody may have it.
     pub owner_worker_id: String,
+    /// Why nobody may have it, if the engine says so. An addition of this project, which other workers ignore.
+    pub error: Option<ErrorBody>,
 }

@@ -121,18 +121,23 @@ impl Registrations {
         types.chain(triggers).chain(functions)
     }
 
-    /// The questions that show which functions the engine has: so many ids at a time as it allows.
-    pub(super) fn function_queries(&self, namespace: &Namespace) -> Vec<Payload> {
+    /// The questions that show which functions the engine has, with their ids: so many at a time as it allows.
+    pub(super) fn function_queries(
+        &self,
+        namespace: &Namespace,
+    ) -> Vec<(Vec<FunctionId>, Payload)> {
         #[derive(Serialize)]
         struct Query<'a> {
-            function_ids: Vec<&'a FunctionId>,
+            function_ids: &'a [FunctionId],
             namespace: &'a Namespace,
         }
         self.functions
             .chunks(32)
             .filter_map(|functions| {
-                let function_ids = functions.iter().map(|(function, _)| &function.id).collect();
-                Payload::new(&Query { function_ids, namespace }).ok()
+                let ids: Vec<_> =
+                    functions.iter().map(|(function, _)| function.id.clone()).collect();
+                let query = Payload::new(&Query { function_ids: &ids, namespace }).ok()?;
+                Some((ids, query))
             })
             .collect()
     }
@@ -148,13 +153,14 @@ impl Registrations {
         let mut verdict = Verdict::default();
         if let Some(rejected) = &complaints.worker {
             let name = rejected.worker_name.as_deref().unwrap_or_default();
-            verdict.refused.push(Refusal {
-                text: format!(
+            let text = match &rejected.error {
+                Some(error) => format!("the engine refused this worker: {error}"),
+                None => format!(
                     "the worker name `{name}` is taken in namespace `{}`: stop the other worker, or set III_WORKER_NAME",
                     rejected.namespace
                 ),
-                location: None,
-            });
+            };
+            verdict.refused.push(Refusal { text, location: None });
         }
         for (one, location) in &self.types {
             // There is no message of its own for a type.
@@ -166,10 +172,13 @@ impl Registrations {
         }
         for (function, location) in &self.functions {
             let text = if let Some(rejected) = complaints.functions.get(&function.id) {
-                format!(
-                    "the function `{}` belongs to another worker in namespace `{}`",
-                    function.id, rejected.namespace
-                )
+                match &rejected.error {
+                    Some(error) => format!("the function `{}` was refused: {error}", function.id),
+                    None => format!(
+                        "the function `{}` belongs to another worker in namespace `{}`",
+                        function.id, rejected.namespace
+                    ),
+                }
             } else if answers.functions.as_ref().is_some_and(|has| !has.contains(&function.id)) {
                 format!("the engine did not take the function `{}`", function.id)
             } else {
@@ -203,8 +212,11 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// Reads an answer to one of [`Registrations::function_queries`].
-    pub(super) fn read_functions(&mut self, answer: &Payload) {
+    /// Reads an answer to one of [`Registrations::function_queries`], which was about these ids.
+    ///
+    /// What is there may have become another id, by the engine's access rules; and what an engine does not let us see
+    /// may be there. Only what it says it does not have is missing.
+    pub(super) fn read_functions(&mut self, asked: &[FunctionId], answer: &Payload) {
         #[derive(Deserialize)]
         struct Info {
             functions: Vec<One>,
@@ -216,8 +228,12 @@ impl Answers {
             error: Option<String>,
         }
         let Ok(info) = answer.parse::<Info>() else { return };
-        let found = info.functions.into_iter().filter(|one| one.error.is_none());
-        self.functions.get_or_insert_default().extend(found.map(|one| one.function_id));
+        let missing = |id: &FunctionId| {
+            let mut failed = info.functions.iter().filter(|one| one.error.is_some());
+            failed.any(|one| one.function_id == *id && one.error.as_deref() != Some("forbidden"))
+        };
+        let found = asked.iter().filter(|id| !missing(id)).cloned();
+        self.functions.get_or_insert_default().extend(found);
     }
 
     /// Reads the answer of `engine::registered-triggers::list`.

@@ -15,7 +15,9 @@ use super::provider::Provider;
 use super::registration::{Answers, Complaints, Identity, Refusal, Registrations, Verdict};
 use super::session::{ConnectionState, Session, Up, after};
 use crate::error::{Error, Result, code};
-use crate::protocol::{InvocationId, InvokeFunction, Message, Namespace, Payload, WorkerId};
+use crate::protocol::{
+    ErrorBody, InvocationId, InvokeFunction, Message, Namespace, Payload, WorkerId,
+};
 use crate::transport::{ConnectError, Link};
 
 /// How long the engine may take to say what it has.
@@ -230,14 +232,16 @@ impl Life {
         let dispatcher = self.worker.dispatcher.clone();
         let mut confirming = std::pin::pin!(confirming);
         let mut introduced = None;
+        let mut turned_away: Option<Box<ErrorBody>> = None;
         let end = loop {
             tokio::select! {
                 biased;
                 message = inbox.next() => match message {
-                    None => break match complaints.worker {
-                        Some(_) => End::Failed(refused(&self.worker.registrations.judge(&Answers::default(), &complaints))),
-                        None if leaving.begun() => End::Left,
-                        None => End::Lost,
+                    None => break match (&complaints.worker, turned_away) {
+                        (Some(_), _) => End::Failed(refused(&self.worker.registrations.judge(&Answers::default(), &complaints))),
+                        (None, Some(error)) if self.is_final(&error) => End::Failed(not_let_in(&error)),
+                        (None, _) if leaving.begun() => End::Left,
+                        (None, _) => End::Lost,
                     },
                     Some(Message::WorkerRegistered { worker_id, reattach_token }) => {
                         introduced = reattach_token.map(|token| (worker_id, token));
@@ -246,7 +250,8 @@ impl Life {
                     Some(Message::InvocationResult(m)) => up.pending.answer(m.invocation_id, m.result),
                     Some(Message::RegistrationRejected(m)) => {
                         if confirmed {
-                            tracing::error!("the engine took back a registration: {} ({})", m.code, m.namespace);
+                            let why = m.error.as_ref().map_or_else(|| m.code.clone(), ToString::to_string);
+                            tracing::error!("the engine took back a registration: {why} ({})", m.namespace);
                         }
                         complaints.rejected(*m);
                     }
@@ -258,7 +263,13 @@ impl Life {
                     }
                     Some(Message::RegisterTrigger(m)) => provider.bind(*m, &outbox),
                     Some(Message::UnregisterTrigger { id, .. }) => provider.unbind(&id),
-                    Some(Message::Error(error)) => tracing::error!("the engine complains: {error}"),
+                    Some(Message::Error(error)) if introduced.is_some() => {
+                        tracing::error!("the engine complains: {error}");
+                    }
+                    Some(Message::Error(error)) => {
+                        tracing::error!("{}", not_let_in(&error));
+                        turned_away = Some(error);
+                    }
                     Some(Message::Ping) => drop(outbox.send(Message::Pong)),
                     Some(Message::Pong) => leaving.no_more_come(),
                     Some(_) => {}
@@ -307,6 +318,11 @@ impl Life {
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, emptied).await;
         }
         end
+    }
+
+    /// Whether there is no use in asking again to be let in. A worker that was in before waits for better times.
+    fn is_final(&self, error: &ErrorBody) -> bool {
+        self.previous.is_none() && error.retryable == Some(false)
     }
 
     /// Tells what has become of the registrations; an error ends the worker.
@@ -403,8 +419,9 @@ fn confirm<'a>(worker: &'a Worker, up: &'a Up) -> impl Future<Output = Result<An
         let mut answers = Answers::default();
         for query in queries {
             // An engine that does not let us look cannot confirm; that is no reason to stop.
+            let (ids, query) = query;
             match ask(up.clone(), "engine::functions::info", query).await {
-                Ok(answer) => answers.read_functions(&answer.unwrap_or_default()),
+                Ok(answer) => answers.read_functions(&ids, &answer.unwrap_or_default()),
                 Err(error) => tracing::warn!("the functions cannot be confirmed: {error}"),
             }
         }
@@ -450,6 +467,11 @@ fn ask(
             }
         }
     }
+}
+
+/// The error of an engine that does not let this worker in.
+fn not_let_in(error: &ErrorBody) -> Error {
+    Error::new(code::CONNECT_FAILED, format!("the engine does not let this worker in: {error}"))
 }
 
 /// Refusals as one error.

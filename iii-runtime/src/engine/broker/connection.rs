@@ -10,13 +10,13 @@ use futures_util::stream::BoxStream;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::calls::Pending;
+use super::calls::{Pending, overloaded};
+use super::functions::reject;
+use super::gate::{Gate, Gated};
 use super::{Broker, limits, lock};
 use crate::engine::config::Limits;
 use crate::error::code;
-use crate::protocol::{
-    ErrorBody, InvocationResult, Message, Namespace, RegistrationRejected, WorkerId,
-};
+use crate::protocol::{ErrorBody, InvocationResult, Message, Namespace, WorkerId};
 use crate::transport::{Outbox, SendError};
 
 /// An open connection.
@@ -35,6 +35,8 @@ pub(crate) struct Connection {
     pub(crate) calls: AtomicUsize,
     /// What it may use up.
     pub(crate) limits: Arc<Limits>,
+    /// What decides over what it does; `None`: it may do everything.
+    pub(crate) gated: Option<Gated>,
     outbox: Outbox,
     namespace: OnceLock<Namespace>,
     // Registrations that came before the namespace was known (protocol section 3.3), and what they weigh.
@@ -50,6 +52,7 @@ impl Connection {
     pub(crate) fn new(
         outbox: Outbox,
         peer: Option<IpAddr>,
+        gate: Option<Arc<dyn Gate>>,
         connected_at_ms: u64,
         limits: Arc<Limits>,
     ) -> Self {
@@ -61,6 +64,7 @@ impl Connection {
             pending: Pending::default(),
             calls: AtomicUsize::new(0),
             limits,
+            gated: gate.map(Gated::new),
             outbox,
             namespace: OnceLock::new(),
             buffered: Mutex::default(),
@@ -96,18 +100,21 @@ impl Connection {
             return None;
         }
         drop(buffered);
-        tracing::warn!(worker = %self.id, "too many registrations before `engine::workers::register`");
-        self.send(Message::RegistrationRejected(Box::new(RegistrationRejected {
-            code: code::OVERLOADED.to_owned(),
-            namespace: Namespace::default(),
-            function_id: match message {
-                Message::RegisterFunction(m) => Some(m.id.clone()),
-                _ => None,
-            },
-            worker_name: None,
-            owner_worker_id: String::new(),
-        })));
+        self.too_many(&message);
         None
+    }
+
+    /// Refuses a registration, because too many wait already.
+    pub(crate) fn too_many(&self, message: &Message) {
+        let id = match message {
+            Message::RegisterFunction(m) => m.id.as_str(),
+            Message::RegisterTriggerType(m) => m.id.as_str(),
+            Message::RegisterTrigger(m) => m.id.as_str(),
+            Message::RegisterService(m) => m.id.as_str(),
+            _ => "",
+        };
+        let error = overloaded("too many registrations of this connection wait");
+        reject(self, Namespace::default(), id.into(), String::new(), Some(error));
     }
 
     /// Queues a message. A worker that reads so slowly that it does not fit is ended.
@@ -179,13 +186,15 @@ impl Broker {
         let cleanup = Cleanup { broker: self, connection: &connection };
         let grace = tokio::time::sleep(self.inner.grace);
         tokio::pin!(grace);
+        let mut late = false;
         loop {
             let message = tokio::select! {
                 biased;
                 () = connection.ending.notified() => break,
                 // Before the messages: they must not hold the end of the grace up.
-                () = &mut grace, if connection.namespace().is_none() => {
-                    barrier(&connection, None, || self.open(&connection, Namespace::default()));
+                () = &mut grace, if !late && connection.namespace().is_none() => {
+                    late = true;
+                    barrier(&connection, None, || self.open_late(&connection));
                     continue;
                 }
                 message = inbox.next() => message,
@@ -274,7 +283,7 @@ mod tests {
     #[test]
     fn a_panic_costs_one_message() {
         let (outbox, _reader) = Outbox::new(crate::transport::Limits::default());
-        let connection = Connection::new(outbox, None, 0, Arc::default());
+        let connection = Connection::new(outbox, None, None, 0, Arc::default());
         let told = Cell::new(false);
         let failed = |error: ErrorBody| told.set(error.code == code::PANIC);
         let value: Option<()> = barrier(&connection, Some(&failed), || panic!("a bug"));

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::calls::overloaded;
 use super::connection::Connection;
+use super::gate::rename;
 use super::registry::{Function, Registry, Target, WEIGHT};
 use super::standby::Waiting;
 use super::{Broker, lock};
@@ -20,30 +22,38 @@ pub(crate) const ENQUEUE: &str = "engine::queue::enqueue";
 const CONFLICT: &str = "FUNCTION_NAMESPACE_CONFLICT";
 
 impl Broker {
-    /// Gives a function id to a connection, or tells it why not.
-    pub(super) fn register_function(&self, owner: &Arc<Connection>, m: RegisterFunction) {
+    /// Gives a function id to a connection, or tells it why not. `own`: the id by which its worker knows it, if a gate
+    /// may have given it another one.
+    pub(super) fn register_function(
+        &self,
+        owner: &Arc<Connection>,
+        m: RegisterFunction,
+        own: Option<FunctionId>,
+    ) {
         let namespace = owner.namespace().cloned().unwrap_or_default();
         if m.id.is_empty() {
             return complain(owner, "a function needs an `id` that is not empty");
         }
         let external = m.invocation.is_some().then(|| self.external(&m));
-        let id = m.id.clone();
-        match self.claim(owner, &namespace, m, external) {
+        let id = own.clone().unwrap_or_else(|| m.id.clone());
+        let own = own.filter(|own| *own != m.id);
+        match self.claim(owner, &namespace, m, own, external) {
             Ok(()) => self.functions_changed(),
-            Err((code, holder)) => reject(owner, code, namespace, id, holder),
+            Err((error, holder)) => reject(owner, namespace, id, holder, error),
         }
     }
 
-    /// Gives a function id to a connection, or says with which code it is refused and who has the id.
+    /// Gives a function id to a connection, or says why it is refused and who has the id.
     fn claim(
         &self,
         owner: &Arc<Connection>,
         namespace: &Namespace,
         m: RegisterFunction,
+        own: Option<FunctionId>,
         external: Option<Handler>,
-    ) -> Result<(), (&'static str, String)> {
+    ) -> Result<(), (Option<ErrorBody>, String)> {
         let _changes = lock(&self.inner.changes);
-        self.registry_mut().claim(owner, namespace, m, external)
+        self.registry_mut().claim(owner, namespace, m, own, external)
     }
 
     /// Takes a function away from its owner. Of anybody else the message is ignored.
@@ -52,9 +62,17 @@ impl Broker {
         {
             let _changes = lock(&self.inner.changes);
             let mut registry = self.registry_mut();
-            registry.leave_line(owner.id, &namespace, id);
+            let registry = &mut *registry;
+            registry.stop_waiting(owner.id, &namespace, id);
             let Some(entry) = registry.connections.get_mut(&owner.id) else { return };
-            if !entry.functions.remove(id) {
+            let became = entry.renamed.functions.remove(id);
+            let own = id;
+            let id = became.as_ref().unwrap_or(id);
+            let functions = registry.functions.get(&namespace);
+            let function = functions.and_then(|functions| functions.get(id));
+            // Another of its functions may have become the same since.
+            let is_it = function.is_some_and(|one| one.known_as() == own);
+            if !is_it || !entry.functions.remove(id) {
                 return;
             }
             let weight = registry.remove_function(&namespace, id);
@@ -88,15 +106,16 @@ impl Broker {
 }
 
 impl Registry {
-    /// Enters a function, or says with which code it is refused and who has the id. A worker that is refused because of
+    /// Enters a function, or says why it is refused and who has the id. A worker that is refused because of
     /// another one is in line for the id from then on.
     pub(super) fn claim(
         &mut self,
         owner: &Arc<Connection>,
         namespace: &Namespace,
         m: RegisterFunction,
+        own: Option<FunctionId>,
         external: Option<Handler>,
-    ) -> Result<(), (&'static str, String)> {
+    ) -> Result<(), (Option<ErrorBody>, String)> {
         let registry = self;
         let reserved = if *namespace == DEFAULT_NAMESPACE {
             registry.builtins.contains_key(&m.id) && m.id != ENQUEUE
@@ -104,7 +123,7 @@ impl Registry {
             m.id.starts_with("engine::")
         };
         if reserved {
-            return Err((CONFLICT, String::new()));
+            return Err((None, String::new()));
         }
         let functions = registry.functions.entry(namespace.clone()).or_default();
         let holder = functions.get(&m.id).and_then(|function| function.owner());
@@ -112,8 +131,8 @@ impl Registry {
             && holder.id != owner.id
         {
             let holder = holder.id.to_string();
-            registry.stand_by(Waiting { owner: owner.clone(), registration: m, external });
-            return Err((CONFLICT, holder));
+            registry.stand_by(Waiting { owner: owner.clone(), registration: m, own, external });
+            return Err((None, holder));
         }
         // A connection that was ended meanwhile gets nothing more.
         let Some(entry) = registry.connections.get_mut(&owner.id) else { return Ok(()) };
@@ -126,6 +145,7 @@ impl Registry {
             request_schema: m.request_format,
             response_schema: m.response_format,
             metadata: m.metadata,
+            own_id: own.clone(),
             target: match external {
                 Some(handler) => Target::External { owner: owner.clone(), handler },
                 None => Target::Worker(owner.clone()),
@@ -134,13 +154,31 @@ impl Registry {
         let after = function.weight();
         let too_many = entry.functions.len() >= limits.functions && before == 0;
         if too_many || entry.bytes - before + after > limits.registration_bytes {
-            return Err((code::OVERLOADED, String::new()));
+            let error = overloaded("this connection has registered too much");
+            return Err((Some(error), String::new()));
         }
         let id = function.id.clone();
         entry.functions.insert(id.clone());
         entry.weigh(before, after);
+        // A worker that registers an id again, which now becomes something else, does not keep what it was.
+        let became = &mut entry.renamed.functions;
+        let was = match &own {
+            Some(own) => rename(became, entry.functions.len(), own.clone(), &id),
+            None => became.remove(&id),
+        };
+        let known_as = own.as_ref().unwrap_or(&id);
+        let given_up = was.filter(|was| {
+            *was != id && functions.get(was).is_some_and(|one| one.known_as() == known_as)
+        });
+        if let Some(was) = &given_up {
+            entry.functions.remove(was);
+            entry.weigh(functions.remove(was).map_or(0, |one| one.weight()), 0);
+        }
         functions.insert(id.clone(), Arc::new(function));
         registry.leave_line(owner.id, namespace, &id);
+        if let Some(was) = given_up {
+            registry.take_over(namespace, &was);
+        }
         Ok(())
     }
 
@@ -167,19 +205,23 @@ fn weight_of_service(m: &RegisterService) -> usize {
 }
 
 /// Tells a worker that it does not get an id.
+///
+/// The code is the only one that stops no worker (protocol section 3.8); those of this project read the error as well.
 pub(super) fn reject(
     worker: &Connection,
-    code: &str,
     namespace: Namespace,
     function_id: FunctionId,
     owner_worker_id: String,
+    error: Option<ErrorBody>,
 ) {
-    tracing::warn!(worker = %worker.id, id = %function_id, %namespace, "a registration was refused: {code}");
+    let why = error.as_ref().map_or_else(|| CONFLICT.to_owned(), ToString::to_string);
+    tracing::warn!(worker = %worker.id, id = %function_id, %namespace, "a registration was refused: {why}");
     worker.send(Message::RegistrationRejected(Box::new(RegistrationRejected {
-        code: code.to_owned(),
+        code: CONFLICT.to_owned(),
         namespace,
         function_id: Some(function_id),
         worker_name: None,
         owner_worker_id,
+        error,
     })));
 }

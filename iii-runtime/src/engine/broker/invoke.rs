@@ -99,7 +99,7 @@ impl Broker {
             namespace => namespace.unwrap_or_default(),
         };
         if m.function_id == ANNOUNCE {
-            let outcome = self.announce(caller, &m.data);
+            let outcome = self.announce(caller, &m.data, asker.wants_answer());
             asker.answer(outcome);
             return None;
         }
@@ -111,9 +111,12 @@ impl Broker {
             traceparent: m.traceparent,
             baggage: m.baggage,
         };
-        let sent = match m.action {
-            Some(Action::Enqueue { queue }) => self.enqueue(&queue, request, caller.id, asker),
-            None | Some(Action::Void) => self.forward(request, Some(caller.id), asker),
+        let sent = match (&caller.gated, m.action) {
+            (Some(gated), action) => self.pass(&*gated.gate, caller.id, request, action, asker),
+            (None, Some(Action::Enqueue { queue })) => {
+                self.enqueue(&queue, request, caller.id, asker)
+            }
+            (None, None | Some(Action::Void)) => self.forward(request, Some(caller.id), asker),
         };
         let Sent { callee, is_queued, .. } = sent?;
         if caller.is_gone() {
@@ -133,7 +136,7 @@ impl Broker {
     }
 
     /// Turns a call into a call of whoever keeps the queues (protocol section 4.5).
-    fn enqueue(
+    pub(super) fn enqueue(
         &self,
         queue: &str,
         request: Request,
@@ -181,21 +184,18 @@ impl Broker {
     }
 
     /// Sends a call to whoever serves it. Where it was sent, if a worker does.
-    fn forward(&self, request: Request, caller: Option<WorkerId>, asker: Asker) -> Option<Sent> {
-        let function = match self.find(&request.namespace, &request.function_id) {
-            Ok(function) => function,
+    pub(super) fn forward(
+        &self,
+        request: Request,
+        caller: Option<WorkerId>,
+        asker: Asker,
+    ) -> Option<Sent> {
+        match self.find(&request.namespace, &request.function_id) {
+            Ok(function) => deliver(&function, request, caller, asker),
             Err(error) => {
                 asker.answer(Err(error));
-                return None;
-            }
-        };
-        match &function.target {
-            Target::BuiltIn { handler, .. } => {
-                run(handler, request, caller, asker);
                 None
             }
-            Target::External { owner, handler } => run_for(owner, handler, request, caller, asker),
-            Target::Worker(callee) => send(callee, request, caller, asker),
         }
     }
 
@@ -229,9 +229,27 @@ pub(super) struct Sent {
     pub(super) is_queued: bool,
 }
 
+/// Gives a call to a function. Where it was noted, if a worker owns the function.
+pub(super) fn deliver(
+    function: &Function,
+    request: Request,
+    caller: Option<WorkerId>,
+    asker: Asker,
+) -> Option<Sent> {
+    match &function.target {
+        Target::BuiltIn { handler, .. } => {
+            run(handler, request, caller, asker);
+            None
+        }
+        Target::External { owner, handler } => run_for(owner, handler, request, caller, asker),
+        Target::Worker(callee) => send(callee, function, request, caller, asker),
+    }
+}
+
 /// Sends a call to a worker. It is noted before it is sent, so that no answer can come too early.
 fn send(
     callee: &Arc<Connection>,
+    function: &Function,
     request: Request,
     caller: Option<WorkerId>,
     asker: Asker,
@@ -247,12 +265,12 @@ fn send(
         request.traceparent.as_deref(),
         request.baggage.as_deref(),
     );
-    let (function_id, size) = (request.function_id.clone(), request.data.as_str().len());
+    let size = request.data.as_str().len();
     // What a worker publishes, for example, may hold the key that names a caller. Of a worker's own call it is gone already.
     let data = if caller.is_some() { request.data } else { without_caller(request.data) };
     let sent = callee.try_send(Message::InvokeFunction(Box::new(InvokeFunction {
         invocation_id: Some(id),
-        function_id: request.function_id,
+        function_id: function.known_as().clone(),
         data,
         caller,
         traceparent: request.traceparent,
@@ -265,7 +283,8 @@ fn send(
         Ok(()) => return Some(Sent { callee: callee.clone(), id, is_queued: true }),
         Err(SendError::Closed) => stopped(),
         Err(SendError::Full) => {
-            overloaded(format!("the worker that serves `{function_id}` is too far behind"))
+            let id = &function.id;
+            overloaded(format!("the worker that serves `{id}` is too far behind"))
         }
         Err(SendError::TooLarge) => too_large("the call", size, &callee.limits),
     };

@@ -3,12 +3,15 @@
 //! It knows nothing of HTTP, schedules or storage: those are providers. Everything here is synchronous; only the
 //! answer of a call that the engine itself made is waited for.
 
+mod admission;
 mod calls;
 mod connection;
 mod external;
 mod functions;
+mod gate;
 mod invoke;
 pub(crate) mod limits;
+mod passage;
 mod registry;
 mod standby;
 mod trace;
@@ -33,6 +36,7 @@ use crate::protocol::{Message, TriggerTypeId};
 use crate::transport::{Link, Outbox};
 
 pub(crate) use calls::overloaded;
+pub(crate) use gate::{Detour, Eyes, FORBIDDEN, Gate, forbidden};
 pub(crate) use invoke::Request;
 pub(crate) use registry::WorkerInfo;
 pub(crate) use view::{FunctionView, TriggerTypeView, WorkerView};
@@ -113,6 +117,7 @@ impl Broker {
                 request_schema: function.request_schema,
                 response_schema: function.response_schema,
                 metadata: None,
+                own_id: None,
                 target: Target::BuiltIn { provider: provider.name(), handler: function.handler },
             };
             registry.builtins.insert(function.id.clone(), Arc::new(function));
@@ -125,6 +130,7 @@ impl Broker {
                 description: info.description.to_owned(),
                 config_schema: info.config_schema,
                 request_schema: info.request_schema,
+                own_id: None,
                 source: Source::BuiltIn(provider.clone()),
             });
             registry.types.entry(id).or_default().entry(Default::default()).or_default().push(one);
@@ -132,15 +138,25 @@ impl Broker {
         write(&self.inner.providers).push(provider);
     }
 
-    /// Takes a link in. The future reads it until it ends; the caller runs it as a task.
+    /// Takes a link in whose worker may do everything. The future reads it until it ends; the caller runs it as a task.
     pub(crate) fn attach(
         &self,
         link: Link,
         peer: Option<IpAddr>,
     ) -> impl Future<Output = ()> + Send + use<> {
+        self.attach_behind(None, link, peer)
+    }
+
+    /// Like [`Broker::attach`], with a gate that decides what the worker may do.
+    pub(crate) fn attach_behind(
+        &self,
+        gate: Option<Arc<dyn Gate>>,
+        link: Link,
+        peer: Option<IpAddr>,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let Link { outbox, inbox } = link;
         let (now, limits) = (self.inner.clock.unix_millis(), self.inner.limits.clone());
-        let connection = Arc::new(Connection::new(outbox, peer, now, limits));
+        let connection = Arc::new(Connection::new(outbox, peer, gate, now, limits));
         connection.send(Message::WorkerRegistered {
             worker_id: connection.id,
             reattach_token: Some(connection.token),
@@ -204,14 +220,14 @@ impl Broker {
         None
     }
 
-    /// Applies a registration of a connection whose namespace is known.
-    fn apply(&self, connection: &Arc<Connection>, message: Message) {
+    /// Enters a registration in the tables, as it is.
+    fn enter(&self, connection: &Arc<Connection>, message: Message) {
         match message {
-            Message::RegisterFunction(m) => self.register_function(connection, *m),
+            Message::RegisterFunction(m) => self.register_function(connection, *m, None),
             Message::UnregisterFunction { id } => self.unregister_function(connection, &id),
-            Message::RegisterTriggerType(m) => self.register_type(connection, *m),
+            Message::RegisterTriggerType(m) => self.register_type(connection, *m, None),
             Message::UnregisterTriggerType { id } => self.unregister_type(connection, &id),
-            Message::RegisterTrigger(m) => self.register_trigger(connection, *m),
+            Message::RegisterTrigger(m) => self.register_trigger(connection, *m, None),
             Message::UnregisterTrigger { id, .. } => {
                 self.unregister_trigger(Some(connection.id), &id);
             }

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::connection::Connection;
+use super::gate::Renamed;
 use super::standby::Standby;
 use crate::engine::provider::{Binding, Handler, Provider, refused};
 use crate::protocol::{
@@ -34,6 +35,8 @@ pub(crate) struct Function {
     pub(crate) response_schema: Option<Payload>,
     /// What its worker says about it.
     pub(crate) metadata: Option<Payload>,
+    /// The id by which its worker knows it, if that is another one: calls are sent under it.
+    pub(crate) own_id: Option<FunctionId>,
     /// Who runs it.
     pub(crate) target: Target,
 }
@@ -66,6 +69,11 @@ impl Function {
         weigh(&self.id, self.description.as_ref(), &payloads)
     }
 
+    /// The id by which its worker knows it.
+    pub(crate) fn known_as(&self) -> &FunctionId {
+        self.own_id.as_ref().unwrap_or(&self.id)
+    }
+
     /// The connection that registered it; `None` for built-in ones.
     pub(crate) fn owner(&self) -> Option<&Arc<Connection>> {
         match &self.target {
@@ -87,6 +95,8 @@ pub(crate) struct TriggerType {
     pub(crate) config_schema: Option<Payload>,
     /// JSON Schema of the payload that functions get.
     pub(crate) request_schema: Option<Payload>,
+    /// The id by which its provider knows it, if that is another one.
+    pub(crate) own_id: Option<TriggerTypeId>,
     /// Who provides it.
     pub(crate) source: Source,
 }
@@ -126,6 +136,11 @@ impl TriggerType {
         weigh(&self.id, Some(&self.description), &payloads)
     }
 
+    /// The id by which its provider knows it.
+    pub(crate) fn known_as(&self) -> &TriggerTypeId {
+        self.own_id.as_ref().unwrap_or(&self.id)
+    }
+
     /// Gives a binding to the provider. A worker's refusal comes later, as a message.
     pub(crate) fn place(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
         match &self.source {
@@ -139,7 +154,7 @@ impl TriggerType {
                 };
                 connection.send(Message::RegisterTrigger(Box::new(RegisterTrigger {
                     id: binding.id.clone(),
-                    trigger_type: binding.trigger_type.clone(),
+                    trigger_type: self.known_as().clone(),
                     function_id: binding.function_id.clone(),
                     config: binding.config.clone(),
                     metadata: binding.metadata.clone(),
@@ -162,7 +177,7 @@ impl TriggerType {
             Source::Worker(connection) if connection.is_gone() => {}
             Source::Worker(connection) => connection.send(Message::UnregisterTrigger {
                 id: binding.id.clone(),
-                trigger_type: Some(binding.trigger_type.clone()),
+                trigger_type: Some(self.known_as().clone()),
             }),
         }
     }
@@ -216,6 +231,8 @@ pub(crate) struct Entry {
     pub(crate) services: HashMap<String, RegisterService>,
     /// What all of that weighs.
     pub(crate) bytes: usize,
+    /// What it knows by other names than the tables have.
+    pub(crate) renamed: Renamed,
 }
 
 impl Entry {
@@ -230,6 +247,7 @@ impl Entry {
             types: HashMap::new(),
             services: HashMap::new(),
             bytes: 0,
+            renamed: Renamed::default(),
         }
     }
 

@@ -15,6 +15,8 @@ pub(crate) struct Waiting {
     pub(crate) owner: Arc<Connection>,
     /// What is registered.
     pub(crate) registration: RegisterFunction,
+    /// The id by which its worker knows it, if a gate gave it another one.
+    pub(crate) own: Option<FunctionId>,
     /// The code, if an endpoint serves the function.
     pub(crate) external: Option<Handler>,
 }
@@ -50,11 +52,10 @@ impl Standby {
         }
     }
 
-    /// What a worker has in line for an id; 0 if it is not in line.
-    fn weight(&self, owner: WorkerId, namespace: &Namespace, id: &FunctionId) -> usize {
-        let line = self.lines.get(&(namespace.clone(), id.clone()));
-        let its = line.and_then(|line| line.iter().find(|one| one.owner.id == owner));
-        its.map_or(0, Waiting::weight)
+    /// What a worker has in line for an id.
+    fn of(&self, owner: WorkerId, namespace: &Namespace, id: &FunctionId) -> Option<&Waiting> {
+        let line = self.lines.get(&(namespace.clone(), id.clone()))?;
+        line.iter().find(|one| one.owner.id == owner)
     }
 
     fn remove(&mut self, owner: WorkerId, namespace: &Namespace, id: &FunctionId) {
@@ -85,7 +86,7 @@ impl Registry {
         let (has, id) = (entry.functions.len() + entry.standby.len(), &waiting.registration.id);
         let limits = &waiting.owner.limits.workers;
         let namespace = waiting.owner.namespace().cloned().unwrap_or_default();
-        let before = self.standby.weight(waiting.owner.id, &namespace, id);
+        let before = self.standby.of(waiting.owner.id, &namespace, id).map_or(0, Waiting::weight);
         let after = waiting.weight();
         let too_many = has >= limits.functions && before == 0;
         if too_many || entry.bytes - before + after > limits.registration_bytes {
@@ -100,8 +101,25 @@ impl Registry {
     pub(super) fn leave_line(&mut self, owner: WorkerId, namespace: &Namespace, id: &FunctionId) {
         let Some(entry) = self.connections.get_mut(&owner) else { return };
         if entry.standby.remove(id) {
-            entry.weigh(self.standby.weight(owner, namespace, id), 0);
+            entry.weigh(self.standby.of(owner, namespace, id).map_or(0, Waiting::weight), 0);
             self.standby.remove(owner, namespace, id);
+        }
+    }
+
+    /// Takes a worker out of the line for what it knows by the id `own`.
+    pub(super) fn stop_waiting(
+        &mut self,
+        owner: WorkerId,
+        namespace: &Namespace,
+        own: &FunctionId,
+    ) {
+        let Some(entry) = self.connections.get(&owner) else { return };
+        let is_it = |id: &&FunctionId| {
+            let waiting = self.standby.of(owner, namespace, id);
+            waiting.is_some_and(|one| one.own.as_ref().unwrap_or(*id) == own)
+        };
+        if let Some(id) = entry.standby.iter().find(is_it).cloned() {
+            self.leave_line(owner, namespace, &id);
         }
     }
 
@@ -122,12 +140,14 @@ impl Registry {
         }
         while let Some(waiting) = self.standby.next(namespace, id) {
             let weight = waiting.weight();
-            let Waiting { owner, registration, external } = waiting;
+            let Waiting { owner, registration, own, external } = waiting;
             if let Some(entry) = self.connections.get_mut(&owner.id) {
                 entry.standby.remove(id);
                 entry.weigh(weight, 0);
             }
-            if !owner.is_gone() && self.claim(&owner, namespace, registration, external).is_ok() {
+            if !owner.is_gone()
+                && self.claim(&owner, namespace, registration, own, external).is_ok()
+            {
                 tracing::info!(worker = %owner.id, function = %id, %namespace, "the next in line takes a function over");
                 return;
             }

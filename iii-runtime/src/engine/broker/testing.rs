@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use uuid::Uuid;
 
-use super::Broker;
+use super::{Broker, Gate};
 use crate::clock::Clock;
 use crate::engine::provider::Outcome;
 use crate::protocol::{
@@ -49,6 +49,13 @@ impl Worker {
     pub(crate) async fn connect_with(broker: &Broker, limits: Limits) -> Self {
         let (ours, theirs) = local::pair(limits);
         tokio::spawn(broker.attach(theirs, None));
+        Self::greeted(ours).await
+    }
+
+    /// Connects through a gate.
+    pub(crate) async fn connect_behind(broker: &Broker, gate: Arc<dyn Gate>) -> Self {
+        let (ours, theirs) = local::pair(Limits::default());
+        tokio::spawn(broker.attach_behind(Some(gate), theirs, None));
         Self::greeted(ours).await
     }
 

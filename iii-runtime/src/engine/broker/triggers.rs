@@ -8,11 +8,11 @@ use tokio::sync::oneshot;
 use super::calls::overloaded;
 use super::connection::Connection;
 use super::functions::{complain, reject};
+use super::gate::rename;
 use super::invoke::blank;
 use super::registry::{Bound, Source, TriggerType};
 use super::{Broker, limits, lock};
 use crate::engine::provider::{Binding, refused};
-use crate::error::code;
 use crate::protocol::{
     ErrorBody, FunctionId, Message, Namespace, RegisterTrigger, RegisterTriggerType, TriggerId,
     TriggerRegistrationResult, TriggerTypeId, WorkerId,
@@ -22,8 +22,15 @@ use crate::protocol::{
 pub(super) type Waiters = Mutex<HashMap<TriggerId, oneshot::Sender<Option<ErrorBody>>>>;
 
 impl Broker {
-    /// Handles a worker's binding. Only a failure is answered.
-    pub(super) fn register_trigger(&self, owner: &Arc<Connection>, m: RegisterTrigger) {
+    /// Handles a worker's binding. Only a failure is answered. `own`: the id by which the worker knows it, if a gate may
+    /// have given it another one.
+    pub(super) fn register_trigger(
+        &self,
+        owner: &Arc<Connection>,
+        m: RegisterTrigger,
+        own: Option<TriggerId>,
+    ) {
+        let own = own.unwrap_or_else(|| m.id.clone());
         let is_blank = |namespace: &Option<Namespace>| {
             namespace.as_ref().is_some_and(|namespace| namespace.trim().is_empty())
         };
@@ -45,7 +52,10 @@ impl Broker {
             }))
         };
         if let Err(error) = bound {
-            tell(owner, m.id, m.trigger_type, m.function_id, error);
+            tell(owner, own.clone(), m.trigger_type, m.function_id, error);
+        }
+        if owner.gated.is_some() {
+            self.rename_trigger(owner, own, m.id);
         }
     }
 
@@ -132,6 +142,25 @@ impl Broker {
         refusal.map_or(Ok(()), Err)
     }
 
+    /// Notes the id by which a worker knows its binding. What it had under that id before is gone.
+    fn rename_trigger(&self, owner: &Arc<Connection>, own: TriggerId, became: TriggerId) {
+        let before = {
+            let mut registry = self.registry_mut();
+            let Some(entry) = registry.connections.get_mut(&owner.id) else { return };
+            let renamed = &mut entry.renamed.triggers;
+            if own == became {
+                renamed.remove(&own)
+            } else if entry.triggers.contains(&became) {
+                rename(renamed, entry.triggers.len(), own, &became)
+            } else {
+                None
+            }
+        };
+        if let Some(before) = before.filter(|before| *before != became) {
+            self.unregister_trigger(Some(owner.id), &before);
+        }
+    }
+
     /// Like [`Broker::bind`]; if a worker provides the type, also waits a while for what it says.
     pub(crate) async fn bind_and_wait(&self, binding: Arc<Binding>) -> Result<(), ErrorBody> {
         let (sender, receiver) = oneshot::channel();
@@ -160,9 +189,13 @@ impl Broker {
         let _changes = lock(&self.inner.changes);
         let bound = {
             let mut registry = self.registry_mut();
+            let worker = by.and_then(|by| registry.connections.get_mut(&by));
+            let limited = worker.as_ref().is_some_and(|one| one.connection.gated.is_some());
+            let became = worker.and_then(|one| one.renamed.triggers.remove(id));
+            let id = became.as_ref().unwrap_or(id);
             let Some(bound) = registry.bindings.get(id) else { return false };
             let (owner, weight) = (bound.binding.owner, bound.binding.weight());
-            if owner.is_some() && owner != by {
+            if owner != by && (owner.is_some() || limited) {
                 tracing::warn!(trigger = %id, "a worker cannot remove the trigger of another one");
                 return false;
             }
@@ -219,7 +252,7 @@ impl Broker {
             let mut registry = self.registry_mut();
             let Some(bound) = registry.bindings.get_mut(&m.id) else { return };
             let is_provider = bound.at.as_ref().is_some_and(|at| {
-                at.id == m.trigger_type
+                *at.known_as() == m.trigger_type
                     && at.source.worker().is_some_and(|one| one.id == provider.id)
             });
             if !is_provider {
@@ -229,26 +262,33 @@ impl Broker {
                 bound.at = None;
             }
             bound.refusal.clone_from(&m.error);
-            let owner = bound.binding.owner;
-            owner
-                .and_then(|owner| registry.connections.get(&owner))
-                .map(|one| one.connection.clone())
+            let binding = bound.binding.clone();
+            let owner = binding.owner.and_then(|owner| registry.connections.get(&owner));
+            owner.map(|one| (one.connection.clone(), one.renamed.own_trigger(&m.id), binding))
         };
         if let Some(waiter) = lock(&self.inner.waiters).remove(&m.id) {
             let _ = waiter.send(m.error.clone());
         }
-        if let (Some(owner), Some(error)) = (owner, m.error) {
-            tell(&owner, m.id, m.trigger_type, m.function_id, error);
+        if let (Some((owner, own, binding)), Some(error)) = (owner, m.error) {
+            tell(&owner, own, binding.trigger_type.clone(), m.function_id, error);
         }
     }
 
-    /// Makes a worker the provider of a type, and hands it the bindings that are to be with it.
-    pub(super) fn register_type(&self, connection: &Arc<Connection>, m: RegisterTriggerType) {
+    /// Makes a worker the provider of a type, and hands it the bindings that are to be with it. `own`: the id by which
+    /// the worker knows it, if a gate may have given it another one.
+    pub(super) fn register_type(
+        &self,
+        connection: &Arc<Connection>,
+        m: RegisterTriggerType,
+        own: Option<TriggerTypeId>,
+    ) {
         let namespace = m.namespace.or_else(|| connection.namespace().cloned()).unwrap_or_default();
         if namespace.trim().is_empty() {
             return complain(connection, &blank("namespace").message);
         }
-        let _changes = lock(&self.inner.changes);
+        let own = own.unwrap_or_else(|| m.id.clone());
+        let own_id = (own != m.id).then(|| own.clone());
+        let changes = lock(&self.inner.changes);
         let source = Source::Worker(connection.clone());
         let one = Arc::new(TriggerType {
             id: m.id.clone(),
@@ -256,9 +296,10 @@ impl Broker {
             description: m.description,
             config_schema: m.trigger_request_format,
             request_schema: m.call_request_format,
+            own_id: own_id.clone(),
             source: source.clone(),
         });
-        {
+        let before = {
             let mut registry = self.registry_mut();
             let built_in = registry
                 .trigger_type(&namespace, &m.id)
@@ -271,16 +312,23 @@ impl Broker {
             let too_much = entry.bytes - before + after > limits.registration_bytes;
             if built_in || too_many || too_much {
                 // There is no message for this; workers show the refusal of a function id as a warning.
-                let code = if built_in { "FUNCTION_NAMESPACE_CONFLICT" } else { code::OVERLOADED };
-                let id = FunctionId::from(m.id.as_str());
-                return reject(connection, code, namespace, id, String::new());
+                let error = overloaded("this connection has registered too much");
+                let error = Some(error).filter(|_| !built_in);
+                let id = FunctionId::from(own.as_str());
+                return reject(connection, namespace, id, String::new(), error);
             }
             entry.types.insert(key, after);
             entry.weigh(before, after);
+            let renamed = &mut entry.renamed.types;
+            let before = match own_id {
+                Some(own) => rename(renamed, entry.types.len(), own, &m.id),
+                None => renamed.remove(&m.id),
+            };
             registry.remove_type(&namespace, &m.id, &source);
             let spaces = registry.types.entry(m.id.clone()).or_default();
             spaces.entry(namespace).or_default().push(one.clone());
-        }
+            before.filter(|before| *before != m.id)
+        };
         let theirs = self.registry().bindings_where(|bound| bound.binding.trigger_type == m.id);
         for bound in theirs {
             let wanted = self.registry().provider_of(&bound.binding).cloned();
@@ -291,6 +339,10 @@ impl Broker {
                 self.settle(&bound.binding);
             }
         }
+        drop(changes);
+        if let Some(before) = before {
+            self.unregister_type(connection, &before);
+        }
     }
 
     /// Ends a worker's provision of a type, in every namespace where it provides it.
@@ -299,6 +351,8 @@ impl Broker {
         let spaces: Vec<_> = {
             let mut registry = self.registry_mut();
             let Some(entry) = registry.connections.get_mut(&connection.id) else { return };
+            let became = entry.renamed.types.remove(id);
+            let id = became.as_ref().unwrap_or(id);
             let gone: Vec<_> = entry.types.extract_if(|(_, one), _| one == id).collect();
             entry.weigh(gone.iter().map(|(_, weight)| weight).sum(), 0);
             gone.into_iter().map(|(key, _)| key).collect()
@@ -336,20 +390,18 @@ impl Broker {
                 return;
             }
             registry.put(binding.clone(), provider.filter(|_| refusal.is_none()), refusal.clone());
-            let owner = binding.owner;
-            owner
-                .and_then(|owner| registry.connections.get(&owner))
-                .map(|one| one.connection.clone())
+            let owner = binding.owner.and_then(|owner| registry.connections.get(&owner));
+            owner.map(|one| (one.connection.clone(), one.renamed.own_trigger(&binding.id)))
         };
-        if let (Some(owner), Some(error)) = (owner, refusal) {
+        if let (Some((owner, own)), Some(error)) = (owner, refusal) {
             let binding = (**binding).clone();
-            tell(&owner, binding.id, binding.trigger_type, binding.function_id, error);
+            tell(&owner, own, binding.trigger_type, binding.function_id, error);
         }
     }
 }
 
 /// Tells a worker that its binding was refused.
-fn tell(
+pub(super) fn tell(
     owner: &Connection,
     id: TriggerId,
     trigger_type: TriggerTypeId,

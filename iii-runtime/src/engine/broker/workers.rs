@@ -40,7 +40,17 @@ pub(crate) struct Announcement {
 
 impl Broker {
     /// Takes a worker's announcement: claims its name, fixes its namespace, applies what waited for that.
-    pub(super) fn announce(&self, connection: &Arc<Connection>, data: &Payload) -> Outcome {
+    ///
+    /// `answered`: whether the worker waits for the outcome.
+    pub(super) fn announce(
+        &self,
+        connection: &Arc<Connection>,
+        data: &Payload,
+        answered: bool,
+    ) -> Outcome {
+        if let Some(gated) = &connection.gated {
+            gated.gate.calls(&Namespace::default(), &ANNOUNCE.into(), None)?;
+        }
         let said: Announcement = data.parse().map_err(|error| misfit(ANNOUNCE, &error))?;
         let wanted = match said.namespace.as_deref() {
             Some(namespace) if namespace.trim().is_empty() => {
@@ -56,7 +66,10 @@ impl Broker {
                 }
                 fixed.clone()
             }
-            None => wanted,
+            None => {
+                self.check_entry(connection, &wanted, said.name.as_deref(), answered)?;
+                wanted
+            }
         };
         let info = WorkerInfo {
             runtime: said.runtime.unwrap_or_else(|| "unknown".to_owned()),
@@ -75,6 +88,7 @@ impl Broker {
                 function_id: None,
                 worker_name: Some(name),
                 owner_worker_id: holder.to_string(),
+                error: None,
             })));
             // The reading task sees that the connection has nothing any more, and closes it.
             self.detach(connection);
@@ -117,6 +131,14 @@ impl Broker {
     pub(super) fn open(&self, connection: &Arc<Connection>, namespace: Namespace) {
         for message in connection.open(namespace) {
             self.apply(connection, message);
+        }
+    }
+
+    /// Puts a connection that did not say its namespace in time into `default`. If it may not be there, what it
+    /// registers goes on waiting until it says another one.
+    pub(super) fn open_late(&self, connection: &Arc<Connection>) {
+        if self.check_entry(connection, &Namespace::default(), None, true).is_ok() {
+            self.open(connection, Namespace::default());
         }
     }
 

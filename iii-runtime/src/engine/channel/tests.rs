@@ -36,9 +36,14 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let tasks = Arc::new(Tasks::default());
-        let (handshake, origins) = (Duration::from_secs(10), Default::default());
-        let door = server::Door { handshake, origins };
-        let serve = server::serve(listener, broker.clone(), channels.clone(), tasks.clone(), door);
+        let door = server::Door {
+            broker: broker.clone(),
+            channels: channels.clone(),
+            handshake: Duration::from_secs(10),
+            origins: Arc::default(),
+            guard: None,
+        };
+        let serve = server::serve(listener, door, tasks.clone());
         tasks.spawn(serve);
         let worker = Worker::named(&broker, "w").await;
         Self { channels, worker, addr, _tasks: tasks }

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use super::EngineBuilder;
 use super::limits_block;
 use super::parts;
 use super::settings::EngineSettings;
 use super::tree::{Block, Key, Node, Problems, Value, parse};
+use super::{EngineBuilder, access};
 use crate::engine::expand::expand;
 use crate::error::{Error, Result, code};
 
@@ -152,15 +152,11 @@ fn read_entries(entries: &[Node], builder: &mut EngineBuilder, problems: &mut Pr
             }
             continue;
         };
-        if let Some((_, first)) = seen.iter().find(|(known, _)| *known == name) {
-            let text = match name {
-                "iii-worker-manager" => format!(
-                    "a second `iii-worker-manager` (the first is on line {first}): several listeners for workers are \
-                     not supported yet"
-                ),
-                name => format!("`{name}` is listed twice (first on line {first})"),
-            };
-            problems.add(line, text);
+        // Each of them is one more listener.
+        let repeats = name == "iii-worker-manager";
+        let before = seen.iter().find(|(known, _)| *known == name && !repeats);
+        if let Some((_, first)) = before {
+            problems.add(line, format!("`{name}` is listed twice (first on line {first})"));
             continue;
         }
         seen.push((name, line));
@@ -180,7 +176,7 @@ fn read_entry(
     let settings = &mut builder.settings;
     let directories = &mut builder.directories;
     match name {
-        "iii-worker-manager" => settings.worker = parts::worker(&mut block, problems),
+        "iii-worker-manager" => settings.workers.declare(access::listener(&mut block, problems)),
         "iii-http" => settings.http = Some(parts::http(&mut block, problems)),
         "iii-http-functions" => {
             settings.http_functions = Some(parts::http_functions(&mut block, problems));

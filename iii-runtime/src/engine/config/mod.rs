@@ -1,8 +1,10 @@
 //! The settings of an engine: from code, from a YAML file, and their defaults.
 
+mod access;
 mod file;
 mod limits;
 mod limits_block;
+mod listener;
 mod parts;
 mod settings;
 mod tree;
@@ -24,6 +26,7 @@ use crate::error::{Error, Result, code};
 pub use limits::{
     ChannelLimits, EventLimits, HttpLimits, Limits, QueueLimits, StreamLimits, WorkerLimits,
 };
+pub use listener::WorkerListener;
 pub use settings::StreamSettings;
 pub(crate) use settings::{EngineSettings, Keep};
 
@@ -84,7 +87,8 @@ impl EngineBuilder {
         file::read(&name, &text, &environment)
     }
 
-    /// The address that all listeners are on. Default `127.0.0.1`: only programs of this machine get in.
+    /// The address that all listeners are on, those declared before included. Default `127.0.0.1`: only programs of this
+    /// machine get in.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         let host = host.into();
@@ -94,14 +98,32 @@ impl EngineBuilder {
         if let Some(stream) = &mut self.settings.stream {
             stream.host.clone_from(&host);
         }
-        self.settings.worker.address.host = host;
+        for listener in self.settings.workers.iter_mut() {
+            listener.address.host.clone_from(&host);
+        }
         self
     }
 
-    /// The port for workers; 0 picks a free one. Default 49134.
+    /// The port for workers, that of the first listener if there are several; 0 picks a free one. Default 49134.
     #[must_use]
     pub fn worker_port(mut self, port: u16) -> Self {
-        self.settings.worker.address.port = port;
+        self.settings.workers.first_mut().address.port = port;
+        self
+    }
+
+    /// Adds a listener for workers. The first one takes the place of the one that every engine has without.
+    ///
+    /// ```
+    /// use iii::engine::{Access, Engine, FunctionFilter, WorkerListener};
+    ///
+    /// let guests = Access::new().expose(FunctionFilter::matching("api::*"));
+    /// let builder = Engine::builder()
+    ///     .listener(WorkerListener::new())
+    ///     .listener(WorkerListener::new().port(49135).access(guests));
+    /// ```
+    #[must_use]
+    pub fn listener(mut self, listener: WorkerListener) -> Self {
+        self.settings.workers.declare(listener);
         self
     }
 
@@ -154,7 +176,9 @@ impl EngineBuilder {
         if let Some(stream) = &mut self.settings.stream {
             stream.allowed_origins.clone_from(&origins);
         }
-        self.settings.worker.allowed_origins = origins;
+        for listener in self.settings.workers.iter_mut() {
+            listener.allowed_origins.clone_from(&origins);
+        }
         self
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::file::named;
-use super::settings::{Address, HttpPart, Keep, StreamSettings, WorkerSettings};
+use super::settings::{Address, HttpPart, Keep, StreamSettings};
 use super::tree::{Block, Problems};
 use crate::engine::http::{Cors, CorsSettings};
 use crate::engine::http_function::HttpFunctionSettings;
@@ -17,26 +17,7 @@ pub(super) type Directories = Vec<(u64, String)>;
 /// Ports.
 const PORTS: std::ops::RangeInclusive<u64> = 0..=u16::MAX as u64;
 /// Milliseconds, up to a day.
-const MILLIS: std::ops::RangeInclusive<u64> = 1..=86_400_000;
-
-pub(super) fn worker(block: &mut Block<'_>, problems: &mut Problems) -> WorkerSettings {
-    let mut settings = WorkerSettings::default();
-    address(block, &mut settings.address, problems);
-    if let Some(millis) = block.whole("handshake_timeout_ms", MILLIS, problems) {
-        settings.handshake_timeout = Duration::from_millis(millis);
-    }
-    settings.allowed_origins = origins(block, problems);
-    // An engine that ignored these would let everybody do everything.
-    for key in ["middleware_function_id", "rbac"] {
-        if let Some(node) = block.take(key) {
-            problems.add(
-                node.line,
-                format!("`{key}` of `iii-worker-manager` is not supported yet: use the official engine for it"),
-            );
-        }
-    }
-    settings
-}
+pub(super) const MILLIS: std::ops::RangeInclusive<u64> = 1..=86_400_000;
 
 pub(super) fn http(block: &mut Block<'_>, problems: &mut Problems) -> HttpPart {
     let mut settings = HttpPart::default();
@@ -271,7 +252,7 @@ pub(super) fn configuration(block: &mut Block<'_>, problems: &mut Problems) {
     }
 }
 
-fn address(block: &mut Block<'_>, address: &mut Address, problems: &mut Problems) {
+pub(super) fn address(block: &mut Block<'_>, address: &mut Address, problems: &mut Problems) {
     if let Some(port) = block.whole("port", PORTS, problems) {
         address.port = u16::try_from(port).unwrap_or(address.port);
     }
@@ -281,7 +262,7 @@ fn address(block: &mut Block<'_>, address: &mut Address, problems: &mut Problems
 }
 
 /// Reads `allowed_origins`, which the official engine does not have.
-fn origins(block: &mut Block<'_>, problems: &mut Problems) -> Vec<String> {
+pub(super) fn origins(block: &mut Block<'_>, problems: &mut Problems) -> Vec<String> {
     let origins = block.texts("allowed_origins", problems);
     if let Err(problem) = Origins::new(&origins) {
         problems.add(block.line_of("allowed_origins"), problem);

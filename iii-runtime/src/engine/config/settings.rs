@@ -1,7 +1,6 @@
 //! What an engine can be told: a typed value for each of its parts, with its defaults.
 
-use std::time::Duration;
-
+use super::listener::WorkerListeners;
 use crate::engine::http::HttpSettings;
 use crate::engine::http_function::HttpFunctionSettings;
 use crate::engine::queue::QueueSettings;
@@ -38,8 +37,8 @@ pub(crate) enum Keep {
 /// The settings of all parts; `None`: the part is switched off.
 #[derive(Debug, Clone)]
 pub(crate) struct EngineSettings {
-    /// The listener for workers.
-    pub(crate) worker: WorkerSettings,
+    /// The listeners for workers.
+    pub(crate) workers: WorkerListeners,
     /// HTTP triggers.
     pub(crate) http: Option<HttpPart>,
     /// Functions that HTTP endpoints serve.
@@ -60,7 +59,7 @@ impl Default for EngineSettings {
     /// Everything is on.
     fn default() -> Self {
         Self {
-            worker: WorkerSettings::default(),
+            workers: WorkerListeners::default(),
             http: Some(HttpPart::default()),
             http_functions: Some(HttpFunctionSettings::default()),
             stream: Some(StreamSettings::default()),
@@ -76,7 +75,7 @@ impl EngineSettings {
     /// Only what every engine has (protocol section 11.1).
     pub(crate) fn mandatory() -> Self {
         Self {
-            worker: WorkerSettings::default(),
+            workers: WorkerListeners::default(),
             http: None,
             http_functions: None,
             stream: None,
@@ -84,27 +83,6 @@ impl EngineSettings {
             queue: None,
             pubsub: false,
             cron: false,
-        }
-    }
-}
-
-/// The listener for workers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct WorkerSettings {
-    /// Default `127.0.0.1`, port 49134.
-    pub(crate) address: Address,
-    /// From the connection to the end of the handshake. Default 10 s.
-    pub(crate) handshake_timeout: Duration,
-    /// Pages of other machines that may connect. Default: none.
-    pub(crate) allowed_origins: Vec<String>,
-}
-
-impl Default for WorkerSettings {
-    fn default() -> Self {
-        Self {
-            address: Address::loopback(49134),
-            handshake_timeout: Duration::from_secs(10),
-            allowed_origins: Vec::new(),
         }
     }
 }

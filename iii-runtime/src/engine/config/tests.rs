@@ -1,7 +1,12 @@
 //! Tests of the file: what it switches on, what it sets, and what it may not say.
 
 use super::*;
+use crate::engine::access::{Access, FunctionFilter, MetadataRule};
 use crate::engine::queue::{NamedQueue, QueueKind};
+
+fn listeners(builder: &EngineBuilder) -> Vec<&WorkerListener> {
+    builder.settings.workers.iter().collect()
+}
 
 fn variable(name: &str) -> Option<String> {
     match name {
@@ -71,8 +76,9 @@ workers:
     );
     let settings = &builder.settings;
     assert_eq!(builder.namespace_grace, Duration::from_millis(100));
-    assert_eq!((settings.worker.address.port, &*settings.worker.address.host), (0, "0.0.0.0"));
-    assert_eq!(settings.worker.handshake_timeout, Duration::from_millis(500));
+    let [worker] = listeners(&builder)[..] else { panic!("one listener") };
+    assert_eq!((worker.address.port, &*worker.address.host), (0, "0.0.0.0"));
+    assert_eq!(worker.handshake_timeout, Duration::from_millis(500));
     let http = settings.http.as_ref().unwrap();
     assert_eq!((http.address.port, &*http.address.host), (4000, "::1"));
     assert_eq!((http.limits.timeout, http.limits.concurrency), (Duration::from_secs(1), 1));
@@ -112,11 +118,12 @@ workers:
 #[test]
 fn only_what_is_listed_is_on() {
     for text in ["", "workers: []", "workers:\n", "modules:\n- name: iii-engine-functions\n"] {
-        let settings = read(text).settings;
+        let builder = read(text);
+        assert_eq!(listeners(&builder), [&WorkerListener::new()]);
+        let settings = builder.settings;
         assert!(settings.http.is_none() && settings.stream.is_none() && settings.state.is_none());
         assert!(!settings.cron && !settings.pubsub && settings.queue.is_none());
         assert!(settings.http_functions.is_none());
-        assert_eq!(settings.worker.address.port, 49134);
     }
     assert!(read("modules:\n- name: iii-cron\n").settings.cron);
     let functions = read("modules:\n- name: iii-http-functions\n").settings.http_functions;
@@ -124,9 +131,73 @@ fn only_what_is_listed_is_on() {
 }
 
 #[test]
+fn each_entry_of_the_worker_manager_is_a_listener() {
+    let builder = read(
+        "workers:
+  - name: iii-worker-manager
+    config: { port: 49134, host: 127.0.0.1 }
+  - name: iii-worker-manager
+    config:
+      port: 49135
+      middleware_function_id: gate::check
+      rbac:
+        auth_function_id: gate::auth
+        expose_functions:
+          - match(\"api::*\")
+          - match('web::*')
+          - { match: \"shop::*\", namespace: shop }
+          - { metadata: { public: true, tier: match(\"free*\"), level: 1.5, tags: [a, null] } }
+          - metadata: { kind: plain }
+            namespace: shop
+        on_function_registration_function_id: gate::fn
+        on_trigger_registration_function_id: gate::trigger
+        on_trigger_type_registration_function_id: gate::type
+  - name: iii-worker-manager
+    config: { port: 1, rbac: {} }
+",
+    );
+    let access = Access::new()
+        .auth_function("gate::auth")
+        .expose(FunctionFilter::matching("api::*"))
+        .expose(FunctionFilter::matching("web::*"))
+        .expose(FunctionFilter::matching("shop::*").namespace("shop"))
+        .expose(FunctionFilter::metadata([
+            ("public", MetadataRule::equals(true)),
+            ("tier", MetadataRule::matching("free*")),
+            ("level", MetadataRule::equals(1.5)),
+            ("tags", MetadataRule::equals(serde_json::json!(["a", null]))),
+        ]))
+        .expose(
+            FunctionFilter::metadata([("kind", MetadataRule::equals("plain"))]).namespace("shop"),
+        )
+        .on_function_registration("gate::fn")
+        .on_trigger_registration("gate::trigger")
+        .on_trigger_type_registration("gate::type");
+    let second = WorkerListener::new().port(49135).middleware("gate::check").access(access);
+    let third = WorkerListener::new().port(1).access(Access::new());
+    assert_eq!(listeners(&builder), [&WorkerListener::new(), &second, &third]);
+    // What names no listener is about the first one, or about all.
+    let builder = builder.worker_port(7).host("::1");
+    let at: Vec<_> =
+        listeners(&builder).iter().map(|one| (one.address.port, &*one.address.host)).collect();
+    assert_eq!(at, [(7, "::1"), (49135, "::1"), (1, "::1")]);
+}
+
+#[test]
+fn a_declared_listener_takes_the_place_of_the_default_one() {
+    let builder = EngineBuilder::default().listener(WorkerListener::new().port(1));
+    let builder = builder.listener(WorkerListener::new().port(2));
+    let ports: Vec<_> = listeners(&builder).iter().map(|one| one.address.port).collect();
+    assert_eq!(ports, [1, 2]);
+}
+
+#[test]
 fn each_mistake_is_told_with_its_line() {
     let entry = |name: &str, config: &str| {
         format!("workers:\n  - name: {name}\n    config:\n      {config}\n")
+    };
+    let exposing = |filter: &str| {
+        entry("iii-worker-manager", &format!("rbac: {{ expose_functions: [{filter}] }}"))
     };
     let cases = [
         ("workerz: []".to_owned(), 1, "no setting `workerz`"),
@@ -138,13 +209,23 @@ fn each_mistake_is_told_with_its_line() {
         ("workers:\n  - name: mine".to_owned(), 2, "no `mine`"),
         ("workers:\n  - name: iii-cron\n    image: x".to_owned(), 3, "containers"),
         ("workers:\n  - name: iii-cron\n  - name: iii-cron".to_owned(), 3, "twice"),
+        (entry("iii-worker-manager", "rbac: []"), 4, "`rbac`"),
+        (entry("iii-worker-manager", "rbac:"), 4, "no value"),
+        (entry("iii-worker-manager", "middleware_function_id: ${EMPTY:}"), 4, "no value"),
+        (entry("iii-worker-manager", "rbac: { auth_function_id: ${EMPTY:} }"), 4, "no value"),
         (
-            "workers:\n  - name: iii-worker-manager\n  - name: iii-worker-manager".to_owned(),
-            3,
-            "not supported yet",
+            entry("iii-worker-manager", "rbac: { auth_function: a }"),
+            4,
+            "no setting `auth_function`",
         ),
-        (entry("iii-worker-manager", "rbac: {}"), 4, "`rbac`"),
-        (entry("iii-worker-manager", "middleware_function_id: a"), 4, "not supported yet"),
+        (entry("iii-worker-manager", "rbac: { expose_functions: all }"), 4, "a list of filters"),
+        (exposing("api::*"), 4, "match(\"api::*\")"),
+        (exposing("{ match: a, metadata: { b: 1 } }"), 4, "not both"),
+        (exposing("{ namespace: a }"), 4, "needs `match` or `metadata`"),
+        (exposing("{ match: 'match(\"a\")' }"), 4, "the pattern alone"),
+        (exposing("{ match: a, mach: b }"), 4, "no setting `mach`"),
+        (exposing("{ metadata: {} }"), 4, "names nothing"),
+        (exposing("7"), 4, "a whole number"),
         (entry("iii-http", "port: 70000"), 4, "from 0 to 65535"),
         (entry("iii-http", "prot: 1"), 4, "no setting `prot`"),
         (entry("iii-http", "host: 1"), 4, "must be a text"),
@@ -290,9 +371,12 @@ fn origins_are_read_for_each_listener() {
 ",
     )
     .settings;
-    assert_eq!(settings.worker.allowed_origins, ["https://a.example"]);
+    assert_eq!(settings.workers.iter().next().unwrap().allowed_origins, ["https://a.example"]);
     assert_eq!(settings.stream.unwrap().allowed_origins, ["*"]);
     let builder = EngineBuilder::default().allowed_origins(["https://b.example"]);
-    assert_eq!(builder.settings.worker.allowed_origins, ["https://b.example"]);
+    assert_eq!(
+        builder.settings.workers.iter().next().unwrap().allowed_origins,
+        ["https://b.example"]
+    );
     assert_eq!(builder.settings.stream.unwrap().allowed_origins, ["https://b.example"]);
 }

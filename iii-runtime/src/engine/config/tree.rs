@@ -19,7 +19,7 @@ pub(super) enum Value {
     Null,
     Flag(bool),
     Whole(i128),
-    Real,
+    Real(f64),
     Text(String),
     List(Vec<Node>),
     Block(Vec<(Key, Node)>),
@@ -113,8 +113,8 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Value::Whole(whole))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-        Ok(Value::Real)
+    fn visit_f64<E>(self, real: f64) -> Result<Value, E> {
+        Ok(Value::Real(real))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
@@ -139,12 +139,32 @@ impl<'de> Visitor<'de> for AnyValue {
 }
 
 impl Node {
-    fn kind(&self) -> &'static str {
+    /// The node as JSON; `None` if it has a number that is too large for that.
+    pub(super) fn to_json(&self) -> Option<serde_json::Value> {
+        use serde_json::{Number, Value as Json};
+        Some(match &self.value {
+            Value::Null => Json::Null,
+            Value::Flag(flag) => Json::Bool(*flag),
+            Value::Whole(whole) => Json::Number(Number::from_i128(*whole)?),
+            Value::Real(real) => Json::Number(Number::from_f64(*real)?),
+            Value::Text(text) => Json::String(text.clone()),
+            Value::List(list) => {
+                Json::Array(list.iter().map(Self::to_json).collect::<Option<_>>()?)
+            }
+            Value::Block(entries) => {
+                let entries =
+                    entries.iter().map(|(key, node)| Some((key.name.clone(), node.to_json()?)));
+                Json::Object(entries.collect::<Option<_>>()?)
+            }
+        })
+    }
+
+    pub(super) fn kind(&self) -> &'static str {
         match &self.value {
             Value::Null => "nothing",
             Value::Flag(_) => "true or false",
             Value::Whole(_) => "a whole number",
-            Value::Real => "a number with a fraction",
+            Value::Real(_) => "a number with a fraction",
             Value::Text(_) => "a text",
             Value::List(_) => "a list",
             Value::Block(_) => "a block of settings",
@@ -193,6 +213,17 @@ impl<'a> Block<'a> {
         self.known.push(key);
         let (_, node) = self.entries.iter().find(|(found, _)| found.name == key)?;
         Some(node).filter(|node| !matches!(node.value, Value::Null))
+    }
+
+    /// Refuses a key without a value, where nothing and absent are easily mixed up, and absent means that all may.
+    pub(super) fn not_blank(&mut self, key: &'static str, problems: &mut Problems) {
+        let blank =
+            |(found, node): &&(Key, Node)| found.name == key && matches!(node.value, Value::Null);
+        if let Some((found, _)) = self.entries.iter().find(blank) {
+            let text =
+                format!("`{key}` of {} has no value: give it one, or leave it out", self.what);
+            problems.add(found.line, text);
+        }
     }
 
     /// All entries, whatever their keys are.

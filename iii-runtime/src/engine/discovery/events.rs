@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::shapes::FunctionSummary;
-use crate::engine::broker::{Broker, Request, lock};
+use crate::engine::broker::{Broker, FunctionView, Request, lock};
 use crate::engine::provider::{Binding, Event, to_payload};
-use crate::protocol::{FunctionId, Namespace, Payload, TriggerId};
+use crate::protocol::{ErrorBody, FunctionId, Namespace, Payload, TriggerId};
 
 /// The type that fires for workers.
 pub(crate) const WORKERS: &str = "engine::workers-available";
@@ -24,6 +24,14 @@ const CALM: Duration = Duration::from_millis(500);
 struct FunctionsChanged {
     event: &'static str,
     functions: Vec<FunctionSummary>,
+}
+
+/// The payload that tells these functions.
+fn functions_changed<'a>(
+    functions: impl Iterator<Item = &'a FunctionView>,
+) -> Result<Payload, ErrorBody> {
+    let functions = functions.map(Into::into).collect();
+    to_payload(&FunctionsChanged { event: "functions_changed", functions })
 }
 
 type Ids = Vec<(FunctionId, Namespace)>;
@@ -96,10 +104,20 @@ impl Watch {
         if std::mem::replace(&mut *lock(&self.told), ids.clone()) == ids {
             return;
         }
-        let functions = self.broker.functions().iter().map(Into::into).collect();
-        match to_payload(&FunctionsChanged { event: "functions_changed", functions }) {
-            Ok(data) => self.fire(FUNCTIONS, &data),
-            Err(error) => tracing::error!("the functions cannot be told: {error}"),
+        let functions = self.broker.functions();
+        // Most listeners see everything, and get the same.
+        let mut for_all = None;
+        for binding in self.listeners(FUNCTIONS) {
+            let eyes = self.broker.eyes(binding.owner);
+            let data = if eyes.are_limited() {
+                functions_changed(functions.iter().filter(|one| eyes.function(one)))
+            } else {
+                for_all.get_or_insert_with(|| functions_changed(functions.iter())).clone()
+            };
+            match data {
+                Ok(data) => self.broker.fire(Request::fired(&binding, data)),
+                Err(error) => tracing::error!("the functions cannot be told: {error}"),
+            }
         }
     }
 

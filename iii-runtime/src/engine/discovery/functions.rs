@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::shapes::{FunctionDetail, FunctionSummary};
 use super::{Discovery, invalid, missing};
-use crate::engine::broker::FunctionView;
+use crate::engine::broker::{Eyes, FORBIDDEN, FunctionView, forbidden};
 use crate::engine::provider::BuiltIn;
-use crate::protocol::{DEFAULT_NAMESPACE, ErrorBody};
+use crate::protocol::{DEFAULT_NAMESPACE, ErrorBody, FunctionId, Namespace};
 
 /// How many functions can be asked about at once.
 const AT_ONCE: usize = 32;
@@ -91,22 +91,21 @@ pub(super) fn rank(id: &str, description: Option<&str>, search: &str) -> Option<
 
 impl Discovery {
     pub(super) fn function_functions(self: &Arc<Self>) -> Vec<BuiltIn> {
-        let (list, info) = (self.clone(), self.clone());
         vec![
-            BuiltIn::sync(
+            self.view(
                 "engine::functions::list",
                 "Lists the functions that can be called.",
-                move |input: List, _| Ok(Some(list.list_functions(&input))),
+                |this, input, eyes| Ok(this.list_functions(input, eyes)),
             ),
-            BuiltIn::sync(
+            self.view(
                 "engine::functions::info",
                 "Describes one function or several.",
-                move |input: Info, _| info.describe_functions(&input).map(Some),
+                Self::describe_functions,
             ),
         ]
     }
 
-    fn list_functions(&self, input: &List) -> Listed {
+    fn list_functions(&self, input: &List, eyes: &Eyes) -> Listed {
         let named = |view: &FunctionView| {
             let name = &view.worker_name;
             input.worker.as_ref().is_none_or(|worker| worker == name)
@@ -120,7 +119,10 @@ impl Discovery {
             .functions()
             .iter()
             .filter(|view| {
-                (all || !is_internal(view)) && named(view) && view.id.starts_with(prefix)
+                (all || !is_internal(view))
+                    && named(view)
+                    && view.id.starts_with(prefix)
+                    && eyes.function(view)
             })
             .filter_map(|view| {
                 Some((rank(&view.id, view.description.as_deref(), &search)?, view.into()))
@@ -132,10 +134,10 @@ impl Discovery {
         Listed { functions: found.into_iter().map(|(_, function)| function).collect() }
     }
 
-    fn describe_functions(&self, input: &Info) -> Result<Found, ErrorBody> {
+    fn describe_functions(&self, input: &Info, eyes: &Eyes) -> Result<Found, ErrorBody> {
         let namespace = input.namespace.as_deref();
         match (&input.function_id, &input.function_ids) {
-            (Some(id), None) => self.describe(id, namespace).map(Found::One),
+            (Some(id), None) => self.describe(id, namespace, eyes).map(Found::One),
             (None, Some(ids)) if (1..=AT_ONCE).contains(&ids.len()) => {
                 let mut asked: Vec<&String> = Vec::new();
                 for id in ids {
@@ -143,9 +145,13 @@ impl Discovery {
                         asked.push(id);
                     }
                 }
-                let describe = |id: &String| match self.describe(id, namespace) {
+                let describe = |id: &String| match self.describe(id, namespace, eyes) {
                     Ok(detail) => Entry::Found(detail),
-                    Err(_) => Entry::Missing { function_id: id.clone(), error: "not_found" },
+                    Err(error) => {
+                        let hidden = error.code == FORBIDDEN;
+                        let error = if hidden { "forbidden" } else { "not_found" };
+                        Entry::Missing { function_id: id.clone(), error }
+                    }
                 };
                 Ok(Found::Several { functions: asked.into_iter().map(describe).collect() })
             }
@@ -154,17 +160,35 @@ impl Discovery {
         }
     }
 
-    fn describe(&self, id: &str, namespace: Option<&str>) -> Result<FunctionDetail, ErrorBody> {
-        self.function(id, namespace).map(|view| FunctionDetail::new(&self.broker, &view))
+    fn describe(
+        &self,
+        id: &str,
+        namespace: Option<&str>,
+        eyes: &Eyes,
+    ) -> Result<FunctionDetail, ErrorBody> {
+        // A worker may ask about its functions by the ids that it gave them.
+        let view = match eyes.own_function(id) {
+            Some((home, id)) => self.function(&id, Some(&home), eyes)?,
+            None => self.function(id, namespace, eyes)?,
+        };
+        Ok(FunctionDetail::new(&self.broker, &view, eyes))
     }
 
     /// The function in a namespace; without one, in `default`, else where it is alone.
+    ///
+    /// One that the caller could not call is not admitted to be there, nor not to be there.
     pub(super) fn function(
         &self,
         id: &str,
         namespace: Option<&str>,
+        eyes: &Eyes,
     ) -> Result<FunctionView, ErrorBody> {
         let mut all = self.broker.functions_called(id);
+        all.retain(|view| eyes.function(view));
+        let place = namespace.map_or_else(Namespace::default, Namespace::from);
+        if all.is_empty() && !eyes.may_call(&place, &FunctionId::from(id), None) {
+            return Err(forbidden(format!("the function `{id}` is not for this connection")));
+        }
         let wanted = namespace.unwrap_or(DEFAULT_NAMESPACE);
         if let Some(at) = all.iter().position(|view| view.namespace == wanted) {
             return Ok(all.swap_remove(at));

@@ -8,11 +8,16 @@ mod tests;
 mod triggers;
 mod workers;
 
+use std::future::Future;
 use std::sync::Arc;
 
-use super::broker::Broker;
-use super::provider::{Binding, BuiltIn, Event, Provider, TriggerTypeInfo};
-use crate::protocol::ErrorBody;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::broker::{Broker, Eyes};
+use super::provider::{Binding, BuiltIn, Call, Event, Provider, TriggerTypeInfo};
+use crate::protocol::{ErrorBody, WorkerId};
 
 use events::Watch;
 
@@ -27,6 +32,37 @@ impl Discovery {
     /// Discovery at `broker`.
     pub(crate) fn new(broker: Broker) -> Self {
         Self { watch: Arc::new(Watch::new(broker.clone())), broker }
+    }
+
+    /// What a caller may see, when all that it has registered before was decided.
+    fn eyes(&self, caller: Option<WorkerId>) -> impl Future<Output = Eyes> + Send + use<> {
+        let broker = self.broker.clone();
+        async move {
+            broker.settled(caller).await;
+            broker.eyes(caller)
+        }
+    }
+
+    /// A function that answers with what its caller may see.
+    fn view<I, O, F>(
+        self: &Arc<Self>,
+        id: &'static str,
+        description: &'static str,
+        code: F,
+    ) -> BuiltIn
+    where
+        I: DeserializeOwned + JsonSchema + Send + 'static,
+        O: Serialize + JsonSchema,
+        F: Fn(&Self, &I, &Eyes) -> Result<O, ErrorBody> + Copy + Send + Sync + 'static,
+    {
+        let this = self.clone();
+        BuiltIn::typed(id, description, move |input: I, call: Call| {
+            let (this, eyes) = (this.clone(), this.eyes(call.caller));
+            async move {
+                let eyes = eyes.await;
+                code(&this, &input, &eyes).map(Some)
+            }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::engine::broker::{Broker, FunctionView, TriggerTypeView, WorkerView};
+use crate::engine::broker::{Broker, Eyes, FunctionView, TriggerTypeView, WorkerView};
 use crate::engine::provider::Binding;
 use crate::protocol::{ErrorBody, FunctionId, Namespace, Payload, TriggerId, TriggerTypeId};
 
@@ -70,13 +70,13 @@ pub(crate) struct OwnTrigger {
 }
 
 impl FunctionDetail {
-    /// A function with its bindings.
-    pub(crate) fn new(broker: &Broker, view: &FunctionView) -> Self {
+    /// A function with its bindings; ids are those that the caller knows.
+    pub(crate) fn new(broker: &Broker, view: &FunctionView, eyes: &Eyes) -> Self {
         let registered_triggers = broker
             .bindings_of(&view.namespace, &view.id)
             .iter()
             .map(|binding| OwnTrigger {
-                id: binding.id.clone(),
+                id: eyes.own_trigger(&binding.id),
                 trigger_type: binding.trigger_type.clone(),
                 config: binding.config.clone(),
             })
@@ -184,14 +184,14 @@ impl From<ErrorBody> for Reason {
 
 impl TriggerSummary {
     /// A binding; `workers` are all workers there are.
-    pub(crate) fn new(binding: &Binding, workers: &[WorkerView]) -> Self {
+    pub(crate) fn new(binding: &Binding, workers: &[WorkerView], eyes: &Eyes) -> Self {
         let owner =
             workers.iter().find(|one| one.connection.is_some() && one.connection == binding.owner);
         let name = owner.and_then(|owner| owner.info.as_ref()?.name.clone());
         let function_id = &binding.function_id;
         let first = || function_id.split("::").next().unwrap_or(function_id).to_owned();
         Self {
-            id: binding.id.clone(),
+            id: eyes.own_trigger(&binding.id),
             trigger_type: binding.trigger_type.clone(),
             function_id: function_id.clone(),
             worker_name: name.unwrap_or_else(first),

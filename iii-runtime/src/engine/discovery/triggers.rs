@@ -8,8 +8,11 @@ use uuid::Uuid;
 use super::functions::rank;
 use super::shapes::{FunctionDetail, Reason, TriggerSummary, TypeDetail, TypeSummary};
 use super::{Discovery, missing};
+use crate::engine::broker::Eyes;
 use crate::engine::provider::{Binding, BuiltIn, Call};
-use crate::protocol::{DEFAULT_NAMESPACE, ErrorBody, Namespace, Payload, TriggerId};
+use crate::protocol::{
+    DEFAULT_NAMESPACE, ErrorBody, Namespace, Payload, RegisterTrigger, TriggerId, WorkerId,
+};
 
 /// The input of `engine::triggers::list`. What is absent matches everything.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
@@ -122,36 +125,30 @@ struct Unregistered {
 
 impl Discovery {
     pub(super) fn trigger_functions(self: &Arc<Self>) -> Vec<BuiltIn> {
-        let this = || self.clone();
-        let (list, info, bindings, binding, add, remove) =
-            (this(), this(), this(), this(), this(), this());
+        let (add, remove) = (self.clone(), self.clone());
         vec![
-            BuiltIn::sync(
+            self.view(
                 "engine::triggers::list",
                 "Lists the trigger types that somebody provides.",
-                move |input: ListTypes, _| Ok(Some(list.list_types(&input))),
+                |this, input, eyes| Ok(this.list_types(input, eyes)),
             ),
-            BuiltIn::sync(
-                "engine::triggers::info",
-                "Describes a trigger type.",
-                move |input: TypeInfo, _| info.describe_type(&input).map(Some),
-            ),
-            BuiltIn::sync(
+            self.view("engine::triggers::info", "Describes a trigger type.", Self::describe_type),
+            self.view(
                 "engine::registered-triggers::list",
                 "Lists the triggers that are bound to functions.",
-                move |input: ListBindings, _| Ok(Some(bindings.list_bindings(&input))),
+                |this, input, eyes| Ok(this.list_bindings(input, eyes)),
             ),
-            BuiltIn::sync(
+            self.view(
                 "engine::registered-triggers::info",
                 "Describes a trigger that is bound to a function.",
-                move |input: BindingInfo, _| binding.describe_binding(&input).map(Some),
+                Self::describe_binding,
             ),
             BuiltIn::typed(
                 "engine::register_trigger",
                 "Binds a trigger to a function.",
-                move |input: Register, _| {
+                move |input: Register, call: Call| {
                     let this = add.clone();
-                    async move { this.add_binding(input).await.map(Some) }
+                    async move { this.add_binding(input, call.caller).await.map(Some) }
                 },
             ),
             BuiltIn::sync(
@@ -166,7 +163,7 @@ impl Discovery {
         ]
     }
 
-    fn list_types(&self, input: &ListTypes) -> Types {
+    fn list_types(&self, input: &ListTypes, eyes: &Eyes) -> Types {
         let all = input.include_internal.unwrap_or(false);
         let search = input.search.as_deref().unwrap_or_default().to_lowercase();
         let prefix = input.prefix.as_deref().unwrap_or_default();
@@ -175,7 +172,7 @@ impl Discovery {
             .trigger_types()
             .iter()
             .filter(|view| all || !view.id.starts_with("engine::"))
-            .filter(|view| view.id.starts_with(prefix))
+            .filter(|view| view.id.starts_with(prefix) && eyes.trigger_type(view))
             .filter(|view| input.worker.as_ref().is_none_or(|worker| *worker == view.worker_name))
             .filter(|view| rank(&view.id, Some(&view.description), &search).is_some())
             .map(Into::into)
@@ -183,9 +180,9 @@ impl Discovery {
         Types { triggers }
     }
 
-    fn describe_type(&self, input: &TypeInfo) -> Result<TypeDetail, ErrorBody> {
+    fn describe_type(&self, input: &TypeInfo, eyes: &Eyes) -> Result<TypeDetail, ErrorBody> {
         let namespace = input.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
-        self.trigger_type(&input.id, namespace).ok_or_else(|| {
+        self.trigger_type(&input.id, namespace, eyes).ok_or_else(|| {
             let id = &input.id;
             missing(format!(
                 "the trigger type `{id}` is not registered in the namespace `{namespace}`"
@@ -193,12 +190,13 @@ impl Discovery {
         })
     }
 
-    fn trigger_type(&self, id: &str, namespace: &str) -> Option<TypeDetail> {
+    fn trigger_type(&self, id: &str, namespace: &str, eyes: &Eyes) -> Option<TypeDetail> {
         let types = self.broker.trigger_types();
-        types.iter().find(|view| view.id == id && view.namespace == namespace).map(Into::into)
+        let mut its = types.iter().filter(|view| view.id == id && view.namespace == namespace);
+        its.find(|view| eyes.trigger_type(view)).map(Into::into)
     }
 
-    fn list_bindings(&self, input: &ListBindings) -> Bindings {
+    fn list_bindings(&self, input: &ListBindings, eyes: &Eyes) -> Bindings {
         let all = input.include_internal.unwrap_or(false);
         let search = input.search.as_deref().unwrap_or_default().to_lowercase();
         let is = |wanted: &Option<String>, text: &str| wanted.as_deref().is_none_or(|w| w == text);
@@ -208,12 +206,15 @@ impl Discovery {
             .into_iter()
             .filter(|(one, _)| all || !one.function_id.starts_with("engine::"))
             .filter(|(one, _)| is(&input.trigger_type, &one.trigger_type))
-            .filter(|(one, _)| is(&input.function_id, &one.function_id))
+            .filter(|(one, _)| is(&input.function_id, &one.function_id) && eyes.binding(one))
             .filter(|(one, _)| {
                 let fields = [one.id.as_str(), one.trigger_type.as_str(), one.function_id.as_str()];
                 fields.iter().any(|field| field.to_lowercase().contains(&search))
             })
-            .map(|(one, parked)| TriggerSummary { parked, ..TriggerSummary::new(&one, &workers) })
+            .map(|(one, parked)| TriggerSummary {
+                parked,
+                ..TriggerSummary::new(&one, &workers, eyes)
+            })
             .filter(|one| is(&input.worker, &one.worker_name))
             .collect();
         Bindings { registered_triggers }
@@ -230,46 +231,69 @@ impl Discovery {
         all
     }
 
-    fn describe_binding(&self, input: &BindingInfo) -> Result<BindingDetail, ErrorBody> {
+    fn describe_binding(
+        &self,
+        input: &BindingInfo,
+        eyes: &Eyes,
+    ) -> Result<BindingDetail, ErrorBody> {
         let (binding, parked) = self
             .all_bindings(true)
             .into_iter()
-            .find(|(one, _)| one.id == input.id.as_str())
+            .find(|(one, _)| eyes.own_trigger(&one.id) == input.id.as_str() && eyes.binding(one))
             .ok_or_else(|| missing(format!("the trigger `{}` was not found", input.id)))?;
-        let summary = TriggerSummary::new(&binding, &self.broker.workers());
+        let summary = TriggerSummary::new(&binding, &self.broker.workers(), eyes);
         let provider = self.broker.provider_namespace_of(&binding.id);
-        let function = self.function(&binding.function_id, Some(&binding.namespace)).ok();
+        let function = self.function(&binding.function_id, Some(&binding.namespace), eyes).ok();
         Ok(BindingDetail {
             summary: TriggerSummary { config_summary: None, parked, ..summary },
             metadata: binding.metadata.clone(),
-            trigger: provider.and_then(|space| self.trigger_type(&binding.trigger_type, &space)),
-            function: function.map(|view| FunctionDetail::new(&self.broker, &view)),
+            trigger: provider
+                .and_then(|space| self.trigger_type(&binding.trigger_type, &space, eyes)),
+            function: function.map(|view| FunctionDetail::new(&self.broker, &view, eyes)),
         })
     }
 
-    async fn add_binding(&self, input: Register) -> Result<Registered, ErrorBody> {
+    /// Binds a trigger. That of a caller with a gate is checked like its messages, and is its own: it goes with it.
+    async fn add_binding(
+        &self,
+        input: Register,
+        caller: Option<WorkerId>,
+    ) -> Result<Registered, ErrorBody> {
         for namespace in [&input.namespace, &input.trigger_namespace].into_iter().flatten() {
             if namespace.trim().is_empty() {
                 return Err(ErrorBody::new("INVALID_NAMESPACE", "a namespace must not be blank"));
             }
         }
-        let id = Uuid::new_v4().to_string();
-        let binding = Arc::new(Binding {
-            id: id.as_str().into(),
+        let mut m = RegisterTrigger {
+            id: Uuid::new_v4().to_string().into(),
             trigger_type: input.trigger_type.into(),
             function_id: input.function_id.into(),
-            namespace: input.namespace.map_or_else(Namespace::default, Into::into),
             config: input.config,
             metadata: input.metadata,
+            namespace: input.namespace.map(Into::into),
+            trigger_namespace: input.trigger_namespace.map(Into::into),
+        };
+        let gate = caller.and_then(|caller| self.broker.gate_of(caller));
+        let owner = caller.filter(|_| gate.is_some());
+        if let Some(gate) = gate {
+            m = gate.binding(m).await?;
+        }
+        let binding = Arc::new(Binding {
+            id: m.id,
+            trigger_type: m.trigger_type,
+            function_id: m.function_id,
+            namespace: m.namespace.unwrap_or_default(),
+            config: m.config,
+            metadata: m.metadata,
             home: Namespace::default(),
-            provider_namespace: input.trigger_namespace.map(Into::into),
-            owner: None,
+            provider_namespace: m.trigger_namespace,
+            owner,
         });
         match self.broker.bind_and_wait(binding.clone()).await {
-            Ok(()) => Ok(Registered { id }),
+            Ok(()) => Ok(Registered { id: binding.id.to_string() }),
             Err(error) => {
-                // Nobody owns it, so nobody else would ever remove it.
-                self.broker.unregister_trigger(None, &binding.id);
+                // It was never there for its maker, so nobody else would remove it.
+                self.broker.unregister_trigger(owner, &binding.id);
                 Err(error)
             }
         }

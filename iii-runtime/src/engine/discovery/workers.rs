@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::shapes::{FunctionSummary, TriggerSummary, TypeSummary, Worker};
 use super::{Discovery, missing};
-use crate::engine::broker::{ANNOUNCE, Announcement, announcement_error};
+use crate::engine::broker::{
+    ANNOUNCE, Announcement, Eyes, FunctionView, WorkerView, announcement_error,
+};
 use crate::engine::provider::BuiltIn;
 use crate::protocol::{DEFAULT_NAMESPACE, ErrorBody};
 
@@ -67,17 +69,16 @@ struct Announced {
 
 impl Discovery {
     pub(super) fn worker_functions(self: &Arc<Self>) -> Vec<BuiltIn> {
-        let (list, info) = (self.clone(), self.clone());
         vec![
-            BuiltIn::sync(
+            self.view(
                 "engine::workers::list",
                 "Lists the workers that are connected, and the parts of the engine.",
-                move |input: List, _| Ok(Some(list.list_workers(&input))),
+                |this, input, eyes| Ok(this.list_workers(input, eyes)),
             ),
-            BuiltIn::sync(
+            self.view(
                 "engine::workers::info",
                 "Describes a worker and all that it has.",
-                move |input: Info, _| info.describe_worker(&input).map(Some),
+                Self::describe_worker,
             ),
             // The broker handles it itself; here it is only listed.
             BuiltIn::sync(
@@ -88,15 +89,37 @@ impl Discovery {
         ]
     }
 
-    fn list_workers(&self, input: &List) -> Listed {
+    /// The workers that a caller sees: itself, and those that have something for it. Where others are is not for it.
+    fn workers(&self, eyes: &Eyes) -> Vec<WorkerView> {
+        let mut workers = self.broker.workers();
+        if !eyes.are_limited() {
+            return workers;
+        }
+        let mut functions = self.broker.functions();
+        functions.retain(|one| eyes.function(one));
+        for view in &mut workers {
+            if eyes.are_of(view.connection) {
+                continue;
+            }
+            view.peer = None;
+            let its = |one: &&FunctionView| match view.connection {
+                Some(_) => one.owner == view.connection,
+                None => one.owner.is_none() && one.worker_name == view.id,
+            };
+            view.function_count = functions.iter().filter(its).count();
+        }
+        workers.retain(|view| eyes.are_of(view.connection) || view.function_count > 0);
+        workers
+    }
+
+    fn list_workers(&self, input: &List, eyes: &Eyes) -> Listed {
         let search = input.search.as_deref().unwrap_or_default().to_lowercase();
         let found = |worker: &Worker| {
             let fields = [Some(&worker.id), worker.name.as_ref(), worker.description.as_ref()];
             fields.into_iter().flatten().any(|field| field.to_lowercase().contains(&search))
         };
         let workers = self
-            .broker
-            .workers()
+            .workers(eyes)
             .iter()
             .filter(|view| {
                 view.connection.is_none()
@@ -110,9 +133,9 @@ impl Discovery {
         Listed { workers }
     }
 
-    fn describe_worker(&self, input: &Info) -> Result<Described, ErrorBody> {
+    fn describe_worker(&self, input: &Info, eyes: &Eyes) -> Result<Described, ErrorBody> {
         let namespace = input.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
-        let workers = self.broker.workers();
+        let workers = self.workers(eyes);
         let name =
             |info: &crate::engine::broker::WorkerInfo| info.name.as_deref() == Some(&input.name);
         let view = workers
@@ -134,18 +157,18 @@ impl Discovery {
             },
             functions: functions
                 .iter()
-                .filter(|one| mine(one.owner, &one.worker_name))
+                .filter(|one| mine(one.owner, &one.worker_name) && eyes.function(one))
                 .map(Into::into)
                 .collect(),
             trigger_types: types
                 .iter()
-                .filter(|one| mine(one.owner, &one.worker_name))
+                .filter(|one| mine(one.owner, &one.worker_name) && eyes.trigger_type(one))
                 .map(Into::into)
                 .collect(),
             registered_triggers: bindings
                 .iter()
-                .filter(|one| !internal && one.owner == view.connection)
-                .map(|one| TriggerSummary::new(one, &workers))
+                .filter(|one| !internal && one.owner == view.connection && eyes.binding(one))
+                .map(|one| TriggerSummary::new(one, &workers, eyes))
                 .collect(),
         })
     }

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::Streams;
 use super::gate::{PATIENCE, slow};
 use crate::engine::broker::Request;
+use crate::engine::handshake;
 use crate::engine::provider::to_payload;
 use crate::protocol::{ErrorBody, FunctionId, Payload};
 
@@ -76,20 +77,10 @@ impl Streams {
 }
 
 fn connecting(parts: &Parts, addr: SocketAddr) -> Connecting {
-    let mut headers = BTreeMap::<String, String>::new();
-    for (name, value) in &parts.headers {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        headers
-            .entry(name.as_str().to_owned())
-            .and_modify(|all| {
-                all.push_str(if name == "cookie" { "; " } else { ", " });
-                all.push_str(&value);
-            })
-            .or_insert_with(|| value.to_string());
+    Connecting {
+        headers: handshake::headers(&parts.headers),
+        path: parts.uri.path().to_owned(),
+        query_params: handshake::query(parts.uri.query()),
+        addr: addr.to_string(),
     }
-    let mut query_params = BTreeMap::<String, Vec<String>>::new();
-    for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
-        query_params.entry(name.into_owned()).or_default().push(value.into_owned());
-    }
-    Connecting { headers, path: parts.uri.path().to_owned(), query_params, addr: addr.to_string() }
 }

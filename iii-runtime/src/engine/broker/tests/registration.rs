@@ -293,7 +293,10 @@ async fn a_worker_can_have_only_so_much() {
     worker.bind("t0", "nothing", "f", "1");
     worker.nothing_else().await;
     worker.function("f::more");
-    assert_eq!(worker.rejection().await.code, "overloaded");
+    let refused = worker.rejection().await;
+    // Any other code would stop an SDK for good (protocol section 3.8).
+    assert_eq!(refused.code, "FUNCTION_NAMESPACE_CONFLICT");
+    assert_eq!(refused.error.unwrap().code, "overloaded");
     worker.bind("more", "nothing", "f", "null");
     assert_eq!(worker.binding_error().await.error.unwrap().code, "overloaded");
 }
