@@ -95,10 +95,13 @@ async fn admit(
         Ok(Err(error)) => return tracing::debug!(%peer, "the handshake failed: {error}"),
         Err(_) => return tracing::debug!(%peer, "the handshake took too long"),
     };
-    let link = |socket| ws::link(socket, ws::Heartbeat::default(), Limits::default());
+    let link = |socket| {
+        let (heartbeat, limits) = (ws::Heartbeat::default(), Limits::default());
+        ws::link_with_telemetry(socket, heartbeat, limits, broker.telemetry())
+    };
     match purpose {
         Purpose::Worker => broker.attach(link(socket), Some(peer.ip())).await,
-        // The link drops telemetry frames; protocol messages mean nothing here.
+        // The link hands telemetry frames over; protocol messages mean nothing here.
         Purpose::Telemetry => {
             let mut link = link(socket);
             while link.inbox.next().await.is_some() {}

@@ -1,6 +1,7 @@
 //! Links over a WebSocket: one JSON message a text frame, heartbeat by ping (protocol sections 1.3 and 1.4).
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -21,6 +22,9 @@ use crate::protocol::{self, Message};
 
 /// The first bytes of binary frames that carry telemetry and no messages (protocol section 1.6).
 const TELEMETRY: [&[u8]; 3] = [b"OTLP", b"MTRC", b"LOGS"];
+
+/// Takes the telemetry frames of a link, one after the other: the link reads on when the future is done.
+pub type Telemetry = Arc<dyn Fn(Bytes) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// How a side notices that the other one is gone although TCP does not say so.
 #[derive(Debug, Clone, Copy)]
@@ -144,8 +148,21 @@ impl fmt::Display for WsTransport {
 /// The socket type of outgoing connections.
 pub type ClientSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Makes a link of an open WebSocket, on either side of it.
+/// Makes a link of an open WebSocket, on either side of it. Telemetry frames are dropped.
 pub fn link<S>(socket: WebSocketStream<S>, heartbeat: Heartbeat, limits: Limits) -> Link
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    link_with_telemetry(socket, heartbeat, limits, None)
+}
+
+/// Like [`link`], for a side to which telemetry is sent as well.
+pub fn link_with_telemetry<S>(
+    socket: WebSocketStream<S>,
+    heartbeat: Heartbeat,
+    limits: Limits,
+    telemetry: Option<Telemetry>,
+) -> Link
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -161,7 +178,7 @@ where
             _ = stopped_reading => {}
         }
     });
-    let inbox = read(stream, heartbeat.give_up_after)
+    let inbox = read(stream, heartbeat.give_up_after, telemetry)
         .take_until(ended)
         // Holds the other half's signal for as long as somebody reads.
         .map(move |message| {
@@ -224,11 +241,12 @@ async fn write<S>(
 fn read<S>(
     frames: SplitStream<WebSocketStream<S>>,
     give_up_after: Duration,
+    telemetry: Option<Telemetry>,
 ) -> impl Stream<Item = Message>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    stream::unfold(frames, move |mut frames| async move {
+    stream::unfold((frames, telemetry), move |(mut frames, telemetry)| async move {
         loop {
             let frame = match tokio::time::timeout(give_up_after, frames.next()).await {
                 Ok(Some(Ok(frame))) => frame,
@@ -244,7 +262,12 @@ where
             };
             let text = match frame {
                 Frame::Text(text) => ByteString::try_from(Bytes::from(text)),
-                Frame::Binary(bytes) if TELEMETRY.iter().any(|p| bytes.starts_with(p)) => continue,
+                Frame::Binary(bytes) if TELEMETRY.iter().any(|p| bytes.starts_with(p)) => {
+                    if let Some(take) = &telemetry {
+                        take(bytes).await;
+                    }
+                    continue;
+                }
                 Frame::Binary(bytes) => ByteString::try_from(bytes),
                 Frame::Close(_) => return None,
                 Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => continue,
@@ -254,7 +277,7 @@ where
                 continue;
             };
             match protocol::decode(&text) {
-                Ok(Some(message)) => return Some((message, frames)),
+                Ok(Some(message)) => return Some((message, (frames, telemetry))),
                 Ok(None) => {}
                 Err(error) => tracing::warn!("a frame was dropped: {error}"),
             }

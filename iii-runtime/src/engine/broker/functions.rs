@@ -71,6 +71,7 @@ impl Broker {
             None => Target::Worker(owner.clone()),
         };
         let function = Function {
+            calls: self.inner.counters.of(&m.id),
             id: m.id.clone(),
             namespace: namespace.clone(),
             description: m.description,

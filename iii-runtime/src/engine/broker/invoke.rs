@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::calls::{Answer, Asker, Ticket, overloaded, stopped};
+use super::calls::{Answer, Asker, Ticket, Waiting, overloaded, stopped};
 use super::connection::Connection;
+use super::counters::Counters;
 use super::functions::ENQUEUE;
 use super::registry::{Function, Target};
 use super::workers::ANNOUNCE;
@@ -126,7 +128,8 @@ impl Broker {
     /// Handles a worker's answer. Only the callee's own calls can be answered by it.
     pub(super) fn answered(&self, callee: &Arc<Connection>, m: InvocationResult) {
         // An unknown id is a void call, or one that nobody waits for any more.
-        if let Some(asker) = callee.pending.take(m.invocation_id) {
+        if let Some(Waiting { asker, since }) = callee.pending.take(m.invocation_id) {
+            self.inner.counters.ended(since, m.result.is_ok());
             let outcome = m.result.map(|result| result.filter(|result| !result.is_null()));
             asker.answer(outcome);
         }
@@ -185,16 +188,19 @@ impl Broker {
         let function = match self.find(&request.namespace, &request.function_id) {
             Ok(function) => function,
             Err(error) => {
+                self.inner.counters.refused();
                 asker.answer(Err(error));
                 return None;
             }
         };
+        let counters = &self.inner.counters;
+        counters.began(&function);
         match &function.target {
             Target::BuiltIn { handler, .. } | Target::External { handler, .. } => {
-                run(handler, request, caller, asker);
+                run(counters, handler, request, caller, asker);
                 None
             }
-            Target::Worker(callee) => send(callee, request, caller, asker),
+            Target::Worker(callee) => send(counters, callee, request, caller, asker),
         }
     }
 
@@ -226,6 +232,7 @@ struct Sent {
 
 /// Sends a call to a worker. It is noted before it is sent, so that no answer can come too early.
 fn send(
+    counters: &Counters,
     callee: &Arc<Connection>,
     request: Request,
     caller: Option<WorkerId>,
@@ -236,6 +243,7 @@ fn send(
         match callee.pending.insert(asker) {
             Ok(id) => id,
             Err(asker) => {
+                counters.ended(Instant::now(), false);
                 asker.answer(Err(stopped()));
                 return None;
             }
@@ -268,7 +276,8 @@ fn send(
         }
     };
     // Nobody is there to answer any more if the callee's end took the call out meanwhile.
-    if waits && let Some(asker) = callee.pending.take(id) {
+    if waits && let Some(Waiting { asker, since }) = callee.pending.take(id) {
+        counters.ended(since, false);
         asker.answer(Err(error));
     }
     None
@@ -279,7 +288,13 @@ fn send(
 /// Called by a worker, code that need not wait is done when this returns, so that the calls of one worker take effect in
 /// their order; the rest goes on as a task. What the engine itself calls is always a task: a trigger whose target is
 /// built in, and fires again, must not nest. A panic is an answer like any other.
-fn run(handler: &Handler, request: Request, caller: Option<WorkerId>, asker: Asker) {
+fn run(
+    counters: &Arc<Counters>,
+    handler: &Handler,
+    request: Request,
+    caller: Option<WorkerId>,
+    asker: Asker,
+) {
     let handler = handler.clone();
     let call = Call {
         data: request.data,
@@ -291,11 +306,14 @@ fn run(handler: &Handler, request: Request, caller: Option<WorkerId>, asker: Ask
     let work = async move { handler(call).await };
     let mut work = AssertUnwindSafe(work).catch_unwind().boxed();
     let id = request.function_id;
+    let (counters, since) = (counters.clone(), Instant::now());
     let finish = move |done: std::thread::Result<Outcome>, asker: Asker| {
-        asker.answer(done.unwrap_or_else(|_| {
+        let outcome = done.unwrap_or_else(|_| {
             tracing::error!(function = %id, "a built-in function panicked");
             Err(ErrorBody::new(code::PANIC, format!("`{id}` panicked")))
-        }));
+        });
+        counters.ended(since, outcome.is_ok());
+        asker.answer(outcome);
     };
     let done = if caller.is_some() { (&mut work).now_or_never() } else { None };
     match done {

@@ -5,6 +5,7 @@
 
 mod calls;
 mod connection;
+mod counters;
 mod functions;
 mod invoke;
 pub(crate) mod limits;
@@ -25,17 +26,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::engine::provider::{Event, Provider};
+use crate::engine::provider::{Event, Health, Provider};
 use crate::protocol::{Message, TriggerTypeId};
+use crate::transport::ws::Telemetry;
 use crate::transport::{Link, Outbox};
 
 pub(crate) use calls::overloaded;
+pub(crate) use counters::Measured;
 pub(crate) use invoke::Request;
 pub(crate) use registry::WorkerInfo;
 pub(crate) use view::{FunctionView, TriggerTypeView, WorkerView};
 pub(crate) use workers::{ANNOUNCE, Announcement, announcement_error};
 
 use connection::Connection;
+use counters::Counters;
 use registry::{Bound, Entry, Function, Registry, Source, Target, TriggerType};
 use triggers::Waiters;
 
@@ -52,6 +56,7 @@ struct Inner {
     registry: RwLock<Registry>,
     providers: RwLock<Vec<Arc<dyn Provider>>>,
     waiters: Waiters,
+    counters: Arc<Counters>,
     clock: Clock,
     started_at_ms: u64,
     grace: Duration,
@@ -67,6 +72,7 @@ impl Broker {
                 registry: RwLock::default(),
                 providers: RwLock::default(),
                 waiters: Waiters::default(),
+                counters: Arc::default(),
                 clock,
                 started_at_ms,
                 grace,
@@ -91,6 +97,7 @@ impl Broker {
         let mut registry = self.registry_mut();
         for function in provider.clone().functions() {
             let function = Function {
+                calls: self.inner.counters.of(&function.id),
                 id: function.id,
                 namespace: Default::default(),
                 description: Some(function.description.to_owned()),
@@ -129,6 +136,7 @@ impl Broker {
             reattach_token: Some(connection.token),
         });
         self.registry_mut().connections.insert(connection.id, Entry::new(connection.clone()));
+        self.inner.counters.worker_came();
         let broker = self.clone();
         async move {
             broker.notice(&Event::WorkerConnected(connection.id));
@@ -206,6 +214,22 @@ impl Broker {
         for provider in providers {
             provider.notice(event);
         }
+    }
+
+    /// Who takes the telemetry frames of a connection; `None`: nobody does.
+    pub(crate) fn telemetry(&self) -> Option<Telemetry> {
+        read(&self.inner.providers).iter().find_map(|provider| provider.telemetry())
+    }
+
+    /// How the parts of the engine are, of those that say so.
+    pub(crate) fn health(&self) -> Vec<Health> {
+        let providers = read(&self.inner.providers).clone();
+        providers.iter().filter_map(|provider| provider.health()).collect()
+    }
+
+    /// What the broker has measured since it started.
+    pub(crate) fn measured(&self) -> Measured {
+        self.inner.counters.measured()
     }
 
     fn registry(&self) -> RwLockReadGuard<'_, Registry> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::connection::Connection;
 use crate::engine::provider::{Binding, Handler, Provider, refused};
@@ -27,6 +28,8 @@ pub(crate) struct Function {
     pub(crate) metadata: Option<Payload>,
     /// Who runs it.
     pub(crate) target: Target,
+    /// How often it was called. Functions of one id share it.
+    pub(crate) calls: Arc<AtomicU64>,
 }
 
 /// Who runs a function.
