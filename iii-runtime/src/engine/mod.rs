@@ -12,7 +12,7 @@ mod discovery;
 mod expand;
 mod fire;
 mod http;
-mod log;
+mod observability;
 mod ordered;
 mod provider;
 mod pubsub;
@@ -41,6 +41,10 @@ use crate::transport::local::LocalTransport;
 use broker::Broker;
 use config::Keep;
 pub use config::{EngineBuilder, StreamSettings};
+pub use observability::{
+    AlertAction, AlertOperator, AlertRule, LogSettings, MetricSettings, ObservabilitySettings,
+    Sampling, SamplingRule, TraceSettings,
+};
 pub use queue::{NamedQueue, QueueKind};
 use store::Store;
 use tasks::Tasks;
@@ -131,8 +135,14 @@ impl Engine {
         }
         let table = store.table("configuration");
         broker.install(Arc::new(configuration::Configurations::new(broker.clone(), table)));
-        broker.install(Arc::new(log::Logs::new(broker.clone())));
-        broker.install(Arc::new(discovery::Discovery::new(broker.clone())));
+        let gauges = observability::Gauges::default();
+        broker.install(Arc::new(observability::Observability::new(
+            broker.clone(),
+            settings.observability,
+            streams.clone(),
+            gauges.clone(),
+        )));
+        broker.install(Arc::new(discovery::Discovery::new(broker.clone(), gauges)));
 
         let (local, mut arrivals) = LocalTransport::new(Limits::default());
         listeners.spawn({

@@ -1,6 +1,7 @@
 //! The settings of an engine: from code, from a YAML file, and their defaults.
 
 mod file;
+mod observing;
 mod parts;
 mod settings;
 mod tree;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use super::Engine;
 use super::expand::environment;
+use super::observability::ObservabilitySettings;
 use super::queue::NamedQueue;
 use super::store::CAPACITY;
 use crate::clock::Clock;
@@ -202,6 +204,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn streams(mut self, settings: impl Into<Option<StreamSettings>>) -> Self {
         self.settings.stream = settings.into();
+        self
+    }
+
+    /// What is kept of the traces, metrics and logs that workers send. Default: see [`ObservabilitySettings`].
+    #[must_use]
+    pub fn observability(mut self, settings: ObservabilitySettings) -> Self {
+        self.settings.observability = settings;
         self
     }
 

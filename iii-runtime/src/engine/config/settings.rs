@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::http::HttpSettings;
+use crate::engine::observability::ObservabilitySettings;
 use crate::engine::queue::QueueSettings;
 use crate::engine::state::StateSettings;
 
@@ -51,6 +52,8 @@ pub(crate) struct EngineSettings {
     pub(crate) pubsub: bool,
     /// Schedules.
     pub(crate) cron: bool,
+    /// Traces, metrics and logs: every engine has them.
+    pub(crate) observability: ObservabilitySettings,
 }
 
 impl Default for EngineSettings {
@@ -64,6 +67,7 @@ impl Default for EngineSettings {
             queue: Some(Default::default()),
             pubsub: true,
             cron: true,
+            observability: ObservabilitySettings::default(),
         }
     }
 }
@@ -79,6 +83,7 @@ impl EngineSettings {
             queue: None,
             pubsub: false,
             cron: false,
+            observability: ObservabilitySettings::default(),
         }
     }
 }

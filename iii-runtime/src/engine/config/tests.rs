@@ -1,6 +1,7 @@
 //! Tests of the file: what it switches on, what it sets, and what it may not say.
 
 use super::*;
+use crate::engine::observability::{AlertAction, AlertOperator, AlertRule};
 use crate::engine::queue::{NamedQueue, QueueKind};
 
 fn variable(name: &str) -> Option<String> {
@@ -97,6 +98,45 @@ workers:
 }
 
 #[test]
+fn what_is_observed_can_be_set() {
+    let settings = read(
+        "workers:
+  - name: iii-observability
+    config:
+      service_name: shop
+      exporter: memory
+      sampling: { default: 0.5, rules: [{ operation: 'pay*', rate: 1 }], parent_based: true }
+      memory_max_spans: 10
+      trace_storage: { enabled: false, memory_max_bytes: 1000, directory: x }
+      metrics_retention_seconds: 60
+      logs_max_count: 5
+      logs_sampling_ratio: 0.25
+      logs_console_output: false
+      alerts:
+        - { name: slow, metric: iii.invocations.duration.p99, threshold: 2.5, operator: '>=',
+            window_seconds: 30, cooldown_seconds: 5, action: { type: function, path: ops::page } }
+",
+    )
+    .settings
+    .observability;
+    assert_eq!((settings.service_name.as_str(), settings.traces.max_spans), ("shop", 10));
+    assert_eq!((settings.traces.max_bytes, settings.traces.sampling.ratio), (1_000, 0.5));
+    assert_eq!(settings.traces.sampling.rules[0].rate, 1.0);
+    assert_eq!(settings.metrics.retention, Duration::from_secs(60));
+    assert_eq!((settings.logs.max_count, settings.logs.sampling_ratio), (5, 0.25));
+    assert!(!settings.logs.console && settings.enabled);
+    let alert = AlertRule {
+        operator: AlertOperator::GreaterThanOrEqual,
+        window: Duration::from_secs(30),
+        cooldown: Duration::from_secs(5),
+        action: AlertAction::Function { path: "ops::page".to_owned() },
+        ..AlertRule::above("slow", "iii.invocations.duration.p99", 2.5)
+    };
+    assert_eq!(settings.alerts, [alert]);
+    assert_eq!(read("").settings.observability, ObservabilitySettings::default());
+}
+
+#[test]
 fn only_what_is_listed_is_on() {
     for text in ["", "workers: []", "workers:\n", "modules:\n- name: iii-engine-functions\n"] {
         let settings = read(text).settings;
@@ -144,6 +184,24 @@ fn each_mistake_is_told_with_its_line() {
         (entry("iii-queue", "queue_configs: { a: { max_priority: 256 } }"), 4, "255"),
         (entry("iii-pubsub", "adapter: { name: redis }"), 4, "official engine"),
         (entry("iii-observability", "exporter: otlp"), 4, "`otlp`"),
+        (entry("iii-observability", "endpoint: http://x"), 4, "`endpoint`"),
+        (entry("iii-observability", "sampling_ratio: 1.5"), 4, "from 0 to 1"),
+        (entry("iii-observability", "sampling: { rules: [{ service: a }] }"), 4, "`rate`"),
+        (
+            entry("iii-observability", "sampling: { rate_limit: { max_traces_per_second: 1 } }"),
+            4,
+            "`rate_limit`",
+        ),
+        (entry("iii-observability", "trace_storage: { enabled: true }"), 4, "in memory"),
+        (entry("iii-observability", "alerts: [{ name: a }]"), 4, "`threshold`"),
+        (
+            entry(
+                "iii-observability",
+                "alerts: [{ name: a, metric: b, threshold: 1, action: { type: webhook, url: x } }]",
+            ),
+            4,
+            "`webhook`",
+        ),
         (entry("configuration", "adapter: { name: fs }"), 4, "store"),
         (entry("configuration", "ttl_seconds: 1"), 4, "`ttl_seconds`"),
         (entry("iii-http", "port: ${UNSET}"), 4, "UNSET is not set"),

@@ -19,7 +19,7 @@ pub(super) enum Value {
     Null,
     Flag(bool),
     Whole(i128),
-    Real,
+    Real(f64),
     Text(String),
     List(Vec<Node>),
     Block(Vec<(Key, Node)>),
@@ -113,8 +113,8 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Value::Whole(whole))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Value, E> {
-        Ok(Value::Real)
+    fn visit_f64<E>(self, real: f64) -> Result<Value, E> {
+        Ok(Value::Real(real))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
@@ -144,7 +144,7 @@ impl Node {
             Value::Null => "nothing",
             Value::Flag(_) => "true or false",
             Value::Whole(_) => "a whole number",
-            Value::Real => "a number with a fraction",
+            Value::Real(_) => "a number with a fraction",
             Value::Text(_) => "a text",
             Value::List(_) => "a list",
             Value::Block(_) => "a block of settings",
@@ -250,6 +250,46 @@ impl<'a> Block<'a> {
             _ => self.misfit(key, node, &expected, problems),
         }
         None
+    }
+
+    /// A number, with a fraction or without.
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn number(&mut self, key: &'static str, problems: &mut Problems) -> Option<f64> {
+        let node = self.take(key)?;
+        match node.value {
+            Value::Whole(whole) => Some(whole as f64),
+            Value::Real(real) if real.is_finite() => Some(real),
+            _ => {
+                self.misfit(key, node, "a number", problems);
+                None
+            }
+        }
+    }
+
+    /// A share: a number from 0 to 1.
+    pub(super) fn share(&mut self, key: &'static str, problems: &mut Problems) -> Option<f64> {
+        let share = self.number(key, problems)?;
+        if (0.0..=1.0).contains(&share) {
+            return Some(share);
+        }
+        let text = format!("`{key}` of {} is {share}, and must be from 0 to 1", self.what);
+        problems.add(self.line, text);
+        None
+    }
+
+    /// The blocks of a list, each with what it is called in messages.
+    pub(super) fn blocks(
+        &mut self,
+        key: &'static str,
+        what: &str,
+        problems: &mut Problems,
+    ) -> Vec<Block<'a>> {
+        let Some(node) = self.take(key) else { return Vec::new() };
+        let Value::List(list) = &node.value else {
+            self.misfit(key, node, "a list", problems);
+            return Vec::new();
+        };
+        list.iter().map(|one| Block::new(what, one, problems)).collect()
     }
 
     /// A list of texts.

@@ -11,6 +11,7 @@ mod workers;
 use std::sync::Arc;
 
 use super::broker::Broker;
+use super::observability::Gauges;
 use super::provider::{Binding, BuiltIn, Event, Provider, TriggerTypeInfo};
 use crate::protocol::ErrorBody;
 
@@ -21,12 +22,13 @@ use events::Watch;
 pub(crate) struct Discovery {
     broker: Broker,
     watch: Arc<Watch>,
+    gauges: Gauges,
 }
 
 impl Discovery {
-    /// Discovery at `broker`.
-    pub(crate) fn new(broker: Broker) -> Self {
-        Self { watch: Arc::new(Watch::new(broker.clone())), broker }
+    /// Discovery at `broker`; `gauges` is what workers say about themselves.
+    pub(crate) fn new(broker: Broker, gauges: Gauges) -> Self {
+        Self { watch: Arc::new(Watch::new(broker.clone())), broker, gauges }
     }
 }
 
