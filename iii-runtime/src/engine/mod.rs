@@ -15,7 +15,7 @@ mod fire;
 mod handshake;
 mod http;
 mod http_function;
-mod log;
+mod observability;
 mod ordered;
 mod origins;
 mod provider;
@@ -53,6 +53,10 @@ pub use config::{
 };
 pub use http::CorsSettings;
 pub use http_function::HttpFunctionSettings;
+pub use observability::{
+    AlertAction, AlertOperator, AlertRule, LogSettings, MetricSettings, ObservabilitySettings,
+    Sampling, SamplingRule, TraceSettings,
+};
 use origins::Origins;
 pub use queue::{NamedQueue, QueueKind};
 use store::{Room, Store};
@@ -167,8 +171,14 @@ impl Engine {
         }
         let table = store.table("configuration");
         broker.install(Arc::new(configuration::Configurations::new(broker.clone(), table)));
-        broker.install(Arc::new(log::Logs::new(broker.clone())));
-        broker.install(Arc::new(discovery::Discovery::new(broker.clone())));
+        let gauges = observability::Gauges::default();
+        broker.install(Arc::new(observability::Observability::new(
+            broker.clone(),
+            settings.observability,
+            streams.clone(),
+            gauges.clone(),
+        )));
+        broker.install(Arc::new(discovery::Discovery::new(broker.clone(), gauges)));
 
         let (local, mut arrivals) = LocalTransport::new(link);
         listeners.spawn({

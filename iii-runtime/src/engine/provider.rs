@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::protocol::{
     ErrorBody, FunctionId, Namespace, Payload, RegisterFunction, TriggerId, TriggerTypeId, WorkerId,
 };
+use crate::transport::ws::Telemetry;
 
 /// What a call ends in: an output, no output, or an error.
 pub(crate) type Outcome = Result<Option<Payload>, ErrorBody>;
@@ -61,11 +62,36 @@ pub(crate) trait Provider: Send + Sync + 'static {
         None
     }
 
+    /// Takes the telemetry frames of connections (protocol section 1.6). Asked once for each connection.
+    ///
+    /// `None`: this provider takes none.
+    fn telemetry(&self) -> Option<Telemetry> {
+        None
+    }
+
+    /// How its part of the engine is, for `engine::health::check`.
+    ///
+    /// `None`: it has nothing to say.
+    fn health(&self) -> Option<Health> {
+        None
+    }
+
     /// The engine is about to close all connections: calls that fail from now on are nobody's fault.
     fn ending(&self) {}
 
     /// Ends all tasks. Nothing is called afterwards.
     fn stop(&self) {}
+}
+
+/// How a part of the engine is.
+#[derive(Debug, Clone)]
+pub(crate) struct Health {
+    /// The name of the part, such as `queues`.
+    pub(crate) component: &'static str,
+    /// What is wrong; `None`: all is well.
+    pub(crate) trouble: Option<String>,
+    /// Facts about it.
+    pub(crate) details: serde_json::Value,
 }
 
 /// A trigger type of a provider.

@@ -107,7 +107,8 @@ async fn admit(stream: TcpStream, peer: SocketAddr, door: Door) {
         // The key says enough: only who was let in gets one.
         return channel::serve(socket, &channels, (&id, &key), direction, limits.ping).await;
     }
-    let mut link = ws::link(socket, limits.heartbeat(), limits.link());
+    let (heartbeat, bounds) = (limits.heartbeat(), limits.link());
+    let mut link = ws::link_with_telemetry(socket, heartbeat, bounds, broker.telemetry());
     let gate = match (guard, visitor) {
         (Some(guard), Some(visitor)) => match gate(&guard, &visitor, &mut link).await {
             Some(gate) => Some(gate),
@@ -117,7 +118,7 @@ async fn admit(stream: TcpStream, peer: SocketAddr, door: Door) {
     };
     match purpose {
         Purpose::Worker => broker.attach_behind(gate, link, Some(peer.ip())).await,
-        // The link drops telemetry frames; protocol messages mean nothing here.
+        // The link hands telemetry frames over; protocol messages mean nothing here.
         Purpose::Telemetry | Purpose::Channel { .. } => while link.inbox.next().await.is_some() {},
     }
 }

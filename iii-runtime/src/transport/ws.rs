@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -40,6 +41,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// The first bytes of binary frames that carry telemetry and no messages (protocol section 1.6).
 const TELEMETRY: [&[u8]; 3] = [b"OTLP", b"MTRC", b"LOGS"];
+
+/// Takes the telemetry frames of a link, one after the other: the link reads on when the future is done.
+pub type Telemetry = Arc<dyn Fn(Bytes) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// How a side notices that the other one is gone although TCP does not say so.
 #[derive(Debug, Clone, Copy)]
@@ -206,8 +210,21 @@ pub(crate) fn config(frame_bytes: usize, message_bytes: usize) -> WebSocketConfi
         .max_message_size(Some(message_bytes))
 }
 
-/// Makes a link of an open WebSocket, on either side of it.
+/// Makes a link of an open WebSocket, on either side of it. Telemetry frames are dropped.
 pub fn link<S>(socket: WebSocketStream<S>, heartbeat: Heartbeat, limits: Limits) -> Link
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    link_with_telemetry(socket, heartbeat, limits, None)
+}
+
+/// Like [`link`], for a side to which telemetry is sent as well.
+pub fn link_with_telemetry<S>(
+    socket: WebSocketStream<S>,
+    heartbeat: Heartbeat,
+    limits: Limits,
+    telemetry: Option<Telemetry>,
+) -> Link
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -221,7 +238,7 @@ where
         let _alive = alive;
         write(sink, queue, heartbeat, failed, stopped_reading).await;
     });
-    let inbox = read(stream, heartbeat.give_up_after, failing)
+    let inbox = read(stream, heartbeat.give_up_after, failing, telemetry)
         .take_until(ended)
         // Holds the other half's signal for as long as somebody reads.
         .map(move |message| {
@@ -375,11 +392,12 @@ fn read<S>(
     frames: SplitStream<WebSocketStream<S>>,
     give_up_after: Duration,
     failing: oneshot::Sender<Failed<S>>,
+    telemetry: Option<Telemetry>,
 ) -> impl Stream<Item = Message>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    stream::unfold((frames, failing), move |(mut frames, failing)| async move {
+    stream::unfold((frames, (failing, telemetry)), move |(mut frames, ends)| async move {
         loop {
             let frame = match timeout(give_up_after, frames.next()).await {
                 Ok(Some(Ok(frame))) => frame,
@@ -387,7 +405,7 @@ where
                     match Failed::<S>::close_for(&error) {
                         Some(close) => {
                             tracing::warn!("the link is ended: {error}");
-                            let _ = failing.send(Failed { frames, close });
+                            let _ = ends.0.send(Failed { frames, close });
                         }
                         None => tracing::debug!(%error, "the WebSocket failed"),
                     }
@@ -401,7 +419,12 @@ where
             };
             let text = match frame {
                 Frame::Text(text) => ByteString::try_from(Bytes::from(text)),
-                Frame::Binary(bytes) if TELEMETRY.iter().any(|p| bytes.starts_with(p)) => continue,
+                Frame::Binary(bytes) if TELEMETRY.iter().any(|p| bytes.starts_with(p)) => {
+                    if let Some(take) = &ends.1 {
+                        take(bytes).await;
+                    }
+                    continue;
+                }
                 Frame::Binary(bytes) => ByteString::try_from(bytes),
                 Frame::Close(_) => return None,
                 Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => continue,
@@ -411,11 +434,11 @@ where
                 Err(_) => Err(Invalid::not_text()),
             };
             match decoded {
-                Ok(Some(message)) => return Some((message, (frames, failing))),
+                Ok(Some(message)) => return Some((message, (frames, ends))),
                 Ok(None) => {}
                 Err(invalid) => {
                     tracing::warn!("a frame was no message: {}", invalid.error.message);
-                    return Some((Message::Invalid(Box::new(invalid)), (frames, failing)));
+                    return Some((Message::Invalid(Box::new(invalid)), (frames, ends)));
                 }
             }
         }

@@ -35,11 +35,6 @@ pub const NOT_YET: &[NotYet] = &[
     whole("05", ALL, Until::Function("stream::set"), "no streams"),
     whole("06", 33..=62, Until::Function("iii::durable::publish"), "no durable topics"),
     whole("09", ALL, Until::Function("engine::channels::create"), "no channels"),
-    whole("11", 21..=22, Until::Function("engine::health::check"), "no health check"),
-    whole("11", 23..=24, Until::Function("engine::traces::list"), "no traces"),
-    whole("11", 25..=28, Until::Function("engine::baggage::set"), "no baggage functions"),
-    whole("11", 29..=30, Until::Function("engine::sampling::rules"), "no sampling rules"),
-    whole("11", 31..=32, Until::Function("engine::rollups::list"), "no rollups"),
 ];
 
 /// Lines that must come earlier than recorded. (recording, line, the line that it goes before)

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::connection::Connection;
@@ -163,7 +164,15 @@ pub(crate) struct Pending {
 struct PendingTable {
     // The connection is gone: nothing is taken in any more.
     closed: bool,
-    calls: HashMap<InvocationId, Asker>,
+    calls: HashMap<InvocationId, Waiting>,
+}
+
+/// A call that waits for its answer.
+pub(crate) struct Waiting {
+    /// Who asked.
+    pub(crate) asker: Asker,
+    /// Since when.
+    pub(crate) since: Instant,
 }
 
 impl Pending {
@@ -185,17 +194,17 @@ impl Pending {
         while table.calls.contains_key(&id) {
             id = InvocationId::random();
         }
-        table.calls.insert(id, asker);
+        table.calls.insert(id, Waiting { asker, since: Instant::now() });
         Some(id)
     }
 
     /// Takes a call out; `None` if there is no such call any more.
-    pub(crate) fn take(&self, id: InvocationId) -> Option<Asker> {
+    pub(crate) fn take(&self, id: InvocationId) -> Option<Waiting> {
         lock(&self.table).calls.remove(&id)
     }
 
     /// Takes all calls out, and takes no more.
-    pub(crate) fn close(&self) -> Vec<Asker> {
+    pub(crate) fn close(&self) -> Vec<Waiting> {
         let mut table = lock(&self.table);
         table.closed = true;
         std::mem::take(&mut table.calls).into_values().collect()
@@ -203,9 +212,10 @@ impl Pending {
 
     /// Forgets the calls of a caller that is gone.
     pub(crate) fn forget(&self, caller: WorkerId) {
-        let forgotten: Vec<Asker> = {
+        let forgotten: Vec<Waiting> = {
             let mut table = lock(&self.table);
-            table.calls.extract_if(|_, asker| asker.is(caller)).map(|(_, asker)| asker).collect()
+            let its = |_: &InvocationId, call: &mut Waiting| call.asker.is(caller);
+            table.calls.extract_if(its).map(|(_, call)| call).collect()
         };
         drop(forgotten);
     }

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use futures_util::future::{AbortHandle, Abortable};
+use tokio::time::Instant;
 
-use super::calls::{Asker, stopped};
+use super::calls::{Asker, Waiting, stopped};
 use super::connection::Connection;
+use super::counters::Counters;
 use super::invoke::{Request, Sent, work};
 use super::{Broker, read, trace};
 use crate::engine::provider::Handler;
@@ -43,6 +45,7 @@ impl Drop for Work {
 /// Runs a call for the worker that owns the function. It is noted there like a call that the worker itself serves, so
 /// that it ends when the worker leaves, and when nobody waits for its answer any more.
 pub(super) fn run_for(
+    counters: &Arc<Counters>,
     owner: &Arc<Connection>,
     handler: &Handler,
     request: Request,
@@ -67,12 +70,16 @@ pub(super) fn run_for(
     }
     let (abort, registration) = AbortHandle::new_pair();
     let asker = Asker::Working { then: Box::new(asker), _work: Work(abort) };
-    let id = owner.pending.insert(asker, owner.limits.workers.serving)?;
-    let noted = owner.clone();
+    let Some(id) = owner.pending.insert(asker, owner.limits.workers.serving) else {
+        counters.ended(Instant::now(), false);
+        return None;
+    };
+    let (noted, counters) = (owner.clone(), counters.clone());
     runtime.spawn(async move {
         if let Ok(outcome) = Abortable::new(work, registration).await
-            && let Some(asker) = noted.pending.take(id)
+            && let Some(Waiting { asker, since }) = noted.pending.take(id)
         {
+            counters.ended(since, outcome.is_ok());
             asker.answer(outcome);
         }
     });

@@ -8,7 +8,7 @@ use super::gate::rename;
 use super::registry::{Function, Registry, Target, WEIGHT};
 use super::standby::Waiting;
 use super::{Broker, lock};
-use crate::engine::provider::{Event, Handler};
+use crate::engine::provider::Event;
 use crate::error::code;
 use crate::protocol::{
     DEFAULT_NAMESPACE, ErrorBody, FunctionId, Message, Namespace, RegisterFunction,
@@ -34,26 +34,22 @@ impl Broker {
         if m.id.is_empty() {
             return complain(owner, "a function needs an `id` that is not empty");
         }
-        let external = m.invocation.is_some().then(|| self.external(&m));
         let id = own.clone().unwrap_or_else(|| m.id.clone());
-        let own = own.filter(|own| *own != m.id);
-        match self.claim(owner, &namespace, m, own, external) {
+        let claim = Waiting {
+            owner: owner.clone(),
+            own: own.filter(|own| *own != m.id),
+            external: m.invocation.is_some().then(|| self.external(&m)),
+            calls: self.inner.counters.of(&m.id),
+            registration: m,
+        };
+        let claimed = {
+            let _changes = lock(&self.inner.changes);
+            self.registry_mut().claim(claim)
+        };
+        match claimed {
             Ok(()) => self.functions_changed(),
             Err((error, holder)) => reject(owner, namespace, id, holder, error),
         }
-    }
-
-    /// Gives a function id to a connection, or says why it is refused and who has the id.
-    fn claim(
-        &self,
-        owner: &Arc<Connection>,
-        namespace: &Namespace,
-        m: RegisterFunction,
-        own: Option<FunctionId>,
-        external: Option<Handler>,
-    ) -> Result<(), (Option<ErrorBody>, String)> {
-        let _changes = lock(&self.inner.changes);
-        self.registry_mut().claim(owner, namespace, m, own, external)
     }
 
     /// Takes a function away from its owner. Of anybody else the message is ignored.
@@ -108,15 +104,10 @@ impl Broker {
 impl Registry {
     /// Enters a function, or says why it is refused and who has the id. A worker that is refused because of
     /// another one is in line for the id from then on.
-    pub(super) fn claim(
-        &mut self,
-        owner: &Arc<Connection>,
-        namespace: &Namespace,
-        m: RegisterFunction,
-        own: Option<FunctionId>,
-        external: Option<Handler>,
-    ) -> Result<(), (Option<ErrorBody>, String)> {
+    pub(super) fn claim(&mut self, claim: Waiting) -> Result<(), (Option<ErrorBody>, String)> {
         let registry = self;
+        let namespace = &claim.owner.namespace().cloned().unwrap_or_default();
+        let m = &claim.registration;
         let reserved = if *namespace == DEFAULT_NAMESPACE {
             registry.builtins.contains_key(&m.id) && m.id != ENQUEUE
         } else {
@@ -128,12 +119,13 @@ impl Registry {
         let functions = registry.functions.entry(namespace.clone()).or_default();
         let holder = functions.get(&m.id).and_then(|function| function.owner());
         if let Some(holder) = holder
-            && holder.id != owner.id
+            && holder.id != claim.owner.id
         {
             let holder = holder.id.to_string();
-            registry.stand_by(Waiting { owner: owner.clone(), registration: m, own, external });
+            registry.stand_by(claim);
             return Err((None, holder));
         }
+        let Waiting { owner, registration: m, own, external, calls } = claim;
         // A connection that was ended meanwhile gets nothing more.
         let Some(entry) = registry.connections.get_mut(&owner.id) else { return Ok(()) };
         let limits = &owner.limits.workers;
@@ -146,6 +138,7 @@ impl Registry {
             response_schema: m.response_format,
             metadata: m.metadata,
             own_id: own.clone(),
+            calls,
             target: match external {
                 Some(handler) => Target::External { owner: owner.clone(), handler },
                 None => Target::Worker(owner.clone()),

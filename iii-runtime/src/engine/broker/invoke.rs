@@ -6,10 +6,12 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::calls::{Answer, Asker, Ticket, overloaded, stopped};
+use super::calls::{Answer, Asker, Ticket, Waiting, overloaded, stopped};
 use super::connection::{Connection, too_large};
+use super::counters::Counters;
 use super::external::run_for;
 use super::functions::ENQUEUE;
 use super::registry::{Function, Target};
@@ -129,7 +131,8 @@ impl Broker {
     /// Handles a worker's answer. Only the callee's own calls can be answered by it.
     pub(super) fn answered(&self, callee: &Arc<Connection>, m: InvocationResult) {
         // An unknown id is a void call, or one that nobody waits for any more.
-        if let Some(asker) = callee.pending.take(m.invocation_id) {
+        if let Some(Waiting { asker, since }) = callee.pending.take(m.invocation_id) {
+            self.inner.counters.ended(since, m.result.is_ok());
             let outcome = m.result.map(|result| result.filter(|result| !result.is_null()));
             asker.answer(outcome);
         }
@@ -191,8 +194,9 @@ impl Broker {
         asker: Asker,
     ) -> Option<Sent> {
         match self.find(&request.namespace, &request.function_id) {
-            Ok(function) => deliver(&function, request, caller, asker),
+            Ok(function) => deliver(&self.inner.counters, &function, request, caller, asker),
             Err(error) => {
+                self.inner.counters.refused();
                 asker.answer(Err(error));
                 None
             }
@@ -231,23 +235,28 @@ pub(super) struct Sent {
 
 /// Gives a call to a function. Where it was noted, if a worker owns the function.
 pub(super) fn deliver(
+    counters: &Arc<Counters>,
     function: &Function,
     request: Request,
     caller: Option<WorkerId>,
     asker: Asker,
 ) -> Option<Sent> {
+    counters.began(function);
     match &function.target {
         Target::BuiltIn { handler, .. } => {
-            run(handler, request, caller, asker);
+            run(counters, handler, request, caller, asker);
             None
         }
-        Target::External { owner, handler } => run_for(owner, handler, request, caller, asker),
-        Target::Worker(callee) => send(callee, function, request, caller, asker),
+        Target::External { owner, handler } => {
+            run_for(counters, owner, handler, request, caller, asker)
+        }
+        Target::Worker(callee) => send(counters, callee, function, request, caller, asker),
     }
 }
 
 /// Sends a call to a worker. It is noted before it is sent, so that no answer can come too early.
 fn send(
+    counters: &Counters,
     callee: &Arc<Connection>,
     function: &Function,
     request: Request,
@@ -256,7 +265,11 @@ fn send(
 ) -> Option<Sent> {
     let waits = asker.wants_answer();
     let id = if waits {
-        callee.pending.insert(asker, callee.limits.workers.serving)?
+        let Some(id) = callee.pending.insert(asker, callee.limits.workers.serving) else {
+            counters.ended(Instant::now(), false);
+            return None;
+        };
+        id
     } else {
         InvocationId::random()
     };
@@ -289,7 +302,8 @@ fn send(
         Err(SendError::TooLarge) => too_large("the call", size, &callee.limits),
     };
     // Nobody is there to answer any more if the callee's end took the call out meanwhile.
-    if waits && let Some(asker) = callee.pending.take(id) {
+    if waits && let Some(Waiting { asker, since }) = callee.pending.take(id) {
+        counters.ended(since, false);
         asker.answer(Err(error));
     }
     None
@@ -300,14 +314,25 @@ fn send(
 /// Called by a worker, code that need not wait is done when this returns, so that the calls of one worker take effect in
 /// their order; the rest goes on as a task. What the engine itself calls is always a task: a trigger whose target is
 /// built in, and fires again, must not nest.
-fn run(handler: &Handler, request: Request, caller: Option<WorkerId>, asker: Asker) {
+fn run(
+    counters: &Arc<Counters>,
+    handler: &Handler,
+    request: Request,
+    caller: Option<WorkerId>,
+    asker: Asker,
+) {
+    let (counters, since) = (counters.clone(), Instant::now());
+    let finish = move |outcome: Outcome, asker: Asker| {
+        counters.ended(since, outcome.is_ok());
+        asker.answer(outcome);
+    };
     let mut work = work(handler, request, caller);
     let done = if caller.is_some() { (&mut work).now_or_never() } else { None };
     match done {
-        Some(outcome) => asker.answer(outcome),
+        Some(outcome) => finish(outcome, asker),
         // While the program ends there is no runtime, and nobody to answer.
         None => match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move { asker.answer(work.await) })),
+            Ok(runtime) => drop(runtime.spawn(async move { finish(work.await, asker) })),
             Err(_) => asker.answer(Err(stopped())),
         },
     }

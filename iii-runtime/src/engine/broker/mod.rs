@@ -6,6 +6,7 @@
 mod admission;
 mod calls;
 mod connection;
+mod counters;
 mod external;
 mod functions;
 mod gate;
@@ -31,11 +32,13 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::engine::config::Limits;
-use crate::engine::provider::{Event, Provider};
+use crate::engine::provider::{Event, Health, Provider};
 use crate::protocol::{Message, TriggerTypeId};
+use crate::transport::ws::Telemetry;
 use crate::transport::{Link, Outbox};
 
 pub(crate) use calls::overloaded;
+pub(crate) use counters::Measured;
 pub(crate) use gate::{Detour, Eyes, FORBIDDEN, Gate, forbidden};
 pub(crate) use invoke::Request;
 pub(crate) use registry::WorkerInfo;
@@ -43,6 +46,7 @@ pub(crate) use view::{FunctionView, TriggerTypeView, WorkerView};
 pub(crate) use workers::{ANNOUNCE, Announcement, announcement_error};
 
 use connection::Connection;
+use counters::Counters;
 use registry::{Bound, Entry, Function, Registry, Source, Target, TriggerType};
 use triggers::Waiters;
 
@@ -59,6 +63,7 @@ struct Inner {
     registry: RwLock<Registry>,
     providers: RwLock<Vec<Arc<dyn Provider>>>,
     waiters: Waiters,
+    counters: Arc<Counters>,
     clock: Clock,
     started_at_ms: u64,
     grace: Duration,
@@ -81,6 +86,7 @@ impl Broker {
                 registry: RwLock::default(),
                 providers: RwLock::default(),
                 waiters: Waiters::default(),
+                counters: Arc::default(),
                 clock,
                 started_at_ms,
                 grace,
@@ -111,6 +117,7 @@ impl Broker {
         let mut registry = self.registry_mut();
         for function in provider.clone().functions() {
             let function = Function {
+                calls: self.inner.counters.of(&function.id),
                 id: function.id,
                 namespace: Default::default(),
                 description: Some(function.description.to_owned()),
@@ -162,6 +169,7 @@ impl Broker {
             reattach_token: Some(connection.token),
         });
         self.registry_mut().connections.insert(connection.id, Entry::new(connection.clone()));
+        self.inner.counters.worker_came();
         let broker = self.clone();
         async move {
             broker.notice(&Event::WorkerConnected(connection.id));
@@ -242,6 +250,22 @@ impl Broker {
         for provider in providers {
             provider.notice(event);
         }
+    }
+
+    /// Who takes the telemetry frames of a connection; `None`: nobody does.
+    pub(crate) fn telemetry(&self) -> Option<Telemetry> {
+        read(&self.inner.providers).iter().find_map(|provider| provider.telemetry())
+    }
+
+    /// How the parts of the engine are, of those that say so.
+    pub(crate) fn health(&self) -> Vec<Health> {
+        let providers = read(&self.inner.providers).clone();
+        providers.iter().filter_map(|provider| provider.health()).collect()
+    }
+
+    /// What the broker has measured since it started.
+    pub(crate) fn measured(&self) -> Measured {
+        self.inner.counters.measured()
     }
 
     fn registry(&self) -> RwLockReadGuard<'_, Registry> {

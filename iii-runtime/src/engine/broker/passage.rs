@@ -47,7 +47,9 @@ impl Broker {
         }
         match (action, function) {
             (Some(Action::Enqueue { queue }), _) => self.enqueue(&queue, request, caller, asker),
-            (_, Some(function)) => deliver(&function, request, Some(caller), asker),
+            (_, Some(function)) => {
+                deliver(&self.inner.counters, &function, request, Some(caller), asker)
+            }
             (_, None) => {
                 let Request { namespace, function_id: id, .. } = request;
                 // Where else it is, is not for everybody to know.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::connection::Connection;
 use super::gate::Renamed;
@@ -39,6 +40,8 @@ pub(crate) struct Function {
     pub(crate) own_id: Option<FunctionId>,
     /// Who runs it.
     pub(crate) target: Target,
+    /// How often it was called. Functions of one id share it.
+    pub(crate) calls: Arc<AtomicU64>,
 }
 
 /// Who runs a function.

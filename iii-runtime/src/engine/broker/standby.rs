@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::connection::Connection;
 use super::registry::{Registry, weigh};
@@ -19,6 +20,8 @@ pub(crate) struct Waiting {
     pub(crate) own: Option<FunctionId>,
     /// The code, if an endpoint serves the function.
     pub(crate) external: Option<Handler>,
+    /// How often the id was called.
+    pub(crate) calls: Arc<AtomicU64>,
 }
 
 /// The registrations that wait until their ids are free.
@@ -140,14 +143,12 @@ impl Registry {
         }
         while let Some(waiting) = self.standby.next(namespace, id) {
             let weight = waiting.weight();
-            let Waiting { owner, registration, own, external } = waiting;
+            let owner = waiting.owner.clone();
             if let Some(entry) = self.connections.get_mut(&owner.id) {
                 entry.standby.remove(id);
                 entry.weigh(weight, 0);
             }
-            if !owner.is_gone()
-                && self.claim(&owner, namespace, registration, own, external).is_ok()
-            {
+            if !owner.is_gone() && self.claim(waiting).is_ok() {
                 tracing::info!(worker = %owner.id, function = %id, %namespace, "the next in line takes a function over");
                 return;
             }

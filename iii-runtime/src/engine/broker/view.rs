@@ -170,6 +170,18 @@ impl Broker {
         registry.bindings.get(id)?.at.as_ref().map(|at| at.namespace.clone())
     }
 
+    /// Whether a connection is open.
+    pub(crate) fn is_connected(&self, worker: WorkerId) -> bool {
+        self.registry().connections.contains_key(&worker)
+    }
+
+    /// How many connections are open, and how many calls they are serving together.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        let registry = self.registry();
+        let pending = registry.connections.values().map(|entry| entry.connection.pending.len());
+        (registry.connections.len(), pending.sum())
+    }
+
     /// All workers: providers of the engine first, then connections in the order of their arrival.
     pub(crate) fn workers(&self) -> Vec<WorkerView> {
         let providers = super::read(&self.inner.providers).clone();

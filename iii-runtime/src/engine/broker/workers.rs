@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::calls::stopped;
+use super::calls::{Waiting, stopped};
 use super::connection::Connection;
 use super::registry::WorkerInfo;
 use super::{Bound, Broker, limits, lock};
@@ -170,7 +170,9 @@ impl Broker {
             let _changes = lock(&self.inner.changes);
             self.remove_everything_of(connection, has_successor)
         };
-        for asker in connection.pending.close() {
+        self.inner.counters.worker_went();
+        for Waiting { asker, since } in connection.pending.close() {
+            self.inner.counters.ended(since, false);
             asker.answer(Err(stopped()));
         }
         if connection.calls.load(std::sync::atomic::Ordering::Acquire) > 0 {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::limits_block;
+use super::observing;
 use super::parts;
 use super::settings::EngineSettings;
 use super::tree::{Block, Key, Node, Problems, Value, parse};
@@ -192,7 +193,7 @@ fn read_entry(
             parts::cron(&mut block, directories, problems);
             settings.cron = true;
         }
-        "iii-observability" => parts::observability(&mut block, problems),
+        "iii-observability" => settings.observability = observing::read(&mut block, problems),
         "configuration" => parts::configuration(&mut block, problems),
         name if FIXED.contains(&name) => block.ignore(&[
             "enabled",

@@ -62,8 +62,6 @@ pub struct Limits {
     pub events: EventLimits,
     /// Configurations. Default 10,000.
     pub configurations: usize,
-    /// Log records that are kept; the oldest gives way. Default 1,000.
-    pub logs: usize,
     /// Bytes of everything that is stored; all of it is in memory. Default 2 GiB.
     pub store_bytes: usize,
     /// Bytes of changes that are on their way to the disk of a durable store. Default 64 MiB.
@@ -80,7 +78,6 @@ impl Default for Limits {
             queues: QueueLimits::default(),
             events: EventLimits::default(),
             configurations: 10_000,
-            logs: 1_000,
             store_bytes: 2 * GIB,
             journal_bytes: 64 * MIB,
         }
@@ -428,7 +425,6 @@ impl Limits {
             vec![("waiting", COUNT, Count(&mut e.waiting)), ("bytes", TOTAL, Count(&mut e.bytes))];
         let rest = vec![
             ("configurations", COUNT, Count(&mut self.configurations)),
-            ("logs", COUNT, Count(&mut self.logs)),
             ("store_bytes", 1..=*TOTAL.end(), Count(&mut self.store_bytes)),
             ("journal_bytes", TOTAL, Count(&mut self.journal_bytes)),
         ];
@@ -507,7 +503,7 @@ mod tests {
         limits.streams.silence = limits.streams.ping;
         let error = limits.check().unwrap_err();
         assert!(error.contains("`streams`") && error.contains("`ping`"), "{error}");
-        let mut limits = Limits { logs: 0, ..Limits::default() };
-        assert!(limits.check().unwrap_err().contains("`logs` is 0"));
+        let mut limits = Limits { configurations: 0, ..Limits::default() };
+        assert!(limits.check().unwrap_err().contains("`configurations` is 0"));
     }
 }

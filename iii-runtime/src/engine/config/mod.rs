@@ -5,6 +5,7 @@ mod file;
 mod limits;
 mod limits_block;
 mod listener;
+mod observing;
 mod parts;
 mod settings;
 mod tree;
@@ -19,6 +20,7 @@ use super::Engine;
 use super::expand::environment;
 use super::http::CorsSettings;
 use super::http_function::HttpFunctionSettings;
+use super::observability::ObservabilitySettings;
 use super::queue::NamedQueue;
 use crate::clock::Clock;
 use crate::error::{Error, Result, code};
@@ -281,6 +283,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn streams(mut self, settings: impl Into<Option<StreamSettings>>) -> Self {
         self.settings.stream = settings.into();
+        self
+    }
+
+    /// What is kept of the traces, metrics and logs that workers send. Default: see [`ObservabilitySettings`].
+    #[must_use]
+    pub fn observability(mut self, settings: ObservabilitySettings) -> Self {
+        self.settings.observability = settings;
         self
     }
 

@@ -181,51 +181,6 @@ pub(super) fn cron(block: &mut Block<'_>, directories: &mut Directories, problem
     adapter(block, "kv", &["redis"], &ignored, directories, problems);
 }
 
-/// Nothing that was observed leaves this engine; what would make it do so is refused.
-pub(super) fn observability(block: &mut Block<'_>, problems: &mut Problems) {
-    for key in ["exporter", "metrics_exporter", "logs_exporter"] {
-        let line = block.line();
-        if let Some(exporter) = block.text(key, problems)
-            && exporter != "memory"
-        {
-            problems.add(
-                line,
-                format!(
-                    "the `{key}` `{exporter}` of `iii-observability` is not supported by this engine: it has only \
-                     `memory`; use the official engine to export"
-                ),
-            );
-        }
-    }
-    for key in ["endpoint", "alerts", "collapse_spans"] {
-        block.refuse(key, problems);
-    }
-    // How much is kept and shown of what this engine does not keep.
-    block.ignore(&[
-        "enabled",
-        "service_name",
-        "service_version",
-        "service_namespace",
-        "sampling_ratio",
-        "sampling",
-        "memory_max_spans",
-        "trace_storage",
-        "live_spans",
-        "metrics_enabled",
-        "metrics_retention_seconds",
-        "metrics_max_count",
-        "logs_enabled",
-        "logs_max_count",
-        "logs_retention_seconds",
-        "logs_batch_size",
-        "logs_flush_interval_ms",
-        "logs_sampling_ratio",
-        "logs_console_output",
-        "level",
-        "format",
-    ]);
-}
-
 pub(super) fn configuration(block: &mut Block<'_>, problems: &mut Problems) {
     if let Some(node) = block.take("adapter") {
         let mut adapter = Block::new("the `adapter` of `configuration`", node, problems);

@@ -3,6 +3,7 @@
 use super::listener::WorkerListeners;
 use crate::engine::http::HttpSettings;
 use crate::engine::http_function::HttpFunctionSettings;
+use crate::engine::observability::ObservabilitySettings;
 use crate::engine::queue::QueueSettings;
 use crate::engine::state::StateSettings;
 
@@ -53,6 +54,8 @@ pub(crate) struct EngineSettings {
     pub(crate) pubsub: bool,
     /// Schedules.
     pub(crate) cron: bool,
+    /// Traces, metrics and logs: every engine has them.
+    pub(crate) observability: ObservabilitySettings,
 }
 
 impl Default for EngineSettings {
@@ -67,6 +70,7 @@ impl Default for EngineSettings {
             queue: Some(Default::default()),
             pubsub: true,
             cron: true,
+            observability: ObservabilitySettings::default(),
         }
     }
 }
@@ -83,6 +87,7 @@ impl EngineSettings {
             queue: None,
             pubsub: false,
             cron: false,
+            observability: ObservabilitySettings::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::access::{Access, FunctionFilter, MetadataRule};
+use crate::engine::observability::{AlertAction, AlertOperator, AlertRule};
 use crate::engine::queue::{NamedQueue, QueueKind};
 
 fn listeners(builder: &EngineBuilder) -> Vec<&WorkerListener> {
@@ -113,6 +114,45 @@ workers:
     assert!(settings.pubsub && settings.cron);
     assert_eq!(builder.directory().unwrap(), Some("./data".into()));
     assert_eq!(builder.data_dir("/d").directory().unwrap(), Some("/d".into()));
+}
+
+#[test]
+fn what_is_observed_can_be_set() {
+    let settings = read(
+        "workers:
+  - name: iii-observability
+    config:
+      service_name: shop
+      exporter: memory
+      sampling: { default: 0.5, rules: [{ operation: 'pay*', rate: 1 }], parent_based: true }
+      memory_max_spans: 10
+      trace_storage: { enabled: false, memory_max_bytes: 1000, directory: x }
+      metrics_retention_seconds: 60
+      logs_max_count: 5
+      logs_sampling_ratio: 0.25
+      logs_console_output: false
+      alerts:
+        - { name: slow, metric: iii.invocations.duration.p99, threshold: 2.5, operator: '>=',
+            window_seconds: 30, cooldown_seconds: 5, action: { type: function, path: ops::page } }
+",
+    )
+    .settings
+    .observability;
+    assert_eq!((settings.service_name.as_str(), settings.traces.max_spans), ("shop", 10));
+    assert_eq!((settings.traces.max_bytes, settings.traces.sampling.ratio), (1_000, 0.5));
+    assert_eq!(settings.traces.sampling.rules[0].rate, 1.0);
+    assert_eq!(settings.metrics.retention, Duration::from_secs(60));
+    assert_eq!((settings.logs.max_count, settings.logs.sampling_ratio), (5, 0.25));
+    assert!(!settings.logs.console && settings.enabled);
+    let alert = AlertRule {
+        operator: AlertOperator::GreaterThanOrEqual,
+        window: Duration::from_secs(30),
+        cooldown: Duration::from_secs(5),
+        action: AlertAction::Function { path: "ops::page".to_owned() },
+        ..AlertRule::above("slow", "iii.invocations.duration.p99", 2.5)
+    };
+    assert_eq!(settings.alerts, [alert]);
+    assert_eq!(read("").settings.observability, ObservabilitySettings::default());
 }
 
 #[test]
@@ -248,6 +288,24 @@ fn each_mistake_is_told_with_its_line() {
         (entry("iii-queue", "queue_configs: { a: { max_priority: 256 } }"), 4, "255"),
         (entry("iii-pubsub", "adapter: { name: redis }"), 4, "official engine"),
         (entry("iii-observability", "exporter: otlp"), 4, "`otlp`"),
+        (entry("iii-observability", "endpoint: http://x"), 4, "`endpoint`"),
+        (entry("iii-observability", "sampling_ratio: 1.5"), 4, "from 0 to 1"),
+        (entry("iii-observability", "sampling: { rules: [{ service: a }] }"), 4, "`rate`"),
+        (
+            entry("iii-observability", "sampling: { rate_limit: { max_traces_per_second: 1 } }"),
+            4,
+            "`rate_limit`",
+        ),
+        (entry("iii-observability", "trace_storage: { enabled: true }"), 4, "in memory"),
+        (entry("iii-observability", "alerts: [{ name: a }]"), 4, "`threshold`"),
+        (
+            entry(
+                "iii-observability",
+                "alerts: [{ name: a, metric: b, threshold: 1, action: { type: webhook, url: x } }]",
+            ),
+            4,
+            "`webhook`",
+        ),
         (entry("configuration", "adapter: { name: fs }"), 4, "store"),
         (entry("configuration", "ttl_seconds: 1"), 4, "`ttl_seconds`"),
         (entry("iii-http", "port: ${UNSET}"), 4, "UNSET is not set"),
@@ -343,8 +401,8 @@ fn a_bound_that_cannot_be_is_told_with_its_line() {
         ("limits:\n  workers:\n    functions: 0", 3, "from 1 to"),
         ("limits:\n  workers: 1", 2, "must be a block"),
         ("limits:\n  http:\n    head_ms: 1s", 3, "a whole number from 1 to 86400000"),
-        ("limits:\n  logs: -1", 2, "from 1 to"),
-        ("limits:\n  logs: 1\n  workers:\n    silence_ms: 1000", 3, "longer than `ping`"),
+        ("limits:\n  configurations: -1", 2, "from 1 to"),
+        ("limits:\n  configurations: 1\n  workers:\n    silence_ms: 1000", 3, "longer than `ping`"),
         ("workers:\n  - name: iii-stream\n    config:\n      allowed_origins: [a.b]", 4, "`a.b`"),
         (
             "workers:\n  - name: iii-worker-manager\n    config:\n      allowed_origins: ['https://a/b']",

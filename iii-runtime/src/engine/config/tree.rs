@@ -301,6 +301,31 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// A number, with a fraction or without.
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn number(&mut self, key: &'static str, problems: &mut Problems) -> Option<f64> {
+        let node = self.take(key)?;
+        match node.value {
+            Value::Whole(whole) => Some(whole as f64),
+            Value::Real(real) if real.is_finite() => Some(real),
+            _ => {
+                self.misfit(key, node, "a number", problems);
+                None
+            }
+        }
+    }
+
+    /// A share: a number from 0 to 1.
+    pub(super) fn share(&mut self, key: &'static str, problems: &mut Problems) -> Option<f64> {
+        let share = self.number(key, problems)?;
+        if (0.0..=1.0).contains(&share) {
+            return Some(share);
+        }
+        let text = format!("`{key}` of {} is {share}, and must be from 0 to 1", self.what);
+        problems.add(self.line, text);
+        None
+    }
+
     /// A list.
     pub(super) fn list(&mut self, key: &'static str, problems: &mut Problems) -> &'a [Node] {
         let Some(node) = self.take(key) else { return &[] };
@@ -309,6 +334,17 @@ impl<'a> Block<'a> {
         }
         self.misfit(key, node, "a list", problems);
         &[]
+    }
+
+    /// The blocks of a list, each with what it is called in messages.
+    pub(super) fn blocks(
+        &mut self,
+        key: &'static str,
+        what: &str,
+        problems: &mut Problems,
+    ) -> Vec<Block<'a>> {
+        let list = self.list(key, problems).iter();
+        list.map(|one| Block::new(what, one, problems)).collect()
     }
 
     /// A list of texts.

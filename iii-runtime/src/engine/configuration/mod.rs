@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::broker::Broker;
 use super::expand::{Unset, environment};
-use super::provider::{Binding, BuiltIn, Provider, TriggerTypeInfo, to_payload};
+use super::provider::{Binding, BuiltIn, Health, Provider, TriggerTypeInfo, to_payload};
 use super::store::{Change, Committed, StoreError, Table, storing};
 use crate::protocol::{ErrorBody, Payload};
 
@@ -294,6 +294,11 @@ impl Provider for Configurations {
 
     fn description(&self) -> &'static str {
         "Share settings between workers, and react to their changes."
+    }
+
+    /// Configurations are always there, and so is the store that they are kept in with everything else.
+    fn health(&self) -> Option<Health> {
+        Some(self.table.health())
     }
 
     fn trigger_types(&self) -> Vec<TriggerTypeInfo> {

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::broker::{Broker, Eyes};
+use super::observability::Gauges;
 use super::provider::{Binding, BuiltIn, Call, Event, Provider, TriggerTypeInfo};
 use crate::protocol::{ErrorBody, WorkerId};
 
@@ -26,12 +27,13 @@ use events::Watch;
 pub(crate) struct Discovery {
     broker: Broker,
     watch: Arc<Watch>,
+    gauges: Gauges,
 }
 
 impl Discovery {
-    /// Discovery at `broker`.
-    pub(crate) fn new(broker: Broker) -> Self {
-        Self { watch: Arc::new(Watch::new(broker.clone())), broker }
+    /// Discovery at `broker`; `gauges` is what workers say about themselves.
+    pub(crate) fn new(broker: Broker, gauges: Gauges) -> Self {
+        Self { watch: Arc::new(Watch::new(broker.clone())), broker, gauges }
     }
 
     /// What a caller may see, when all that it has registered before was decided.

@@ -10,7 +10,7 @@ use crate::protocol::{Message, RegisterFunction};
 async fn setup() -> (Broker, Worker) {
     let broker = broker();
     with_provider(&broker, PubSub::new(broker.clone()));
-    with_provider(&broker, Discovery::new(broker.clone()));
+    with_provider(&broker, Discovery::new(broker.clone(), Default::default()));
     let mut worker = Worker::named(&broker, "demo").await;
     worker.send(Message::RegisterFunction(Box::new(RegisterFunction {
         id: "demo::echo".into(),

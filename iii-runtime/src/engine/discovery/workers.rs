@@ -9,6 +9,7 @@ use super::{Discovery, missing};
 use crate::engine::broker::{
     ANNOUNCE, Announcement, Eyes, FunctionView, WorkerView, announcement_error,
 };
+use crate::engine::observability::WorkerMetrics;
 use crate::engine::provider::BuiltIn;
 use crate::protocol::{DEFAULT_NAMESPACE, ErrorBody};
 
@@ -47,6 +48,9 @@ struct Detail {
     pid: Option<u64>,
     /// Whether it is a part of the engine.
     internal: bool,
+    /// What it last said about its memory and its processor, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latest_metrics: Option<WorkerMetrics>,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -154,6 +158,10 @@ impl Discovery {
                 worker: view.into(),
                 pid: view.info.as_ref().and_then(|info| info.pid),
                 internal,
+                latest_metrics: view.connection.and_then(|id| {
+                    let runtime = view.info.as_ref().map(|info| info.runtime.as_str());
+                    self.gauges.of(id, runtime.unwrap_or_default())
+                }),
             },
             functions: functions
                 .iter()

@@ -11,7 +11,7 @@ use super::lane::Lane;
 use super::line::Message;
 use super::record::{self, Record};
 use crate::engine::broker::lock;
-use crate::engine::provider::{Outcome, to_payload};
+use crate::engine::provider::{Health, Outcome, to_payload};
 use crate::engine::store::StoreError;
 use crate::protocol::ErrorBody;
 
@@ -243,6 +243,23 @@ pub(super) fn list_topics(keeper: &Keeper) -> Vec<TopicInfo> {
     let topics = book.topics.iter().filter(|(name, _)| !book.queues.contains_key(*name));
     let topics = topics.map(|(name, topic)| info(name, bound(&topic.lanes)));
     queues.chain(topics).collect()
+}
+
+/// How much all queues and topics hold together.
+pub(super) fn health(keeper: &Keeper) -> Health {
+    let book = lock(&keeper.book);
+    let lanes = book.topics.values().flat_map(|topic| &topic.lanes).chain(book.queues.values());
+    let (waiting, dead) = lanes
+        .map(|lane| lane.depth())
+        .fold((0, 0), |(waiting, dead), lane| (waiting + lane.0, dead + lane.1));
+    Health {
+        component: "queues",
+        trouble: None,
+        details: serde_json::json!({
+            "topics": book.topics.len(), "queues": book.queues.len(), "waiting": waiting,
+            "dead_letters": dead,
+        }),
+    }
 }
 
 /// What a queue or topic holds.

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::broker::Broker;
-use super::provider::{Binding, BuiltIn, Call, Provider, TriggerTypeInfo, schema};
+use super::provider::{Binding, BuiltIn, Call, Health, Provider, TriggerTypeInfo, schema};
 use super::store::Store;
 use crate::error::code;
 use crate::protocol::{ErrorBody, Payload};
@@ -227,6 +227,10 @@ impl Provider for Queues {
 
     fn unbind(&self, binding: &Arc<Binding>) {
         self.keeper.unbind(&binding.id);
+    }
+
+    fn health(&self) -> Option<Health> {
+        Some(admin::health(&self.keeper))
     }
 
     fn ending(&self) {

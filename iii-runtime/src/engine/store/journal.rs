@@ -157,6 +157,11 @@ impl Journal {
         Ok(Committed(Some(receiver)))
     }
 
+    /// Why nothing can be written any more; `None`: all is well.
+    pub(super) fn failure(&self) -> Option<StoreError> {
+        lock(&self.shared.queue).failed.clone()
+    }
+
     /// Writes what waits, and ends. Later changes are refused.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use std::sync::{Arc, RwLock};
 use super::journal::{Committed, Journal, Record};
 use super::{Change, Decide, Seen, StoreError};
 use crate::engine::broker::{read, write};
+use crate::engine::provider::Health;
 use crate::protocol::Payload;
 
 /// What a value weighs beside its text and its names, in bytes.
@@ -36,6 +37,21 @@ impl Table {
         journal: Option<Arc<Journal>>,
     ) -> Self {
         Self { inner: Arc::new(Inner { name, rows: RwLock::new(rows), usage, journal }) }
+    }
+
+    /// How the store of this table is: for `engine::health::check`.
+    pub(crate) fn health(&self) -> Health {
+        let Inner { usage, journal, .. } = &*self.inner;
+        let failure = journal.as_ref().and_then(|journal| journal.failure());
+        Health {
+            component: "store",
+            trouble: failure.map(|error| error.to_string()),
+            details: serde_json::json!({
+                "durable": journal.is_some(),
+                "stored_bytes": usage.used.load(Ordering::Relaxed),
+                "capacity_bytes": usage.capacity,
+            }),
+        }
     }
 
     /// Reads a value.

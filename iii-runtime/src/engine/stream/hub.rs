@@ -167,6 +167,11 @@ impl Hub {
         lock(&self.places).contains_key(place)
     }
 
+    /// Whether anybody is subscribed to something in a stream.
+    pub(super) fn hears_stream(&self, stream: &str) -> bool {
+        lock(&self.places).keys().any(|place| place.stream == stream)
+    }
+
     /// Queues a message for all whom it concerns. Never waits.
     pub(super) fn publish(&self, place: &Place, item: Option<&str>, message: &Arc<Message>) {
         let places = lock(&self.places);

@@ -110,6 +110,11 @@ impl Streams {
         self.hub.publish(place, item, &message);
     }
 
+    /// Whether anybody hears of messages to a stream: a subscriber of one of its groups, or a function.
+    pub(crate) fn is_subscribed(&self, stream: &str) -> bool {
+        self.triggers.hears(stream) || self.hub.hears_stream(stream)
+    }
+
     fn message(&self, place: &Place, item: Option<&str>, event: &Event<'_>) -> Message {
         Message::new(self.broker.clock().unix_millis(), place, item, event)
     }

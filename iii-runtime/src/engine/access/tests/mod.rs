@@ -79,7 +79,7 @@ fn exposing(pattern: &str) -> Access {
 fn engine() -> Broker {
     let broker = broker();
     with_provider(&broker, PubSub::new(broker.clone()));
-    with_provider(&broker, Discovery::new(broker.clone()));
+    with_provider(&broker, Discovery::new(broker.clone(), Default::default()));
     broker
 }
 
