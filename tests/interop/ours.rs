@@ -133,7 +133,7 @@ fn order(data: Payload, heard: State<Heard>) {
     heard.add("order", data);
 }
 
-#[iii::function(id = "state::ours")]
+#[iii::function(id = "changed::ours")]
 #[iii::trigger(state, scope = "mixed")]
 fn changed(event: Payload, heard: State<Heard>) {
     heard.add("state", event);

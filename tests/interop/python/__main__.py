@@ -1,4 +1,5 @@
-"""Owns the command line: `scenario` runs the checks, `serve` is a server for the mixed run, `mixed` drives that."""
+"""Owns the command line: `scenario` runs the checks, `serve` is a server for the mixed run, `mixed NAME` drives that,
+for one of its runs."""
 
 import os
 import sys
@@ -28,7 +29,7 @@ def serve():
 
 def mixed():
     from . import mixed
-    mixed.run()
+    mixed.run(sys.argv[2])
 
 
 status = 0
