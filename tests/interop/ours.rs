@@ -3,7 +3,9 @@
 use std::sync::Mutex;
 
 use iii::prelude::*;
+use iii::{ChannelMessage, ChannelReader, ChannelWriter};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 /// What the triggers and queues of the mixed run have brought, by kind.
 #[derive(Debug, Default)]
@@ -160,6 +162,60 @@ fn rung(data: Payload, heard: State<Heard>) {
 #[derive(Debug, Serialize)]
 struct Tune {
     tune: &'static str,
+}
+
+/// The bytes that go through channels.
+fn pattern() -> Vec<u8> {
+    (0..=250).cycle().take(300_000).collect()
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Source {
+    into: ChannelWriter,
+    texts: Vec<String>,
+}
+
+/// Writes the texts and the bytes.
+#[iii::function(id = "source::ours")]
+async fn source(Source { mut into, texts }: Source) -> iii::Result<()> {
+    for text in texts {
+        into.send(text).await?;
+    }
+    into.write_all(&pattern()).await?;
+    into.finish().await
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Pipe {
+    from: ChannelReader,
+    into: ChannelWriter,
+}
+
+/// Writes what it reads.
+#[iii::function(id = "pipe::ours")]
+async fn pipe(Pipe { mut from, mut into }: Pipe) -> iii::Result<()> {
+    while let Some(message) = from.message().await? {
+        into.send(message).await?;
+    }
+    into.finish().await
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Sink {
+    from: ChannelReader,
+}
+
+/// Reads everything, and tells whether it is what was written.
+#[iii::function(id = "sink::ours")]
+async fn sink(Sink { mut from }: Sink) -> iii::Result<Value> {
+    let (mut texts, mut bytes) = (Vec::new(), Vec::new());
+    while let Some(message) = from.message().await? {
+        match message {
+            ChannelMessage::Text(text) => texts.push(text),
+            ChannelMessage::Binary(piece) => bytes.extend_from_slice(&piece),
+        }
+    }
+    Ok(json!({"intact": bytes == pattern(), "texts": texts}))
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

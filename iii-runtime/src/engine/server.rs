@@ -16,14 +16,11 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use super::broker::Broker;
 use super::channel::{self, Channels, Direction};
 use super::tasks::Tasks;
+use crate::transport::ws::MESSAGE;
 use crate::transport::{Limits, ws};
 
 /// Connections at a time.
 const CONNECTIONS: usize = 10_000;
-/// The size of one frame.
-const FRAME: usize = 16 << 20;
-/// The size of one message.
-const MESSAGE: usize = 64 << 20;
 
 /// What a connection is for, by its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +79,7 @@ async fn admit(
     }
     let mut purpose = Purpose::Worker;
     let config =
-        WebSocketConfig::default().max_frame_size(Some(FRAME)).max_message_size(Some(MESSAGE));
+        WebSocketConfig::default().max_frame_size(Some(MESSAGE)).max_message_size(Some(MESSAGE));
     // The type of the refusal belongs to the library.
     #[allow(clippy::result_large_err)]
     let check = |request: &Request, response: Response| {

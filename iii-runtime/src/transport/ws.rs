@@ -11,8 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
-use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame as RawFrame};
 use tokio_tungstenite::tungstenite::{self, Bytes, Message as Frame, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
@@ -23,6 +24,15 @@ use crate::protocol::{self, ChannelRef, Message};
 
 /// The first bytes of binary frames that carry telemetry and no messages (protocol section 1.6).
 const TELEMETRY: [&[u8]; 3] = [b"OTLP", b"MTRC", b"LOGS"];
+
+/// The size of one message, and of one frame too: some SDKs send every message in one frame (protocol section 1.3).
+pub(crate) const MESSAGE: usize = 64 << 20;
+/// What an engine may add to a message that just fits.
+const ADDED: usize = 64 << 10;
+/// A longer message is sent in pieces: the official engine and other peers take no longer frames.
+const ONE_FRAME: usize = 16 << 20;
+/// The size of a piece.
+const PIECE: usize = 1 << 20;
 
 /// How a side notices that the other one is gone although TCP does not say so.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +125,9 @@ impl WsTransport {
         for (name, value) in &self.headers {
             request.headers_mut().append(name.clone(), value.clone());
         }
-        let handshake = connect_async_with_config(request, None, true);
+        let most = Some(MESSAGE + ADDED);
+        let config = WebSocketConfig::default().max_frame_size(most).max_message_size(most);
+        let handshake = connect_async_with_config(request, Some(config), true);
         match tokio::time::timeout(self.connect_timeout, handshake).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(tungstenite::Error::Http(response))) if response.status() == 404 => Err(None),
@@ -182,19 +194,22 @@ pub fn link<S>(socket: WebSocketStream<S>, heartbeat: Heartbeat, limits: Limits)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sink, stream) = socket.split();
+    let (mut sink, stream) = socket.split();
     let (outbox, reader) = Outbox::new(limits);
     // The reader ends when the writer gives up, and the other way round: neither half outlives the link.
     let (alive, ended) = tokio::sync::oneshot::channel::<std::convert::Infallible>();
-    let (reading, stopped_reading) = tokio::sync::oneshot::channel::<std::convert::Infallible>();
+    let (reading, mut stopped_reading) = tokio::sync::mpsc::channel(1);
     tokio::spawn(async move {
         let _alive = alive;
-        tokio::select! {
-            () = write(sink, reader, heartbeat) => {}
-            _ = stopped_reading => {}
+        let end = tokio::select! {
+            end = write(&mut sink, reader, heartbeat) => end,
+            code = stopped_reading.recv() => code.map(Some),
+        };
+        if let Some(code) = end {
+            close(&mut sink, code).await;
         }
     });
-    let inbox = read(stream, heartbeat.give_up_after)
+    let inbox = read(stream, reading.clone(), heartbeat.give_up_after)
         .take_until(ended)
         // Holds the other half's signal for as long as somebody reads.
         .map(move |message| {
@@ -204,12 +219,14 @@ where
     Link { outbox, inbox: inbox.fuse().boxed() }
 }
 
-/// Sends what is queued, as many messages at a time as are waiting, and pings in between.
+/// Sends what is queued, as many messages at a time as are waiting, and pings in between. `Some`: the other side is still
+/// there, and the link is to be closed, with a code if there is one.
 async fn write<S>(
-    mut sink: SplitSink<WebSocketStream<S>, Frame>,
+    sink: &mut SplitSink<WebSocketStream<S>, Frame>,
     mut queue: OutboxReader,
     heartbeat: Heartbeat,
-) where
+) -> Option<Option<u16>>
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut ping = tokio::time::interval(heartbeat.every);
@@ -221,50 +238,76 @@ async fn write<S>(
             _ = ping.tick() => {
                 let sent = sink.send(Frame::Ping(Bytes::new()));
                 if !matches!(tokio::time::timeout(heartbeat.give_up_after, sent).await, Ok(Ok(()))) {
-                    return;
+                    return None;
                 }
                 continue;
             }
         };
-        let Some(message) = next else {
-            let frame = queue.close_code().map(|code| CloseFrame {
-                code: CloseCode::from(code),
-                reason: Utf8Bytes::default(),
-            });
-            let close = async {
-                let _ = sink.send(Frame::Close(frame)).await;
-                let _ = sink.close().await;
-            };
-            let _ = tokio::time::timeout(Duration::from_secs(1), close).await;
-            return;
-        };
+        let Some(message) = next else { return Some(queue.close_code()) };
         let batch = async {
             let mut next = Some(message);
             while let Some(message) = next {
-                sink.feed(Frame::text(protocol::encode(&message))).await?;
+                for frame in frames(protocol::encode(&message)) {
+                    sink.feed(frame).await?;
+                }
                 next = queue.try_recv();
             }
             sink.flush().await
         };
         // A peer that takes nothing for so long is as good as gone.
         if !matches!(tokio::time::timeout(heartbeat.give_up_after, batch).await, Ok(Ok(()))) {
-            return;
+            return None;
         }
     }
+}
+
+/// Says goodbye, as far as that is possible soon.
+async fn close<S>(sink: &mut SplitSink<WebSocketStream<S>, Frame>, code: Option<u16>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let frame = code.map(|code| CloseFrame { code: code.into(), reason: Utf8Bytes::default() });
+    let closed = async {
+        let _ = sink.send(Frame::Close(frame)).await;
+        let _ = sink.close().await;
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(1), closed).await;
+}
+
+/// The frames of a message: one, or as many pieces as a long one needs.
+fn frames(text: String) -> impl Iterator<Item = Frame> {
+    let bytes = Bytes::from(text);
+    let size = if bytes.len() <= ONE_FRAME { ONE_FRAME } else { PIECE };
+    // A message is never empty.
+    let last = bytes.len().div_ceil(size) - 1;
+    (0..=last).map(move |n| {
+        let kind = if n == 0 { Data::Text } else { Data::Continue };
+        let piece = bytes.slice(n * size..bytes.len().min((n + 1) * size));
+        Frame::Frame(RawFrame::message(piece, OpCode::Data(kind), n == last))
+    })
 }
 
 /// The messages of the other side. Frames that are none are logged and dropped.
 fn read<S>(
     frames: SplitStream<WebSocketStream<S>>,
+    stop: tokio::sync::mpsc::Sender<u16>,
     give_up_after: Duration,
 ) -> impl Stream<Item = Message>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    stream::unfold(frames, move |mut frames| async move {
+    stream::unfold((frames, stop), move |(mut frames, stop)| async move {
         loop {
             let frame = match tokio::time::timeout(give_up_after, frames.next()).await {
                 Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(tungstenite::Error::Capacity(error)))) => {
+                    tracing::warn!(
+                        "a message was too long, so its link is ended ({error}): large data goes through a channel"
+                    );
+                    let _ = stop.try_send(CloseCode::Size.into());
+                    // The link ends when that is told.
+                    std::future::pending().await
+                }
                 Ok(Some(Err(error))) => {
                     tracing::debug!(%error, "the WebSocket failed");
                     return None;
@@ -287,7 +330,7 @@ where
                 continue;
             };
             match protocol::decode(&text) {
-                Ok(Some(message)) => return Some((message, frames)),
+                Ok(Some(message)) => return Some((message, (frames, stop))),
                 Ok(None) => {}
                 Err(error) => tracing::warn!("a frame was dropped: {error}"),
             }
@@ -299,6 +342,7 @@ where
 mod tests {
     use super::*;
     use tokio::net::TcpListener;
+    use tokio_tungstenite::tungstenite::protocol::Role;
 
     async fn linked(heartbeat: Heartbeat) -> (WebSocketStream<TcpStream>, Link) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -380,6 +424,39 @@ mod tests {
         assert_eq!(peer.next().await.unwrap().unwrap(), Frame::text(r#"{"type":"ping"}"#));
         let Frame::Close(Some(close)) = peer.next().await.unwrap().unwrap() else { panic!() };
         assert_eq!(u16::from(close.code), 1012);
+    }
+
+    #[tokio::test]
+    async fn a_long_message_comes_in_pieces_and_goes_out_in_pieces() {
+        let (mut peer, mut link) = linked(Heartbeat::default()).await;
+        let long = format!(r#""{}""#, "x".repeat(ONE_FRAME));
+        let text = format!(r#"{{"type":"invokefunction","function_id":"f","data":{long}}}"#);
+        // In one frame, as some SDKs send it.
+        let sent = peer.send(Frame::text(text));
+        let (sent, got) = tokio::join!(sent, link.inbox.next());
+        sent.unwrap();
+        let Some(Message::InvokeFunction(call)) = &got else { panic!("{got:?}") };
+        assert_eq!(call.data.as_str().len(), long.len());
+        // The peer takes frames of 16 MiB, as the official engine does.
+        link.outbox.send(got.unwrap()).unwrap();
+        link.outbox.send(Message::Ping).unwrap();
+        let back = peer.next().await.unwrap().unwrap().into_text().unwrap();
+        assert!(back.len() > ONE_FRAME && back.contains(&long));
+        assert_eq!(peer.next().await.unwrap().unwrap(), Frame::text(r#"{"type":"ping"}"#));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_too_long_ends_the_link_with_a_code() {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let small = WebSocketConfig::default().max_frame_size(Some(1000));
+        let near = WebSocketStream::from_raw_socket(near, Role::Server, Some(small)).await;
+        let mut far = WebSocketStream::from_raw_socket(far, Role::Client, None).await;
+        let mut link = link(near, Heartbeat::default(), Limits::default());
+        far.send(Frame::text(" ".repeat(1001))).await.unwrap();
+        let (ended, closed) = tokio::join!(link.inbox.next(), far.next());
+        assert_eq!(ended, None);
+        let Some(Ok(Frame::Close(Some(close)))) = closed else { panic!("{closed:?}") };
+        assert_eq!(close.code, CloseCode::Size);
     }
 
     #[test]

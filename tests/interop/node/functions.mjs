@@ -73,7 +73,7 @@ check('functions/no-payload', async (kit) => {
 
 check('functions/large', async (kit) => {
   await kit.serve('node::echo', async ({ text }) => ({ text }))
-  const text = 'ü'.repeat(2_000_000)
+  const text = 'ü'.repeat(9_000_000)
   assert((await kit.call('node::echo', { text })).text === text)
 })
 

@@ -36,6 +36,8 @@ export async function serve() {
     call(worker, function_id, payload, { action: queue ? TriggerAction.Enqueue({ queue }) : undefined }),
   )
 
+  worker.registerFunction('echo::node', async ({ text }) => ({ text }))
+
   worker.registerFunction('source::node', async ({ into, texts }) => {
     for (const text of texts) into.sendMessage(text)
     into.stream.end(PATTERN)

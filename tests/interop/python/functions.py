@@ -87,7 +87,7 @@ def _(kit):
 @check("functions/large")
 def _(kit):
     kit.serve("py::echo", lambda data: {"text": data["text"]})
-    text = "ü" * 2_000_000
+    text = "ü" * 9_000_000
     same(kit.call("py::echo", {"text": text})["text"] == text, True)
 
 

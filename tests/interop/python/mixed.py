@@ -150,8 +150,15 @@ def channels(mixed):
             "function_id": "do::ours", "payload": {"function_id": function_id, "payload": payload},
         }) for function_id, payload in payloads.items()))
 
-    for route in itertools.permutations(SDKS):
+    for route in itertools.permutations(ALL, 3):
         same(asyncio.run(through(*route))[2], {"intact": True, "texts": ["one", "zwei", "ü"]}, route)
+
+
+def large(mixed):
+    # Longer than what many take in one frame; through our worker both ways.
+    text = "x" * 17_000_000
+    for name in SDKS:
+        same(mixed.errand("ours", f"echo::{name}", {"text": text}) == {"text": text}, True, name)
 
 
 def kept(mixed):
@@ -186,6 +193,7 @@ CHECKS = {
     "mixed/stores": stores,
     "mixed/types": types,
     "mixed/channels": channels,
+    "mixed/large": large,
     "mixed/kept": kept,
 }
 

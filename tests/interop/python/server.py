@@ -70,6 +70,7 @@ def serve():
 
     worker.register_function("relay::python", relay)
     worker.register_function("do::python", errand)
+    worker.register_function("echo::python", lambda data: {"text": data["text"]})
     worker.register_function("source::python", source)
     worker.register_function("pipe::python", pipe)
     worker.register_function("sink::python", sink)

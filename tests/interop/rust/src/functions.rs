@@ -133,7 +133,7 @@ async fn no_payload(kit: &mut Kit) {
 
 async fn large(kit: &mut Kit) {
     kit.serve("rs::echo", plain(|data| json!({"text": data["text"]}))).await;
-    let text = "ü".repeat(2_000_000);
+    let text = "ü".repeat(9_000_000);
     let answer = kit.call("rs::echo", json!({"text": text})).await;
     assert!(answer["text"] == *text);
 }

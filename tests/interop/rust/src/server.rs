@@ -95,6 +95,7 @@ fn relay(worker: &IIIClient) {
         }
     });
     worker.register_function("do::rust", errand);
+    worker.register_function("echo::rust", plain(|data| json!({"text": data["text"]})));
 }
 
 fn pass_channels(worker: &IIIClient) {
