@@ -94,6 +94,9 @@ check('http/upload', async (kit) => {
   const type = { 'content-type': 'application/octet-stream' }
   const [status, answer] = await request('/node/upload', 'PUT', body, type)
   same([status, answer], [200, { bytes: 300_000, first: 0, last: body.at(-1) }])
+  // JSON comes twice: as the body, and through the channel.
+  const json = await request('/node/upload', 'PUT', 'x'.repeat(2_000_000))
+  same(json.slice(0, 2), [200, { bytes: 2_000_002, first: 34, last: 34 }])
 })
 
 check('http/stream', async (kit) => {

@@ -135,6 +135,9 @@ async fn upload(kit: &mut Kit) {
     let request = http("PUT", "/rs/upload").header("content-type", "application/octet-stream").body(body);
     let (status, _, answer) = fetch(request).await;
     assert_eq!((status, answer), (200, json!({"bytes": 300_000, "first": 0, "last": last})));
+    // JSON comes twice: as the body, and through the channel.
+    let (status, _, answer) = fetch(http("PUT", "/rs/upload").json(&"x".repeat(2_000_000))).await;
+    assert_eq!((status, answer), (200, json!({"bytes": 2_000_002, "first": 34, "last": 34})));
 }
 
 async fn stream(kit: &mut Kit) {
