@@ -1,23 +1,28 @@
 #!/usr/bin/env bash
-# The official SDKs for Python, Node and Rust against the embedded engine of the quickstart.
+# The official SDKs for Python, Node and Rust against the engine.
 #
-# Installs the SDKs into a cache folder below the target folder, starts the quickstart on free ports and runs, for each
-# SDK, its scenario; then all three and the quickstart call each other, before and after the engine has gone away and come
-# back. Prints a line that begins with `ok` for each thing that works; anything else ends it with an error.
+# Installs the SDKs into a cache folder below the target folder, starts an engine on free ports and a worker of ours, and
+# runs the scenario of each SDK; then all of them call and trigger each other, before and after the engine has gone away
+# and come back. Prints a line that begins with `ok` for each check that passes; anything else ends it with an error. At the
+# end a table shows what passed, and that nothing of checks.txt is missing.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
 cache="$target/interop"
-# Versions are fixed, so that a new release is met on purpose and not by surprise.
+# Versions are fixed, so that a new release is met on purpose and not by surprise. That for Rust is in rust/Cargo.lock.
 python_sdk=iii-sdk==0.25.0
 node_sdk=iii-sdk@0.22.1
+# `on` for an engine that keeps traces: the SDKs then send theirs.
+traces=off
 mkdir -p "$cache"
 
 # Nothing of the caller's own workers gets in.
-for name in $(compgen -e | grep '^III_' || true); do unset "$name"; done
-export OTEL_ENABLED=false PYTHONWARNINGS=ignore RUST_LOG="${RUST_LOG:-warn}"
+for name in $(compgen -e | grep -E '^(III|OTEL)_' || true); do unset "$name"; done
+export PYTHONPATH="$here" PYTHONWARNINGS=ignore PYTHONDONTWRITEBYTECODE=1 RUST_LOG="${RUST_LOG:-warn}"
+export INTEROP_TRACES=$traces INTEROP_NODE="$cache/node"
+[ "$traces" = on ] || export OTEL_ENABLED=false
 
 children=()
 finish() {
@@ -67,14 +72,16 @@ install_node() {
 echo "installing the SDKs and building"
 install_python
 install_node
-cargo build --quiet --manifest-path "$root/Cargo.toml" --package iii-tests --bin quickstart-under-test
+cargo build --quiet --manifest-path "$root/Cargo.toml" --package iii-runtime --features iii-runtime/cli --bin iii
+cargo build --quiet --manifest-path "$root/Cargo.toml" --package iii-tests --bin interop-worker
 CARGO_TARGET_DIR="$cache/rust" cargo build --quiet --locked --manifest-path "$here/rust/Cargo.toml"
-quickstart="$target/debug/quickstart-under-test"
-python=("$cache/python/bin/python" "$here/worker.py")
-node=(node "$here/worker.mjs")
+python=("$cache/python/bin/python" -m python)
+node=(node "$here/node/main.mjs")
 rust=("$cache/rust/debug/interop-rust")
+ours=("$target/debug/interop-worker")
 
-rm -f "$cache"/*.log
+# What earlier runs left.
+rm -rf "$cache"/*.log "$cache/results" "$cache/data"
 
 # wait_for SECONDS WHAT COMMAND...: repeats a command until it succeeds.
 wait_for() {
@@ -87,39 +94,34 @@ wait_for() {
   done
 }
 
-# start_engine WORKER_PORT HTTP_PORT: port 0 is a free one. Sets `engine`, and the ports that were taken.
+# start_engine WORKER_PORT HTTP_PORT STREAM_PORT: port 0 is a free one. Sets `engine`, and the ports that were taken.
 start_engine() {
-  # With III_URL it would be a worker of another engine.
-  env -u III_URL III_WORKER_PORT="$1" III_HTTP_PORT="$2" III_STREAM_PORT=0 "$quickstart" >"$cache/engine.log" 2>&1 &
+  "$target/debug/iii" engine --config "$here/engine.yaml" --data-dir "$cache/data" \
+    --worker-port "$1" --http-port "$2" --stream-port "$3" >"$cache/engine.log" 2>&1 &
   engine=$!
   children+=("$engine")
-  wait_for 20 "the engine" grep -q ' workers  *ws://' "$cache/engine.log"
-  worker_port=$(sed -n 's/^ *workers  *ws:.*:\([0-9]*\)$/\1/p' "$cache/engine.log")
-  http_port=$(sed -n 's/^ *http  *http:.*:\([0-9]*\)$/\1/p' "$cache/engine.log")
+  wait_for 20 "the engine" grep -q '^ *stores ' "$cache/engine.log"
+  port_of() { sed -n "s/^ *$1  *[a-z]*:.*:\([0-9]*\)$/\1/p" "$cache/engine.log"; }
+  worker_port=$(port_of workers) http_port=$(port_of http) stream_port=$(port_of streams)
 }
 
-start_engine 0 0
-export III_URL="ws://127.0.0.1:$worker_port" INTEROP_HTTP="http://127.0.0.1:$http_port"
-export INTEROP_NODE="$cache/node"
-echo "the engine: workers $III_URL, http $INTEROP_HTTP"
+start_engine 0 0 0
+export III_URL="ws://127.0.0.1:$worker_port"
+export INTEROP_HTTP="http://127.0.0.1:$http_port" INTEROP_STREAMS="ws://127.0.0.1:$stream_port"
+echo "the engine: workers $III_URL, http $INTEROP_HTTP, streams $INTEROP_STREAMS"
 
-# run NAME COMMAND...: runs a program within a minute; its output is shown and must not lack the last line.
+# run NAME COMMAND...: runs a program within a minute; the checks that pass are shown and kept.
 run() {
   local name=$1
   shift
-  timeout 60 "$@" 2>"$cache/$name.log" | tee "$cache/$name.out" | grep '^ok '
-  grep -q '^ok .*' "$cache/$name.out"
+  timeout 60 "$@" 2>"$cache/$name.log" | grep --line-buffered '^ok ' | tee -a "$cache/results"
 }
 
-run python "${python[@]}" scenario
-run node "${node[@]}" scenario
-run rust "${rust[@]}" scenario
-
-# serve NAME COMMAND...: starts a program that stays.
+# serve NAME COMMAND...: starts a worker that stays, and waits until the engine serves its route.
 serve() {
   local name=$1
   shift
-  "$@" serve >"$cache/serve-$name.log" 2>&1 &
+  "$@" >"$cache/serve-$name.log" 2>&1 &
   children+=("$!")
 }
 
@@ -127,21 +129,31 @@ alive() {
   [ "$(curl --silent --fail --max-time 5 "$INTEROP_HTTP/alive/$1")" = "\"$1\"" ]
 }
 
-serve python "${python[@]}"
-serve node "${node[@]}"
-serve rust "${rust[@]}"
-for name in python node rust; do wait_for 20 "the $name server" alive "$name"; done
-run mixed "${python[@]}" mixed
+serve ours "${ours[@]}"
+wait_for 20 "our worker" alive ours
 
-# The engine goes away twice: politely, and as a crash.
-for signal in TERM KILL; do
+run python "${python[@]}" scenario
+run node "${node[@]}" scenario
+run rust "${rust[@]}" scenario
+
+serve python "${python[@]}" serve
+serve node "${node[@]}" serve
+serve rust "${rust[@]}" serve
+for name in python node rust; do wait_for 20 "the $name server" alive "$name"; done
+run mixed-first "${python[@]}" mixed first
+
+# The engine goes away twice, politely and as a crash, and comes back with what it has stored.
+for gone in "TERM again" "KILL at-last"; do
+  read -r signal round <<<"$gone"
   kill -s "$signal" "$engine"
   wait "$engine" 2>/dev/null || true
-  start_engine "$worker_port" "$http_port"
-  for name in python node rust; do
-    wait_for 45 "the $name server after SIG$signal" alive "$name"
-    echo "ok $name comes back after SIG$signal of the engine"
+  start_engine "$worker_port" "$http_port" "$stream_port"
+  for name in python node rust ours; do
+    wait_for 45 "the $name worker after SIG$signal" alive "$name"
+    echo "ok $name back-after-SIG$signal" | tee -a "$cache/results"
   done
-  run mixed "${python[@]}" mixed
+  run "mixed-$round" "${python[@]}" mixed "$round"
 done
+
+python3 "$here/summary.py" "$here/checks.txt" "$cache/results"
 echo "interop is fine"

@@ -28,8 +28,8 @@ use crate::protocol::{self, ChannelRef, Invalid, Message};
 
 /// The largest frame that is sent: a longer message is sent in several. Engines take 16 MiB at least.
 const FRAGMENT: usize = 4 << 20;
-/// The largest frame that a worker takes.
-const FRAME: usize = 16 << 20;
+/// What an engine may add to a message that just fits.
+const ADDED: usize = 64 << 10;
 /// What is sent together, about.
 const BATCH: usize = 1 << 20;
 /// What is read at once. The buffer is there for as long as the connection, so it is small.
@@ -136,7 +136,8 @@ impl WsTransport {
         for (name, value) in &self.headers {
             request.headers_mut().append(name.clone(), value.clone());
         }
-        let config = config(FRAME, self.limits.message);
+        let most = self.limits.message.saturating_add(ADDED);
+        let config = config(most, most);
         let handshake = connect_async_with_config(request, Some(config), true);
         match timeout(self.connect_timeout, handshake).await {
             Ok(Ok((socket, _))) => Ok(socket),

@@ -51,7 +51,7 @@ fn answer(call: &Value, bytes: usize) -> String {
 async fn what_is_larger_ends_only_its_own_connection_and_says_why() {
     let engine = engine().await;
     let (mut echo, mut other) = (echo(&engine).await, worker(&engine, "other").await);
-    for (bytes, frame) in [(17 * MIB, 17 * MIB), (65 * MIB, 13 * MIB)] {
+    for (bytes, frame) in [(65 * MIB, 65 * MIB), (65 * MIB, 13 * MIB)] {
         let mut greedy = worker(&engine, "greedy").await;
         greedy.send_in_frames(&call("echo::f", bytes), frame).await;
         let ended = greedy.ended().await;
@@ -118,7 +118,7 @@ async fn our_own_worker_survives_an_engine_that_sends_too_much() {
     app.url(engine.url()).name("ours").function::<text>();
     let (running, script) = tokio::join!(app.start(), engine.accept_and_confirm(ID, TOKEN));
     let (running, mut script) = (running.unwrap(), script);
-    for (bytes, frame) in [(17 * MIB, 17 * MIB), (65 * MIB, 13 * MIB)] {
+    for (bytes, frame) in [(65 * MIB, 65 * MIB), (65 * MIB, 13 * MIB)] {
         script.peer.send_in_frames(&call("bounds::text", bytes), frame).await;
         assert_eq!(script.peer.ended().await.code, Some(1009));
         // It comes back, and serves.

@@ -90,8 +90,8 @@ impl Default for Limits {
 pub struct WorkerLimits {
     /// Connections to the port at a time, those of channels included; one more is closed at once. Default 10,000.
     pub connections: usize,
-    /// The size of one frame; a larger one ends the connection with the close code 1009. Default 16 MiB. Workers of this
-    /// project send frames of at most 4 MiB.
+    /// The size of one frame; a larger one ends the connection with the close code 1009. Default 64 MiB, since some SDKs
+    /// send each message in one frame. Workers of this project send frames of at most 4 MiB.
     pub frame_bytes: usize,
     /// The size of one message in all its frames; a larger one ends the connection with 1009. A result that is larger is
     /// answered with `payload_too_large` instead. Default 64 MiB.
@@ -131,7 +131,7 @@ impl Default for WorkerLimits {
         let transport::Limits { soft, hard, message } = transport::Limits::default();
         Self {
             connections: 10_000,
-            frame_bytes: 16 * MIB,
+            frame_bytes: message,
             message_bytes: message,
             ping: every,
             silence: give_up_after,

@@ -1,6 +1,7 @@
 //! The two channels of a request: its body for the function, and the response from it (protocol section 5.1).
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::poll_fn;
 use futures_util::{SinkExt, StreamExt};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Body, Bytes};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
@@ -26,6 +27,10 @@ use crate::error::{BoxError, code};
 /// How long the response channel may stay unopened after the function returned nothing. SDKs open it when it is first
 /// written to, which may be seen here after the result; workers of this project always return something.
 const OPENING: Duration = Duration::from_millis(100);
+
+/// How long a message of a body that is there may be: some SDKs take no longer ones than 1 MiB, and lose such a body
+/// without a word.
+const PIECE: usize = 64 << 10;
 
 /// The channels of one request. Dropping it ends them.
 pub(crate) struct Exchange {
@@ -76,7 +81,7 @@ impl Exchange {
         &mut self.reader
     }
 
-    /// Lets the body of the request flow into its channel. JSON is one message.
+    /// Lets the body of the request flow into its channel. JSON is one message, unless it is long.
     pub(crate) fn feed<B>(&mut self, body: Read<B>)
     where
         B: Body<Data = Bytes> + Send + 'static,
@@ -84,6 +89,16 @@ impl Exchange {
     {
         let Some(mut writer) = self.body.take() else { return };
         match body {
+            Read::Json(Some(json)) if json.as_str().len() > PIECE => {
+                let mut rest = json.into_bytes();
+                let pieces = std::iter::from_fn(move || {
+                    let piece = rest.split_to(rest.len().min(PIECE));
+                    (!piece.is_empty())
+                        .then(|| Ok::<_, Infallible>(hyper::body::Frame::data(piece)))
+                });
+                let body = StreamBody::new(futures_util::stream::iter(pieces));
+                self.pump = Some(tokio::spawn(pump(body, writer, || {})).abort_handle());
+            }
             Read::Json(json) => {
                 if let Some(json) = json {
                     // The channel is empty, so there is room. It may be gone only while the engine stops.

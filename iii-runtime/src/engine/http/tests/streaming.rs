@@ -140,6 +140,23 @@ async fn bodies_come_through_their_channel() {
 }
 
 #[tokio::test]
+async fn long_json_comes_in_pieces() {
+    let mut site = Site::new(r#"{"api_path":"/a","http_method":"POST"}"#).await;
+    let body = format!("\"{}\"", "x".repeat(2 << 20));
+    let pending = send(site.addr, post("application/json", &body));
+    let call = site.worker.called().await;
+    let mut reader = open(&site, &call, "request_body").await;
+    let mut read = Vec::new();
+    while let Message::Binary(bytes) = next(&mut reader).await {
+        assert!(bytes.len() <= 64 << 10, "{}", bytes.len());
+        read.extend_from_slice(&bytes);
+    }
+    assert!(read == body.as_bytes());
+    site.worker.answer(&call, Ok(Some(Payload::from(json!("done")))));
+    assert_eq!(pending.await.unwrap().body, "\"done\"");
+}
+
+#[tokio::test]
 async fn a_long_body_is_neither_kept_nor_limited() {
     const PIECES: usize = 64;
     let config = r#"{"api_path":"/a","http_method":"POST"}"#;
