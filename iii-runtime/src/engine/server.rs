@@ -11,7 +11,6 @@ use tokio::sync::Semaphore;
 use tokio_tungstenite::accept_hdr_async_with_config;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::broker::Broker;
 use super::channel::{self, Channels, Direction};
@@ -81,8 +80,7 @@ async fn admit(
         tracing::debug!(%peer, "TCP_NODELAY could not be set: {error}");
     }
     let mut purpose = Purpose::Worker;
-    let config =
-        WebSocketConfig::default().max_frame_size(Some(FRAME)).max_message_size(Some(MESSAGE));
+    let config = ws::config().max_frame_size(Some(FRAME)).max_message_size(Some(MESSAGE));
     // The type of the refusal belongs to the library.
     #[allow(clippy::result_large_err)]
     let check = |request: &Request, response: Response| {

@@ -1,16 +1,22 @@
 //! Links over a WebSocket: one JSON message a text frame, heartbeat by ping (protocol sections 1.3 and 1.4).
 
+use std::convert::Infallible;
 use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytestring::ByteString;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, SplitSink, SplitStream, Stream, StreamExt};
+use futures_util::stream::{SplitSink, SplitStream, Stream, StreamExt};
 use futures_util::{FutureExt, SinkExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Message as Frame, Utf8Bytes};
@@ -21,6 +27,9 @@ use crate::protocol::{self, Message};
 
 /// The first bytes of binary frames that carry telemetry and no messages (protocol section 1.6).
 const TELEMETRY: [&[u8]; 3] = [b"OTLP", b"MTRC", b"LOGS"];
+
+/// Bytes that are read from a socket at a time.
+const READ_BUFFER: usize = 16 << 10;
 
 /// How a side notices that the other one is gone although TCP does not say so.
 #[derive(Debug, Clone, Copy)]
@@ -114,7 +123,7 @@ impl WsTransport {
         for (name, value) in &self.headers {
             request.headers_mut().append(name.clone(), value.clone());
         }
-        let handshake = connect_async_with_config(request, None, true);
+        let handshake = connect_async_with_config(request, Some(config()), true);
         let (socket, _) = tokio::time::timeout(self.connect_timeout, handshake)
             .await
             .map_err(|_| {
@@ -144,16 +153,24 @@ impl fmt::Display for WsTransport {
 /// The socket type of outgoing connections.
 pub type ClientSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
+/// The settings of a WebSocket, for either side of it.
+///
+/// The library clears as much of its buffer before each read as one read may fill. Messages are small, so a small buffer
+/// costs less in time, and a connection that does nothing less in memory; a large message gets the room that it needs.
+pub fn config() -> WebSocketConfig {
+    WebSocketConfig::default().read_buffer_size(READ_BUFFER)
+}
+
 /// Makes a link of an open WebSocket, on either side of it.
 pub fn link<S>(socket: WebSocketStream<S>, heartbeat: Heartbeat, limits: Limits) -> Link
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sink, stream) = socket.split();
+    let (sink, frames) = socket.split();
     let (outbox, reader) = Outbox::new(limits);
     // The reader ends when the writer gives up, and the other way round: neither half outlives the link.
-    let (alive, ended) = tokio::sync::oneshot::channel::<std::convert::Infallible>();
-    let (reading, stopped_reading) = tokio::sync::oneshot::channel::<std::convert::Infallible>();
+    let (alive, ended) = oneshot::channel();
+    let (reading, stopped_reading) = oneshot::channel();
     tokio::spawn(async move {
         let _alive = alive;
         tokio::select! {
@@ -161,14 +178,9 @@ where
             _ = stopped_reading => {}
         }
     });
-    let inbox = read(stream, heartbeat.give_up_after)
-        .take_until(ended)
-        // Holds the other half's signal for as long as somebody reads.
-        .map(move |message| {
-            let _ = &reading;
-            message
-        });
-    Link { outbox, inbox: inbox.fuse().boxed() }
+    let silence = Silence::new(heartbeat.give_up_after);
+    let inbox = Inbox { frames, silence, ended, over: false, _reading: reading };
+    Link { outbox, inbox: inbox.boxed() }
 }
 
 /// Sends what is queued, as many messages at a time as are waiting, and pings in between.
@@ -220,46 +232,100 @@ async fn write<S>(
     }
 }
 
+/// Ends when the other half of a link does.
+type Signal = oneshot::Receiver<Infallible>;
+
 /// The messages of the other side. Frames that are none are logged and dropped.
-fn read<S>(
+struct Inbox<S> {
     frames: SplitStream<WebSocketStream<S>>,
-    give_up_after: Duration,
-) -> impl Stream<Item = Message>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    stream::unfold(frames, move |mut frames| async move {
-        loop {
-            let frame = match tokio::time::timeout(give_up_after, frames.next()).await {
-                Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(error))) => {
+    silence: Silence,
+    ended: Signal,
+    over: bool,
+    /// Tells the other half that somebody reads.
+    _reading: oneshot::Sender<Infallible>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Inbox<S> {
+    type Item = Message;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Message>> {
+        let this = self.get_mut();
+        while !this.over && this.ended.poll_unpin(context).is_pending() {
+            match this.frames.poll_next_unpin(context) {
+                Poll::Ready(Some(Ok(Frame::Close(_))) | None) => break,
+                Poll::Ready(Some(Ok(frame))) => {
+                    this.silence.broken();
+                    if let Some(message) = message(frame) {
+                        return Poll::Ready(Some(message));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
                     tracing::debug!(%error, "the WebSocket failed");
-                    return None;
+                    break;
                 }
-                Ok(None) => return None,
-                Err(_) => {
-                    tracing::warn!("nothing came for {give_up_after:?}, the link is given up");
-                    return None;
+                Poll::Pending if this.silence.poll_too_long(context).is_pending() => {
+                    return Poll::Pending;
                 }
-            };
-            let text = match frame {
-                Frame::Text(text) => ByteString::try_from(Bytes::from(text)),
-                Frame::Binary(bytes) if TELEMETRY.iter().any(|p| bytes.starts_with(p)) => continue,
-                Frame::Binary(bytes) => ByteString::try_from(bytes),
-                Frame::Close(_) => return None,
-                Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => continue,
-            };
-            let Ok(text) = text else {
-                tracing::warn!("a frame that is not UTF-8 was dropped");
-                continue;
-            };
-            match protocol::decode(&text) {
-                Ok(Some(message)) => return Some((message, frames)),
-                Ok(None) => {}
-                Err(error) => tracing::warn!("a frame was dropped: {error}"),
+                Poll::Pending => {
+                    let limit = this.silence.limit;
+                    tracing::warn!("nothing came for {limit:?}, the link is given up");
+                    break;
+                }
             }
         }
+        this.over = true;
+        Poll::Ready(None)
+    }
+}
+
+/// The message in a frame, if it is one.
+fn message(frame: Frame) -> Option<Message> {
+    let text = match frame {
+        Frame::Text(text) => ByteString::try_from(Bytes::from(text)),
+        Frame::Binary(bytes) if TELEMETRY.iter().any(|p| bytes.starts_with(p)) => return None,
+        Frame::Binary(bytes) => ByteString::try_from(bytes),
+        Frame::Close(_) | Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => return None,
+    };
+    let Ok(text) = text else {
+        tracing::warn!("a frame that is not UTF-8 was dropped");
+        return None;
+    };
+    protocol::decode(&text).unwrap_or_else(|error| {
+        tracing::warn!("a frame was dropped: {error}");
+        None
     })
+}
+
+/// Notices that nothing has come for too long.
+///
+/// One timer for the whole life of a link: a timer for each frame would be set and taken back for each frame. When it
+/// is due, it is set again by the time since the last frame.
+struct Silence {
+    limit: Duration,
+    last: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Silence {
+    fn new(limit: Duration) -> Self {
+        Self { limit, last: Instant::now(), timer: Box::pin(sleep(limit)) }
+    }
+
+    /// Something has come.
+    fn broken(&mut self) {
+        self.last = Instant::now();
+    }
+
+    fn poll_too_long(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.timer.poll_unpin(context));
+            let due = self.last + self.limit;
+            if due <= Instant::now() {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(due);
+        }
+    }
 }
 
 #[cfg(test)]
