@@ -149,16 +149,16 @@ impl Broker {
         let cleanup = Cleanup { broker: self, connection: &connection };
         let grace = tokio::time::sleep(self.inner.grace);
         tokio::pin!(grace);
-        loop {
+        while !connection.ended.load(Ordering::Acquire) {
             let message = tokio::select! {
                 biased;
-                () = connection.ending.notified() => break,
                 // Before the messages: they must not hold the end of the grace up.
                 () = &mut grace, if connection.namespace().is_none() => {
                     barrier(&connection, None, || self.open(&connection, Namespace::default()));
                     continue;
                 }
                 message = inbox.next() => message,
+                () = connection.ending.notified() => break,
             };
             let Some(message) = message else { break };
             let call = match &message {
