@@ -7,6 +7,7 @@ mod error_body;
 mod ids;
 mod message;
 mod payload;
+mod write;
 
 pub use codec::{DecodeError, decode, encode};
 pub use error_body::ErrorBody;
@@ -17,6 +18,9 @@ pub use message::{
     TriggerRegistrationResult,
 };
 pub use payload::Payload;
+pub(crate) use write::push_text;
+#[cfg(feature = "engine")]
+pub(crate) use write::push_uuid;
 
 /// The namespace of everything that names none (protocol section 3.10).
 pub const DEFAULT_NAMESPACE: &str = "default";

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::broker::{lock, overloaded};
 use super::provider::{BuiltIn, Provider};
-use crate::protocol::{ErrorBody, WorkerId};
+use crate::protocol::{ErrorBody, WorkerId, push_uuid};
 
 pub(crate) use pipe::{Broken, Frame, Reader, Writer};
 pub(crate) use socket::serve;
@@ -62,19 +62,6 @@ pub(crate) struct ChannelRef {
 impl ChannelRef {
     fn new(channel: &Channel, direction: Direction) -> Self {
         Self { channel_id: channel.id.to_string(), access_key: channel.key.to_string(), direction }
-    }
-
-    /// The ref as JSON text.
-    pub(crate) fn to_json(&self) -> String {
-        let Self { channel_id, access_key, direction } = self;
-        let direction = match direction {
-            Direction::Read => "read",
-            Direction::Write => "write",
-        };
-        // Ids and keys are hexadecimal: nothing in them needs an escape.
-        format!(
-            r#"{{"channel_id":"{channel_id}","access_key":"{access_key}","direction":"{direction}"}}"#
-        )
     }
 }
 
@@ -250,9 +237,16 @@ impl Lease {
         move || channel.abort()
     }
 
-    /// What opens a side for somebody else.
-    pub(crate) fn to_ref(&self, direction: Direction) -> ChannelRef {
-        ChannelRef::new(&self.channel, direction)
+    /// Writes what opens a side for somebody else, as the JSON of a [`ChannelRef`].
+    pub(crate) fn push_ref(&self, direction: Direction, text: &mut String) {
+        text.push_str("{\"channel_id\":");
+        push_uuid(text, self.channel.id);
+        text.push_str(",\"access_key\":");
+        push_uuid(text, self.channel.key);
+        text.push_str(match direction {
+            Direction::Read => ",\"direction\":\"read\"}",
+            Direction::Write => ",\"direction\":\"write\"}",
+        });
     }
 }
 
