@@ -18,6 +18,7 @@ pub use message::{
     TriggerRegistrationResult,
 };
 pub use payload::Payload;
+pub(crate) use payload::fields;
 pub(crate) use write::push_text;
 #[cfg(feature = "engine")]
 pub(crate) use write::push_uuid;
