@@ -9,11 +9,12 @@ use axum::Json;
 use axum::extract::Path;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
-use futures_util::stream::SplitSink;
+use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, Stream, StreamExt as _, TryStreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::Error;
@@ -39,7 +40,8 @@ pub(crate) async fn axum() -> Result<(), Error> {
 pub(crate) enum Sending {
     /// Each one as it comes.
     Each,
-    /// Those that are there together in one go.
+    /// Those that are there together in one go; and sockets are read into a small buffer, of which the library clears
+    /// less before each read. As much as a relay can do.
     Together,
 }
 
@@ -54,6 +56,11 @@ impl Sending {
 
     fn named(name: &str) -> Self {
         if name == Self::Together.name() { Self::Together } else { Self::Each }
+    }
+
+    fn config(self) -> WebSocketConfig {
+        let config = WebSocketConfig::default();
+        if self == Self::Together { config.read_buffer_size(16 << 10) } else { config }
     }
 
     /// Sends on what comes, until it ends.
@@ -81,11 +88,11 @@ impl Sending {
 pub(crate) async fn relay(sending: &str) -> Result<(), Error> {
     let sending = Sending::named(sending);
     let listener = listen().await?;
-    let (to_worker, from_worker) = accept(&listener).await?.split();
-    let (to_caller, from_caller) = accept(&listener).await?.split();
+    let (to_worker, from_worker) = accept(&listener, sending).await?.split();
+    let (to_caller, from_caller) = accept(&listener, sending).await?.split();
     // Tasks, as what is read here is slower: the runtime's threads hear of sockets first.
-    let calls = tokio::spawn(sending.forward(from_caller.map_err(Error::from), to_worker));
-    let answers = tokio::spawn(sending.forward(from_worker.map_err(Error::from), to_caller));
+    let calls = tokio::spawn(sending.forward(until_gone(from_caller), to_worker));
+    let answers = tokio::spawn(sending.forward(until_gone(from_worker), to_caller));
     calls.await??;
     answers.await?
 }
@@ -94,19 +101,30 @@ pub(crate) async fn relay(sending: &str) -> Result<(), Error> {
 #[tokio::main]
 pub(crate) async fn relayed(relay: &str) -> Result<(), Error> {
     let (sending, address) = relay.split_once('@').ok_or("the relay is given as how@address")?;
-    let (answers, calls) = connect(address.parse()?).await?.split();
+    let sending = Sending::named(sending);
+    let (answers, calls) = connect(address.parse()?, sending).await?.split();
     writeln!(std::io::stdout(), "ready")?;
-    let work = calls.map(|frame| {
+    let work = until_gone(calls).map(|frame| {
         let new: NewOrder = serde_json::from_str(frame?.to_text()?)?;
         Ok(Frame::text(serde_json::to_string(&new.accept())?))
     });
-    tokio::spawn(Sending::named(sending).forward(work, answers)).await?
+    tokio::spawn(sending.forward(work, answers)).await?
+}
+
+/// The frames of a peer until it is gone: at the end of a run, one side is always gone first.
+fn until_gone<S>(
+    frames: SplitStream<WebSocketStream<S>>,
+) -> impl Stream<Item = Result<Frame, Error>> + Unpin
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    frames.take_while(|frame| std::future::ready(frame.is_ok())).map_err(Error::from)
 }
 
 /// Opens a WebSocket.
-pub(crate) async fn connect(address: SocketAddr) -> Result<Socket, Error> {
-    let url = format!("ws://{address}");
-    let (socket, _) = tokio_tungstenite::connect_async_with_config(url, None, true).await?;
+pub(crate) async fn connect(address: SocketAddr, sending: Sending) -> Result<Socket, Error> {
+    let (url, config) = (format!("ws://{address}"), Some(sending.config()));
+    let (socket, _) = tokio_tungstenite::connect_async_with_config(url, config, true).await?;
     Ok(socket)
 }
 
@@ -116,8 +134,11 @@ async fn listen() -> Result<TcpListener, Error> {
     Ok(listener)
 }
 
-async fn accept(listener: &TcpListener) -> Result<WebSocketStream<TcpStream>, Error> {
+async fn accept(
+    listener: &TcpListener,
+    sending: Sending,
+) -> Result<WebSocketStream<TcpStream>, Error> {
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok(tokio_tungstenite::accept_async(stream).await?)
+    Ok(tokio_tungstenite::accept_async_with_config(stream, Some(sending.config())).await?)
 }

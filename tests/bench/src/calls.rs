@@ -49,7 +49,7 @@ pub(crate) fn measure(
             })?;
             let (title, bare) = match sending {
                 Sending::Each => (format!("calls, {in_flight} in flight"), "relay"),
-                Sending::Together => (format!("calls, {in_flight} in flight"), "batching"),
+                Sending::Together => (format!("calls, {in_flight} in flight"), "tuned"),
             };
             show(Comparison { title, bare, required, rounds })?;
         }
@@ -122,7 +122,7 @@ impl Relayed {
         let address = relay.address("ready on")?;
         let mut served = Process::start("relayed", &format!("{}@{address}", sending.name()), &[])?;
         served.line("ready")?;
-        let socket = Some(runtime.block_on(bare::connect(address))?);
+        let socket = Some(runtime.block_on(bare::connect(address, sending))?);
         let ids = [std::process::id(), relay.id(), served.id()];
         let processes = [served, relay];
         Ok(Self { runtime: runtime.clone(), order, sending, socket, ids, _processes: processes })

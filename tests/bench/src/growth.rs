@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::Error;
-use crate::bare::{self, Socket};
+use crate::bare::{self, Sending, Socket};
 use crate::options::Options;
 use crate::orders::NewOrder;
 use crate::process::{self, Process};
@@ -42,7 +42,7 @@ pub(crate) fn measure(options: &Options) -> Result<String, Error> {
 
 /// Registers and removes over one connection; how long each takes until the engine has done it.
 async fn registrations(address: SocketAddr) -> Result<(Duration, Duration), Error> {
-    let mut socket = bare::connect(address).await?;
+    let mut socket = bare::connect(address, Sending::Each).await?;
     let announce = json!({
         "type": "invokefunction", "function_id": "engine::workers::register",
         "data": {"runtime": "rust", "name": "growth"},
@@ -119,10 +119,10 @@ async fn messages(address: SocketAddr, options: &Options) -> Result<(f64, f64), 
 /// What a connection costs that does nothing, in bytes.
 async fn idle(address: SocketAddr, engine: u32) -> Result<Option<u64>, Error> {
     // The first ones make room for many.
-    let mut open = vec![bare::connect(address).await?];
+    let mut open = vec![bare::connect(address, Sending::Each).await?];
     let before = process::memory(engine);
     for _ in 0..IDLE {
-        let mut socket = bare::connect(address).await?;
+        let mut socket = bare::connect(address, Sending::Each).await?;
         // The engine speaks first: then it is there.
         socket.next().await.ok_or("the engine is gone")??;
         open.push(socket);

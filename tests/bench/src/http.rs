@@ -38,7 +38,7 @@ pub(crate) fn measure(
         body.len()
     );
     let get = "GET /orders/42 HTTP/1.1\r\nhost: localhost\r\n\r\n".to_owned();
-    for (title, request) in [("HTTP POST, JSON", post), ("HTTP GET, path parameter", get)] {
+    for (title, request) in [("POST, JSON", post), ("GET, path parameter", get)] {
         let body = |address| runtime.block_on(body_of(address, &request));
         let (theirs, same) = (body(bare.0)?, body(ours.0)?);
         if theirs != same {

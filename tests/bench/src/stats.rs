@@ -91,7 +91,7 @@ impl Comparison {
 pub(crate) fn head(rounds: usize) -> String {
     format!(
         "medians of {rounds} rounds; times in microseconds; ratio: median (least to most)\n\n\
-         {:<28} {:<8} {:>10} {:>8} {:>8} {:>8}  ratio\n",
+         {:<30} {:<8} {:>10} {:>8} {:>8} {:>8}  ratio\n",
         "", "", "per second", "p50", "p99", "cpu"
     )
 }
@@ -103,7 +103,7 @@ impl fmt::Display for Comparison {
             let (per_second, [p50, p99, processor]) = self.side(side);
             write!(
                 f,
-                "{title:<28} {name:<8} {per_second:>10.0} {p50:>8.0} {p99:>8.0} {processor:>8.1}"
+                "{title:<30} {name:<8} {per_second:>10.0} {p50:>8.0} {p99:>8.0} {processor:>8.1}"
             )?;
             if side == 0 {
                 writeln!(f)?;
