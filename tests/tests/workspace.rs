@@ -54,6 +54,7 @@ fn every_file_begins_with_a_sentence_about_what_it_owns() {
         "examples",
         "tests/src",
         "tests/tests",
+        "tests/bench",
         "tests/edition-2021",
     ] {
         visit(&root().join(part), &mut |file, text| {

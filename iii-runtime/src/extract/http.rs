@@ -1,11 +1,13 @@
 //! The parts of an HTTP request as arguments: path parameters, query, and the whole request.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 
+use super::invocation::Text;
 use super::payload::{read_json, read_values};
 use super::text::{Value, Values};
 use super::{Extract, Headers, Input, Invocation};
@@ -51,8 +53,13 @@ impl<T: DeserializeOwned + Send> Extract for Query<T> {
 
     async fn extract(call: &mut Invocation) -> Result<Self> {
         let parts = call.http()?;
-        let values =
-            parts.query.iter().map(|(name, texts)| (name.as_str(), Value::Many(texts))).collect();
+        let text = |text: &'_ String| Text(Cow::Owned(text.clone()));
+        let query: Vec<(&str, Vec<Text<'_>>)> = parts
+            .query
+            .iter()
+            .map(|(name, values)| (name.as_str(), values.iter().map(text).collect()))
+            .collect();
+        let values = query.iter().map(|(name, values)| (*name, Value::Many(values))).collect();
         read_values(Values(values))
             .map(Self)
             .map_err(|mistake| mistake.into_error(code::INVALID_ARGUMENT, "the query"))

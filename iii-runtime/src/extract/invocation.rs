@@ -118,29 +118,83 @@ impl Invocation {
 
 impl HttpParts {
     fn read(data: &Payload) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Wire<'a> {
-            #[serde(borrow, default)]
-            method: Cow<'a, str>,
-            #[serde(borrow, default)]
-            path: Cow<'a, str>,
-            #[serde(default)]
-            path_params: BTreeMap<String, String>,
-            #[serde(default)]
-            query_params: BTreeMap<String, Values>,
-            /// An addition of our engine: all values of each name.
-            #[serde(default)]
-            query_params_multi: Option<BTreeMap<String, Vec<String>>>,
-            #[serde(default)]
-            headers: Headers,
-            #[serde(borrow, default)]
-            body: Option<&'a RawValue>,
-            #[serde(default)]
-            request_body: Option<ChannelRef>,
-            #[serde(default)]
-            response: Option<ChannelRef>,
-        }
+        let request = Request::read(data)?;
+        let query = request.query()?;
+        let owned = |text: Text<'_>| text.0.into_owned();
+        // What is no ref opens nothing.
+        let at = |raw: Option<&RawValue>| serde_json::from_str(raw?.get()).ok();
+        let headers: Headers = match request.headers {
+            Some(headers) => serde_json::from_str(headers.get()).map_err(|e| no_request(&e))?,
+            None => Headers::default(),
+        };
+        Ok(Self {
+            method: request.method.into_owned(),
+            route: request.path.into_owned(),
+            path_params: request
+                .path_params
+                .into_iter()
+                .map(|(name, value)| (owned(name), owned(value)))
+                .collect(),
+            query: query
+                .into_iter()
+                .map(|(name, values)| (owned(name), values.into_iter().map(owned).collect()))
+                .collect(),
+            headers: headers.iter().collect(),
+            body: request.body.map(|raw| data.part(raw)).unwrap_or_default(),
+            request_body: at(request.request_body),
+            response: at(request.response),
+        })
+    }
+}
 
+/// An HTTP request where it lies: nothing is copied that has no escapes, and nobody reads what nobody asks for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Request<'a> {
+    #[serde(borrow, default)]
+    pub method: Cow<'a, str>,
+    #[serde(borrow, default)]
+    path: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub path_params: BTreeMap<Text<'a>, Text<'a>>,
+    #[serde(borrow, default)]
+    query_params: Option<&'a RawValue>,
+    /// An addition of our engine: all values of each name.
+    #[serde(borrow, default)]
+    query_params_multi: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    headers: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub body: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    request_body: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    response: Option<&'a RawValue>,
+}
+
+/// Text that is borrowed if it has no escapes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+/// A query: all values of each name.
+pub(super) type QueryTexts<'a> = BTreeMap<Text<'a>, Vec<Text<'a>>>;
+
+impl<'a> Request<'a> {
+    /// The request in `data`.
+    ///
+    /// # Errors
+    ///
+    /// If the data is none.
+    pub(super) fn read(data: &'a Payload) -> Result<Self> {
+        data.parse_borrowed().map_err(|error| no_request(&error))
+    }
+
+    /// The query.
+    ///
+    /// # Errors
+    ///
+    /// If it is not an object of texts.
+    pub(super) fn query(&self) -> Result<QueryTexts<'a>> {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Values {
@@ -148,32 +202,28 @@ impl HttpParts {
             Many(Vec<String>),
         }
 
-        let wire: Wire<'_> = data.parse_borrowed().map_err(|error| {
-            Error::new(
-                code::INVALID_PAYLOAD,
-                format!("this function takes an HTTP request, and the data is none: {error}"),
-            )
-        })?;
-        let query = wire.query_params_multi.unwrap_or_else(|| {
-            let values = wire.query_params.into_iter();
-            values
-                .map(|(name, values)| match values {
-                    Values::One(value) => (name, vec![value]),
-                    Values::Many(values) => (name, values),
-                })
-                .collect()
-        });
-        Ok(Self {
-            method: wire.method.into_owned(),
-            route: wire.path.into_owned(),
-            path_params: wire.path_params,
-            query,
-            headers: wire.headers.iter().collect(),
-            body: wire.body.map(|raw| data.part(raw)).unwrap_or_default(),
-            request_body: wire.request_body,
-            response: wire.response,
-        })
+        if let Some(multi) = self.query_params_multi.filter(|raw| raw.get() != "null") {
+            return serde_json::from_str(multi.get()).map_err(|error| no_request(&error));
+        }
+        let Some(single) = self.query_params else { return Ok(QueryTexts::new()) };
+        let single: BTreeMap<Text<'a>, Values> =
+            serde_json::from_str(single.get()).map_err(|error| no_request(&error))?;
+        let text = |text: String| Text(Cow::Owned(text));
+        Ok(single
+            .into_iter()
+            .map(|(name, values)| match values {
+                Values::One(value) => (name, vec![text(value)]),
+                Values::Many(values) => (name, values.into_iter().map(text).collect()),
+            })
+            .collect())
     }
+}
+
+fn no_request(error: &serde_json::Error) -> Error {
+    Error::new(
+        code::INVALID_PAYLOAD,
+        format!("this function takes an HTTP request, and the data is none: {error}"),
+    )
 }
 
 /// The mark that this crate puts into the metadata of the triggers it registers, and finds again when they fire.

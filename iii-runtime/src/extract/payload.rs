@@ -3,13 +3,15 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
+use super::invocation::{QueryTexts, Request};
 use super::text::{Value, Values};
-use super::{HttpParts, Input, Invocation};
+use super::{Input, Invocation};
 use crate::client::channel::within;
 use crate::declare::Shape;
 use crate::error::{Error, Result, code};
-use crate::protocol::Payload;
+use crate::protocol::{Payload, fields};
 
 impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for T {
     fn from_invocation(call: &mut Invocation) -> Result<Self> {
@@ -17,9 +19,8 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for T {
             return within(call.reading(), || read_json(call.data().as_str()))
                 .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the payload"));
         }
-        let (reading, shape) = (call.reading(), call.shape());
-        let parts = call.http()?;
-        within(reading, || read_http(parts, shape))
+        let request = Request::read(call.data())?;
+        within(call.reading(), || read_http(&request, call.shape()))?
             .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the request"))
     }
 
@@ -72,8 +73,14 @@ impl Mistake {
 
 /// Reads JSON text.
 pub(super) fn read_json<T: DeserializeOwned>(text: &str) -> std::result::Result<T, Mistake> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut json).map_err(Mistake::new)
+    // To know where a mistake is costs time, so only a mistake is looked for.
+    serde_json::from_str(text).or_else(|_| {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let value = serde_path_to_error::deserialize(&mut json).map_err(Mistake::new)?;
+        // Something stands after the value.
+        json.end().map_err(|error| Mistake { field: String::new(), reason: error.to_string() })?;
+        Ok(value)
+    })
 }
 
 /// Reads named values.
@@ -85,44 +92,48 @@ pub(super) fn read_values<T: DeserializeOwned>(
 
 /// Reads the payload out of an HTTP request: the JSON body, or the query where there is no body, and the path
 /// parameters in both cases. What extractors take is left out. A path parameter wins over a field of the same name.
+///
+/// # Errors
+///
+/// The outer error: the data is no request. The inner one: it does not fit the type.
 fn read_http<T: DeserializeOwned>(
-    parts: &HttpParts,
+    request: &Request<'_>,
     shape: Shape,
-) -> std::result::Result<T, Mistake> {
-    let bodiless = matches!(parts.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "DELETE");
+) -> Result<std::result::Result<T, Mistake>> {
+    let bodiless = matches!(&*request.method, "GET" | "HEAD" | "OPTIONS" | "DELETE");
+    let body = request.body.map_or("null", RawValue::get);
     let mut values: Vec<(&str, Value<'_>)> = Vec::new();
     if !shape.path {
-        values.extend(parts.path_params.iter().map(|(n, t)| (n.as_str(), Value::Text(t))));
+        let path = request.path_params.iter();
+        values.extend(path.map(|(name, text)| (&*name.0, Value::Text(&text.0))));
     }
     let from_path = values.len();
 
-    if bodiless && parts.body.is_null() {
-        if !shape.query {
-            let query = parts.query.iter().map(|(n, texts)| (n.as_str(), Value::Many(texts)));
-            let query: Vec<_> =
-                query.filter(|(name, _)| !parts.path_params.contains_key(*name)).collect();
-            values.extend(query);
-        }
-        return read_values(Values(values));
+    if bodiless && body == "null" {
+        let query = if shape.query { QueryTexts::new() } else { request.query()? };
+        let query = query.iter().filter(|(name, _)| !request.path_params.contains_key(*name));
+        let mut all = values;
+        all.extend(query.map(|(name, texts)| (&*name.0, Value::Many(texts))));
+        return Ok(read_values(Values(all)));
     }
     if from_path == 0 {
-        return read_body(parts);
+        return Ok(read_body(body));
     }
-    let Ok(fields) = parts.body.fields() else {
+    let Ok(fields) = fields(body) else {
         // Not an object: there is nothing to put the path parameters into.
-        return read_body(parts);
+        return Ok(read_body(body));
     };
     for (name, raw) in &fields {
         if !values[..from_path].iter().any(|(taken, _)| taken == name) {
             values.push((name, Value::Json(raw)));
         }
     }
-    read_values(Values(values))
+    Ok(read_values(Values(values)))
 }
 
-fn read_body<T: DeserializeOwned>(parts: &HttpParts) -> std::result::Result<T, Mistake> {
-    read_json(parts.body.as_str()).map_err(|mistake| {
-        if !parts.body.is_null() {
+fn read_body<T: DeserializeOwned>(body: &str) -> std::result::Result<T, Mistake> {
+    read_json(body).map_err(|mistake| {
+        if body != "null" {
             return mistake;
         }
         let reason =

@@ -10,6 +10,8 @@ use serde::de::{Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::value::RawValue;
 
+use super::invocation::Text;
+
 /// What is wrong with a value.
 #[derive(Debug)]
 pub(super) struct TextError(String);
@@ -40,7 +42,7 @@ pub(super) enum Value<'de> {
     /// A path parameter, or a query name that stands once.
     Text(&'de str),
     /// A query name that stands several times.
-    Many(&'de [String]),
+    Many(&'de [Text<'de>]),
     /// A field of a JSON body.
     Json(&'de RawValue),
 }
@@ -51,7 +53,7 @@ impl<'de> Value<'de> {
         match self {
             Value::Text(text) => Ok(text),
             Value::Many(texts) => {
-                texts.last().map(String::as_str).ok_or_else(|| TextError::custom("no value"))
+                texts.last().map(|text| &*text.0).ok_or_else(|| TextError::custom("no value"))
             }
             Value::Json(raw) => Ok(raw.get()),
         }
@@ -104,7 +106,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TextError> {
         match self {
             Value::Text(text) => visitor.visit_borrowed_str(text),
-            Value::Many([text]) => visitor.visit_borrowed_str(text),
+            Value::Many([text]) => visitor.visit_borrowed_str(&text.0),
             Value::Many(_) => self.deserialize_seq(visitor),
             Value::Json(raw) => Ok(raw.deserialize_any(visitor)?),
         }
@@ -162,9 +164,8 @@ impl<'de> Deserializer<'de> for Value<'de> {
             Value::Text(text) => {
                 visitor.visit_seq(SeqDeserializer::new(std::iter::once(Value::Text(text))))
             }
-            Value::Many(texts) => {
-                visitor.visit_seq(SeqDeserializer::new(texts.iter().map(|t| Value::Text(t))))
-            }
+            Value::Many(texts) => visitor
+                .visit_seq(SeqDeserializer::new(texts.iter().map(|text| Value::Text(&text.0)))),
         }
     }
 
@@ -344,7 +345,7 @@ mod tests {
 
     #[test]
     fn text_is_read_into_the_types_of_the_fields() {
-        let tags = ["1".to_owned(), "2".to_owned()];
+        let tags = ["1", "2"].map(|text| Text(text.into()));
         let body: &RawValue = serde_json::from_str("[1.5, 2]").unwrap();
         let mut values = texts(&[
             ("id", "7"),

@@ -98,7 +98,9 @@ pub(crate) fn error_into_http(error: &Error) -> Payload {
 }
 
 fn http_result(status: u16, headers: &BTreeMap<String, String>, body: &Payload) -> Payload {
-    let mut text = format!(r#"{{"status_code":{status}"#);
+    let mut text = String::with_capacity(64 + body.as_str().len());
+    text.push_str(r#"{"status_code":"#);
+    text.push_str(&status.to_string());
     if !headers.is_empty() {
         text.push_str(r#","headers":"#);
         text.push_str(&serde_json::to_string(headers).expect("a map of text serialises"));

@@ -42,16 +42,6 @@ pub struct ChannelRef {
 }
 
 impl ChannelRef {
-    /// The ref as JSON text. Only for refs whose id and key need no escape: those of the engine are hexadecimal.
-    #[cfg(feature = "engine")]
-    pub(crate) fn to_json(&self) -> String {
-        let Self { channel_id, access_key, direction } = self;
-        let direction = direction.as_str();
-        format!(
-            r#"{{"channel_id":"{channel_id}","access_key":"{access_key}","direction":"{direction}"}}"#
-        )
-    }
-
     /// The path and the query below the address of the engine (protocol section 7.2).
     pub(crate) fn path_and_query(&self) -> String {
         let encoded = |text| utf8_percent_encode(text, RESERVED);

@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::LazyLock;
 
 use bytestring::ByteString;
+use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::write::{push_text, push_uuid};
 use super::{
     Action, ErrorBody, HttpInvocation, InvocationId, InvocationResult, InvokeFunction, Message,
     Payload, RegisterFunction, RegisterService, RegisterTrigger, RegisterTriggerType,
@@ -239,30 +242,31 @@ pub fn decode(frame: &ByteString) -> Result<Option<Message>, DecodeError> {
 pub fn encode(message: &Message) -> String {
     match message {
         Message::InvokeFunction(m) => {
-            let mut o = Object::new("invokefunction", 192 + m.data.as_str().len());
-            o.put("invocation_id", m.invocation_id.as_ref());
-            o.put("function_id", Some(&m.function_id));
+            let metadata = m.metadata.as_ref().map_or(0, |metadata| metadata.as_str().len());
+            let mut o = Object::new("invokefunction", 256 + m.data.as_str().len() + metadata);
+            o.id("invocation_id", m.invocation_id.map(|id| id.0));
+            o.text("function_id", Some(&m.function_id));
             o.key("data");
             put_with_caller(&mut o.text, &m.data, m.caller);
-            o.put("traceparent", m.traceparent.as_ref());
-            o.put("baggage", m.baggage.as_ref());
+            o.text("traceparent", m.traceparent.as_deref());
+            o.text("baggage", m.baggage.as_deref());
             o.put("action", m.action.as_ref());
             o.raw("metadata", m.metadata.as_ref());
-            o.put("namespace", m.namespace.as_ref());
+            o.text("namespace", m.namespace.as_deref());
             o.end()
         }
         Message::InvocationResult(m) => {
             let size =
                 m.result.as_ref().ok().and_then(Option::as_ref).map_or(0, |r| r.as_str().len());
             let mut o = Object::new("invocationresult", 160 + size);
-            o.put("invocation_id", Some(&m.invocation_id));
-            o.put("function_id", Some(&m.function_id));
+            o.id("invocation_id", Some(m.invocation_id.0));
+            o.text("function_id", Some(&m.function_id));
             match &m.result {
                 Ok(result) => o.raw("result", result.as_ref()),
                 Err(error) => o.put("error", Some(error)),
             }
-            o.put("traceparent", m.traceparent.as_ref());
-            o.put("baggage", m.baggage.as_ref());
+            o.text("traceparent", m.traceparent.as_deref());
+            o.text("baggage", m.baggage.as_deref());
             o.end()
         }
         Message::WorkerRegistered { worker_id, reattach_token } => {
@@ -381,10 +385,27 @@ impl Object {
         self.text.push_str("\":");
     }
 
+    /// A field of any type.
     fn put<T: Serialize + ?Sized>(&mut self, key: &str, value: Option<&T>) {
         if let Some(value) = value {
             self.key(key);
             self.text.push_str(&serde_json::to_string(value).expect("protocol fields serialise"));
+        }
+    }
+
+    /// A field of text.
+    fn text(&mut self, key: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.key(key);
+            push_text(&mut self.text, value);
+        }
+    }
+
+    /// An id that is a UUID.
+    fn id(&mut self, key: &str, value: Option<Uuid>) {
+        if let Some(value) = value {
+            self.key(key);
+            push_uuid(&mut self.text, value);
         }
     }
 
@@ -411,6 +432,8 @@ pub(crate) fn with_caller(data: Payload, caller: Option<WorkerId>) -> bytes::Byt
     put_with_caller(&mut text, &data, caller);
     text.into()
 }
+/// How an object begins that [`put_with_caller`] has written, up to the id.
+const CALLER_FIRST: &str = "{\"_caller_worker_id\":\"";
 
 /// Writes `data`, with the caller's id as first key if it is an object.
 fn put_with_caller(text: &mut String, data: &Payload, caller: Option<WorkerId>) {
@@ -420,9 +443,8 @@ fn put_with_caller(text: &mut String, data: &Payload, caller: Option<WorkerId>) 
     };
     text.push_str("{\"");
     text.push_str(CALLER_KEY);
-    text.push_str("\":\"");
-    text.push_str(&caller.to_string());
-    text.push('"');
+    text.push_str("\":");
+    push_uuid(text, caller.0);
     if rest.trim_ascii_start() != "}" {
         text.push(',');
     }
@@ -431,7 +453,13 @@ fn put_with_caller(text: &mut String, data: &Payload, caller: Option<WorkerId>) 
 
 /// Takes the caller's id out of `data`. What a client put there itself is taken out as well, so it cannot be forged.
 fn take_caller(data: Payload) -> (Payload, Option<WorkerId>) {
-    if !data.is_object() || !mentions_caller(data.as_str()) {
+    if !data.is_object() {
+        return (data, None);
+    }
+    if let Some(taken) = take_first(data.as_str()) {
+        return taken;
+    }
+    if !mentions_caller(data.as_str()) {
         return (data, None);
     }
     let Ok(entries) = data.fields() else {
@@ -450,7 +478,7 @@ fn take_caller(data: Payload) -> (Payload, Option<WorkerId>) {
         if text.len() > 1 {
             text.push(',');
         }
-        text.push_str(&serde_json::to_string(&key).expect("text serialises"));
+        push_text(&mut text, &key);
         text.push(':');
         text.push_str(value.get());
     }
@@ -464,10 +492,27 @@ pub(crate) fn without_caller(data: Payload) -> Payload {
     take_caller(data).0
 }
 
+/// As [`take_caller`], where the id is the first key and the only one of its name, as an engine writes it: the object is
+/// not parsed again. `None`: it is not written so.
+fn take_first(data: &str) -> Option<(Payload, Option<WorkerId>)> {
+    let (id, rest) = data.strip_prefix(CALLER_FIRST)?.split_once('"')?;
+    let rest = rest.strip_prefix(',').or_else(|| rest.starts_with('}').then_some(rest))?;
+    if mentions_caller(rest) {
+        return None;
+    }
+    let caller = Uuid::try_parse(id).ok()?;
+    let mut text = String::with_capacity(rest.len() + 1);
+    text.push('{');
+    text.push_str(rest);
+    Some((Payload::from_built(text), Some(WorkerId(caller))))
+}
+
 /// A quick look that errs on the safe side: escapes may hide the key, so text with `\u` counts.
 fn mentions_caller(text: &str) -> bool {
-    memchr::memmem::find(text.as_bytes(), CALLER_KEY.as_bytes()).is_some()
-        || memchr::memmem::find(text.as_bytes(), br"\u").is_some()
+    static KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(CALLER_KEY));
+    let text = text.as_bytes();
+    KEY.find(text).is_some()
+        || memchr::memchr_iter(b'\\', text).any(|place| text.get(place + 1) == Some(&b'u'))
 }
 
 #[cfg(test)]
@@ -666,6 +711,23 @@ mod tests {
                 "{sent}"
             );
         }
+    }
+
+    #[test]
+    fn the_caller_is_taken_out_wherever_it_stands() {
+        let id = WorkerId::random();
+        for (data, left) in [
+            (format!(r#"{{"_caller_worker_id":"{id}"}}"#), "{}"),
+            (format!(r#"{{"_caller_worker_id":"{id}","a":1, "b":[2]}}"#), r#"{"a":1, "b":[2]}"#),
+            (format!(r#"{{"_caller_worker_id":"{id}" , "a":1}}"#), r#"{"a":1}"#),
+            (format!(r#"{{"a":"\u0041","_caller_worker_id":"{id}"}}"#), r#"{"a":"\u0041"}"#),
+        ] {
+            assert_eq!(take_caller(json(&data)), (json(left), Some(id)), "{data}");
+        }
+        let twice = format!(r#"{{"_caller_worker_id":"{id}","a":1,"_caller_worker_id":5}}"#);
+        assert_eq!(take_caller(json(&twice)), (json(r#"{"a":1}"#), None));
+        let inside = r#"{"a":{"_caller_worker_id":5}}"#;
+        assert_eq!(take_caller(json(inside)), (json(inside), None));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod ids;
 mod invalid;
 mod message;
 mod payload;
+mod write;
 
 pub use channel::{ChannelDirection, ChannelRef};
 pub use codec::{DecodeError, decode, encode};
@@ -23,6 +24,10 @@ pub use message::{
     TriggerRegistrationResult,
 };
 pub use payload::Payload;
+pub(crate) use payload::fields;
+pub(crate) use write::push_text;
+#[cfg(feature = "engine")]
+pub(crate) use write::push_uuid;
 
 /// The namespace of everything that names none (protocol section 3.10).
 pub const DEFAULT_NAMESPACE: &str = "default";

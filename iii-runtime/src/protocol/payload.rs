@@ -114,9 +114,9 @@ impl Payload {
         serde_json::from_str(self.as_str())
     }
 
-    /// The fields of an object in their order, values raw. One pass, no tree.
+    /// See [`fields`].
     pub(crate) fn fields(&self) -> Result<Vec<(Cow<'_, str>, &RawValue)>, serde_json::Error> {
-        self.parse_borrowed::<Fields<'_>>().map(|fields| fields.0)
+        fields(self.as_str())
     }
 
     /// The payload as [`RawValue`], to put it into a larger value that is serialised.
@@ -169,6 +169,11 @@ impl schemars::JsonSchema for Payload {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         true.into()
     }
+}
+
+/// The fields of a JSON object in their order, values raw. One pass, no tree.
+pub(crate) fn fields(json: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, serde_json::Error> {
+    serde_json::from_str::<Fields<'_>>(json).map(|fields| fields.0)
 }
 
 /// The fields of an object in their order, values raw.

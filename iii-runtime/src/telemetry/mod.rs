@@ -12,8 +12,11 @@ pub(crate) fn current_trace() -> Trace {
 }
 
 /// Runs a handler as part of a trace.
-pub(crate) async fn in_trace<T>(trace: Trace, handler: impl Future<Output = T>) -> T {
-    TRACE.scope(trace, handler).await
+pub(crate) fn in_trace<T>(
+    trace: Trace,
+    handler: impl Future<Output = T>,
+) -> impl Future<Output = T> {
+    TRACE.scope(trace, handler)
 }
 
 /// Shows `tracing` events on standard error, unless the program has a subscriber already.

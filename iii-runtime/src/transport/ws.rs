@@ -1,13 +1,14 @@
 //! Links over a WebSocket: one JSON message a text frame, heartbeat by ping (protocol sections 1.3 and 1.4).
 
+mod inbox;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytestring::ByteString;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, SplitSink, SplitStream, Stream, StreamExt};
+use futures_util::stream::{SplitSink, SplitStream, StreamExt};
 use futures_util::{FutureExt, SinkExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -21,10 +22,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame as RawFr
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message as Frame, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
+use inbox::Inbox;
+
 use super::{
     ChannelError, ChannelSocket, ConnectError, Limits, Link, Outbox, OutboxReader, Transport,
 };
-use crate::protocol::{self, ChannelRef, Invalid, Message};
+use crate::protocol::{self, ChannelRef};
 
 /// The largest frame that is sent: a longer message is sent in several. Engines take 16 MiB at least.
 const FRAGMENT: usize = 4 << 20;
@@ -239,14 +242,9 @@ where
         let _alive = alive;
         write(sink, queue, heartbeat, failed, stopped_reading).await;
     });
-    let inbox = read(stream, heartbeat.give_up_after, failing, telemetry)
-        .take_until(ended)
-        // Holds the other half's signal for as long as somebody reads.
-        .map(move |message| {
-            let _ = &reading;
-            message
-        });
-    Link { outbox, inbox: inbox.fuse().boxed() }
+    let silence = heartbeat.give_up_after;
+    let inbox = Inbox::new(stream, silence, ended, reading, failing, telemetry);
+    Link { outbox, inbox: inbox.boxed() }
 }
 
 /// How the writing of a link ends.
@@ -388,67 +386,10 @@ where
     }
 }
 
-/// The messages of the other side. Frames that are none are logged, and come as [`Message::Invalid`].
-fn read<S>(
-    frames: SplitStream<WebSocketStream<S>>,
-    give_up_after: Duration,
-    failing: oneshot::Sender<Failed<S>>,
-    telemetry: Option<Telemetry>,
-) -> impl Stream<Item = Message>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    stream::unfold((frames, (failing, telemetry)), move |(mut frames, ends)| async move {
-        loop {
-            let frame = match timeout(give_up_after, frames.next()).await {
-                Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(error))) => {
-                    match Failed::<S>::close_for(&error) {
-                        Some(close) => {
-                            tracing::warn!("the link is ended: {error}");
-                            let _ = ends.0.send(Failed { frames, close });
-                        }
-                        None => tracing::debug!(%error, "the WebSocket failed"),
-                    }
-                    return None;
-                }
-                Ok(None) => return None,
-                Err(_) => {
-                    tracing::warn!("nothing came for {give_up_after:?}, the link is given up");
-                    return None;
-                }
-            };
-            let text = match frame {
-                Frame::Text(text) => ByteString::try_from(Bytes::from(text)),
-                Frame::Binary(bytes) if TELEMETRY.iter().any(|p| bytes.starts_with(p)) => {
-                    if let Some(take) = &ends.1 {
-                        take(bytes).await;
-                    }
-                    continue;
-                }
-                Frame::Binary(bytes) => ByteString::try_from(bytes),
-                Frame::Close(_) => return None,
-                Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => continue,
-            };
-            let decoded = match &text {
-                Ok(text) => protocol::decode(text).map_err(|error| Invalid::new(text, &error)),
-                Err(_) => Err(Invalid::not_text()),
-            };
-            match decoded {
-                Ok(Some(message)) => return Some((message, (frames, ends))),
-                Ok(None) => {}
-                Err(invalid) => {
-                    tracing::warn!("a frame was no message: {}", invalid.error.message);
-                    return Some((Message::Invalid(Box::new(invalid)), (frames, ends)));
-                }
-            }
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Message;
     use tokio::net::TcpListener;
 
     async fn linked(heartbeat: Heartbeat) -> (WebSocketStream<TcpStream>, Link) {

@@ -4,10 +4,11 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tracing::Instrument;
 
 use super::session::after;
@@ -39,8 +40,7 @@ pub(crate) struct Dispatcher {
     resources: Arc<Resources>,
     accepted: usize,
     running: Arc<Semaphore>,
-    /// How many invocations are not yet answered.
-    in_flight: watch::Sender<usize>,
+    in_flight: Arc<Count>,
     /// Set when the grace period of a drain is over.
     aborted: watch::Sender<bool>,
 }
@@ -75,14 +75,14 @@ impl Dispatcher {
             resources,
             accepted: limits.accepted,
             running: Arc::new(Semaphore::new(limits.running.min(Semaphore::MAX_PERMITS))),
-            in_flight: watch::Sender::new(0),
+            in_flight: Arc::default(),
             aborted: watch::Sender::new(false),
         }
     }
 
     /// Runs an invocation, and answers over the link that it came from. Returns at once.
-    pub(super) fn dispatch(&self, message: InvokeFunction, outbox: &Outbox) {
-        let InvokeFunction { invocation_id, function_id, .. } = &message;
+    pub(super) fn dispatch(&self, message: Box<InvokeFunction>, outbox: &Outbox) {
+        let InvokeFunction { invocation_id, function_id, .. } = &*message;
         let answering = Answering {
             outbox: outbox.clone(),
             invocation_id: *invocation_id,
@@ -96,17 +96,19 @@ impl Dispatcher {
             let text = format!("this worker does not serve `{function_id}`");
             return answering.answer(Err(Error::new(code::FUNCTION_NOT_FOUND, text)));
         };
-        if *self.in_flight.borrow() >= self.accepted {
+        if self.in_flight() >= self.accepted {
             let text = format!("this worker has {} invocations waiting", self.accepted);
             return answering.answer(Err(Error::new(code::OVERLOADED, text).with_retryable(true)));
         }
-        let in_flight = InFlight::new(&self.in_flight);
+        let in_flight = InFlight::new(self.in_flight.clone());
         let running = self.running.clone();
         let mut aborted = self.aborted.subscribe();
         let invocation = Invoked { message, served, resources: self.resources.clone() };
         tokio::spawn(async move {
             let _in_flight = in_flight;
             let result = tokio::select! {
+                // Most handlers are done at once: then nobody has to watch for an end.
+                biased;
                 result = invocation.run(running) => result,
                 _ = aborted.wait_for(|aborted| *aborted) => {
                     let text = "the worker stopped before the function was done";
@@ -119,12 +121,12 @@ impl Dispatcher {
 
     /// Waits until every invocation is answered.
     pub(super) async fn drained(&self) {
-        let _ = self.in_flight.subscribe().wait_for(|count| *count == 0).await;
+        self.in_flight.none().await;
     }
 
     /// How many invocations are not yet answered.
     pub(crate) fn in_flight(&self) -> usize {
-        *self.in_flight.borrow()
+        self.in_flight.now.load(Ordering::Acquire)
     }
 
     /// Answers whatever is not yet answered with `shutting_down`.
@@ -135,7 +137,8 @@ impl Dispatcher {
 
 /// One invocation and what it runs on.
 struct Invoked {
-    message: InvokeFunction,
+    // In a box, as a task is moved several times before it runs.
+    message: Box<InvokeFunction>,
     served: Arc<Served>,
     resources: Arc<Resources>,
 }
@@ -151,6 +154,7 @@ impl Invoked {
         };
         let _of_worker = running.acquire().await.map_err(closed)?;
 
+        let message = *message;
         let function_id = message.function_id;
         let invocation_id = message.invocation_id.unwrap_or_else(InvocationId::random);
         let unmarked = Mark::read(message.metadata);
@@ -172,17 +176,18 @@ impl Invoked {
         };
         let deadline = context.deadline;
         let data = message.data;
-        let invocation = Invocation::new(Received {
+        // In a box as well: each future around the handler has room for what the handler takes.
+        let invocation = Box::new(Invocation::new(Received {
             context,
             data: data.clone(),
             metadata: unmarked.value,
             shape: served.shape,
             resources: resources.clone(),
-        });
+        }));
         let over_http = invocation.is_http_trigger();
         let handler = served.function.handler;
         // The call is made inside the future, so that a panic before the first await is caught as well.
-        let handled = AssertUnwindSafe(async move { handler(invocation).await }).catch_unwind();
+        let handled = AssertUnwindSafe(async move { handler(*invocation).await }).catch_unwind();
         let handled = telemetry::in_trace(trace, handled);
         let timed = async {
             match deadline {
@@ -299,18 +304,43 @@ impl Answering {
     }
 }
 
+/// How many invocations are not yet answered.
+#[derive(Debug, Default)]
+struct Count {
+    now: AtomicUsize,
+    none: Notify,
+}
+
+impl Count {
+    /// Waits until there is none.
+    async fn none(&self) {
+        loop {
+            let none = self.none.notified();
+            tokio::pin!(none);
+            // Listened for before it is looked at: the last one may end in between.
+            none.as_mut().enable();
+            if self.now.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            none.await;
+        }
+    }
+}
+
 /// Counts an invocation for as long as it lives.
-struct InFlight(watch::Sender<usize>);
+struct InFlight(Arc<Count>);
 
 impl InFlight {
-    fn new(count: &watch::Sender<usize>) -> Self {
-        count.send_modify(|count| *count += 1);
-        Self(count.clone())
+    fn new(count: Arc<Count>) -> Self {
+        count.now.fetch_add(1, Ordering::AcqRel);
+        Self(count)
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+        if self.0.now.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.none.notify_waiters();
+        }
     }
 }

@@ -246,7 +246,7 @@ impl Life {
                     Some(Message::WorkerRegistered { worker_id, reattach_token }) => {
                         introduced = reattach_token.map(|token| (worker_id, token));
                     }
-                    Some(Message::InvokeFunction(m)) => dispatcher.dispatch(*m, &outbox),
+                    Some(Message::InvokeFunction(m)) => dispatcher.dispatch(m, &outbox),
                     Some(Message::InvocationResult(m)) => up.pending.answer(m.invocation_id, m.result),
                     Some(Message::RegistrationRejected(m)) => {
                         if confirmed {

@@ -224,6 +224,9 @@ impl Session {
         function_id: &FunctionId,
         timeout: Duration,
     ) -> Result<Up> {
+        if let Some(up) = self.link.lock().expect("no panic under this lock").clone() {
+            return Ok(up);
+        }
         let mut state = self.state.subscribe();
         let settled = async {
             loop {

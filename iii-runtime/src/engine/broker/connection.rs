@@ -187,10 +187,9 @@ impl Broker {
         let grace = tokio::time::sleep(self.inner.grace);
         tokio::pin!(grace);
         let mut late = false;
-        loop {
+        while !connection.ended.load(Ordering::Acquire) {
             let message = tokio::select! {
                 biased;
-                () = connection.ending.notified() => break,
                 // Before the messages: they must not hold the end of the grace up.
                 () = &mut grace, if !late && connection.namespace().is_none() => {
                     late = true;
@@ -198,6 +197,7 @@ impl Broker {
                     continue;
                 }
                 message = inbox.next() => message,
+                () = connection.ending.notified() => break,
             };
             let Some(message) = message else { break };
             let call = match &message {

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::broker::{lock, overloaded};
 use super::config::ChannelLimits;
 use super::provider::{BuiltIn, Provider};
-use crate::protocol::{ChannelRef, ErrorBody, WorkerId};
+use crate::protocol::{ChannelRef, ErrorBody, WorkerId, push_uuid};
 
 pub(crate) use crate::protocol::ChannelDirection as Direction;
 pub(crate) use pipe::{Broken, Frame, Reader, Writer};
@@ -207,9 +207,16 @@ impl Lease {
         move || channel.abort()
     }
 
-    /// What opens a side for somebody else.
-    pub(crate) fn to_ref(&self, direction: Direction) -> ChannelRef {
-        self.channel.side(direction)
+    /// Writes what opens a side for somebody else, as the JSON of a [`ChannelRef`].
+    pub(crate) fn push_ref(&self, direction: Direction, text: &mut String) {
+        text.push_str("{\"channel_id\":");
+        push_uuid(text, self.channel.id);
+        text.push_str(",\"access_key\":");
+        push_uuid(text, self.channel.key);
+        text.push_str(match direction {
+            Direction::Read => ",\"direction\":\"read\"}",
+            Direction::Write => ",\"direction\":\"write\"}",
+        });
     }
 }
 

@@ -260,9 +260,13 @@ async fn one_connection_cannot_take_all_channels() {
     assert_eq!(channels.create(None, None).unwrap_err().code, code::OVERLOADED);
     // Requests go on.
     let lease = channels.lend();
-    let to = lease.to_ref(Direction::Write);
+    let mut to = String::new();
+    lease.push_ref(Direction::Write, &mut to);
+    let to: serde_json::Value = serde_json::from_str(&to).unwrap();
+    assert_eq!(to["direction"], "write");
+    let [id, key] = ["channel_id", "access_key"].map(|name| to[name].as_str().unwrap());
     let mut reader = lease.reader().unwrap();
-    let mut writer = channels.open_writer(&to.channel_id, &to.access_key).unwrap();
+    let mut writer = channels.open_writer(id, key).unwrap();
     drop(lease);
     assert_eq!(channels.len(), 10_000);
     assert!(writer.send(binary(1)).await.is_err());

@@ -66,14 +66,14 @@ impl Exchange {
         Some(Self { request, response, body, reader, pump: None, lost: Arc::default() })
     }
 
-    /// What opens the body of the request, as JSON.
-    pub(crate) fn request_ref(&self) -> String {
-        self.request.to_ref(Direction::Read).to_json()
+    /// Writes what opens the body of the request, as JSON.
+    pub(crate) fn push_request_ref(&self, text: &mut String) {
+        self.request.push_ref(Direction::Read, text);
     }
 
-    /// What opens the response, as JSON.
-    pub(crate) fn response_ref(&self) -> String {
-        self.response.to_ref(Direction::Write).to_json()
+    /// Writes what opens the response, as JSON.
+    pub(crate) fn push_response_ref(&self, text: &mut String) {
+        self.response.push_ref(Direction::Write, text);
     }
 
     /// The messages of the function.

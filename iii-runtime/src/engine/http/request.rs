@@ -1,5 +1,6 @@
 //! From an HTTP request to the payload of a function, written as text around the body (protocol section 5.1).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use bytestring::ByteString;
@@ -11,7 +12,7 @@ use hyper::{HeaderMap, header};
 use super::exchange::Exchange;
 use super::routes::Route;
 use crate::error::{BoxError, code};
-use crate::protocol::{ErrorBody, Payload};
+use crate::protocol::{ErrorBody, Payload, push_text};
 
 /// The address that a request came from, as an extension of it; a request in memory has none.
 #[derive(Debug, Clone, Copy)]
@@ -97,16 +98,11 @@ impl Envelope {
         let mut text = String::with_capacity(512);
         text.push_str("\"method\":");
         push_text(&mut text, parts.method.as_str());
-        let decoded: Vec<_> =
-            path_params.iter().map(|(name, value)| (name.as_str(), decode(value))).collect();
-        push_map(&mut text, "path_params", decoded.iter().map(|(k, v)| (*k, v.as_str())));
+        let decoded = path_params.iter().map(|(name, value)| (name.as_str(), decode(value)));
+        push_map(&mut text, "path_params", decoded);
         let query = Query::new(parts.uri.query().unwrap_or_default());
-        push_map(&mut text, "query_params", query.last().into_iter());
-        push_map(
-            &mut text,
-            "headers",
-            joined(&parts.headers).iter().map(|(k, v)| (*k, v.as_str())),
-        );
+        push_map(&mut text, "query_params", query.last());
+        push_map(&mut text, "headers", joined(&parts.headers));
         Self { text }
     }
 
@@ -145,9 +141,9 @@ impl Envelope {
         text.push('}');
         if let Some(exchange) = exchange {
             text.push_str(",\"request_body\":");
-            text.push_str(&exchange.request_ref());
+            exchange.push_request_ref(&mut text);
             text.push_str(",\"response\":");
-            text.push_str(&exchange.response_ref());
+            exchange.push_response_ref(&mut text);
         }
         text.push('}');
         Payload::from_built(text)
@@ -170,6 +166,9 @@ struct Query {
 impl Query {
     fn new(query: &str) -> Self {
         let mut entries: Vec<(String, Vec<String>)> = Vec::new();
+        if query.is_empty() {
+            return Self { entries };
+        }
         let mut places = std::collections::HashMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let place = *places.entry(name.to_string()).or_insert(entries.len());
@@ -182,14 +181,10 @@ impl Query {
     }
 
     /// Of a repeated name, the last value.
-    fn last(&self) -> Vec<(&str, &str)> {
-        let last = |values: &'_ Vec<String>| values.len().saturating_sub(1);
+    fn last(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries
             .iter()
-            .map(|(name, values)| {
-                (name.as_str(), values.get(last(values)).map_or("", String::as_str))
-            })
-            .collect()
+            .map(|(name, values)| (name.as_str(), values.last().map_or("", String::as_str)))
     }
 
     fn push_multi(&self, text: &mut String) {
@@ -213,23 +208,27 @@ impl Query {
 }
 
 /// All headers; repeated ones are joined as RFC 9110 says.
-fn joined(headers: &HeaderMap) -> Vec<(&str, String)> {
-    headers
-        .keys()
-        .map(|name| {
-            let separator = if name == header::COOKIE { "; " } else { ", " };
-            let values: Vec<_> = headers
-                .get_all(name)
-                .iter()
-                .map(|value| String::from_utf8_lossy(value.as_bytes()))
-                .collect();
-            (name.as_str(), values.join(separator))
-        })
-        .collect()
+fn joined(headers: &HeaderMap) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+    headers.keys().map(|name| {
+        let separator = if name == header::COOKIE { "; " } else { ", " };
+        let mut values =
+            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let mut joined = values.next().unwrap_or_default();
+        for value in values {
+            let joined = joined.to_mut();
+            joined.push_str(separator);
+            joined.push_str(&value);
+        }
+        (name.as_str(), joined)
+    })
 }
 
 /// Writes `,"key":{…}`.
-fn push_map<'a>(text: &mut String, key: &str, entries: impl Iterator<Item = (&'a str, &'a str)>) {
+fn push_map<'a, V: AsRef<str>>(
+    text: &mut String,
+    key: &str,
+    entries: impl Iterator<Item = (&'a str, V)>,
+) {
     text.push_str(",\"");
     text.push_str(key);
     text.push_str("\":{");
@@ -239,19 +238,14 @@ fn push_map<'a>(text: &mut String, key: &str, entries: impl Iterator<Item = (&'a
         }
         push_text(text, name);
         text.push(':');
-        push_text(text, value);
+        push_text(text, value.as_ref());
     }
     text.push('}');
 }
 
-/// Writes a JSON string.
-fn push_text(text: &mut String, value: &str) {
-    text.push_str(&serde_json::Value::from(value).to_string());
-}
-
 /// Percent-decodes a part of a path. What is no UTF-8 is replaced, a bad escape stays as it is.
-fn decode(part: &str) -> String {
-    percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned()
+fn decode(part: &str) -> Cow<'_, str> {
+    percent_encoding::percent_decode_str(part).decode_utf8_lossy()
 }
 
 #[cfg(test)]

@@ -18,6 +18,9 @@ pub(crate) type Answer = Response<ResponseBody>;
 pub(crate) const FRAMING: [&str; 7] =
     ["connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
+/// Headers of a usual response: its type, its date, and those that let pages of other hosts read it.
+const HEADERS: usize = 6;
+
 /// The fields by which a result is told to be a response. Absent and `null` differ.
 #[derive(Deserialize)]
 struct Shape<'a> {
@@ -41,13 +44,14 @@ pub(crate) fn of_result(result: &Payload) -> Answer {
     let shape = if result.is_object() { result.parse_borrowed::<Shape<'_>>().ok() } else { None };
     match shape {
         Some(shape) if shape.status_code.or(shape.headers).or(shape.body).is_some() => {
-            described(&shape)
+            described(&shape, result)
         }
-        _ => json(StatusCode::OK, result.as_str().to_owned()),
+        _ => json(StatusCode::OK, result.clone().into_bytes()),
     }
 }
 
-fn described(shape: &Shape<'_>) -> Answer {
+/// The response that the parts of `result` describe.
+fn described(shape: &Shape<'_>, result: &Payload) -> Answer {
     let status = shape
         .status_code
         .or(shape.camel_status_code)
@@ -55,25 +59,30 @@ fn described(shape: &Shape<'_>) -> Answer {
         .filter(|status| (200..=999).contains(status))
         .and_then(|status| StatusCode::from_u16(status).ok())
         .unwrap_or(StatusCode::OK);
-    let mut headers = HeaderMap::new();
+    let mut response = plain(status, Bytes::new());
+    let headers = response.headers_mut();
     if let Some(given) = shape.headers {
-        read_headers(given, &mut headers);
+        read_headers(given, headers);
     }
-    let body = shape.body.map_or("{}", RawValue::get);
+    let whole = || match shape.body {
+        // The bytes of the result are those of the body: no copy.
+        Some(body) => result.part(body).into_bytes(),
+        None => Bytes::from_static(b"{}"),
+    };
     let body = if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
         Bytes::new()
     } else if headers.contains_key(header::CONTENT_TYPE) {
+        let body = shape.body.map_or("{}", RawValue::get);
         match serde_json::from_str::<String>(body) {
             Ok(text) => text.into(),
             Err(_) if body == "null" => Bytes::new(),
-            Err(_) => body.to_owned().into(),
+            Err(_) => whole(),
         }
     } else {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        body.to_owned().into()
+        whole()
     };
-    let mut response = plain(status, body);
-    response.headers_mut().extend(headers);
+    *response.body_mut() = body.into();
     response
 }
 
@@ -198,7 +207,7 @@ pub(crate) fn timed_out(code: &str) -> Answer {
     engine_error(StatusCode::GATEWAY_TIMEOUT, code, "the request took too long")
 }
 
-fn json(status: StatusCode, text: String) -> Answer {
+fn json(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     let mut response = plain(status, text.into());
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -209,5 +218,7 @@ fn json(status: StatusCode, text: String) -> Answer {
 pub(crate) fn plain(status: StatusCode, body: Bytes) -> Answer {
     let mut response = Response::new(ResponseBody::from(body));
     *response.status_mut() = status;
+    // Room for those that every response gets, so that the map does not grow.
+    response.headers_mut().reserve(HEADERS);
     response
 }

@@ -1,0 +1,164 @@
+//! The reading half of a link: frames become messages, telemetry is handed over, and silence is noticed.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytestring::ByteString;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{SplitStream, Stream, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, Sleep, sleep};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::{Bytes, Message as Frame};
+
+use super::{Failed, TELEMETRY, Telemetry};
+use crate::protocol::{self, Invalid, Message};
+
+/// Ends when the other half of a link does.
+pub(super) type Signal = oneshot::Receiver<Infallible>;
+
+/// The messages of the other side. Frames that are none are logged, and come as [`Message::Invalid`].
+pub(super) struct Inbox<S> {
+    /// `None` once they cannot be read any more.
+    frames: Option<SplitStream<WebSocketStream<S>>>,
+    silence: Silence,
+    ended: Signal,
+    /// Tells the other half that somebody reads.
+    _reading: oneshot::Sender<Infallible>,
+    /// Gives the other half what it needs to say why the link ends.
+    failing: Option<oneshot::Sender<Failed<S>>>,
+    telemetry: Option<Telemetry>,
+    /// A telemetry frame that is being taken: nothing more is read until it is.
+    taking: Option<BoxFuture<'static, ()>>,
+}
+
+impl<S> Inbox<S> {
+    pub(super) fn new(
+        frames: SplitStream<WebSocketStream<S>>,
+        give_up_after: Duration,
+        ended: Signal,
+        reading: oneshot::Sender<Infallible>,
+        failing: oneshot::Sender<Failed<S>>,
+        telemetry: Option<Telemetry>,
+    ) -> Self {
+        Self {
+            frames: Some(frames),
+            silence: Silence::new(give_up_after),
+            ended,
+            _reading: reading,
+            failing: Some(failing),
+            telemetry,
+            taking: None,
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Inbox<S> {
+    type Item = Message;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Message>> {
+        let this = self.get_mut();
+        while this.ended.poll_unpin(context).is_pending() {
+            if let Some(taking) = &mut this.taking {
+                ready!(taking.poll_unpin(context));
+                this.taking = None;
+                this.silence.broken();
+            }
+            let Some(frames) = &mut this.frames else { break };
+            match frames.poll_next_unpin(context) {
+                Poll::Ready(Some(Ok(Frame::Close(_))) | None) => break,
+                Poll::Ready(Some(Ok(frame))) => {
+                    this.silence.broken();
+                    match frame {
+                        Frame::Binary(bytes) if is_telemetry(&bytes) => {
+                            this.taking = this.telemetry.as_ref().map(|take| take(bytes));
+                        }
+                        frame => {
+                            if let Some(message) = message(frame) {
+                                return Poll::Ready(Some(message));
+                            }
+                        }
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    match Failed::<S>::close_for(&error) {
+                        Some(close) => {
+                            tracing::warn!("the link is ended: {error}");
+                            let parts = this.frames.take().zip(this.failing.take());
+                            if let Some((frames, failing)) = parts {
+                                let _ = failing.send(Failed { frames, close });
+                            }
+                        }
+                        None => tracing::debug!(%error, "the WebSocket failed"),
+                    }
+                    break;
+                }
+                Poll::Pending => {
+                    ready!(this.silence.poll_too_long(context));
+                    let limit = this.silence.limit;
+                    tracing::warn!("nothing came for {limit:?}, the link is given up");
+                    break;
+                }
+            }
+        }
+        this.frames = None;
+        Poll::Ready(None)
+    }
+}
+
+fn is_telemetry(bytes: &Bytes) -> bool {
+    TELEMETRY.iter().any(|prefix| bytes.starts_with(prefix))
+}
+
+/// The message in a frame, if it is to be one.
+fn message(frame: Frame) -> Option<Message> {
+    let text = match frame {
+        Frame::Text(text) => ByteString::try_from(Bytes::from(text)),
+        Frame::Binary(bytes) => ByteString::try_from(bytes),
+        Frame::Close(_) | Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => return None,
+    };
+    let decoded = match &text {
+        Ok(text) => protocol::decode(text).map_err(|error| Invalid::new(text, &error)),
+        Err(_) => Err(Invalid::not_text()),
+    };
+    decoded.unwrap_or_else(|invalid| {
+        tracing::warn!("a frame was no message: {}", invalid.error.message);
+        Some(Message::Invalid(Box::new(invalid)))
+    })
+}
+
+/// Notices that nothing has come for too long.
+///
+/// One timer for the whole life of a link: a timer for each frame would be set and taken back for each frame. When it
+/// is due, it is set again by the time since the last frame.
+struct Silence {
+    limit: Duration,
+    last: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Silence {
+    fn new(limit: Duration) -> Self {
+        Self { limit, last: Instant::now(), timer: Box::pin(sleep(limit)) }
+    }
+
+    /// Something has come.
+    fn broken(&mut self) {
+        self.last = Instant::now();
+    }
+
+    fn poll_too_long(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.timer.poll_unpin(context));
+            let due = self.last + self.limit;
+            if due <= Instant::now() {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(due);
+        }
+    }
+}
