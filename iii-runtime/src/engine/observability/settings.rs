@@ -7,7 +7,7 @@ use serde::Serialize;
 /// What an engine keeps of the spans, metrics and logs that workers send. All of it is in memory, and gone with the
 /// engine.
 ///
-/// The limits are those of a program that embeds an engine: at most about 96 MiB in all. The official engine keeps more
+/// The limits are those of a program that embeds an engine: at most about 128 MiB in all. The official engine keeps more
 /// (protocol section 11.3).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObservabilitySettings {
