@@ -17,6 +17,17 @@ pub(crate) fn declared() -> Vec<&'static FunctionDescriptor> {
     functions
 }
 
+/// Checks all that is declared, but for what only the app can provide.
+///
+/// # Errors
+///
+/// All problems in one report.
+pub(crate) fn check_declared() -> Result<(), Problems> {
+    let entries: Vec<Entry> = declared().into_iter().map(Entry::new).collect();
+    let problems = check(&entries);
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+}
+
 /// What a worker serves. It can be read without a connection.
 #[derive(Debug)]
 pub struct Catalogue {
@@ -50,17 +61,15 @@ impl Catalogue {
         provided: &Resources,
     ) -> Result<Self, Problems> {
         let entries: Vec<Entry> = functions.into_iter().map(Entry::new).collect();
-        let mut problems = Vec::new();
-        check_not_empty(&entries, &mut problems);
-        check_ids(&entries, &mut problems);
-        check_routes(&entries, &mut problems);
+        let mut problems = check(&entries);
         check_provided(&entries, provided, &mut problems);
-        for entry in &entries {
-            check_path_params(entry, &mut problems);
-            check_http_parts(entry, &mut problems);
-            check_uses(entry, &entries, &mut problems);
-        }
         if problems.is_empty() { Ok(Self { entries }) } else { Err(Problems(problems)) }
+    }
+
+    /// The catalogue of a worker that serves nothing by itself.
+    #[cfg(feature = "testing")]
+    pub(crate) fn empty() -> Self {
+        Self { entries: Vec::new() }
     }
 
     /// The functions, sorted by id.
@@ -143,6 +152,20 @@ impl From<Problems> for Error {
     }
 }
 
+/// Everything but what the app provides.
+fn check(entries: &[Entry]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    check_not_empty(entries, &mut problems);
+    check_ids(entries, &mut problems);
+    check_routes(entries, &mut problems);
+    for entry in entries {
+        check_path_params(entry, &mut problems);
+        check_http_parts(entry, &mut problems);
+        check_uses(entry, entries, &mut problems);
+    }
+    problems
+}
+
 fn check_not_empty(entries: &[Entry], problems: &mut Vec<Problem>) {
     if entries.is_empty() {
         problems.push(Problem {
@@ -197,7 +220,8 @@ fn check_provided(entries: &[Entry], provided: &Resources, problems: &mut Vec<Pr
     for (name, places) in missing {
         problems.push(Problem {
             message: format!("no one provides the state `{name}`"),
-            help: "give it to the app: `app.state(value)`".to_owned(),
+            help: "give it to the app, `app.state(value)`, or to the test, `iii.provide(value)`"
+                .to_owned(),
             places,
         });
     }
@@ -207,6 +231,9 @@ fn check_provided(entries: &[Entry], provided: &Resources, problems: &mut Vec<Pr
 /// fields can tell.
 fn check_path_params(entry: &Entry, problems: &mut Vec<Problem>) {
     let shape = entry.signature.shape();
+    if entry.routes().all(|(route, _)| route.params().next().is_none()) {
+        return;
+    }
     let Some(schema) = entry.input_schema.as_ref().filter(|_| !shape.path && !shape.http) else {
         return;
     };

@@ -10,6 +10,8 @@ pub use catalogue::{Catalogue, Entry, Problem, Problems};
 pub use descriptor::{
     Declaration, Function, FunctionDescriptor, HandlerFuture, Location, TriggerDescriptor,
 };
+#[cfg(feature = "engine")]
+pub(crate) use signature::made_once;
 pub use signature::{Requirement, Shape, Signature};
 
-pub(crate) use catalogue::declared;
+pub(crate) use catalogue::{check_declared, declared};
