@@ -35,6 +35,7 @@
 //! | errors with codes | [`macro@Error`], [`struct@Error`], [`code`] |
 //! | calling functions | [`Client`], [`Call`] |
 //! | settings and environment | [`App`], [`Settings`] |
+//! | state and streams | [`StateClient`], [`StreamClient`], [`Update`] |
 //! | events and configs of triggers | [`mod@trigger`] |
 //! | the engine itself, and its YAML file | [`engine`] |
 //! | the wire | [`protocol`], [`transport`] |
@@ -72,7 +73,9 @@ pub mod trigger;
 mod worker;
 
 pub use app::{Addresses, App, Running, Settings};
-pub use client::{Call, Client, Receipt};
+pub use client::{
+    Call, Change, Client, Receipt, StateClient, StreamClient, Update, UpdateError, UpdatePath,
+};
 pub use clock::Clock;
 pub use declare::{
     Catalogue, Entry, Function, FunctionDescriptor, Location, Problem, Problems, Requirement,
