@@ -35,6 +35,12 @@ impl Reply {
         Self { status: None, headers: BTreeMap::new(), body }
     }
 
+    /// A value; null is none.
+    #[cfg(feature = "testing")]
+    pub(crate) fn json(value: Payload) -> Self {
+        Self::new(if value.is_null() { Body::Empty } else { Body::Json(value) })
+    }
+
     /// The value as it is given to a direct caller.
     pub(crate) fn into_result(self) -> Option<Payload> {
         match self.body {

@@ -97,6 +97,14 @@ impl Session {
         self.state.subscribe()
     }
 
+    /// Sends a message, if there is a link.
+    #[cfg(feature = "testing")]
+    pub(crate) fn send(&self, message: Message) {
+        if let Some(up) = &*self.link.lock().expect("no panic under this lock") {
+            let _ = up.outbox.send(message);
+        }
+    }
+
     /// The link is there; calls go over it from now on.
     pub(super) fn up(&self, up: Up) {
         *self.link.lock().expect("no panic under this lock") = Some(up);
