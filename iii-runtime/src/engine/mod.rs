@@ -9,6 +9,8 @@ mod config;
 mod configuration;
 mod cron;
 mod discovery;
+#[cfg(feature = "testing")]
+mod doors;
 mod expand;
 mod fire;
 mod http;
@@ -41,8 +43,12 @@ use crate::transport::local::LocalTransport;
 use broker::Broker;
 use config::Keep;
 pub use config::{EngineBuilder, StreamSettings};
+#[cfg(feature = "testing")]
+pub(crate) use http::ResponseBody;
 pub use queue::{NamedQueue, QueueKind};
 use store::Store;
+#[cfg(feature = "testing")]
+pub(crate) use stream::LocalSubscriber;
 use tasks::Tasks;
 
 /// The WebSocket close code for "the engine restarts": workers come back (protocol section 1.7).
@@ -63,6 +69,8 @@ pub struct Engine {
     stream_addr: Option<SocketAddr>,
     store: Store,
     data_dir: Option<PathBuf>,
+    #[cfg(feature = "testing")]
+    doors: doors::Doors,
 }
 
 impl Engine {
@@ -116,9 +124,11 @@ impl Engine {
             let table = kept(keep).table("state");
             broker.install(Arc::new(state::State::new(broker.clone(), table, settings)));
         }
-        if let Some((settings, keep)) = settings.queue {
-            let queues = queue::Queues::new(broker.clone(), &kept(keep), settings);
-            broker.install(Arc::new(queues));
+        let queues = settings.queue.map(|(settings, keep)| {
+            Arc::new(queue::Queues::new(broker.clone(), &kept(keep), settings))
+        });
+        if let Some(queues) = &queues {
+            broker.install(queues.clone());
         }
         let streams = settings.stream.map(|settings| {
             let keep = if settings.in_memory { Keep::Memory } else { Keep::Default };
@@ -155,6 +165,8 @@ impl Engine {
             stream_addr: None,
             store,
             data_dir,
+            #[cfg(feature = "testing")]
+            doors: doors::Doors { queues, streams: streams.clone() },
         };
         if let Some(workers) = workers {
             engine.worker_addr = workers.local_addr().ok();

@@ -151,7 +151,9 @@ pub(crate) struct Pending {
 struct PendingTable {
     // The connection is gone: nothing is taken in any more.
     closed: bool,
-    calls: HashMap<InvocationId, Asker>,
+    /// With the number of each, in the order in which they came.
+    calls: HashMap<InvocationId, (u64, Asker)>,
+    inserted: u64,
 }
 
 impl Pending {
@@ -167,27 +169,36 @@ impl Pending {
         while table.calls.contains_key(&id) {
             id = InvocationId::random();
         }
-        table.calls.insert(id, asker);
+        table.inserted += 1;
+        let number = table.inserted;
+        table.calls.insert(id, (number, asker));
         Ok(id)
     }
 
     /// Takes a call out; `None` if there is no such call any more.
     pub(crate) fn take(&self, id: InvocationId) -> Option<Asker> {
-        lock(&self.table).calls.remove(&id)
+        lock(&self.table).calls.remove(&id).map(|(_, asker)| asker)
     }
 
-    /// Takes all calls out, and takes no more.
+    /// Takes all calls out, in the order in which they came, and takes no more.
     pub(crate) fn close(&self) -> Vec<Asker> {
         let mut table = lock(&self.table);
         table.closed = true;
-        std::mem::take(&mut table.calls).into_values().collect()
+        let mut calls: Vec<_> = std::mem::take(&mut table.calls).into_values().collect();
+        drop(table);
+        calls.sort_by_key(|(number, _)| *number);
+        calls.into_iter().map(|(_, asker)| asker).collect()
     }
 
     /// Forgets the calls of a caller that is gone.
     pub(crate) fn forget(&self, caller: WorkerId) {
         let forgotten: Vec<Asker> = {
             let mut table = lock(&self.table);
-            table.calls.extract_if(|_, asker| asker.is(caller)).map(|(_, asker)| asker).collect()
+            table
+                .calls
+                .extract_if(|_, (_, asker)| asker.is(caller))
+                .map(|(_, (_, asker))| asker)
+                .collect()
         };
         drop(forgotten);
     }

@@ -191,6 +191,10 @@ impl Broker {
         };
         match &function.target {
             Target::BuiltIn { handler, .. } | Target::External { handler, .. } => {
+                #[cfg(feature = "testing")]
+                if let Some(seen) = self.inner.seen.get() {
+                    seen(&request.function_id, &request.data);
+                }
                 run(handler, request, caller, asker);
                 None
             }

@@ -55,7 +55,15 @@ struct Inner {
     clock: Clock,
     started_at_ms: u64,
     grace: Duration,
+    /// Sees each call of a built-in function, in tests.
+    #[cfg(feature = "testing")]
+    seen: std::sync::OnceLock<Seen>,
 }
+
+/// Sees the id and the input of a call.
+#[cfg(feature = "testing")]
+pub(crate) type Seen =
+    Box<dyn Fn(&crate::protocol::FunctionId, &crate::protocol::Payload) + Send + Sync>;
 
 impl Broker {
     /// A broker without providers. `grace` is how long a connection may take to say its namespace.
@@ -70,6 +78,8 @@ impl Broker {
                 clock,
                 started_at_ms,
                 grace,
+                #[cfg(feature = "testing")]
+                seen: std::sync::OnceLock::new(),
             }),
         }
     }
@@ -78,6 +88,12 @@ impl Broker {
     #[cfg(test)]
     pub(crate) fn downgrade(&self) -> std::sync::Weak<impl Sized + use<>> {
         Arc::downgrade(&self.inner)
+    }
+
+    /// Lets `seen` see each call of a built-in function. Only the first one counts.
+    #[cfg(feature = "testing")]
+    pub(crate) fn watch(&self, seen: Seen) {
+        let _ = self.inner.seen.set(seen);
     }
 
     /// The clock of the engine.

@@ -121,6 +121,8 @@ pub(super) fn load(broker: Broker, table: Table, mut settings: QueueSettings) ->
         book: Mutex::new(book),
         total,
         last_seq,
+        #[cfg(feature = "testing")]
+        twice: AtomicBool::new(false),
     });
     for (name, lane) in named {
         let policy = queues.get(&name).cloned().unwrap_or_default().policy();
