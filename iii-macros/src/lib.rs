@@ -13,6 +13,7 @@ mod function;
 mod main_;
 mod names;
 mod options;
+mod test_;
 mod trigger;
 
 use proc_macro::TokenStream;
@@ -33,6 +34,12 @@ pub fn trigger(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
     shown(main_::expand(options.into(), &item.into()))
+}
+
+// Makes a function a test of the worker, in memory and under virtual time: `#[iii::test]`.
+#[proc_macro_attribute]
+pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
+    shown(test_::expand(options.into(), item.into()))
 }
 
 // Gives each variant of an error a code: `#[error(code = "orders/gone")]`.

@@ -36,6 +36,7 @@
 //! | calling functions | [`Client`], [`Call`] |
 //! | settings and environment | [`App`], [`Settings`] |
 //! | state and streams | [`StateClient`], [`StreamClient`], [`Update`] |
+//! | testing a worker in memory, under virtual time | the module `testing`, with the feature `testing` |
 //! | events and configs of triggers | [`mod@trigger`] |
 //! | the engine itself, and its YAML file | [`engine`] |
 //! | the wire | [`protocol`], [`transport`] |
@@ -48,6 +49,7 @@
 //! | `engine` | yes | the embedded engine; without it, `III_URL` names one, and its default is `ws://127.0.0.1:49134` |
 //! | `tls` | no | `wss://` addresses, with the certificates that the machine trusts |
 //! | `cli` | no | the program `iii`, an engine of its own: `iii engine --help` |
+//! | `testing` | no | `#[iii::test]`: workers in memory, under virtual time; for `[dev-dependencies]` |
 //! | `logs` | yes | `#[iii::main]` shows `tracing` events on standard error |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -68,6 +70,8 @@ mod extract;
 mod output;
 pub mod protocol;
 mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 pub mod trigger;
 mod worker;
@@ -101,12 +105,17 @@ pub use iii_macros::function;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/main.md")]
 pub use iii_macros::main;
+#[cfg(all(feature = "macros", feature = "testing"))]
+#[doc = include_str!("docs/test.md")]
+pub use iii_macros::test;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/trigger.md")]
 pub use iii_macros::trigger;
 
 /// What most workers need: `use iii::prelude::*;`.
 pub mod prelude {
+    #[cfg(feature = "testing")]
+    pub use crate::testing::Harness;
     pub use crate::trigger::{
         CronTick, LogEvent, Middleware, MiddlewareRequest, StateChange, StateEvent, StreamChange,
         StreamEvent,
