@@ -14,6 +14,7 @@ mod main_;
 mod names;
 mod options;
 mod remote;
+mod test_;
 mod trigger;
 mod trigger_type;
 
@@ -47,6 +48,12 @@ pub fn remote(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
     shown(main_::expand(options.into(), &item.into()))
+}
+
+// Makes a function a test of the worker, in memory and under virtual time: `#[iii::test]`.
+#[proc_macro_attribute]
+pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
+    shown(test_::expand(options.into(), item.into()))
 }
 
 // Gives each variant of an error a code: `#[error(code = "orders/gone")]`.

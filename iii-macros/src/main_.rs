@@ -129,6 +129,14 @@ fn run(item: &Item, options: &MainOptions) -> TokenStream {
                 |#app| #future,
             )
         }
+
+        // What the declarations contradict each other in fails `cargo test`, not the first start.
+        #(#cfgs)*
+        #[cfg(test)]
+        #[::core::prelude::v1::test]
+        fn iii_declarations() {
+            #iii::check_declarations();
+        }
     }
 }
 

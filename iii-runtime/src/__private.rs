@@ -26,6 +26,8 @@ pub use crate::protocol::Payload;
 pub use crate::provide::{TriggerType, TriggerTypeDeclaration, TriggerTypeDescriptor};
 #[cfg(feature = "logs")]
 pub use crate::telemetry::show_logs;
+#[cfg(feature = "testing")]
+pub use crate::testing;
 pub use crate::trigger;
 pub use inventory;
 
@@ -382,10 +384,21 @@ pub fn error<T, K: CanBeError<T>>() {}
 /// Runs a plain function where blocking is allowed. A panic goes on in the caller.
 pub async fn blocking<T: Send + 'static>(function: impl FnOnce() -> T + Send + 'static) -> T {
     let span = tracing::Span::current();
-    let running = tokio::task::spawn_blocking(move || span.in_scope(function));
-    match running.await {
+    let function = move || span.in_scope(function);
+    #[cfg(feature = "testing")]
+    return crate::testing::blocking(function).await;
+    #[cfg(not(feature = "testing"))]
+    match tokio::task::spawn_blocking(function).await {
         Ok(value) => value,
         Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
+
+/// The test that `#[iii::main]` writes: what can be known of the declarations without running main.
+#[track_caller]
+pub fn check_declarations() {
+    if let Err(problems) = crate::declare::check_declared() {
+        panic!("{problems}");
     }
 }
 

@@ -39,6 +39,8 @@
 //! | trigger types of your own | [`macro@trigger_type`], [`TriggerType`], [`Emitter`] |
 //! | what the engine knows | [`Client::functions`], [`Client::workers`], [`Client::triggers`] |
 //! | settings and environment | [`App`], [`Settings`] |
+//! | state and streams | [`StateClient`], [`StreamClient`], [`Update`] |
+//! | testing a worker in memory, under virtual time | the module `testing`, with the feature `testing` |
 //! | events and configs of triggers | [`mod@trigger`] |
 //! | the engine itself, and its YAML file | [`engine`] |
 //! | the wire | [`protocol`], [`transport`] |
@@ -51,6 +53,7 @@
 //! | `engine` | yes | the embedded engine; without it, `III_URL` names one, and its default is `ws://127.0.0.1:49134` |
 //! | `tls` | no | `wss://` addresses, with the certificates that the machine trusts |
 //! | `cli` | no | the program `iii`, an engine of its own: `iii engine --help` |
+//! | `testing` | no | `#[iii::test]`: workers in memory, under virtual time; for `[dev-dependencies]` |
 //! | `logs` | yes | `#[iii::main]` shows `tracing` events on standard error |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -72,15 +75,18 @@ mod output;
 pub mod protocol;
 mod provide;
 mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 pub mod trigger;
 mod worker;
 
 pub use app::{Addresses, App, Running, Settings};
 pub use client::{
-    Call, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, FunctionDetail,
-    FunctionSummary, Listed, Listing, NewChannel, Receipt, TriggerOfFunction, TriggerSummary,
-    TriggerTypeSummary, WorkerSummary,
+    Call, Change, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, FunctionDetail,
+    FunctionSummary, Listed, Listing, NewChannel, Receipt, StateClient, StreamClient,
+    TriggerOfFunction, TriggerSummary, TriggerTypeSummary, Update, UpdateError, UpdatePath,
+    WorkerSummary,
 };
 pub use clock::Clock;
 pub use declare::{
@@ -111,6 +117,9 @@ pub use iii_macros::main;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/remote.md")]
 pub use iii_macros::remote;
+#[cfg(all(feature = "macros", feature = "testing"))]
+#[doc = include_str!("docs/test.md")]
+pub use iii_macros::test;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/trigger.md")]
 pub use iii_macros::trigger;
@@ -120,6 +129,8 @@ pub use iii_macros::trigger_type;
 
 /// What most workers need: `use iii::prelude::*;`.
 pub mod prelude {
+    #[cfg(feature = "testing")]
+    pub use crate::testing::Harness;
     pub use crate::trigger::{
         CronTick, LogEvent, Middleware, MiddlewareRequest, StateChange, StateEvent, StreamChange,
         StreamEvent,

@@ -1,5 +1,8 @@
 //! Orders over HTTP, a report every ten seconds, and a subscriber that hears of each order.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -97,8 +100,12 @@ fn report(_tick: CronTick, orders: State<Orders>) {
     iii::tracing::info!("{} orders so far", orders.count());
 }
 
-#[iii::main]
-async fn main(app: &mut App) -> iii::Result<()> {
+/// What main does, for tests to do as well.
+async fn set_up(app: &mut App) {
     app.state(Orders::default());
-    Ok(())
+}
+
+#[iii::main]
+async fn main(app: &mut App) {
+    set_up(app).await;
 }

@@ -1,6 +1,7 @@
 //! The app: what is declared, what it provides, and how it runs.
 
 pub(crate) mod entry;
+mod prepared;
 mod report;
 mod running;
 mod settings;
@@ -19,6 +20,8 @@ use crate::protocol::Namespace;
 use crate::provide::{TriggerType, TriggerTypeDescriptor};
 use crate::transport::ConnectError;
 
+#[cfg(feature = "testing")]
+pub(crate) use prepared::{Prepared, Surroundings};
 pub use running::{Addresses, Running};
 pub use settings::Settings;
 
@@ -60,6 +63,18 @@ impl App {
         Self { declarations: Declarations::linked(), ..Self::default() }
     }
 
+    /// An app with these declarations.
+    #[cfg(feature = "testing")]
+    pub(crate) fn of(declarations: Declarations) -> Self {
+        Self { declarations, ..Self::default() }
+    }
+
+    /// What the app was told so far.
+    #[cfg(feature = "testing")]
+    pub(crate) fn into_parts(self) -> (Declarations, Resources, Settings) {
+        (self.declarations, self.resources, self.settings)
+    }
+
     /// Adds a function, with its triggers. A function that is there already is not added twice.
     ///
     /// # Panics
@@ -94,6 +109,12 @@ impl App {
     pub fn state<T: Send + Sync + 'static>(&mut self, value: T) -> &mut Self {
         self.resources.insert(Arc::new(value));
         self
+    }
+
+    /// As [`App::state`], for a value that somebody else has as well.
+    #[cfg(feature = "testing")]
+    pub(crate) fn share<T: Send + Sync + 'static>(&mut self, value: Arc<T>) {
+        self.resources.insert(value);
     }
 
     /// Sets the name of the worker. Default: `III_WORKER_NAME`, then the name of the package.

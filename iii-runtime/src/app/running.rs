@@ -5,19 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::prepared::{Prepared, Surroundings};
 use super::settings::Settings;
 use crate::client::Client;
 use crate::declare::{Catalogue, Declarations};
 #[cfg(feature = "engine")]
 use crate::engine::Engine;
-use crate::error::{Error, Result, code};
+use crate::error::Result;
 use crate::extract::Resources;
 use crate::transport::Transport;
 use crate::transport::ws::WsTransport;
-use crate::worker::{
-    Backoff, DispatchLimits, Dispatcher, Identity, Provider, Refusal, Registrations, Session,
-    Worker, WorkerHandle,
-};
+use crate::worker::{Dispatcher, Refusal, WorkerHandle};
 
 /// The engine to connect to when none is named and none can be started (protocol section 1.1).
 #[cfg(not(feature = "engine"))]
@@ -53,18 +51,11 @@ pub struct Addresses {
 impl Running {
     pub(super) async fn start(
         declarations: Declarations,
-        mut resources: Resources,
+        resources: Resources,
         settings: Settings,
     ) -> Result<Self> {
-        let catalogue = Catalogue::assemble(&declarations, &resources)?;
-        let namespace = settings.namespace_or_default();
-        let limits = DispatchLimits {
-            accepted: settings.accepted,
-            running: settings.concurrency,
-            handler_timeout: settings.handler_timeout,
-        };
-        let name = settings.name.or(settings.package).unwrap_or_else(default_name);
-        let identity = Identity::new(name.clone(), settings.version, namespace.clone());
+        let prepared = Prepared::new(declarations, resources, &settings, Surroundings::default())?;
+        let name = prepared.name.clone();
 
         #[cfg(feature = "engine")]
         let (transport, engine): (Arc<dyn Transport>, _) = match &settings.url {
@@ -87,30 +78,13 @@ impl Running {
             Arc::new(remote(settings.url.as_deref().unwrap_or(DEFAULT_URL), &settings.headers)?);
 
         let engine_name = transport.to_string();
-        let session = Session::new(transport, namespace.clone(), settings.call_timeout);
-        resources.insert(session.clone());
-        let resources = Arc::new(resources);
-        let dispatcher = Arc::new(Dispatcher::new(&catalogue, resources.clone(), limits));
-        let client = Client::new(session.clone());
-        let provider = Provider::new(catalogue.trigger_types().to_vec(), client, resources);
-        let worker = Worker {
-            session: session.clone(),
-            dispatcher: dispatcher.clone(),
-            provider: Arc::new(provider),
-            registrations: Registrations::new(&catalogue, &namespace),
-            identity,
-            backoff: Backoff::default(),
-        };
-        let (worker, started) = worker.spawn();
-        let started = started.await.map_err(|_| {
-            Error::new(code::SHUTTING_DOWN, "the worker stopped before it was ready")
-        })??;
+        let (worker, started) = prepared.connect(transport).await?;
         Ok(Self {
             name,
             engine_name,
-            catalogue,
-            client: Client::new(session),
-            dispatcher,
+            client: Client::new(prepared.session),
+            catalogue: prepared.catalogue,
+            dispatcher: prepared.dispatcher,
             waiting: started.waiting,
             worker,
             grace: settings.grace,
@@ -213,11 +187,4 @@ fn remote(url: &str, headers: &[(String, String)]) -> Result<WsTransport> {
         transport = transport.header(name, value)?;
     }
     Ok(transport)
-}
-
-/// A name for a worker that nobody has named.
-fn default_name() -> String {
-    let program = std::env::args().next().unwrap_or_default();
-    let stem = std::path::Path::new(&program).file_stem().and_then(|stem| stem.to_str());
-    stem.filter(|stem| !stem.is_empty()).unwrap_or("worker").to_owned()
 }

@@ -1,7 +1,6 @@
 //! One call before it is made: its options, and the future that makes it.
 
 use std::future::IntoFuture;
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +21,11 @@ use crate::worker::{Request, Session};
 pub struct Call<T> {
     session: Arc<Session>,
     request: Result<Request>,
-    output: PhantomData<fn() -> T>,
+    read: Read<T>,
 }
+
+/// How an answer is read.
+type Read<T> = fn(&Payload) -> Result<T, serde_json::Error>;
 
 /// What an engine gives for a call that was put into a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,8 +36,16 @@ pub struct Receipt {
 }
 
 impl<T> Call<T> {
-    pub(super) fn new(session: Arc<Session>, request: Result<Request>) -> Self {
-        Self { session, request, output: PhantomData }
+    pub(super) fn new(session: Arc<Session>, request: Result<Request>) -> Self
+    where
+        T: DeserializeOwned,
+    {
+        Self::reading(session, request, Payload::parse)
+    }
+
+    /// A call whose answer does not have the form of `T`.
+    pub(super) fn reading(session: Arc<Session>, request: Result<Request>, read: Read<T>) -> Self {
+        Self { session, request, read }
     }
 
     /// How long the caller waits, also for a link to the engine. Default: that of the app, which is 30 s.
@@ -68,7 +78,7 @@ impl<T> Call<T> {
     }
 }
 
-impl<T: DeserializeOwned + 'static> IntoFuture for Call<T> {
+impl<T: 'static> IntoFuture for Call<T> {
     type Output = Result<T>;
     type IntoFuture = BoxFuture<'static, Result<T>>;
 
@@ -77,8 +87,8 @@ impl<T: DeserializeOwned + 'static> IntoFuture for Call<T> {
             let request = self.request?;
             let function_id = request.function_id.clone();
             let result = self.session.call(request).await?.unwrap_or_default();
-            let reading = Reading::Session(self.session);
-            within(reading, || result.parse()).map_err(|error| {
+            let (reading, read) = (Reading::Session(self.session), self.read);
+            within(reading, || read(&result)).map_err(|error| {
                 let text = format!("the result of `{function_id}` does not fit: {error}");
                 Error::new(code::INVALID_RESULT, text)
             })

@@ -3,6 +3,9 @@
 mod call;
 pub(crate) mod channel;
 mod discovery;
+mod state;
+mod stream;
+mod update;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +26,9 @@ pub use discovery::{
     FunctionDetail, FunctionSummary, Listed, Listing, TriggerOfFunction, TriggerSummary,
     TriggerTypeSummary, WorkerSummary,
 };
+pub use state::StateClient;
+pub use stream::StreamClient;
+pub use update::{Change, Update, UpdateError, UpdatePath};
 
 /// What a caller waits longer than the function that it calls may take.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -119,14 +125,51 @@ impl Client {
 
     /// Sends a message to all subscribers of a pub/sub topic, at most once to each (protocol section 5.5).
     pub fn publish(&self, topic: &str, data: &(impl Serialize + ?Sized)) -> Call<()> {
-        #[derive(Serialize)]
-        struct Publish<'a, T: ?Sized> {
-            topic: &'a str,
-            data: &'a T,
-        }
-        let request =
-            payload(&Publish { topic, data }).map(|data| Request::builtin("publish", data));
-        Call::new(self.session.clone(), request)
+        self.builtin("publish", &Publish { topic, data })
+    }
+
+    /// Puts a message into a durable topic: each function with a `queue` trigger for the topic gets it at least once, and
+    /// again if it fails (protocol section 5.3).
+    pub fn publish_durable(&self, topic: &str, data: &(impl Serialize + ?Sized)) -> Call<()> {
+        self.builtin("iii::durable::publish", &Publish { topic, data })
+    }
+
+    /// The state of a scope: values of one type by key (protocol section 6.2). [`Payload`] stands for any type.
+    ///
+    /// ```no_run
+    /// # use iii::prelude::*;
+    /// # #[derive(Serialize, Deserialize)] struct Order { id: u64 }
+    /// # async fn example(client: Client) -> iii::Result<()> {
+    /// let orders = client.state::<Order>("orders");
+    /// orders.set("7", &Order { id: 7 }).await?;
+    /// let order: Option<Order> = orders.get("7").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn state<T>(&self, scope: impl Into<String>) -> StateClient<T> {
+        StateClient::new(self.clone(), scope.into())
+    }
+
+    /// The scopes that hold something, in order.
+    pub fn state_scopes(&self) -> Call<Vec<String>> {
+        state::scopes(self)
+    }
+
+    /// A stream: items of one type by group, and everybody who hears of their changes (protocol section 6.3).
+    /// [`Payload`] stands for any type.
+    ///
+    /// ```no_run
+    /// # use iii::prelude::*;
+    /// # #[derive(Serialize, Deserialize)] struct Message { text: String }
+    /// # async fn example(client: Client) -> iii::Result<()> {
+    /// let chat = client.stream::<Message>("chat");
+    /// chat.set("room1", "m1", &Message { text: "hello".into() }).await?;
+    /// chat.send("room1", "typing", &"Ada").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream<T>(&self, name: impl Into<String>) -> StreamClient<T> {
+        StreamClient::new(self.clone(), name.into())
     }
 
     /// Makes a channel: a pipe from one writer to one reader, in any two workers.
@@ -167,6 +210,26 @@ impl Client {
         }
     }
 
+    /// A call of a function that the engine itself serves.
+    pub(crate) fn builtin<T: DeserializeOwned>(
+        &self,
+        id: &'static str,
+        input: &impl Serialize,
+    ) -> Call<T> {
+        self.reading(id, input, Payload::parse)
+    }
+
+    /// A call of a function that the engine itself serves, and whose answer does not have the form of `T`.
+    fn reading<T>(
+        &self,
+        id: &'static str,
+        input: &impl Serialize,
+        read: fn(&Payload) -> Result<T, serde_json::Error>,
+    ) -> Call<T> {
+        let request = payload(input).map(|data| Request::builtin(id, data));
+        Call::reading(self.session.clone(), request, read)
+    }
+
     fn request<T: DeserializeOwned>(
         &self,
         function_id: impl Into<FunctionId>,
@@ -177,6 +240,13 @@ impl Client {
             payload(input).map(|data| Request { action, ..Request::new(function_id, data) });
         Call::new(self.session.clone(), request)
     }
+}
+
+/// The input of the functions that publish.
+#[derive(Serialize)]
+struct Publish<'a, T: ?Sized> {
+    topic: &'a str,
+    data: &'a T,
 }
 
 fn payload(input: &(impl Serialize + ?Sized)) -> Result<Payload> {

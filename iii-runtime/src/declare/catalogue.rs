@@ -11,7 +11,7 @@ use crate::provide::{TriggerTypeDescriptor, declared_types};
 use crate::trigger::{Binding, TriggerKind};
 
 /// The functions that the macros have declared in all crates that are linked in, sorted by id.
-fn declared() -> Vec<&'static FunctionDescriptor> {
+pub(crate) fn declared() -> Vec<&'static FunctionDescriptor> {
     let mut functions: Vec<_> =
         inventory::iter::<Declaration>().map(|declaration| declaration.0).collect();
     functions.sort_by_key(|function| (function.id, function.location.file, function.location.line));
@@ -32,6 +32,18 @@ impl Declarations {
     pub fn linked() -> Self {
         Self { functions: declared(), trigger_types: declared_types() }
     }
+}
+
+/// Checks all that is declared, but for what only the app can provide.
+///
+/// # Errors
+///
+/// All problems in one report.
+pub(crate) fn check_declared() -> Result<(), Problems> {
+    let Declarations { functions, trigger_types } = Declarations::linked();
+    let entries: Vec<Entry> = functions.into_iter().map(Entry::new).collect();
+    let problems = check(&entries, &trigger_types);
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
 }
 
 /// What a worker serves. It can be read without a connection.
@@ -66,19 +78,8 @@ impl Catalogue {
     pub fn assemble(declarations: &Declarations, provided: &Resources) -> Result<Self, Problems> {
         let Declarations { functions, trigger_types } = declarations;
         let entries: Vec<Entry> = functions.iter().map(|function| Entry::new(function)).collect();
-        let mut problems = Vec::new();
-        if trigger_types.is_empty() {
-            check_not_empty(&entries, &mut problems);
-        }
-        check_ids(&entries, &mut problems);
-        check_type_ids(trigger_types, &mut problems);
-        check_routes(&entries, &mut problems);
+        let mut problems = check(&entries, trigger_types);
         check_provided(&entries, provided, &mut problems);
-        for entry in &entries {
-            check_path_params(entry, &mut problems);
-            check_http_parts(entry, &mut problems);
-            check_uses(entry, &entries, &mut problems);
-        }
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
@@ -88,6 +89,12 @@ impl Catalogue {
     /// The trigger types that the worker provides, sorted by id.
     pub fn trigger_types(&self) -> &[&'static TriggerTypeDescriptor] {
         &self.trigger_types
+    }
+
+    /// The catalogue of a worker that serves nothing by itself.
+    #[cfg(feature = "testing")]
+    pub(crate) fn empty() -> Self {
+        Self { entries: Vec::new(), trigger_types: Vec::new() }
     }
 
     /// The functions, sorted by id.
@@ -170,6 +177,23 @@ impl From<Problems> for Error {
     }
 }
 
+/// Everything but what the app provides.
+fn check(entries: &[Entry], types: &[&TriggerTypeDescriptor]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if types.is_empty() {
+        check_not_empty(entries, &mut problems);
+    }
+    check_ids(entries, &mut problems);
+    check_type_ids(types, &mut problems);
+    check_routes(entries, &mut problems);
+    for entry in entries {
+        check_path_params(entry, &mut problems);
+        check_http_parts(entry, &mut problems);
+        check_uses(entry, entries, &mut problems);
+    }
+    problems
+}
+
 fn check_not_empty(entries: &[Entry], problems: &mut Vec<Problem>) {
     if entries.is_empty() {
         problems.push(Problem {
@@ -238,7 +262,8 @@ fn check_provided(entries: &[Entry], provided: &Resources, problems: &mut Vec<Pr
     for (name, places) in missing {
         problems.push(Problem {
             message: format!("no one provides the state `{name}`"),
-            help: "give it to the app: `app.state(value)`".to_owned(),
+            help: "give it to the app, `app.state(value)`, or to the test, `iii.provide(value)`"
+                .to_owned(),
             places,
         });
     }
@@ -248,6 +273,9 @@ fn check_provided(entries: &[Entry], provided: &Resources, problems: &mut Vec<Pr
 /// fields can tell.
 fn check_path_params(entry: &Entry, problems: &mut Vec<Problem>) {
     let shape = entry.signature.shape();
+    if entry.routes().all(|(route, _)| route.params().next().is_none()) {
+        return;
+    }
     let Some(schema) = entry.input_schema.as_ref().filter(|_| !shape.path && !shape.http) else {
         return;
     };

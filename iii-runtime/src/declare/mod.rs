@@ -11,4 +11,10 @@ pub use descriptor::{
     Declaration, Function, FunctionDescriptor, HandlerFuture, Location, TriggerDescriptor,
 };
 pub(crate) use signature::document;
+#[cfg(feature = "engine")]
+pub(crate) use signature::made_once;
 pub use signature::{Requirement, Shape, Signature};
+
+pub(crate) use catalogue::check_declared;
+#[cfg(feature = "testing")]
+pub(crate) use catalogue::declared;

@@ -1,6 +1,8 @@
 //! What a function takes and gives, told by the types of its arguments and its result.
 
 use std::any::{TypeId, type_name};
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
@@ -106,9 +108,27 @@ impl Signature {
 
 /// A schema document in the 2020-12 draft, without what says nothing about the type.
 pub(crate) fn document(schema: SchemaOf) -> Payload {
-    let mut settings = SchemaSettings::draft2020_12();
-    settings.meta_schema = None;
-    let mut document = schema(&mut settings.into_generator());
-    document.remove("title");
-    Payload::new(&document).unwrap_or_default()
+    made_once(schema as *const () as usize, || {
+        let mut settings = SchemaSettings::draft2020_12();
+        settings.meta_schema = None;
+        let mut document = schema(&mut settings.into_generator());
+        document.remove("title");
+        Payload::new(&document).unwrap_or_default()
+    })
+}
+
+/// A schema document, made the first time that it is asked for in this process. `maker` is the address of the code
+/// that makes it, which belongs to one type.
+///
+/// Making it costs more than all the rest of a start, and a process with many tests starts many workers.
+pub(crate) fn made_once(maker: usize, make: impl FnOnce() -> Payload) -> Payload {
+    static MADE: LazyLock<Mutex<HashMap<usize, Payload>>> = LazyLock::new(Mutex::default);
+    let made = || MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(document) = made().get(&maker) {
+        return document.clone();
+    }
+    // Not under the lock: making one may ask for others.
+    let document = make();
+    made().insert(maker, document.clone());
+    document
 }

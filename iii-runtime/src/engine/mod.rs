@@ -10,6 +10,8 @@ mod config;
 mod configuration;
 mod cron;
 mod discovery;
+#[cfg(feature = "testing")]
+mod doors;
 mod expand;
 mod fire;
 mod handshake;
@@ -52,6 +54,8 @@ pub use config::{
     StreamSettings, WorkerLimits, WorkerListener,
 };
 pub use http::CorsSettings;
+#[cfg(feature = "testing")]
+pub(crate) use http::ResponseBody;
 pub use http_function::HttpFunctionSettings;
 pub use observability::{
     AlertAction, AlertOperator, AlertRule, LogSettings, MetricSettings, ObservabilitySettings,
@@ -60,6 +64,8 @@ pub use observability::{
 use origins::Origins;
 pub use queue::{NamedQueue, QueueKind};
 use store::{Room, Store};
+#[cfg(feature = "testing")]
+pub(crate) use stream::LocalSubscriber;
 use tasks::Tasks;
 
 /// The WebSocket close code for "the engine restarts": workers come back (protocol section 1.7).
@@ -80,6 +86,8 @@ pub struct Engine {
     stream_addr: Option<SocketAddr>,
     store: Store,
     data_dir: Option<PathBuf>,
+    #[cfg(feature = "testing")]
+    doors: doors::Doors,
 }
 
 impl Engine {
@@ -156,9 +164,11 @@ impl Engine {
             let table = kept(keep).table("state");
             broker.install(Arc::new(state::State::new(broker.clone(), table, settings)));
         }
-        if let Some((settings, keep)) = settings.queue {
-            let queues = queue::Queues::new(broker.clone(), &kept(keep), settings);
-            broker.install(Arc::new(queues));
+        let queues = settings.queue.map(|(settings, keep)| {
+            Arc::new(queue::Queues::new(broker.clone(), &kept(keep), settings))
+        });
+        if let Some(queues) = &queues {
+            broker.install(queues.clone());
         }
         let streams = settings.stream.map(|settings| {
             let keep = if settings.in_memory { Keep::Memory } else { Keep::Default };
@@ -207,6 +217,8 @@ impl Engine {
             stream_addr: None,
             store,
             data_dir,
+            #[cfg(feature = "testing")]
+            doors: doors::Doors { queues, streams: streams.clone() },
         };
         for (socket, (one, origins)) in workers.into_iter().zip(listeners_of_workers) {
             engine.worker_addrs.extend(socket.local_addr());

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::declare::made_once;
 use crate::protocol::{
     ErrorBody, FunctionId, Namespace, Payload, RegisterFunction, TriggerId, TriggerTypeId, WorkerId,
 };
@@ -288,8 +289,12 @@ pub(crate) fn schema<T: JsonSchema>() -> Option<Payload> {
     if T::schema_name() == "null" {
         return None;
     }
+    Some(made_once(document::<T> as *const () as usize, document::<T>))
+}
+
+fn document<T: JsonSchema>() -> Payload {
     let schema = schemars::SchemaGenerator::default().into_root_schema_for::<T>();
-    Payload::new(&schema).ok()
+    Payload::new(&schema).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! What is known about an invocation beside its payload.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
 use super::{Extract, Invocation};
+use crate::clock::Clock;
 use crate::error::Result;
 use crate::protocol::{FunctionId, InvocationId, TriggerId, WorkerId};
 use crate::trigger::TriggerKind;
@@ -19,6 +20,7 @@ pub struct Context {
     pub(crate) attempt: Option<u32>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) trace: Trace,
+    pub(crate) clock: Clock,
 }
 
 /// The trigger that fired.
@@ -57,7 +59,29 @@ impl Context {
             attempt: None,
             deadline: None,
             trace: Trace::default(),
+            clock: Clock::system(),
         }
+    }
+
+    /// As if a trigger of this kind had fired, for unit tests.
+    #[must_use]
+    pub fn with_trigger(mut self, kind: TriggerKind) -> Self {
+        self.trigger = Some(TriggerInfo { kind, id: "test".into() });
+        self
+    }
+
+    /// As if it were this attempt, from 1, for unit tests.
+    #[must_use]
+    pub fn with_attempt(mut self, attempt: u32) -> Self {
+        self.attempt = Some(attempt);
+        self
+    }
+
+    /// As if so much time were left, for unit tests.
+    #[must_use]
+    pub fn with_time_left(mut self, left: Duration) -> Self {
+        self.deadline = Some(Instant::now() + left);
+        self
     }
 
     /// The function that runs.
@@ -94,6 +118,11 @@ impl Context {
     /// The time that is left until the deadline; `None` if there is none.
     pub fn time_left(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// The time of day. In a test under virtual time it is the virtual one, which [`SystemTime::now`] does not know.
+    pub fn now(&self) -> SystemTime {
+        self.clock.now()
     }
 
     /// The trace that the invocation belongs to.

@@ -48,13 +48,19 @@ impl Reply {
         Self { status: None, headers: BTreeMap::new(), body }
     }
 
+    /// A value; null is none.
+    #[cfg(feature = "testing")]
+    pub(crate) fn json(value: Payload) -> Self {
+        Self::new(if value.is_null() { Body::Empty } else { Body::Json(value) })
+    }
+
     /// The value as it is given to a direct caller.
-    pub(crate) fn into_result(self) -> Option<Payload> {
-        match self.body {
+    pub(crate) fn result(&self) -> Option<Payload> {
+        match &self.body {
+            Body::Json(payload) => Some(payload.clone()),
+            Body::Text(text) => Payload::new(text).ok(),
             // A stream was written before anybody asks for a result.
             Body::Empty | Body::Stream(_) | Body::Written => None,
-            Body::Json(payload) => Some(payload),
-            Body::Text(text) => Payload::new(&text).ok(),
         }
     }
 
@@ -278,7 +284,7 @@ mod tests {
     #[test]
     fn each_result_has_its_plain_form() {
         fn plain(output: impl Output) -> Option<String> {
-            output.into_reply().unwrap().into_result().map(|p| p.as_str().to_owned())
+            output.into_reply().unwrap().result().map(|p| p.as_str().to_owned())
         }
         assert_eq!(plain(7).as_deref(), Some("7"));
         assert_eq!(plain(Created(7)).as_deref(), Some("7"));

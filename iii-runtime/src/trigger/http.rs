@@ -56,6 +56,27 @@ pub struct MiddlewareRequest {
     pub request: RequestHead,
 }
 
+impl MiddlewareRequest {
+    /// A request without parameters and headers, for unit tests and direct calls.
+    pub fn new(method: impl Into<String>) -> Self {
+        Self {
+            request: RequestHead {
+                method: method.into(),
+                path_params: BTreeMap::new(),
+                query_params: BTreeMap::new(),
+                headers: Headers::default(),
+            },
+        }
+    }
+
+    /// Sets a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.request.headers.insert(name, value);
+        self
+    }
+}
+
 /// The head of an HTTP request.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]

@@ -52,6 +52,33 @@ pub struct StateEvent<T> {
     pub new_value: Option<T>,
 }
 
+impl<T> StateEvent<T> {
+    /// The event of a value that is new, for unit tests and direct calls.
+    pub fn created(scope: impl Into<String>, key: impl Into<String>, value: T) -> Self {
+        Self::new(StateChange::Created, scope, key, None, Some(value))
+    }
+
+    /// The event of a value that was replaced.
+    pub fn updated(scope: impl Into<String>, key: impl Into<String>, old: T, new: T) -> Self {
+        Self::new(StateChange::Updated, scope, key, Some(old), Some(new))
+    }
+
+    /// The event of a value that was removed.
+    pub fn deleted(scope: impl Into<String>, key: impl Into<String>, value: T) -> Self {
+        Self::new(StateChange::Deleted, scope, key, Some(value), None)
+    }
+
+    fn new(
+        event_type: StateChange,
+        scope: impl Into<String>,
+        key: impl Into<String>,
+        old_value: Option<T>,
+        new_value: Option<T>,
+    ) -> Self {
+        Self { event_type, scope: scope.into(), key: key.into(), old_value, new_value }
+    }
+}
+
 /// What happened to a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum StateChange {

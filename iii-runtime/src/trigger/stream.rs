@@ -58,6 +58,24 @@ pub struct StreamEvent<T> {
     pub event: StreamChange<T>,
 }
 
+impl<T> StreamEvent<T> {
+    /// The event of an item, for unit tests and direct calls. It happens at the start of 1970.
+    pub fn of_item(
+        stream: impl Into<String>,
+        group: impl Into<String>,
+        item: impl Into<String>,
+        event: StreamChange<T>,
+    ) -> Self {
+        Self {
+            timestamp: 0,
+            stream_name: stream.into(),
+            group_id: group.into(),
+            id: Some(item.into()),
+            event,
+        }
+    }
+}
+
 /// What happened to a stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]

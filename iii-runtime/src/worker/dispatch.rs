@@ -12,7 +12,9 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tracing::Instrument;
 
 use super::session::after;
-use crate::declare::{Catalogue, FunctionDescriptor, Shape};
+use super::watch::{Begun, Ended, Watch};
+use crate::clock::Clock;
+use crate::declare::{Catalogue, HandlerFuture, Shape};
 use crate::error::{Error, Result, code};
 use crate::extract::{Caller, Context, Invocation, Mark, Received, Resources, Trace};
 use crate::output::{self, Reply, error_into_http};
@@ -38,6 +40,8 @@ pub(crate) struct DispatchLimits {
 pub(crate) struct Dispatcher {
     functions: HashMap<&'static str, Arc<Served>>,
     resources: Arc<Resources>,
+    clock: Clock,
+    watch: Option<Arc<dyn Watch>>,
     accepted: usize,
     running: Arc<Semaphore>,
     in_flight: Arc<Count>,
@@ -48,7 +52,7 @@ pub(crate) struct Dispatcher {
 /// A function as it is served.
 #[derive(Debug)]
 struct Served {
-    function: &'static FunctionDescriptor,
+    handler: fn(Invocation) -> HandlerFuture,
     shape: Shape,
     timeout: Option<Duration>,
     running: Option<Arc<Semaphore>>,
@@ -59,11 +63,13 @@ impl Dispatcher {
         catalogue: &Catalogue,
         resources: Arc<Resources>,
         limits: DispatchLimits,
+        clock: Clock,
+        watch: Option<Arc<dyn Watch>>,
     ) -> Self {
         let functions = catalogue.entries().iter().map(|entry| {
             let function = entry.function;
             let served = Served {
-                function,
+                handler: function.handler,
                 shape: entry.signature.shape(),
                 timeout: function.timeout.or(limits.handler_timeout),
                 running: function.concurrency.map(|most| Arc::new(Semaphore::new(most))),
@@ -73,6 +79,8 @@ impl Dispatcher {
         Self {
             functions: functions.collect(),
             resources,
+            clock,
+            watch,
             accepted: limits.accepted,
             running: Arc::new(Semaphore::new(limits.running.min(Semaphore::MAX_PERMITS))),
             in_flight: Arc::default(),
@@ -92,10 +100,11 @@ impl Dispatcher {
                 baggage: message.baggage.clone(),
             },
         };
-        let Some(served) = self.functions.get(&**function_id).cloned() else {
-            let text = format!("this worker does not serve `{function_id}`");
-            return answering.answer(Err(Error::new(code::FUNCTION_NOT_FOUND, text)));
-        };
+        let served = self.functions.get(&**function_id).cloned().or_else(|| {
+            let watch = self.watch.as_ref()?;
+            watch.serves(function_id).then(|| Arc::new(Served::elsewhere()))
+        });
+        let Some(served) = served else { return answering.answer(Err(not_served(function_id))) };
         if self.in_flight() >= self.accepted {
             let text = format!("this worker has {} invocations waiting", self.accepted);
             return answering.answer(Err(Error::new(code::OVERLOADED, text).with_retryable(true)));
@@ -103,7 +112,13 @@ impl Dispatcher {
         let in_flight = InFlight::new(self.in_flight.clone());
         let running = self.running.clone();
         let mut aborted = self.aborted.subscribe();
-        let invocation = Invoked { message, served, resources: self.resources.clone() };
+        let invocation = Invoked {
+            message,
+            served,
+            resources: self.resources.clone(),
+            clock: self.clock.clone(),
+            watch: self.watch.clone(),
+        };
         tokio::spawn(async move {
             let _in_flight = in_flight;
             let result = tokio::select! {
@@ -135,18 +150,36 @@ impl Dispatcher {
     }
 }
 
+impl Served {
+    /// A function that is declared elsewhere, which only a watch can stand in for.
+    fn elsewhere() -> Self {
+        let handler = |call: Invocation| -> HandlerFuture {
+            let error = not_served(call.context().function_id());
+            Box::pin(async move { Err(error) })
+        };
+        Self { handler, shape: Shape::NONE, timeout: None, running: None }
+    }
+}
+
+fn not_served(function_id: &FunctionId) -> Error {
+    let text = format!("this worker does not serve `{function_id}`");
+    Error::new(code::FUNCTION_NOT_FOUND, text)
+}
+
 /// One invocation and what it runs on.
 struct Invoked {
     // In a box, as a task is moved several times before it runs.
     message: Box<InvokeFunction>,
     served: Arc<Served>,
     resources: Arc<Resources>,
+    clock: Clock,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl Invoked {
     /// Runs the handler when there is room for it. What comes back is what is sent.
     async fn run(self, running: Arc<Semaphore>) -> Result<Option<Payload>> {
-        let Self { message, served, resources } = self;
+        let Self { message, served, resources, clock, watch } = self;
         // The function's own limit first: a function that is full must not take the room of others.
         let _of_function = match &served.running {
             Some(running) => Some(running.acquire().await.map_err(closed)?),
@@ -173,8 +206,13 @@ impl Invoked {
             attempt: unmarked.attempt,
             deadline: served.timeout.map(after),
             trace: trace.clone(),
+            clock,
         };
         let deadline = context.deadline;
+        let watched = watch.map(|watch| {
+            let (data, metadata) = (&message.data, unmarked.value.as_ref());
+            watch.begin(Begun { context: &context, data, metadata, shape: served.shape })
+        });
         let data = message.data;
         // In a box as well: each future around the handler has room for what the handler takes.
         let invocation = Box::new(Invocation::new(Received {
@@ -185,9 +223,16 @@ impl Invoked {
             resources: resources.clone(),
         }));
         let over_http = invocation.is_http_trigger();
-        let handler = served.function.handler;
+        let handler = served.handler;
+        let (plan, ended) = watched.map(|watched| (watched.plan, watched.ended)).unzip();
         // The call is made inside the future, so that a panic before the first await is caught as well.
-        let handled = AssertUnwindSafe(async move { handler(*invocation).await }).catch_unwind();
+        let handled = async move {
+            match plan {
+                None => handler(*invocation).await,
+                Some(plan) => plan.run(handler, *invocation).await,
+            }
+        };
+        let handled = AssertUnwindSafe(handled).catch_unwind();
         let handled = telemetry::in_trace(trace, handled);
         let timed = async {
             match deadline {
@@ -195,14 +240,21 @@ impl Invoked {
                 Some(deadline) => tokio::time::timeout_at(deadline, handled).await,
             }
         };
+        let mut panic_text = None;
         let result = match timed.instrument(span.clone()).await {
             Ok(Ok(result)) => result,
-            Ok(Err(panic)) => Err(panicked(&*panic, invocation_id, &span)),
+            Ok(Err(panic)) => {
+                let text = panic_text.insert(text_of(&*panic));
+                Err(panicked(text, invocation_id, &span))
+            }
             Err(_) => {
                 let limit = served.timeout.unwrap_or_default();
                 Err(Error::new(code::TIMEOUT, format!("the function took longer than {limit:?}")))
             }
         };
+        if let Some(ended) = ended {
+            ended(Ended { result: &result, panic: panic_text.as_deref() });
+        }
         // A stream may go on for longer than the handler may take.
         let result = match result {
             Ok(reply) => output::write(reply, &data, &resources).instrument(span.clone()).await,
@@ -212,7 +264,7 @@ impl Invoked {
         Ok(if over_http {
             result.map_or_else(|error| Some(error_into_http(&error)), Reply::into_http)
         } else {
-            result?.into_result()
+            result?.result()
         })
     }
 }
@@ -221,13 +273,17 @@ fn closed(_: tokio::sync::AcquireError) -> Error {
     Error::new(code::SHUTTING_DOWN, "the worker has stopped")
 }
 
-/// The error of a panic. Its text is for the log of the worker, not for callers.
-fn panicked(panic: &(dyn Any + Send), id: InvocationId, span: &tracing::Span) -> Error {
-    let text = panic
+/// What a panic said.
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "(not text)".to_owned());
+        .unwrap_or_else(|| "(not text)".to_owned())
+}
+
+/// The error of a panic. Its text is for the log of the worker, not for callers.
+fn panicked(text: &str, id: InvocationId, span: &tracing::Span) -> Error {
     span.in_scope(|| tracing::error!("the handler panicked: {text}"));
     Error::new(
         code::PANIC,

@@ -7,12 +7,16 @@ mod provider;
 mod registration;
 mod run;
 mod session;
+mod watch;
 
 pub(crate) use dispatch::{DispatchLimits, Dispatcher};
 pub(crate) use provider::Provider;
-pub(crate) use registration::{Identity, Refusal, Registrations};
-pub(crate) use run::{Worker, WorkerHandle};
+pub(crate) use registration::{Identity, Refusal, Registrations, TriggerIds};
+pub(crate) use run::{Started, Worker, WorkerHandle};
 pub(crate) use session::{Request, Session};
+pub(crate) use watch::Watch;
+#[cfg(feature = "testing")]
+pub(crate) use watch::{Begun, Ended, Plan, Watched};
 
 pub use backoff::Backoff;
 pub use session::ConnectionState;

@@ -1,6 +1,7 @@
 //! The calls that wait for an answer over one link.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
@@ -14,8 +15,17 @@ pub(super) type Answer = Result<Option<Payload>, Error>;
 /// The calls of one link. When the link is lost all of them fail, and no more are taken.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
+    inserted: AtomicU64,
     // `None` once the link is lost: a call that comes too late must not wait for an answer that cannot come.
-    calls: Mutex<Option<HashMap<InvocationId, oneshot::Sender<Answer>>>>,
+    calls: Mutex<Option<HashMap<InvocationId, Place>>>,
+}
+
+/// Where the answer of a call goes.
+#[derive(Debug)]
+struct Place {
+    /// How many calls came before it.
+    number: u64,
+    answer: oneshot::Sender<Answer>,
 }
 
 /// A place in the table; dropping it forgets the call.
@@ -28,13 +38,15 @@ pub(super) struct Waiting {
 
 impl Pending {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { calls: Mutex::new(Some(HashMap::new())) })
+        Arc::new(Self { inserted: AtomicU64::new(0), calls: Mutex::new(Some(HashMap::new())) })
     }
 
     /// Takes a call before it is sent; `None` if the link is lost.
     pub(super) fn insert(self: &Arc<Self>, id: InvocationId) -> Option<Waiting> {
         let (sender, answer) = oneshot::channel();
-        self.calls.lock().expect("no panic under this lock").as_mut()?.insert(id, sender);
+        let number = self.inserted.fetch_add(1, Ordering::Relaxed);
+        let place = Place { number, answer: sender };
+        self.calls.lock().expect("no panic under this lock").as_mut()?.insert(id, place);
         Some(Waiting { pending: self.clone(), id, answer })
     }
 
@@ -42,15 +54,18 @@ impl Pending {
     pub(super) fn answer(&self, id: InvocationId, result: Result<Option<Payload>, ErrorBody>) {
         let mut calls = self.calls.lock().expect("no panic under this lock");
         if let Some(caller) = calls.as_mut().and_then(|calls| calls.remove(&id)) {
-            let _ = caller.send(result.map_err(Error::from));
+            let _ = caller.answer.send(result.map_err(Error::from));
         }
     }
 
     /// Fails all calls and takes no more.
     pub(super) fn close(&self, error: impl Fn() -> Error) {
         let calls = self.calls.lock().expect("no panic under this lock").take();
-        for (_, caller) in calls.into_iter().flatten() {
-            let _ = caller.send(Err(error()));
+        let mut callers: Vec<Place> = calls.into_iter().flatten().map(|(_, place)| place).collect();
+        // Whoever called first hears of it first: a test runs the same way each time.
+        callers.sort_by_key(|caller| caller.number);
+        for caller in callers {
+            let _ = caller.answer.send(Err(error()));
         }
     }
 }

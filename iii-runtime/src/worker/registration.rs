@@ -1,6 +1,7 @@
 //! What a worker registers, in the order of the wire, and how it finds out that the engine has taken it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -51,10 +52,22 @@ pub(crate) struct Registrations {
     types: Vec<(RegisterTriggerType, Location)>,
     functions: Vec<(RegisterFunction, Location)>,
     triggers: Vec<(RegisterTrigger, Location)>,
+    /// Those that came after the start; nobody waits for their confirmation.
+    later: Mutex<Vec<FunctionId>>,
+}
+
+/// How the triggers of a worker are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TriggerIds {
+    /// No two processes share one.
+    Random,
+    /// `function#1`, `function#2`, …: the same in each run.
+    #[cfg_attr(not(feature = "testing"), allow(dead_code))]
+    Steady,
 }
 
 impl Registrations {
-    pub(crate) fn new(catalogue: &Catalogue, namespace: &Namespace) -> Self {
+    pub(crate) fn new(catalogue: &Catalogue, namespace: &Namespace, ids: TriggerIds) -> Self {
         let mut functions = Vec::new();
         let mut triggers = Vec::new();
         for entry in catalogue.entries() {
@@ -68,8 +81,11 @@ impl Registrations {
                 invocation: None,
             };
             functions.push((register, function.location));
-            for (binding, location) in &entry.triggers {
-                let id = TriggerId::from(uuid::Uuid::new_v4().to_string());
+            for (number, (binding, location)) in entry.triggers.iter().enumerate() {
+                let id = TriggerId::from(match ids {
+                    TriggerIds::Random => uuid::Uuid::new_v4().to_string(),
+                    TriggerIds::Steady => format!("{}#{}", function.id, number + 1),
+                });
                 let register = RegisterTrigger {
                     metadata: Some(Mark::write(&binding.kind, &id, binding.metadata.as_ref())),
                     id,
@@ -92,15 +108,29 @@ impl Registrations {
             };
             (register, one.location)
         });
-        Self { types: types.collect(), functions, triggers }
+        Self { types: types.collect(), functions, triggers, later: Mutex::default() }
+    }
+
+    /// Adds a function that the catalogue does not have. The message that registers it over a link that is there.
+    #[cfg(feature = "testing")]
+    pub(crate) fn add(&self, id: &FunctionId) -> Message {
+        let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+        if !later.contains(id) {
+            later.push(id.clone());
+        }
+        bare(id.clone())
     }
 
     /// The messages that register everything: trigger types first, and functions before what fires them.
     pub(super) fn register(&self) -> impl Iterator<Item = Message> {
         let types =
             self.types.iter().map(|(t, _)| Message::RegisterTriggerType(Box::new(t.clone())));
-        let functions =
-            self.functions.iter().map(|(f, _)| Message::RegisterFunction(Box::new(f.clone())));
+        let later = self.later.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let functions = self
+            .functions
+            .iter()
+            .map(|(f, _)| Message::RegisterFunction(Box::new(f.clone())))
+            .chain(later.into_iter().map(bare));
         let triggers =
             self.triggers.iter().map(|(t, _)| Message::RegisterTrigger(Box::new(t.clone())));
         types.chain(functions).chain(triggers)
@@ -202,6 +232,18 @@ impl Registrations {
         }
         verdict
     }
+}
+
+/// The registration of a function of which only the id is known.
+fn bare(id: FunctionId) -> Message {
+    Message::RegisterFunction(Box::new(RegisterFunction {
+        id,
+        description: None,
+        request_format: None,
+        response_format: None,
+        metadata: None,
+        invocation: None,
+    }))
 }
 
 /// What the engine says it has; `None` where it does not say.

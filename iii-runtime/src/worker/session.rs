@@ -1,7 +1,7 @@
 //! What a worker and its clients share: the link of the moment, and calls over it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -75,7 +75,7 @@ pub(super) struct Up {
 
 /// What a worker and its clients share.
 pub(crate) struct Session {
-    transport: Arc<dyn Transport>,
+    transport: OnceLock<Arc<dyn Transport>>,
     namespace: Namespace,
     call_timeout: Duration,
     link: Mutex<Option<Up>>,
@@ -92,13 +92,9 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    pub(crate) fn new(
-        transport: Arc<dyn Transport>,
-        namespace: Namespace,
-        call_timeout: Duration,
-    ) -> Arc<Self> {
+    pub(crate) fn new(namespace: Namespace, call_timeout: Duration) -> Arc<Self> {
         Arc::new(Self {
-            transport,
+            transport: OnceLock::new(),
             namespace,
             call_timeout,
             link: Mutex::new(None),
@@ -114,22 +110,41 @@ impl Session {
         self.state.subscribe()
     }
 
+    /// Says how the engine is reached, the first time.
+    pub(crate) fn reach_by(&self, transport: Arc<dyn Transport>) {
+        let _ = self.transport.set(transport);
+    }
+
     /// Opens one side of a channel.
     pub(crate) async fn open_channel(
         &self,
         at: &ChannelRef,
     ) -> Result<ChannelSocket, ChannelError> {
-        self.transport.open_channel(at).await
+        match self.transport.get() {
+            Some(transport) => transport.open_channel(at).await,
+            None => Err(ChannelError::Failed(ConnectError::unreachable("the worker does not run"))),
+        }
     }
 
     /// Opens a new link to the engine.
     pub(super) async fn connect(&self) -> Result<Link, ConnectError> {
-        self.transport.connect().await
+        match self.transport.get() {
+            Some(transport) => transport.connect().await,
+            None => Err(ConnectError::permanent("nobody has said where the engine is")),
+        }
     }
 
     /// The engine, for people.
-    pub(super) fn engine(&self) -> &dyn Transport {
-        &*self.transport
+    pub(super) fn engine(&self) -> String {
+        self.transport.get().map_or_else(|| "no engine".to_owned(), ToString::to_string)
+    }
+
+    /// Sends a message, if there is a link.
+    #[cfg(feature = "testing")]
+    pub(crate) fn send(&self, message: Message) {
+        if let Some(up) = &*self.link.lock().expect("no panic under this lock") {
+            let _ = up.outbox.send(message);
+        }
     }
 
     /// The link is there; calls go over it from now on.

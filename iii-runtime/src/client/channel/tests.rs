@@ -25,7 +25,8 @@ async fn channel() -> (Engine, Channel) {
     }
     let refs = worker.call("engine::channels::create", r#"{"buffer_size":2}"#).await.unwrap();
     let Refs { writer, reader } = refs.unwrap().parse().unwrap();
-    let session = Session::new(Arc::new(local), Namespace::default(), Duration::from_secs(1));
+    let session = Session::new(Namespace::default(), Duration::from_secs(1));
+    session.reach_by(Arc::new(local));
     let writer = ChannelWriter::new(writer, Some(session.clone()));
     (engine, Channel { writer, reader: ChannelReader::new(reader, Some(session)) })
 }

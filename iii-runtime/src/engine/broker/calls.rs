@@ -165,6 +165,7 @@ struct PendingTable {
     // The connection is gone: nothing is taken in any more.
     closed: bool,
     calls: HashMap<InvocationId, Waiting>,
+    inserted: u64,
 }
 
 /// A call that waits for its answer.
@@ -173,6 +174,8 @@ pub(crate) struct Waiting {
     pub(crate) asker: Asker,
     /// Since when.
     pub(crate) since: Instant,
+    /// Its place in the order in which they came.
+    number: u64,
 }
 
 impl Pending {
@@ -194,7 +197,9 @@ impl Pending {
         while table.calls.contains_key(&id) {
             id = InvocationId::random();
         }
-        table.calls.insert(id, Waiting { asker, since: Instant::now() });
+        table.inserted += 1;
+        let number = table.inserted;
+        table.calls.insert(id, Waiting { asker, since: Instant::now(), number });
         Some(id)
     }
 
@@ -203,11 +208,14 @@ impl Pending {
         lock(&self.table).calls.remove(&id)
     }
 
-    /// Takes all calls out, and takes no more.
+    /// Takes all calls out, in the order in which they came, and takes no more.
     pub(crate) fn close(&self) -> Vec<Waiting> {
         let mut table = lock(&self.table);
         table.closed = true;
-        std::mem::take(&mut table.calls).into_values().collect()
+        let mut calls: Vec<_> = std::mem::take(&mut table.calls).into_values().collect();
+        drop(table);
+        calls.sort_by_key(|one| one.number);
+        calls
     }
 
     /// Forgets the calls of a caller that is gone.

@@ -77,7 +77,7 @@ pub(super) fn run_for(
     let (noted, counters) = (owner.clone(), counters.clone());
     runtime.spawn(async move {
         if let Ok(outcome) = Abortable::new(work, registration).await
-            && let Some(Waiting { asker, since }) = noted.pending.take(id)
+            && let Some(Waiting { asker, since, .. }) = noted.pending.take(id)
         {
             counters.ended(since, outcome.is_ok());
             asker.answer(outcome);

@@ -131,7 +131,7 @@ impl Broker {
     /// Handles a worker's answer. Only the callee's own calls can be answered by it.
     pub(super) fn answered(&self, callee: &Arc<Connection>, m: InvocationResult) {
         // An unknown id is a void call, or one that nobody waits for any more.
-        if let Some(Waiting { asker, since }) = callee.pending.take(m.invocation_id) {
+        if let Some(Waiting { asker, since, .. }) = callee.pending.take(m.invocation_id) {
             self.inner.counters.ended(since, m.result.is_ok());
             let outcome = m.result.map(|result| result.filter(|result| !result.is_null()));
             asker.answer(outcome);
@@ -194,7 +194,15 @@ impl Broker {
         asker: Asker,
     ) -> Option<Sent> {
         match self.find(&request.namespace, &request.function_id) {
-            Ok(function) => deliver(&self.inner.counters, &function, request, caller, asker),
+            Ok(function) => {
+                #[cfg(feature = "testing")]
+                if let (Target::BuiltIn { .. }, Some(seen)) =
+                    (&function.target, self.inner.seen.get())
+                {
+                    seen(&request.function_id, &request.data);
+                }
+                deliver(&self.inner.counters, &function, request, caller, asker)
+            }
             Err(error) => {
                 self.inner.counters.refused();
                 asker.answer(Err(error));
@@ -302,7 +310,7 @@ fn send(
         Err(SendError::TooLarge) => too_large("the call", size, &callee.limits),
     };
     // Nobody is there to answer any more if the callee's end took the call out meanwhile.
-    if waits && let Some(Waiting { asker, since }) = callee.pending.take(id) {
+    if waits && let Some(Waiting { asker, since, .. }) = callee.pending.take(id) {
         counters.ended(since, false);
         asker.answer(Err(error));
     }

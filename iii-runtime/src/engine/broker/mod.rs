@@ -68,7 +68,15 @@ struct Inner {
     started_at_ms: u64,
     grace: Duration,
     limits: Arc<Limits>,
+    /// Sees each call of a built-in function, in tests.
+    #[cfg(feature = "testing")]
+    seen: std::sync::OnceLock<Seen>,
 }
+
+/// Sees the id and the input of a call.
+#[cfg(feature = "testing")]
+pub(crate) type Seen =
+    Box<dyn Fn(&crate::protocol::FunctionId, &crate::protocol::Payload) + Send + Sync>;
 
 impl Broker {
     /// For tests: a broker with the usual limits.
@@ -91,6 +99,8 @@ impl Broker {
                 started_at_ms,
                 grace,
                 limits: Arc::new(limits),
+                #[cfg(feature = "testing")]
+                seen: std::sync::OnceLock::new(),
             }),
         }
     }
@@ -99,6 +109,12 @@ impl Broker {
     #[cfg(test)]
     pub(crate) fn downgrade(&self) -> std::sync::Weak<impl Sized + use<>> {
         Arc::downgrade(&self.inner)
+    }
+
+    /// Lets `seen` see each call of a built-in function. Only the first one counts.
+    #[cfg(feature = "testing")]
+    pub(crate) fn watch(&self, seen: Seen) {
+        let _ = self.inner.seen.set(seen);
     }
 
     /// The clock of the engine.

@@ -182,6 +182,18 @@ impl Broker {
         (registry.connections.len(), pending.sum())
     }
 
+    /// All bindings, those that are parked included, in the order of their ids.
+    #[cfg(feature = "testing")]
+    pub(crate) fn all_bindings(&self) -> Vec<Arc<Binding>> {
+        self.registry().bindings_where(|_| true).into_iter().map(|one| one.binding).collect()
+    }
+
+    /// Whether the engine itself serves a function.
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_built_in(&self, id: &str) -> bool {
+        self.registry().builtins.contains_key(id)
+    }
+
     /// All workers: providers of the engine first, then connections in the order of their arrival.
     pub(crate) fn workers(&self) -> Vec<WorkerView> {
         let providers = super::read(&self.inner.providers).clone();

@@ -171,7 +171,7 @@ impl Broker {
             self.remove_everything_of(connection, has_successor)
         };
         self.inner.counters.worker_went();
-        for Waiting { asker, since } in connection.pending.close() {
+        for Waiting { asker, since, .. } in connection.pending.close() {
             self.inner.counters.ended(since, false);
             asker.answer(Err(stopped()));
         }

@@ -36,6 +36,9 @@ pub(super) struct Keeper {
     pub(super) book: Mutex<Book>,
     pub(super) total: Arc<Usage>,
     pub(super) last_seq: AtomicU64,
+    /// Each message is worked on once more after it succeeded, in tests.
+    #[cfg(feature = "testing")]
+    pub(super) twice: AtomicBool,
 }
 
 /// The lanes. Locked before any of them.
@@ -61,6 +64,14 @@ impl Keeper {
     /// Whether the engine is about to end.
     pub(super) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Acquire)
+    }
+
+    /// Whether a message that succeeded is worked on once more, as after an answer that was lost.
+    pub(super) fn delivers_twice(&self) -> bool {
+        #[cfg(feature = "testing")]
+        return self.twice.load(Ordering::Relaxed);
+        #[cfg(not(feature = "testing"))]
+        false
     }
 
     /// Starts the task of a lane.

@@ -252,6 +252,12 @@ impl Lane {
         (state.line.len(), state.dead.len())
     }
 
+    /// How many jobs run.
+    #[cfg(feature = "testing")]
+    pub(super) fn running(&self) -> usize {
+        lock(&self.state).running
+    }
+
     /// Whether nobody has worked on it for so long.
     pub(super) fn is_absent(&self, for_long: Duration) -> bool {
         let state = lock(&self.state);

@@ -123,6 +123,8 @@ pub(super) fn load(broker: Broker, table: Table, mut settings: QueueSettings) ->
         book: Mutex::new(book),
         total,
         last_seq,
+        #[cfg(feature = "testing")]
+        twice: AtomicBool::new(false),
     });
     for (name, lane) in named {
         let mut policy = queues.get(&name).cloned().unwrap_or_default().policy();

@@ -99,6 +99,18 @@ impl Queues {
     pub(crate) fn new(broker: Broker, store: &Store, settings: QueueSettings) -> Self {
         Self { keeper: load::load(broker, store.table("queue"), settings) }
     }
+
+    /// How many messages of a topic or a named queue are being worked on.
+    #[cfg(feature = "testing")]
+    pub(crate) fn running(&self, name: &str) -> usize {
+        self.keeper.lanes(name).iter().map(|lane| lane.running()).sum()
+    }
+
+    /// Whether each message is worked on once more after it succeeded.
+    #[cfg(feature = "testing")]
+    pub(crate) fn deliver_twice(&self, twice: bool) {
+        self.keeper.twice.store(twice, Ordering::Relaxed);
+    }
 }
 
 /// Publishes a message; done when it is stored.

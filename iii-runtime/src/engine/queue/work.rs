@@ -40,6 +40,8 @@ pub(super) async fn work(keeper: Arc<Keeper>, lane: Arc<Lane>) {
             }
         };
         tokio::select! {
+            // What has ended goes first, so that the same messages always run in the same order.
+            biased;
             Some(()) = jobs.next() => {}
             () = lane.wake.notified() => {}
             () = turn => {}
@@ -65,6 +67,7 @@ fn begin(
     async move {
         let attempt = async {
             let request = request?;
+            let again = keeper.delivers_twice().then(|| request.clone());
             let answer = match (begun, &job.consumer.subscription) {
                 (Some(answer), _) => answer,
                 (None, Some(one)) => {
@@ -76,7 +79,11 @@ fn begin(
                 }
                 (None, None) => keeper.broker.invoke(request),
             };
-            answer.await
+            let outcome = answer.await;
+            match again {
+                Some(request) if outcome.is_ok() => keeper.broker.invoke(request).await,
+                _ => outcome,
+            }
         };
         let outcome = match job.consumer.policy.limit {
             None => attempt.await,

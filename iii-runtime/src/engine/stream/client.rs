@@ -37,14 +37,19 @@ enum Request {
     Leave(Leave),
 }
 
+/// What a client subscribes to.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Join {
-    subscription_id: String,
-    stream_name: String,
-    group_id: String,
+pub(super) struct Join {
+    /// The name that the client gives the subscription.
+    pub(super) subscription_id: String,
+    /// The stream.
+    pub(super) stream_name: String,
+    /// The group.
+    pub(super) group_id: String,
+    /// The item; absent or empty: all of the group.
     #[serde(default)]
-    id: Option<String>,
+    pub(super) id: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,8 +69,7 @@ pub(super) async fn serve(
     let limits = streams.broker.limits().clone();
     let heartbeat = limits.streams.heartbeat();
     let (queue, outgoing) = Queue::new(&limits.streams);
-    let mut client =
-        Client { streams: &streams, queue: queue.clone(), context, subscriptions: HashMap::new() };
+    let mut client = Client::new(streams, queue.clone(), context);
     let close = tokio::select! {
         () = write(&mut socket, outgoing, &queue, heartbeat) => None,
         () = client.read(frames, heartbeat.give_up_after) => None,
@@ -130,15 +134,21 @@ async fn write(
     }
 }
 
-struct Client<'a> {
-    streams: &'a Streams,
+/// A client: what it has subscribed to, and the queue of what it is sent.
+pub(super) struct Client {
+    streams: Arc<Streams>,
     queue: Arc<Queue>,
     /// What the auth function said.
     context: Payload,
     subscriptions: HashMap<String, Arc<Subscription>>,
 }
 
-impl Client<'_> {
+impl Client {
+    /// A client without subscriptions. `context` is what the auth function said about it.
+    pub(super) fn new(streams: Arc<Streams>, queue: Arc<Queue>, context: Payload) -> Self {
+        Self { streams, queue, context, subscriptions: HashMap::new() }
+    }
+
     /// Does what the client asks for, one thing after the other, until it leaves.
     async fn read(&mut self, mut frames: Frames, give_up_after: Duration) {
         loop {
@@ -168,7 +178,7 @@ impl Client<'_> {
 
     /// Subscribes, if the functions that are asked about it agree. The same name again replaces the earlier
     /// subscription.
-    async fn join(&mut self, join: Join) {
+    pub(super) async fn join(&mut self, join: Join) {
         let Join { subscription_id, stream_name, group_id, id } = join;
         let place = Place::new(&stream_name, &group_id);
         let item = id.filter(|id| !id.is_empty());
@@ -213,14 +223,14 @@ impl Client<'_> {
     }
 
     /// Ends all subscriptions: nothing more is queued.
-    fn unsubscribe_all(&self) {
+    pub(super) fn unsubscribe_all(&self) {
         for subscription in self.subscriptions.values() {
             self.streams.hub.unsubscribe(subscription);
         }
     }
 
     /// Tells of the end of all subscriptions, in the order of their names.
-    async fn leave_all(&self) {
+    pub(super) async fn leave_all(&self) {
         let mut all: Vec<_> = self.subscriptions.values().collect();
         all.sort_by(|a, b| a.id.cmp(&b.id));
         for subscription in all {
@@ -229,7 +239,7 @@ impl Client<'_> {
     }
 }
 
-impl Drop for Client<'_> {
+impl Drop for Client {
     fn drop(&mut self) {
         // Also if the task was ended.
         self.unsubscribe_all();

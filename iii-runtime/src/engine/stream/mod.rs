@@ -8,6 +8,8 @@ mod functions;
 mod gate;
 mod hub;
 mod listener;
+#[cfg(feature = "testing")]
+mod local;
 mod message;
 mod place;
 #[cfg(test)]
@@ -25,6 +27,8 @@ use crate::protocol::{ErrorBody, FunctionId, Payload};
 use crate::trigger::StreamEvent;
 
 pub(crate) use listener::serve;
+#[cfg(feature = "testing")]
+pub(crate) use local::LocalSubscriber;
 
 use custom::Turns;
 use gate::Gate;

@@ -1,0 +1,51 @@
+//! What subscribers hear.
+
+use iii::testing::Heard;
+
+use super::*;
+
+fn said(room: &str, text: &str) -> Said {
+    Said { room: room.into(), from: "Ada".into(), text: text.into() }
+}
+
+#[iii::test]
+async fn a_room_hears_what_is_said_in_it(iii: Harness) {
+    iii.call::<say>(said("lobby", "hello")).await.unwrap();
+    let mut lobby = iii.subscribe::<Message>("chat", "lobby").await;
+    let hello = Message { number: 1, from: "Ada".into(), text: "hello".into() };
+    assert_eq!(lobby.heard().await, [Heard::Sync(vec![hello])]);
+
+    #[derive(Serialize)]
+    struct Body {
+        from: &'static str,
+        text: &'static str,
+    }
+    let body = Body { from: "Bob", text: "hi" };
+    assert_eq!(iii.http().post("/rooms/lobby").json(&body).send().await.status(), 201);
+    iii.call::<typing>(Typing { room: "lobby".into(), who: "Ada".into() }).await.unwrap();
+    iii.call::<say>(said("kitchen", "is there tea?")).await.unwrap();
+    let heard = lobby.heard().await;
+    let hi = Message { number: 2, from: "Bob".into(), text: "hi".into() };
+    assert_eq!(heard[0], Heard::Create { item: "m000002".into(), data: hi });
+    assert!(matches!(&heard[1], Heard::Event { kind, .. } if kind == "typing"));
+    assert_eq!(heard.len(), 2, "nothing of the kitchen");
+}
+
+#[iii::test]
+async fn the_robot_answers_once(iii: Harness) {
+    let mut lobby = iii.subscribe::<Message>("chat", "lobby").await;
+    iii.call::<say>(said("lobby", "robot, who are you?")).await.unwrap();
+    let heard = lobby.heard().await;
+    assert_eq!(heard.len(), 3, "the beginning, the question and the answer: {heard:?}");
+    let messages = iii.stream::<Message>("chat").list("lobby").await.unwrap();
+    assert_eq!(messages[1].text, "I am only a robot, Ada.");
+    assert_eq!(iii.calls::<robot>().await.len(), 2);
+}
+
+#[iii::test]
+async fn private_rooms_are_private(iii: Harness) {
+    let mut room = iii.subscribe::<Message>("chat", "private-1").await;
+    assert_eq!(room.next().await, Some(Heard::Unauthorized));
+    iii.call::<say>(said("private-1", "nobody hears this")).await.unwrap();
+    assert!(room.heard().await.is_empty());
+}

@@ -1,0 +1,183 @@
+//! The start and the end of what a test runs on: the engine, the worker, and the test's own link.
+
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::BoxFuture;
+
+use super::faults::Gated;
+use super::harness::{Inner, Mode, Stage};
+use super::record::Recorder;
+use super::{Harness, Published, locked, report};
+use crate::app::{App, Prepared, Surroundings};
+use crate::clock::Clock;
+use crate::declare::{Catalogue, Declarations, FunctionDescriptor};
+use crate::engine::{Engine, NamedQueue};
+use crate::error::{BoxError, Error, Result, code};
+use crate::protocol::{FunctionId, Namespace, Payload};
+use crate::transport::Transport;
+use crate::transport::ws::WsTransport;
+use crate::worker::{Backoff, TriggerIds, WorkerHandle};
+
+/// What the set-up of an app does.
+pub(super) type SetUp =
+    Box<dyn for<'a> FnOnce(&'a mut App) -> BoxFuture<'a, Result<(), BoxError>> + Send>;
+
+/// What is to be started.
+pub(super) struct Plan {
+    pub(super) functions: Vec<&'static FunctionDescriptor>,
+    pub(super) set_up: Option<SetUp>,
+    pub(super) provided: Vec<Box<dyn FnOnce(&mut App) + Send>>,
+    pub(super) queues: Vec<(String, NamedQueue)>,
+}
+
+/// What runs.
+pub(super) struct World {
+    /// The engine, if it is in this process.
+    pub(super) engine: Option<Engine>,
+    pub(super) worker: Prepared,
+    links: Mutex<Vec<WorkerHandle>>,
+}
+
+/// What a worker of a test runs in.
+fn surroundings(mode: &Mode, clock: &Clock, recorder: &Arc<Recorder>) -> Surroundings {
+    Surroundings {
+        clock: clock.clone(),
+        watch: Some(recorder.clone()),
+        trigger_ids: TriggerIds::Steady,
+        // No chance in it: a test runs the same way each time.
+        backoff: Backoff { jitter: 0.0, ..Backoff::default() },
+        asks: matches!(mode, Mode::Remote { .. }),
+    }
+}
+
+/// The test as a worker without functions of its own.
+pub(super) fn outside(
+    namespace: Namespace,
+    mode: &Mode,
+    clock: &Clock,
+    recorder: &Arc<Recorder>,
+) -> Prepared {
+    let mut app = App::new();
+    app.name(format!("the test in {namespace}")).namespace(namespace);
+    let (_, resources, settings) = app.into_parts();
+    let surroundings = surroundings(mode, clock, recorder);
+    Prepared::without_check(Catalogue::empty(), resources, &settings, surroundings)
+}
+
+impl Harness {
+    /// Starts the worker, the first time.
+    pub(super) fn start(&self) {
+        let Some(plan) = locked(&self.inner.plan).take() else { return };
+        let inner = self.inner.clone();
+        tokio::spawn(async move {
+            let stage = match started(&inner, plan).await {
+                Ok(world) => {
+                    let _ = inner.world.set(world);
+                    Stage::Started
+                }
+                Err(error) => Stage::Failed(error.to_string()),
+            };
+            inner.stage.send_replace(stage);
+        });
+    }
+
+    /// Ends everything that was started.
+    pub(super) async fn stop(&self) {
+        let Some(world) = self.inner.world.get() else { return };
+        let links = std::mem::take(&mut *locked(&world.links));
+        for link in &links {
+            link.abort();
+        }
+        for mut link in links {
+            let _ = link.left().await;
+        }
+        if let Some(engine) = &world.engine {
+            engine.stop().await;
+        }
+    }
+
+    /// Lets the test serve a function that the worker does not declare.
+    pub(super) fn serve(&self, id: &FunctionId) {
+        let Some(world) = self.inner.world.get() else { return };
+        if world.worker.catalogue.get(id).is_none() {
+            if let Err(error) = mockable(world.engine.as_ref(), id) {
+                self.inner.recorder.fail(error.to_string());
+                return;
+            }
+            let message = self.inner.outside.registrations.add(id);
+            self.inner.outside.session.send(message);
+        }
+    }
+}
+
+async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
+    // Trigger types do nothing until something is bound to them.
+    let mut app = App::of(Declarations { functions: plan.functions, ..Declarations::linked() });
+    if let Some(set_up) = plan.set_up {
+        set_up(&mut app).await.map_err(|error| {
+            let text = format!("the set-up failed: {}", report::causes(&*error));
+            Error::new(code::INTERNAL, text).with_source(error)
+        })?;
+    }
+    for provide in plan.provided {
+        provide(&mut app);
+    }
+    app.namespace(inner.outside.session.namespace().clone());
+    let (declarations, resources, settings) = app.into_parts();
+    let surroundings = surroundings(&inner.mode, &inner.clock, &inner.recorder);
+    let worker = Prepared::new(declarations, resources, &settings, surroundings)?;
+
+    let (transport, engine): (Arc<dyn Transport>, _) = match &inner.mode {
+        Mode::Remote { url, .. } => (Arc::new(WsTransport::new(url)?), None),
+        Mode::Virtual | Mode::Real => {
+            let mut builder = Engine::builder().without_listeners().clock(inner.clock.clone());
+            for (name, settings) in plan.queues {
+                builder = builder.queue(name, settings);
+            }
+            let engine = builder.start().await?;
+            note_published(&engine, inner);
+            (Arc::new(engine.local()), Some(engine))
+        }
+    };
+    let (link, _) = worker.connect(Gated::new(transport.clone(), &inner.worker_gate)).await?;
+    // The test comes last: a call that it makes finds everything in its place.
+    let answered = locked(&inner.recorder.rules).answered();
+    for id in answered.iter().filter(|id| worker.catalogue.get(id).is_none()) {
+        mockable(engine.as_ref(), id)?;
+        inner.outside.registrations.add(id);
+    }
+    let (own, _) = inner.outside.connect(Gated::new(transport, &inner.outside_gate)).await?;
+    Ok(World { engine, worker, links: Mutex::new(vec![own, link]) })
+}
+
+/// The functions of the engine itself are part of what is tested.
+fn mockable(engine: Option<&Engine>, id: &FunctionId) -> Result<()> {
+    if engine.is_some_and(|engine| engine.serves(id)) {
+        let text = format!(
+            "`{id}` is a function of the engine, which cannot be mocked: look at what it did"
+        );
+        return Err(Error::new(code::INVALID_ARGUMENT, text));
+    }
+    Ok(())
+}
+
+/// Keeps what is published, for the test to look at.
+fn note_published(engine: &Engine, inner: &Arc<Inner>) {
+    #[derive(serde::Deserialize)]
+    struct Input {
+        topic: String,
+        #[serde(default)]
+        data: Payload,
+    }
+    let inner = Arc::downgrade(inner);
+    engine.watch(Box::new(move |id, input| {
+        let durable = id == "iii::durable::publish";
+        if !durable && id != "publish" {
+            return;
+        }
+        if let (Some(inner), Ok(Input { topic, data })) = (inner.upgrade(), input.parse()) {
+            let at = inner.clock.now();
+            locked(&inner.published).push(Published { topic, data, at, durable });
+        }
+    }));
+}

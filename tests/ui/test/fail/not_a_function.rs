@@ -1,0 +1,4 @@
+#[iii::test]
+struct ATest;
+
+fn main() {}

@@ -1,0 +1,5 @@
+#[iii::test]
+#[test]
+async fn a_test(_iii: iii::testing::Harness) {}
+
+fn main() {}
