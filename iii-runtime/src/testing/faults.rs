@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{Harness, locked};
 use crate::declare::Function;
-use crate::error::Error;
+use crate::error::IntoError;
 use crate::protocol::ChannelRef;
 use crate::transport::{ChannelError, ChannelSocket, ConnectError, Link, Transport};
 use crate::worker::ConnectionState;
@@ -128,8 +128,8 @@ impl Harness {
     }
 
     /// Lets the next invocation of a function fail, in place of its handler. Called twice, the next two fail.
-    pub fn fail_next<F: Function>(&self, error: impl Into<Error>) {
-        locked(&self.inner.recorder.rules).fail_next(&F::ID.into(), error.into());
+    pub fn fail_next<F: Function>(&self, error: impl IntoError) {
+        locked(&self.inner.recorder.rules).fail_next(&F::ID.into(), error.into_error());
     }
 
     /// Lets each invocation of a function wait before its handler runs; it counts for the function's own timeout.

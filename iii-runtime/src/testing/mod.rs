@@ -1,3 +1,4 @@
+//! Tests of a worker in memory, under virtual time: no engine to start, no port, no sleep.
 #![doc = include_str!("../docs/testing.md")]
 
 mod calls;

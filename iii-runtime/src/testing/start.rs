@@ -22,11 +22,14 @@ use crate::worker::{Backoff, TriggerIds, WorkerHandle};
 pub(super) type SetUp =
     Box<dyn for<'a> FnOnce(&'a mut App) -> BoxFuture<'a, Result<(), BoxError>> + Send>;
 
+/// Gives one value to an app.
+pub(super) type Provide = Box<dyn FnOnce(&mut App) + Send>;
+
 /// What is to be started.
 pub(super) struct Plan {
     pub(super) functions: Vec<&'static FunctionDescriptor>,
     pub(super) set_up: Option<SetUp>,
-    pub(super) provided: Vec<Box<dyn FnOnce(&mut App) + Send>>,
+    pub(super) provided: Vec<Provide>,
     pub(super) queues: Vec<(String, NamedQueue)>,
 }
 

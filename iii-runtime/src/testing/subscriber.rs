@@ -136,11 +136,11 @@ fn read<T: DeserializeOwned>(text: &str) -> Heard<T> {
     struct Message {
         #[serde(default)]
         id: Option<String>,
-        event: Event,
+        event: Told,
     }
     #[derive(Deserialize)]
     #[serde(tag = "type", rename_all = "lowercase")]
-    enum Event {
+    enum Told {
         Sync { data: serde_json::Value },
         Create { data: serde_json::Value },
         Update { data: serde_json::Value },
@@ -162,17 +162,17 @@ fn read<T: DeserializeOwned>(text: &str) -> Heard<T> {
             .unwrap_or_else(|error| panic!("the item does not fit: {error}: {shown}"))
     };
     match event {
-        Event::Sync { data: serde_json::Value::Array(items) } => {
+        Told::Sync { data: serde_json::Value::Array(items) } => {
             Heard::Sync(items.into_iter().map(fit).collect())
         }
-        Event::Sync { data: serde_json::Value::Null } => Heard::Sync(Vec::new()),
-        Event::Sync { data } => Heard::Sync(vec![fit(data)]),
-        Event::Create { data } => Heard::Create { item, data: fit(data) },
-        Event::Update { data } => Heard::Update { item, data: fit(data) },
-        Event::Delete { data } => Heard::Delete { item, data: fit(data) },
-        Event::Event { event: Sent { r#type, data } } => {
+        Told::Sync { data: serde_json::Value::Null } => Heard::Sync(Vec::new()),
+        Told::Sync { data } => Heard::Sync(vec![fit(data)]),
+        Told::Create { data } => Heard::Create { item, data: fit(data) },
+        Told::Update { data } => Heard::Update { item, data: fit(data) },
+        Told::Delete { data } => Heard::Delete { item, data: fit(data) },
+        Told::Event { event: Sent { r#type, data } } => {
             Heard::Event { kind: r#type, data: data.into() }
         }
-        Event::Unauthorized => Heard::Unauthorized,
+        Told::Unauthorized => Heard::Unauthorized,
     }
 }

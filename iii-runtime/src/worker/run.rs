@@ -409,9 +409,14 @@ async fn wait_for(instant: Option<Instant>) {
 /// The introduction is queued at once, before anything else; only the waiting is left to the future.
 fn confirm<'a>(worker: &'a Worker, up: &'a Up) -> impl Future<Output = Result<Answers>> + use<> {
     let introduced = ask(up.clone(), "engine::workers::register", worker.identity.payload());
-    let queries = worker.registrations.function_queries(worker.session.namespace());
+    let asks = worker.asks;
+    let queries = if asks {
+        worker.registrations.function_queries(worker.session.namespace())
+    } else {
+        Vec::new()
+    };
     let has_triggers = worker.registrations.has_triggers();
-    let (up, asks) = (up.clone(), worker.asks);
+    let up = up.clone();
     async move {
         if let Err(error) = introduced.await
             && matches!(error.code(), "FORBIDDEN" | "INVALID_NAMESPACE")

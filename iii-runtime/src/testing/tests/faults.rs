@@ -39,8 +39,8 @@ async fn an_engine_that_is_down_is_waited_for(iii: Harness) {
 
 #[iii::test(only(double, nap))]
 async fn functions_fail_and_wait(iii: Harness) {
-    iii.fail_next::<double>(iii::Error::new("t/broken", "by the test"));
-    assert_eq!(iii.call::<double>(1).await.unwrap_err().code(), "t/broken");
+    iii.fail_next::<double>(OrderError::Empty);
+    assert_eq!(iii.call::<double>(1).await.unwrap_err().code(), "orders/empty");
     assert_eq!(iii.call::<double>(1).await.unwrap(), 2);
     iii.delay::<double>(2 * SECOND);
     assert_eq!(iii.call::<double>(2).await.unwrap(), 4);
@@ -48,7 +48,7 @@ async fn functions_fail_and_wait(iii: Harness) {
     iii.delay::<double>(Duration::ZERO);
     assert_eq!(iii.call::<double>(2).await.unwrap(), 4);
     assert_eq!(iii.now(), start() + 2 * SECOND);
-    assert_eq!(iii.calls::<double>().await[0].error().unwrap().code(), "t/broken");
+    assert_eq!(iii.calls::<double>().await[0].error().unwrap().code(), "orders/empty");
 }
 
 #[iii::test(only(work, double))]

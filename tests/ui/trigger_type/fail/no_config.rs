@@ -1,6 +1,7 @@
 use iii::prelude::*;
 use iii::{Emitter, TriggerType};
 
+#[derive(Serialize, Deserialize)]
 struct Mail;
 
 #[iii::trigger_type(id = "mail")]
