@@ -1,25 +1,121 @@
-//! Payments that arrive by a trigger type of another worker: some worker of the fleet provides `webhook`, checks the
-//! signatures of what comes in, and fires.
+//! Webhooks as a trigger type: this worker provides `webhook`, and functions of any worker, in any language, are bound to
+//! it. Here one that takes payments is in the same program.
 //!
-//! Without such a worker, `cargo run -p webhooks` starts all the same, and says that its trigger waits for one.
+//! `cargo run -p webhooks` serves them on port 3111:
+//!
+//! ```sh
+//! curl -H 'x-hook-token: sesame' -d '{"order":7,"cents":350}' localhost:3111/hooks/payments
+//! ```
 
 #[cfg(test)]
 mod tests;
 
-use iii::prelude::*;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// What the provider of `webhook` wants to know.
-#[derive(Debug, Serialize)]
+use iii::prelude::*;
+use iii::{Emitter, TriggerType};
+
+/// What a function says that wants to be called: the config of a binding.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Webhook {
-    url: &'static str,
-    secret: &'static str,
+    /// The last part of the path, `/hooks/…`.
+    hook: String,
+    /// What the sender shows in the header `x-hook-token`.
+    token: String,
 }
 
-/// What it sends.
+/// What comes to the hook `payments`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 struct Payment {
     order: u64,
     cents: u64,
+}
+
+/// Who waits at which hook.
+type Hooks = Arc<Mutex<HashMap<String, Bound>>>;
+
+#[derive(Clone)]
+struct Bound {
+    token: String,
+    emitter: Emitter<Payment>,
+}
+
+fn bound(hooks: &Hooks, hook: &str) -> Option<Bound> {
+    hooks.lock().unwrap_or_else(PoisonError::into_inner).get(hook).cloned()
+}
+
+/// Fires when somebody posts to a hook.
+#[iii::trigger_type(id = "webhook")]
+impl TriggerType for Webhook {
+    type Event = Payment;
+
+    async fn check(&self, emitter: &Emitter<Payment>) -> iii::Result<()> {
+        if self.token.is_empty() {
+            return Err(iii::Error::new("webhook/no-token", "anybody could post without a token"));
+        }
+        if bound(emitter.state::<Hooks>()?.as_ref(), &self.hook).is_some() {
+            let text = format!("the hook `{}` is taken", self.hook);
+            return Err(iii::Error::new("webhook/taken", text));
+        }
+        Ok(())
+    }
+
+    async fn run(self, emitter: Emitter<Payment>) -> iii::Result<()> {
+        let hooks = emitter.state::<Hooks>()?.as_ref().clone();
+        let _open = Open::new(hooks, self, emitter);
+        // The future is dropped when the function, or its worker, leaves.
+        std::future::pending().await
+    }
+}
+
+/// A hook is open as long as this lives.
+struct Open(Hooks, String);
+
+impl Open {
+    fn new(hooks: Hooks, Webhook { hook, token }: Webhook, emitter: Emitter<Payment>) -> Self {
+        let mut open = hooks.lock().unwrap_or_else(PoisonError::into_inner);
+        open.insert(hook.clone(), Bound { token, emitter });
+        drop(open);
+        Self(hooks, hook)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
+}
+
+#[derive(Debug, iii::Error)]
+enum HookError {
+    #[error("there is no hook `{hook}`", code = "webhook/not-found", status = 404)]
+    NotFound { hook: String },
+    #[error("the token is wrong", code = "webhook/forbidden", status = 403)]
+    Forbidden,
+    #[error(transparent)]
+    Call(#[from] iii::Error),
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct At {
+    hook: String,
+}
+
+/// Takes what is posted, and fires. The sender gets the answer of the function, so that it comes again after a failure.
+#[iii::function(id = "webhook::receive")]
+#[iii::trigger(http, method = "POST", path = "/hooks/:hook")]
+async fn receive(
+    payment: Payment,
+    Path(At { hook }): Path<At>,
+    headers: Headers,
+    hooks: State<Hooks>,
+) -> Result<Option<u64>, HookError> {
+    let Some(bound) = bound(&hooks, &hook) else { return Err(HookError::NotFound { hook }) };
+    if headers.get("x-hook-token") != Some(bound.token.as_str()) {
+        return Err(HookError::Forbidden);
+    }
+    Ok(bound.emitter.call(&payment).await?)
 }
 
 #[derive(Debug, iii::Error)]
@@ -32,7 +128,7 @@ enum PaymentError {
 
 /// Notes a payment, and tells everybody. The same payment twice is one.
 #[iii::function(id = "payments::arrived")]
-#[iii::trigger("webhook", config = Webhook { url: "/hooks/payments", secret: "PAYMENTS_SECRET" })]
+#[iii::trigger(Webhook { hook: "payments".into(), token: "sesame".into() })]
 async fn arrived(payment: Payment, client: Client) -> Result<u64, PaymentError> {
     if payment.cents == 0 {
         return Err(PaymentError::Empty);
@@ -45,4 +141,7 @@ async fn arrived(payment: Payment, client: Client) -> Result<u64, PaymentError> 
 }
 
 #[iii::main]
-async fn main() {}
+async fn main(app: &mut App) -> iii::Result<()> {
+    app.state(Hooks::default());
+    Ok(())
+}

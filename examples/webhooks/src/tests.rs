@@ -1,13 +1,21 @@
-//! The trigger fires, though nobody provides its type.
+//! What is posted to a hook reaches the function that is bound to it, and nothing else does.
+
+use iii::testing::HttpAnswer;
 
 use super::*;
 
+async fn post(iii: &Harness, hook: &str, token: &str, payment: &Payment) -> HttpAnswer {
+    let call = iii.http().post(&format!("/hooks/{hook}")).header("x-hook-token", token);
+    call.json(payment).send().await
+}
+
 #[iii::test]
 async fn a_payment_is_noted_and_told_once(iii: Harness) -> iii::Result<()> {
+    iii.provide(Hooks::default());
     let payment = Payment { order: 7, cents: 350 };
     for _ in 0..2 {
-        let order = iii.fire("payments::arrived#1", &payment).await?;
-        assert_eq!(order.unwrap().as_str(), "7");
+        let answer = post(&iii, "payments", "sesame", &payment).await;
+        assert_eq!((answer.status(), answer.text()), (200, "7"));
     }
     assert_eq!(iii.state::<Payment>("payments").get("7").await?, Some(payment.clone()));
     let told = iii.published("payments.arrived").await;
@@ -18,9 +26,39 @@ async fn a_payment_is_noted_and_told_once(iii: Harness) -> iii::Result<()> {
 }
 
 #[iii::test]
-async fn a_payment_of_nothing_is_refused(iii: Harness) {
-    let nothing = Payment { order: 7, cents: 0 };
-    let error = iii.fire("payments::arrived#1", &nothing).await.unwrap_err();
-    assert_eq!(error.code(), "payments/empty");
+async fn the_sender_is_told_that_the_function_failed(iii: Harness) {
+    iii.provide(Hooks::default());
+    let answer = post(&iii, "payments", "sesame", &Payment { order: 7, cents: 0 }).await;
+    assert_eq!(answer.status(), 422, "{}", answer.text());
+    assert!(answer.text().contains("payments/empty"), "{}", answer.text());
     assert!(iii.published("payments.arrived").await.is_empty());
+}
+
+#[iii::test]
+async fn strangers_are_sent_away(iii: Harness) {
+    iii.provide(Hooks::default());
+    let payment = Payment { order: 7, cents: 350 };
+    assert_eq!(post(&iii, "payments", "guess", &payment).await.status(), 403);
+    assert_eq!(post(&iii, "refunds", "sesame", &payment).await.status(), 404);
+    assert!(iii.calls::<arrived>().await.is_empty());
+}
+
+#[iii::test]
+async fn a_hook_closes_with_its_link_and_opens_again(iii: Harness) {
+    let hooks = iii.provide(Hooks::default());
+    iii.settle().await;
+    assert!(bound(&hooks, "payments").is_some());
+    iii.drop_connection().await;
+    iii.connected().await;
+    iii.settle().await;
+    let again = post(&iii, "payments", "sesame", &Payment { order: 7, cents: 350 }).await;
+    assert_eq!(again.status(), 200, "{}", again.text());
+}
+
+#[iii::test]
+async fn a_trigger_fires_without_its_provider(iii: Harness) -> iii::Result<()> {
+    iii.provide(Hooks::default());
+    let order = iii.fire("payments::arrived#1", &Payment { order: 7, cents: 350 }).await?;
+    assert_eq!(order.unwrap().as_str(), "7");
+    Ok(())
 }

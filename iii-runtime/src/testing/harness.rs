@@ -17,7 +17,7 @@ use super::record::Recorder;
 use super::start::{Plan, World};
 use super::{Http, locked};
 use crate::app::Prepared;
-use crate::client::{Call, Client, Receipt, StateClient, StreamClient};
+use crate::client::{Call, Client, NewChannel, Receipt, StateClient, StreamClient};
 use crate::clock::Clock;
 use crate::declare::Function;
 use crate::engine::NamedQueue;
@@ -203,6 +203,13 @@ impl Harness {
     pub fn stream<T>(&self, name: impl Into<String>) -> StreamClient<T> {
         self.step("stream");
         self.outside().stream(name)
+    }
+
+    /// A new channel, like [`Client::channel`]: put one end into the input of a call, and keep the other.
+    #[track_caller]
+    pub fn channel(&self) -> NewChannel {
+        self.step("channel");
+        self.outside().channel()
     }
 
     /// Requests to `http` triggers: the router, the middleware and the mapping are those of the engine; there is no

@@ -30,7 +30,8 @@ pub(crate) const FRAME: usize = 64 << 10;
 /// A new channel: what is written to one end is read from the other, in order.
 ///
 /// Keep one end and put the other into the input of a call, or give both away. An end is opened when it is first used;
-/// both must be opened within five minutes.
+/// both must be opened within five minutes. An end that is dropped before, and was not given away, breaks the channel, so
+/// that nobody waits at the other end.
 #[derive(Debug)]
 pub struct Channel {
     /// The end that writes.
@@ -51,6 +52,28 @@ pub enum ChannelMessage {
 impl From<Bytes> for ChannelMessage {
     fn from(bytes: Bytes) -> Self {
         Self::Binary(bytes)
+    }
+}
+
+/// The content, whichever kind it is: what a [`Response`](crate::Response) that streams a reader sends.
+impl From<ChannelMessage> for Bytes {
+    fn from(message: ChannelMessage) -> Self {
+        match message {
+            ChannelMessage::Text(text) => text.into_bytes(),
+            ChannelMessage::Binary(bytes) => bytes,
+        }
+    }
+}
+
+impl From<&'static [u8]> for ChannelMessage {
+    fn from(bytes: &'static [u8]) -> Self {
+        Self::Binary(bytes.into())
+    }
+}
+
+impl From<Vec<u8>> for ChannelMessage {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(bytes.into())
     }
 }
 

@@ -42,7 +42,7 @@ use crate::worker::Session;
 /// let iii::Channel { mut writer, reader } = client.channel().await?;
 /// let counting = client.call::<lines>(reader);
 /// let (_, count) = tokio::try_join!(
-///     async { writer.send("one\ntwo").await?; writer.finish().await },
+///     async { writer.send(&b"one\ntwo"[..]).await?; writer.finish().await },
 ///     counting.into_future(),
 /// )?;
 /// # Ok(())
@@ -59,7 +59,7 @@ pub struct ChannelReader {
 
 impl ChannelReader {
     pub(crate) fn new(at: ChannelRef, session: Option<Arc<Session>>) -> Self {
-        Self { socket: Socket::Idle(at, session), rest: Bytes::new() }
+        Self { socket: Socket::new(at, session), rest: Bytes::new() }
     }
 
     /// The reading end that `at` opens, through the connection of `client`.
@@ -163,7 +163,7 @@ impl fmt::Debug for ChannelReader {
 impl Serialize for ChannelReader {
     /// The ref that opens this end: it is given away. An end that is in use cannot be.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.socket.to_ref().map_err(serde::ser::Error::custom)?.serialize(serializer)
+        self.socket.give().map_err(serde::ser::Error::custom)?.serialize(serializer)
     }
 }
 

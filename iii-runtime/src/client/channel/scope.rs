@@ -33,6 +33,11 @@ pub(crate) fn within<T>(reading: Reading, read: impl FnOnce() -> T) -> T {
     read()
 }
 
+/// Whether something is deserialised now.
+pub(super) fn is_read() -> bool {
+    READING.try_with(|reading| reading.borrow().is_some()).unwrap_or(false)
+}
+
 /// The connection of who reads now; `None` outside of any worker.
 pub(super) fn session() -> Option<Arc<Session>> {
     READING.with_borrow(|reading| match reading {

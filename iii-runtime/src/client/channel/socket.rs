@@ -1,14 +1,18 @@
 //! The socket of one end: opened when it is first used, and what its frames and its end mean.
 
+use std::cell::Cell;
+use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Fuse, FusedFuture, FutureExt};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 
+use super::scope;
 use crate::error::{Error, Result, code};
 use crate::protocol::{ChannelDirection, ChannelRef};
 use crate::transport::{ChannelError, ChannelSocket};
@@ -16,21 +20,37 @@ use crate::worker::Session;
 
 /// How far an end is.
 pub(super) enum Socket {
-    /// Not opened; `None` if it was read outside of any worker.
-    Idle(ChannelRef, Option<Arc<Session>>),
+    /// Not opened.
+    Idle(Idle),
     /// The handshake goes on.
-    Opening(BoxFuture<'static, Result<ChannelSocket>>),
+    Opening(Fuse<BoxFuture<'static, Result<ChannelSocket>>>),
     /// It is open.
     Open(ChannelSocket),
     /// Everything was read or written, or it failed, and that was told.
     Ended,
 }
 
+/// An end that nobody has used here.
+pub(super) struct Idle {
+    at: ChannelRef,
+    /// What opens it; `None` if it was read outside of any worker.
+    pub(super) session: Option<Arc<Session>>,
+    /// Somebody else has the ref now.
+    given: Cell<bool>,
+}
+
 impl Socket {
-    /// What opens this end; an error if it is in use here, so that nobody else can open it.
-    pub(super) fn to_ref(&self) -> Result<&ChannelRef, &'static str> {
+    pub(super) fn new(at: ChannelRef, session: Option<Arc<Session>>) -> Self {
+        Self::Idle(Idle { at, session, given: Cell::new(false) })
+    }
+
+    /// What opens this end, for somebody else; an error if it is in use here, so that nobody else can open it.
+    pub(super) fn give(&self) -> Result<&ChannelRef, &'static str> {
         match self {
-            Self::Idle(at, _) => Ok(at),
+            Self::Idle(idle) => {
+                idle.given.set(true);
+                Ok(&idle.at)
+            }
             _ => Err("an end of a channel that is in use here cannot be given away"),
         }
     }
@@ -40,12 +60,12 @@ impl Socket {
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Option<&mut ChannelSocket>>> {
-        if let Self::Idle(at, session) = self {
-            let (at, session) = (at.clone(), session.take());
-            *self = Self::Opening(Box::pin(open(at, session)));
+        if let Self::Idle(idle) = self {
+            let opening = open(idle.at.clone(), idle.session.take()).boxed();
+            *self = Self::Opening(opening.fuse());
         }
         if let Self::Opening(opening) = self {
-            let opened = ready!(opening.as_mut().poll(context));
+            let opened = ready!(Pin::new(opening).poll(context));
             *self = Self::Ended;
             *self = Self::Open(opened?);
         }
@@ -80,6 +100,28 @@ impl Socket {
             *self = Self::Ended;
             return Poll::Ready(end);
         }
+    }
+}
+
+impl Drop for Socket {
+    /// Who has an end and leaves without using it, as a handler that fails early does, must not let the other side wait
+    /// until the engine gives the channel up: it is opened, so that its end is seen.
+    fn drop(&mut self) {
+        // What deserialising tries and drops, as an untagged enum does, is not the end that the handler gets.
+        if scope::is_read() {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let opening = match self {
+            Self::Idle(idle) if idle.session.is_some() && !idle.given.get() => {
+                open(idle.at.clone(), idle.session.take()).boxed().fuse()
+            }
+            Self::Opening(opening) if !opening.is_terminated() => {
+                mem::replace(opening, Fuse::terminated())
+            }
+            _ => return,
+        };
+        runtime.spawn(async move { drop(opening.await) });
     }
 }
 

@@ -98,11 +98,57 @@ async fn a_writer_hears_that_nobody_reads() {
 }
 
 #[tokio::test]
+async fn an_end_that_is_dropped_before_its_use_is_seen_at_the_other_end() {
+    let (_engine, Channel { writer, mut reader }) = channel().await;
+    drop(writer);
+    assert_eq!(reader.message().await.unwrap_err().code(), code::CHANNEL_BROKEN);
+
+    let (_engine, Channel { mut writer, reader }) = channel().await;
+    drop(reader);
+    let error = loop {
+        match writer.send(Bytes::from_static(b"more")).await {
+            Ok(()) => tokio::task::yield_now().await,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.code(), code::CHANNEL_BROKEN);
+}
+
+#[tokio::test]
+async fn an_end_that_is_given_away_may_be_dropped() {
+    let (_engine, Channel { writer, mut reader }) = channel().await;
+    let Socket::Idle(idle) = &reader.socket else { panic!("not opened yet") };
+    let session = idle.session.clone().expect("it was made by a client");
+    let text = serde_json::to_string(&writer).unwrap();
+    drop(writer);
+    // Trying what it could be takes it from nobody.
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Named {
+            #[expect(dead_code, reason = "it is there to be tried")]
+            writer: ChannelWriter,
+            #[expect(dead_code, reason = "it is not in the text")]
+            name: String,
+        },
+        Plain {
+            writer: ChannelWriter,
+        },
+    }
+    let text = format!(r#"{{"writer":{text}}}"#);
+    let read = within(Reading::Session(session), || serde_json::from_str::<Either>(&text).unwrap());
+    let Either::Plain { mut writer } = read else { panic!("there is no name") };
+    writer.send(Bytes::from_static(b"here")).await.unwrap();
+    writer.finish().await.unwrap();
+    assert_eq!(reader.read_all().await.unwrap(), "here");
+}
+
+#[tokio::test]
 async fn a_channel_that_is_not_there_is_a_coded_error() {
     let (_engine, Channel { mut writer, reader }) = channel().await;
     let again: ChannelRef = serde_json::from_str(&serde_json::to_string(&writer).unwrap()).unwrap();
-    let Socket::Idle(_, session) = &reader.socket else { panic!("not opened yet") };
-    let session = session.clone();
+    let Socket::Idle(idle) = &reader.socket else { panic!("not opened yet") };
+    let session = idle.session.clone();
     let mut none = ChannelReader::new(
         ChannelRef {
             channel_id: "x".to_owned(),

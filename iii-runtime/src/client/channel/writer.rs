@@ -41,7 +41,7 @@ pub struct ChannelWriter {
 
 impl ChannelWriter {
     pub(crate) fn new(at: ChannelRef, session: Option<Arc<Session>>) -> Self {
-        Self { socket: Socket::Idle(at, session), closing: false }
+        Self { socket: Socket::new(at, session), closing: false }
     }
 
     /// The writing end that `at` opens, through the connection of `client`.
@@ -218,7 +218,7 @@ impl fmt::Debug for ChannelWriter {
 impl Serialize for ChannelWriter {
     /// The ref that opens this end: it is given away. An end that is in use cannot be.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.socket.to_ref().map_err(serde::ser::Error::custom)?.serialize(serializer)
+        self.socket.give().map_err(serde::ser::Error::custom)?.serialize(serializer)
     }
 }
 

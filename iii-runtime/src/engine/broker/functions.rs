@@ -48,7 +48,9 @@ impl Broker {
         };
         match claimed {
             Ok(()) => self.functions_changed(),
-            Err((error, holder)) => reject(owner, namespace, id, holder, error),
+            Err(Refusal { holder, error }) => {
+                reject(owner, namespace, id, holder, error.map(|error| *error));
+            }
         }
     }
 
@@ -101,10 +103,18 @@ impl Broker {
     }
 }
 
+/// Why a function is not entered.
+#[derive(Default)]
+pub(super) struct Refusal {
+    /// The connection that has the id; empty if it is the engine's, or nobody's.
+    holder: String,
+    /// What is wrong, if it is not that the id is taken.
+    error: Option<Box<ErrorBody>>,
+}
+
 impl Registry {
-    /// Enters a function, or says why it is refused and who has the id. A worker that is refused because of
-    /// another one is in line for the id from then on.
-    pub(super) fn claim(&mut self, claim: Waiting) -> Result<(), (Option<ErrorBody>, String)> {
+    /// Enters a function. A worker that is refused because of another one is in line for the id from then on.
+    pub(super) fn claim(&mut self, claim: Waiting) -> Result<(), Refusal> {
         let registry = self;
         let namespace = &claim.owner.namespace().cloned().unwrap_or_default();
         let m = &claim.registration;
@@ -114,7 +124,7 @@ impl Registry {
             m.id.starts_with("engine::")
         };
         if reserved {
-            return Err((None, String::new()));
+            return Err(Refusal::default());
         }
         let functions = registry.functions.entry(namespace.clone()).or_default();
         let holder = functions.get(&m.id).and_then(|function| function.owner());
@@ -123,7 +133,7 @@ impl Registry {
         {
             let holder = holder.id.to_string();
             registry.stand_by(claim);
-            return Err((None, holder));
+            return Err(Refusal { holder, error: None });
         }
         let Waiting { owner, registration: m, own, external, calls } = claim;
         // A connection that was ended meanwhile gets nothing more.
@@ -148,7 +158,7 @@ impl Registry {
         let too_many = entry.functions.len() >= limits.functions && before == 0;
         if too_many || entry.bytes - before + after > limits.registration_bytes {
             let error = overloaded("this connection has registered too much");
-            return Err((Some(error), String::new()));
+            return Err(Refusal { error: Some(Box::new(error)), ..Refusal::default() });
         }
         let id = function.id.clone();
         entry.functions.insert(id.clone());
