@@ -4,6 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::{
     Attribute, FnArg, ItemTrait, LitStr, Meta, Path, ReturnType, TraitItem, TraitItemFn, Type,
+    Visibility,
 };
 
 use crate::diagnostics::{Ends, Errors};
@@ -39,7 +40,9 @@ pub(crate) fn expand(options: TokenStream, tokens: &TokenStream) -> TokenStream 
         .items
         .iter()
         .filter_map(|one| match one {
-            TraitItem::Fn(function) => function_of(function, &options, &mut errors),
+            TraitItem::Fn(function) => {
+                function_of(function, &options, &inside(&item.vis), &mut errors)
+            }
             other => {
                 errors.on(other, "only functions can be called: remove this");
                 None
@@ -104,10 +107,24 @@ fn module(item: &ItemTrait, options: &Remote, functions: &[TokenStream]) -> Toke
     }
 }
 
+/// The visibility of the trait, as it is written one module deeper: a function is as visible as the types that it names.
+fn inside(visibility: &Visibility) -> TokenStream {
+    match visibility {
+        Visibility::Inherited => quote!(pub(super)),
+        Visibility::Restricted(to) if to.path.is_ident("self") => quote!(pub(super)),
+        Visibility::Restricted(to) if to.path.segments[0].ident == "super" => {
+            let path = &to.path;
+            quote!(pub(in super::#path))
+        }
+        other => quote!(#other),
+    }
+}
+
 /// One function as a type.
 fn function_of(
     function: &TraitItemFn,
     remote: &Remote,
+    visibility: &TokenStream,
     errors: &mut Errors,
 ) -> Option<TokenStream> {
     let before = errors.count();
@@ -159,7 +176,7 @@ fn function_of(
             missing_debug_implementations,
             missing_copy_implementations
         )]
-        pub #declaration
+        #visibility #declaration
         #(#cfgs)*
         #[automatically_derived]
         impl __iii::Function for #name {
@@ -259,6 +276,22 @@ mod tests {
             "5000u64",
         ] {
             assert!(all.contains(part), "{part}: {all}");
+        }
+    }
+
+    #[test]
+    fn a_function_is_as_visible_as_the_trait() {
+        for (visibility, inner) in [
+            (quote!(), "pub (super) struct a"),
+            (quote!(pub), "pub struct a"),
+            (quote!(pub(crate)), "pub (crate) struct a"),
+            (quote!(pub(self)), "pub (super) struct a"),
+            (quote!(pub(super)), "pub (in super :: super) struct a"),
+            (quote!(pub(in super::super)), "pub (in super :: super :: super) struct a"),
+        ] {
+            let item = quote! { #visibility trait Orders { async fn a(); } };
+            let all = expand(quote!(prefix = "orders"), &item).to_string();
+            assert!(all.contains(inner), "{inner}: {all}");
         }
     }
 
