@@ -25,6 +25,7 @@ pub use message::{
 };
 pub use payload::Payload;
 pub(crate) use payload::fields;
+#[cfg(feature = "engine")]
 pub(crate) use write::push_text;
 #[cfg(feature = "engine")]
 pub(crate) use write::push_uuid;
