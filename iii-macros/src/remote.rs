@@ -1,14 +1,14 @@
 //! `#[iii::remote]`: a trait of functions that other workers serve becomes a module of types for typed calls.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens as _, quote, quote_spanned};
+use quote::{ToTokens as _, quote};
 use syn::{
     Attribute, FnArg, ItemTrait, LitStr, Meta, Path, ReturnType, TraitItem, TraitItemFn, Type,
     Visibility,
 };
 
 use crate::diagnostics::{Ends, Errors};
-use crate::function::{check_id, is_named};
+use crate::function::{self, check_id, is_named};
 use crate::options::{Options, Text};
 use crate::{docs, names};
 
@@ -166,17 +166,9 @@ fn function_of(
         function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
     let doc = docs::text(&function.attrs)
         .unwrap_or_else(|| format!("Calls the function `{}` of another worker.", id.value()));
-    let declaration = quote_spanned!(name.span()=> struct #name {});
+    let stub = function::stub(name, visibility, &doc, &cfgs);
     Some(quote! {
-        #(#cfgs)*
-        #[doc = #doc]
-        #[allow(
-            non_camel_case_types,
-            dead_code,
-            missing_debug_implementations,
-            missing_copy_implementations
-        )]
-        #visibility #declaration
+        #stub
         #(#cfgs)*
         #[automatically_derived]
         impl __iii::Function for #name {

@@ -11,6 +11,7 @@ use super::item::Item;
 use super::options::{FunctionOptions, Stub};
 use super::sentinel;
 use super::signature::Parts;
+use super::stub;
 use crate::diagnostics::Ends;
 use crate::options::Text;
 use crate::trigger::{self, Trigger};
@@ -78,19 +79,7 @@ impl Function<'_> {
                 }
                 _ => format!("Calls the function `{name}`: `client.call::<{name}>(…)`."),
             };
-            // Another type of this name is reported at the name.
-            let declaration = quote_spanned!(name.span()=> struct #name {});
-            quote! {
-                #(#cfgs)*
-                #[doc = #doc]
-                #[allow(
-                    non_camel_case_types,
-                    dead_code,
-                    missing_debug_implementations,
-                    missing_copy_implementations
-                )]
-                #visibility #declaration
-            }
+            stub(name, visibility, &doc, &cfgs)
         });
         let import = names::import(self.options.krate.as_ref());
         let uses = self.attributes.iter().map(Attribute::path);

@@ -9,7 +9,8 @@ mod sentinel;
 mod signature;
 
 use proc_macro2::{Span, TokenStream};
-use syn::Attribute;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Attribute, Ident};
 
 use crate::diagnostics::{Ends, Errors};
 use crate::trigger::Trigger;
@@ -71,10 +72,30 @@ pub(crate) fn is_named(attribute: &Attribute, name: &str) -> bool {
     attribute.path().segments.last().is_some_and(|segment| segment.ident == name)
 }
 
+/// The type that stands for a function in typed calls.
+pub(crate) fn stub(
+    name: &Ident,
+    visibility: &impl ToTokens,
+    doc: &str,
+    cfgs: &[&Attribute],
+) -> TokenStream {
+    // Another type of this name is reported at the name.
+    let declaration = quote_spanned!(name.span()=> struct #name {});
+    quote! {
+        #(#cfgs)*
+        #[doc = #doc]
+        #[allow(
+            non_camel_case_types,
+            dead_code,
+            missing_debug_implementations,
+            missing_copy_implementations
+        )]
+        #visibility #declaration
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use quote::quote;
-
     use super::*;
 
     fn expanded(options: TokenStream, item: TokenStream) -> String {

@@ -31,6 +31,16 @@ async fn channel() -> (Engine, Channel) {
     (engine, Channel { writer, reader: ChannelReader::new(reader, Some(session)) })
 }
 
+/// Writes until it is told that nobody reads.
+async fn refused(writer: &mut ChannelWriter) -> crate::Error {
+    loop {
+        match writer.send(Bytes::from_static(b"more")).await {
+            Ok(()) => tokio::task::yield_now().await,
+            Err(error) => break error,
+        }
+    }
+}
+
 #[tokio::test]
 async fn messages_keep_their_order_and_their_bounds() {
     let (_engine, Channel { mut writer, mut reader }) = channel().await;
@@ -88,13 +98,7 @@ async fn a_writer_hears_that_nobody_reads() {
     writer.send("x").await.unwrap();
     reader.message().await.unwrap();
     drop(reader);
-    let error = loop {
-        match writer.send(Bytes::from_static(b"more")).await {
-            Ok(()) => tokio::task::yield_now().await,
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(error.code(), code::CHANNEL_BROKEN);
+    assert_eq!(refused(&mut writer).await.code(), code::CHANNEL_BROKEN);
 }
 
 #[tokio::test]
@@ -105,13 +109,7 @@ async fn an_end_that_is_dropped_before_its_use_is_seen_at_the_other_end() {
 
     let (_engine, Channel { mut writer, reader }) = channel().await;
     drop(reader);
-    let error = loop {
-        match writer.send(Bytes::from_static(b"more")).await {
-            Ok(()) => tokio::task::yield_now().await,
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(error.code(), code::CHANNEL_BROKEN);
+    assert_eq!(refused(&mut writer).await.code(), code::CHANNEL_BROKEN);
 }
 
 #[tokio::test]
@@ -163,13 +161,7 @@ async fn a_channel_that_is_not_there_is_a_coded_error() {
     assert!(text.contains("in use"), "{text}");
     // The side is taken: there is nobody to write to.
     let mut second = ChannelWriter::new(again, session);
-    let error = loop {
-        if let Err(error) = second.send("x").await {
-            break error;
-        }
-        tokio::task::yield_now().await;
-    };
-    assert_eq!(error.code(), code::CHANNEL_BROKEN);
+    assert_eq!(refused(&mut second).await.code(), code::CHANNEL_BROKEN);
 }
 
 #[tokio::test]
