@@ -227,7 +227,7 @@ impl Response {
     /// Sets a body that is written piece by piece, as fast as the client reads. Set the content type beside it.
     ///
     /// The first error of the stream ends it: before the first piece, the client gets an error response, with the code of
-    /// an [`Error`](crate::Error) and else with [`internal`](code::INTERNAL); later, it sees that the body broke off. The stream is dropped when the client leaves.
+    /// an [`Error`](struct@crate::Error) and else with [`internal`](code::INTERNAL); later, it sees that the body broke off. The stream is dropped when the client leaves.
     /// A caller that is no HTTP request gets an error with the code [`stream_needs_http`](code::STREAM_NEEDS_HTTP).
     #[must_use]
     pub fn stream<S, B, E>(mut self, pieces: S) -> Self
