@@ -33,6 +33,8 @@ pub(super) struct Counters {
     most_ns: AtomicU64,
     durations: Box<[AtomicU64]>,
     by_function: Mutex<HashMap<FunctionId, Arc<AtomicU64>>>,
+    /// Those of the engine itself: they never go, and nobody looks for one by its id.
+    built_in: Mutex<Vec<(FunctionId, Arc<AtomicU64>)>>,
     /// Stands for all functions beyond the limit.
     others: Arc<AtomicU64>,
 }
@@ -51,6 +53,7 @@ impl Default for Counters {
             most_ns: AtomicU64::new(0),
             durations: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
             by_function: Mutex::default(),
+            built_in: Mutex::default(),
             others: Arc::default(),
         }
     }
@@ -67,6 +70,13 @@ impl Counters {
             return self.others.clone();
         }
         functions.entry(id.clone()).or_default().clone()
+    }
+
+    /// The counter of a function of the engine itself, which no worker can register.
+    pub(super) fn of_built_in(&self, id: &FunctionId) -> Arc<AtomicU64> {
+        let counter = Arc::default();
+        lock(&self.built_in).push((id.clone(), Arc::clone(&counter)));
+        counter
     }
 
     /// A call is on its way to whoever serves it.
@@ -116,11 +126,13 @@ impl Counters {
         let ended: u64 = durations.iter().sum();
         let (failed, refused) = (self.failed.load(Relaxed), self.refused.load(Relaxed));
         let (came, went) = (self.came.load(Relaxed), self.went.load(Relaxed));
-        let mut by_function: Vec<(FunctionId, u64)> = lock(&self.by_function)
-            .iter()
-            .map(|(id, count)| (id.clone(), count.load(Relaxed)))
-            .filter(|(_, count)| *count > 0)
-            .collect();
+        let read = |id: &FunctionId, count: &AtomicU64| {
+            let count = count.load(Relaxed);
+            (count > 0).then(|| (id.clone(), count))
+        };
+        let mut by_function: Vec<(FunctionId, u64)> =
+            lock(&self.by_function).iter().filter_map(|(id, count)| read(id, count)).collect();
+        by_function.extend(lock(&self.built_in).iter().filter_map(|(id, count)| read(id, count)));
         by_function.sort();
         let quantile = |share: f64| quantile(&durations, ended, share);
         let (least, most) = (self.least_ns.load(Relaxed), self.most_ns.load(Relaxed));

@@ -133,7 +133,7 @@ impl Broker {
         let mut registry = self.registry_mut();
         for function in provider.clone().functions() {
             let function = Function {
-                calls: self.inner.counters.of(&function.id),
+                calls: self.inner.counters.of_built_in(&function.id),
                 id: function.id,
                 namespace: Default::default(),
                 description: Some(function.description.to_owned()),
