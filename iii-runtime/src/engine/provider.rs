@@ -194,9 +194,9 @@ pub(crate) struct BuiltIn {
     /// What it does.
     pub(crate) description: &'static str,
     /// JSON Schema of the input.
-    pub(crate) request_schema: Option<Payload>,
+    pub(crate) request_schema: Schema,
     /// JSON Schema of the output.
-    pub(crate) response_schema: Option<Payload>,
+    pub(crate) response_schema: Schema,
     /// Its code.
     pub(crate) handler: Handler,
 }
@@ -211,8 +211,8 @@ impl BuiltIn {
         Self {
             id: id.into(),
             description,
-            request_schema: schema::<I>(),
-            response_schema: schema::<O>(),
+            request_schema: Schema::Of(schema::<I>),
+            response_schema: Schema::Of(schema::<O>),
             handler,
         }
     }
@@ -284,6 +284,33 @@ pub(crate) fn to_payload<T: Serialize + ?Sized>(value: &T) -> Result<Payload, Er
         .map_err(|error| ErrorBody::new("serialization_error", format!("no JSON: {error}")))
 }
 
+/// A JSON Schema, or how to make it: most of those of the engine's own functions are never asked for.
+#[derive(Debug, Clone)]
+pub(crate) enum Schema {
+    /// What a worker sent.
+    Given(Option<Payload>),
+    /// That of a type.
+    Of(fn() -> Option<Payload>),
+}
+
+impl Schema {
+    /// The document; `None` if nothing is said.
+    pub(crate) fn get(&self) -> Option<Payload> {
+        match self {
+            Self::Given(document) => document.clone(),
+            Self::Of(schema) => schema(),
+        }
+    }
+
+    /// What was sent; `None` if nothing was.
+    pub(crate) fn given(&self) -> Option<&Payload> {
+        match self {
+            Self::Given(document) => document.as_ref(),
+            Self::Of(_) => None,
+        }
+    }
+}
+
 /// The JSON Schema of a type; `None` for the unit type.
 pub(crate) fn schema<T: JsonSchema>() -> Option<Payload> {
     if T::schema_name() == "null" {
@@ -331,7 +358,7 @@ mod tests {
     #[test]
     fn a_function_without_output_has_no_response_schema() {
         let f = BuiltIn::sync("f", "Does nothing.", |_: Input, _| Ok(None::<()>));
-        assert!(f.response_schema.is_none());
-        assert!(f.request_schema.unwrap().as_str().contains("\"n\""));
+        assert!(f.response_schema.get().is_none());
+        assert!(f.request_schema.get().unwrap().as_str().contains("\"n\""));
     }
 }

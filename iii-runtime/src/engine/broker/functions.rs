@@ -8,7 +8,7 @@ use super::gate::rename;
 use super::registry::{Function, Registry, Target, WEIGHT};
 use super::standby::Waiting;
 use super::{Broker, lock};
-use crate::engine::provider::Event;
+use crate::engine::provider::{Event, Schema};
 use crate::error::code;
 use crate::protocol::{
     DEFAULT_NAMESPACE, ErrorBody, FunctionId, Message, Namespace, RegisterFunction,
@@ -144,8 +144,8 @@ impl Registry {
             id: m.id,
             namespace: namespace.clone(),
             description: m.description,
-            request_schema: m.request_format,
-            response_schema: m.response_format,
+            request_schema: Schema::Given(m.request_format),
+            response_schema: Schema::Given(m.response_format),
             metadata: m.metadata,
             own_id: own.clone(),
             calls,

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use super::connection::Connection;
 use super::gate::Renamed;
 use super::standby::Standby;
-use crate::engine::provider::{Binding, Handler, Provider, refused};
+use crate::engine::provider::{Binding, Handler, Provider, Schema, refused};
 use crate::protocol::{
     DEFAULT_NAMESPACE, ErrorBody, FunctionId, Message, Namespace, Payload, RegisterService,
     RegisterTrigger, TriggerId, TriggerTypeId, WorkerId,
@@ -31,9 +31,9 @@ pub(crate) struct Function {
     /// What it does.
     pub(crate) description: Option<String>,
     /// JSON Schema of the input.
-    pub(crate) request_schema: Option<Payload>,
+    pub(crate) request_schema: Schema,
     /// JSON Schema of the output.
-    pub(crate) response_schema: Option<Payload>,
+    pub(crate) response_schema: Schema,
     /// What its worker says about it.
     pub(crate) metadata: Option<Payload>,
     /// The id by which its worker knows it, if that is another one: calls are sent under it.
@@ -68,7 +68,7 @@ impl Function {
     /// What it counts against the bytes that its connection may register.
     pub(crate) fn weight(&self) -> usize {
         let Self { request_schema, response_schema, metadata, .. } = self;
-        let payloads = [request_schema.as_ref(), response_schema.as_ref(), metadata.as_ref()];
+        let payloads = [request_schema.given(), response_schema.given(), metadata.as_ref()];
         weigh(&self.id, self.description.as_ref(), &payloads)
     }
 

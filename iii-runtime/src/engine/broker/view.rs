@@ -259,8 +259,8 @@ impl Registry {
             owner,
             description: function.description.clone(),
             metadata: function.metadata.clone(),
-            request_schema: function.request_schema.clone(),
-            response_schema: function.response_schema.clone(),
+            request_schema: function.request_schema.get(),
+            response_schema: function.response_schema.get(),
         }
     }
 
