@@ -15,20 +15,6 @@ const OPTIONS: &[&str] = &["id", "description", "crate"];
 const SHAPE: &str =
     "write `impl TriggerType for Config { type Event = …; async fn run(…) … }` below it";
 
-/// Trigger types of every engine.
-const TAKEN: [&str; 10] = [
-    "http",
-    "cron",
-    "queue",
-    "subscribe",
-    "state",
-    "stream",
-    "stream:join",
-    "stream:leave",
-    "log",
-    "configuration",
-];
-
 /// Expands the attribute.
 pub(crate) fn expand(options: TokenStream, tokens: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
@@ -124,8 +110,7 @@ fn take_id(options: &mut Options, errors: &mut Errors) -> Option<LitStr> {
 
 /// Checks an id.
 fn check(id: &str) -> Result<(), String> {
-    let known = if id == "durable:subscriber" { "queue" } else { id };
-    if TAKEN.contains(&known) || id == "trace" || id.starts_with("engine::") {
+    if trigger::is_of_engine(id) || id.starts_with("engine::") {
         return Err(format!(
             "the trigger type `{id}` belongs to the engine: choose another id, such as `storage::object-created`"
         ));
@@ -151,9 +136,17 @@ mod tests {
         for good in ["mail", "storage::object-created", "a.b_c"] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
-        for bad in
-            ["", "::a", "a:b", "a b", "http", "durable:subscriber", "engine::x", "stream:join"]
-        {
+        for bad in [
+            "",
+            "::a",
+            "a:b",
+            "a b",
+            "http",
+            "durable:subscriber",
+            "engine::x",
+            "stream:join",
+            "trace",
+        ] {
             assert!(check(bad).is_err(), "{bad}");
         }
     }

@@ -47,6 +47,11 @@ fn kind_of(id: &str) -> &str {
     }
 }
 
+/// Whether an id is that of a trigger type of the engine, or the word for one.
+pub(crate) fn is_of_engine(id: &str) -> bool {
+    KINDS.contains(&kind_of(id))
+}
+
 /// A trigger as it was declared.
 pub(crate) struct Trigger {
     /// The place of the attribute.
