@@ -15,7 +15,7 @@ cache="$target/interop"
 python_sdk=iii-sdk==0.25.0
 node_sdk=iii-sdk@0.22.1
 # `on` for an engine that keeps traces: the SDKs then send theirs.
-traces=off
+traces=on
 mkdir -p "$cache"
 
 # Nothing of the caller's own workers gets in.

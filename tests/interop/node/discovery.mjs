@@ -1,7 +1,7 @@
 /** Owns the checks of what the engine tells of functions, trigger types, bindings and workers, and of logs. */
 
 import assert from 'node:assert/strict'
-import { TRACES, check, same, until } from './kit.mjs'
+import { check, same } from './kit.mjs'
 
 check('discovery/functions', async (kit) => {
   const described = { description: 'Described.', metadata: { team: 'node' } }
@@ -66,15 +66,3 @@ check('observability/logs', async (kit) => {
   const found = logs.filter(({ service_name }) => service_name === 'node-logs').map(({ body }) => body)
   same(found.sort(), ['node error', 'node warn'])
 })
-
-check(
-  'observability/traces',
-  async (kit) => {
-    await kit.call('node::sum', { a: 1, b: 2 })
-    await until('the span', async () => {
-      const query = { name: 'execute node::sum', search_all_spans: true }
-      return (await kit.call('engine::traces::list', query)).spans.length
-    })
-  },
-  TRACES,
-)

@@ -1,6 +1,7 @@
 /** Owns the command line: `scenario` runs the checks, `serve` is a server for the mixed run. */
 
 import process from 'node:process'
+import './traces.mjs'
 import './functions.mjs'
 import './routes.mjs'
 import './triggers.mjs'

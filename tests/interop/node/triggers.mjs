@@ -1,7 +1,7 @@
 /** Owns the checks of the built-in trigger types except http and those of queues, and of trigger types of a worker. */
 
 import assert from 'node:assert/strict'
-import { TRACES, call, check, connect, same, until } from './kit.mjs'
+import { call, check, connect, same, until } from './kit.mjs'
 
 check('triggers/cron', async (kit) => {
   const ticks = await kit.hear('node::tick')
@@ -79,18 +79,6 @@ check('triggers/log', async (kit) => {
   same([record.body, record.severity_text, record.attributes], ['loud', 'WARN', { a: 1 }])
   await kit.unbind(binding, 'log', 'node::warned')
 })
-
-check(
-  'triggers/trace',
-  async (kit) => {
-    const traces = await kit.hear('node::traced')
-    const binding = await kit.bind('trace', 'node::traced', {})
-    await kit.call('node::sum', { a: 1, b: 2 })
-    assert((await traces.wait('the trace')).trace_ids.length)
-    await kit.unbind(binding, 'trace', 'node::traced')
-  },
-  TRACES,
-)
 
 check('triggers/configuration', async (kit) => {
   const events = await kit.hear('node::configured')

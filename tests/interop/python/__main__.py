@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 
-from . import functions, routes, triggers, queues, stores, channels, discovery  # noqa: F401: they add their checks
+from . import traces, functions, routes, triggers, queues, stores, channels, discovery  # noqa: F401: they add their checks
 from .kit import CHECKS, Kit, ok
 
 

@@ -1,6 +1,6 @@
 """Owns the checks of what the engine tells of functions, trigger types, bindings and workers, and of logs."""
 
-from .kit import TRACES, check, same, until
+from .kit import check, same
 
 
 @check("discovery/functions")
@@ -69,14 +69,3 @@ def _(kit):
     logs = kit.call("engine::logs::list", {"severity_min": 13})["logs"]
     found = {log["body"] for log in logs if log["service_name"] == "py-logs"}
     same(found, {"py warn", "py error"})
-
-
-@check("observability/traces", on=TRACES)
-def _(kit):
-    kit.call("py::sum", {"a": 1, "b": 2})
-
-    def recorded():
-        spans = kit.call("engine::traces::list", {"name": "execute py::sum", "search_all_spans": True})["spans"]
-        return any(span["name"] == "execute py::sum" for span in spans)
-
-    until("the span", recorded)

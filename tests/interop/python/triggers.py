@@ -2,7 +2,7 @@
 
 from iii.triggers import TriggerHandler
 
-from .kit import TRACES, call, check, connect, same, until
+from .kit import call, check, connect, same, until
 
 
 @check("triggers/cron")
@@ -79,15 +79,6 @@ def _(kit):
     record = warnings.wait("the record", lambda record: record["service_name"] == "py")
     same((record["body"], record["severity_text"], record["attributes"]), ("loud", "WARN", {"a": 1}))
     kit.unbind(binding, "log", "py::warned")
-
-
-@check("triggers/trace", on=TRACES)
-def _(kit):
-    traces = kit.hear("py::traced")
-    binding = kit.bind("trace", "py::traced", {})
-    kit.call("py::sum", {"a": 1, "b": 2})
-    assert traces.wait("the trace")["trace_ids"], traces
-    kit.unbind(binding, "trace", "py::traced")
 
 
 @check("triggers/configuration")

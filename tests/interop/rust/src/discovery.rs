@@ -2,7 +2,7 @@
 
 use serde_json::{json, Value};
 
-use crate::kit::{checks, plain, traces, until, Kit};
+use crate::kit::{checks, plain, Kit};
 
 checks! {
     "discovery/functions" => functions;
@@ -11,7 +11,6 @@ checks! {
     "discovery/register-trigger" => register_trigger;
     "discovery/workers" => workers;
     "observability/logs" => logs;
-    "observability/traces" => recorded_traces, if traces();
 }
 
 /// Whether a list has an entry with this field.
@@ -107,14 +106,4 @@ async fn logs(kit: &mut Kit) {
     let mut bodies: Vec<_> = logs.map(|log| log["body"].as_str().unwrap()).collect();
     bodies.sort();
     assert_eq!(bodies, ["rs error", "rs warn"]);
-}
-
-async fn recorded_traces(kit: &mut Kit) {
-    kit.call("rs::sum", json!({"a": 1, "b": 2})).await;
-    let query = json!({"name": "execute rs::sum", "search_all_spans": true});
-    let recorded = || async {
-        let listed = kit.attempt("engine::traces::list", query.clone()).await?;
-        Ok((listed["spans"] != json!([])).then_some(()))
-    };
-    until("the span", recorded).await;
 }

@@ -12,6 +12,7 @@ mod routes;
 mod server;
 mod stores;
 mod streams;
+mod traces;
 mod triggers;
 mod types;
 
@@ -19,6 +20,7 @@ use kit::Kit;
 
 async fn scenario() {
     let kit = &mut Kit::connect();
+    traces::run(kit).await;
     functions::run(kit).await;
     routes::run(kit).await;
     triggers::run(kit).await;

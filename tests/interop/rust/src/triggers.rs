@@ -3,7 +3,7 @@
 use iii_sdk::protocol::RegisterTriggerInput;
 use serde_json::{json, Value};
 
-use crate::kit::{checks, connect, plain, traces, Kit};
+use crate::kit::{checks, connect, plain, Kit};
 
 checks! {
     "triggers/cron" => cron;
@@ -11,7 +11,6 @@ checks! {
     "triggers/state" => state;
     "triggers/stream" => stream;
     "triggers/log" => log;
-    "triggers/trace" => trace, if traces();
     "triggers/configuration" => configuration;
     "triggers/functions-available" => functions_available;
     "triggers/workers-available" => workers_available;
@@ -113,14 +112,6 @@ async fn log(kit: &mut Kit) {
         json!(["loud", "WARN", {"a": 1}])
     );
     kit.unbind(binding, "log", "rs::warned").await;
-}
-
-async fn trace(kit: &mut Kit) {
-    let traces = kit.hear("rs::traced").await;
-    let binding = kit.bind("trace", "rs::traced", json!({})).await;
-    kit.call("rs::sum", json!({"a": 1, "b": 2})).await;
-    assert_ne!(traces.wait("the trace", |_| true).await["trace_ids"], json!([]));
-    kit.unbind(binding, "trace", "rs::traced").await;
 }
 
 async fn configuration(kit: &mut Kit) {
