@@ -6,7 +6,9 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, FnArg, Path, ReturnType, Signature, Token};
+use syn::{
+    Attribute, Expr, ExprLit, FnArg, Lit, Meta, MetaNameValue, Path, ReturnType, Signature, Token,
+};
 
 use crate::diagnostics::{Ends, Errors};
 use crate::function::Item;
@@ -115,6 +117,23 @@ fn time(text: &str) -> Option<(u64, u32)> {
     Some((since.as_secs(), since.subsec_nanos()))
 }
 
+/// What a test that has to panic is expected to say; empty if it may say anything.
+fn expected_panic(attribute: &Attribute) -> Option<String> {
+    if !attribute.path().is_ident("should_panic") {
+        return None;
+    }
+    let named = match &attribute.meta {
+        Meta::List(list) => list.parse_args::<MetaNameValue>().ok(),
+        Meta::NameValue(named) => Some(named.clone()),
+        Meta::Path(_) => None,
+    };
+    let text = named.and_then(|named| match named.value {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+        _ => None,
+    });
+    Some(text.unwrap_or_default())
+}
+
 /// Refuses any other shape, with one message.
 fn check(signature: &Signature, errors: &mut Errors) {
     if !signature.generics.params.is_empty() {
@@ -186,6 +205,7 @@ fn run(mut item: Item, options: &TestOptions) -> TokenStream {
         }
     });
     let real_time = options.real_time.then(|| quote!(.real_time()));
+    let panics = outside.iter().find_map(expected_panic).map(|text| quote!(.should_panic(#text)));
     let links = options.link.iter().map(|path| {
         quote! {
             #[allow(unused_imports)]
@@ -205,6 +225,7 @@ fn run(mut item: Item, options: &TestOptions) -> TokenStream {
             #(#only)*
             #set_up
             #real_time
+            #panics
             .run(|#harness| #body);
         }
     }
@@ -252,6 +273,27 @@ mod tests {
         );
         assert!(all.starts_with("# [ignore] # [:: core"), "{all}");
         assert!(all.contains("{ # [allow (unused)] async fn a_test () { }"), "{all}");
+    }
+
+    #[test]
+    fn an_expected_panic_is_told() {
+        for (attribute, text) in [
+            (quote!(#[should_panic]), "\"\""),
+            (quote!(#[should_panic(expected = "why")]), "\"why\""),
+            (quote!(#[should_panic = "why"]), "\"why\""),
+        ] {
+            let all = expanded(quote!(), quote!(#attribute async fn a_test() {}));
+            assert!(all.contains(&format!(". should_panic ({text})")), "{all}");
+        }
+        assert!(
+            !expanded(
+                quote!(),
+                quote!(
+                    async fn a_test() {}
+                )
+            )
+            .contains("should_panic")
+        );
     }
 
     #[test]

@@ -87,6 +87,13 @@ async fn a_body_that_moves_time(iii: Harness) {
     assert_eq!(iii.calls::<inner::half>().await.len(), 1);
 }
 
+#[iii::test(only(inner::half))]
+#[should_panic(expected = "2026-01-05T00:00:00Z is past")]
+async fn a_body_that_has_to_panic(iii: Harness) {
+    iii.advance(Duration::from_secs(60)).await;
+    iii.advance_to("2026-01-05T00:00:00Z").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_tests_run_on_an_engine_elsewhere() {
     let engine =
@@ -104,9 +111,10 @@ async fn the_same_tests_run_on_an_engine_elsewhere() {
     let (out, err) = (String::from_utf8(output.stdout), String::from_utf8(output.stderr));
     let (out, err) = (out.unwrap(), err.unwrap());
     assert!(output.status.success(), "{out}\n{err}");
-    assert!(out.contains("2 passed"), "{out}");
+    assert!(out.contains("3 passed"), "{out}");
     let skipped =
         "skipped: harness::a_body_that_moves_time: `advance` needs an engine in this process";
     assert!(err.contains(skipped), "{err}");
-    assert_eq!(err.matches("skipped:").count(), 1, "{err}");
+    assert!(err.contains("skipped: harness::a_body_that_has_to_panic"), "{err}");
+    assert_eq!(err.matches("skipped:").count(), 2, "{err}");
 }

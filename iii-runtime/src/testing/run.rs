@@ -71,6 +71,7 @@ pub struct Test {
     functions: Option<Vec<&'static FunctionDescriptor>>,
     set_up: Option<SetUp>,
     real_time: bool,
+    should_panic: Option<&'static str>,
 }
 
 impl Test {
@@ -82,6 +83,7 @@ impl Test {
             functions: None,
             set_up: None,
             real_time: false,
+            should_panic: None,
         }
     }
 
@@ -128,6 +130,14 @@ impl Test {
         self
     }
 
+    /// The test is expected to panic with this text in it. A test that is skipped then panics with it, as a runner of
+    /// tests knows no other way to be content.
+    #[doc(hidden)]
+    pub fn should_panic(mut self, expected: &'static str) -> Self {
+        self.should_panic = Some(expected);
+        self
+    }
+
     /// Runs the test on this thread.
     ///
     /// # Panics
@@ -148,7 +158,7 @@ impl Test {
 
     fn run_boxed<'a>(self, body: impl FnOnce(Harness) -> LocalBoxFuture<'a, Result<(), String>>) {
         panics::keep_places();
-        let name = self.name.clone();
+        let (name, should_panic) = (self.name.clone(), self.should_panic);
         let mode = match engine_elsewhere() {
             Some(mode) => mode,
             None if self.real_time => Mode::Real,
@@ -180,10 +190,15 @@ impl Test {
             Outcome::Passed => {}
             Outcome::Failed(text) => panic!("{text}\n{report}"),
             Outcome::Panicked(panic) => match panic.downcast::<Skipped>() {
-                Ok(skipped) => say(&format!(
-                    "skipped: {name}: `{}` needs an engine in this process, and III_TEST_URL names another",
-                    skipped.0
-                )),
+                Ok(skipped) => {
+                    say(&format!(
+                        "skipped: {name}: `{}` needs an engine in this process, and III_TEST_URL names another",
+                        skipped.0
+                    ));
+                    if let Some(expected) = should_panic {
+                        panic!("the test was skipped, and does not get as far as: {expected}");
+                    }
+                }
                 Err(panic) => {
                     say(&report);
                     resume_unwind(panic)
