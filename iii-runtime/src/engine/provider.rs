@@ -186,6 +186,15 @@ pub(crate) struct Call {
     pub(crate) baggage: Option<String>,
 }
 
+#[cfg(test)]
+impl Call {
+    /// A call of nobody in particular.
+    pub(super) fn of(data: &str) -> Self {
+        let data = Payload::from_json(data.to_owned()).unwrap();
+        Self { data, caller: None, traceparent: None, baggage: None }
+    }
+}
+
 /// A function that the engine itself serves.
 #[derive(Clone)]
 pub(crate) struct BuiltIn {
@@ -334,22 +343,13 @@ mod tests {
         n: u8,
     }
 
-    fn call(data: &str) -> Call {
-        Call {
-            data: Payload::from_json(data.to_owned()).unwrap(),
-            caller: None,
-            traceparent: None,
-            baggage: None,
-        }
-    }
-
     #[tokio::test]
     async fn input_is_checked_and_unknown_fields_are_ignored() {
         let double = BuiltIn::sync("double", "Doubles.", |input: Input, _| Ok(Some(input.n * 2)));
-        let outcome = (double.handler)(call(r#"{"n":4,"x":1}"#)).await;
+        let outcome = (double.handler)(Call::of(r#"{"n":4,"x":1}"#)).await;
         assert_eq!(outcome.unwrap().unwrap().as_str(), "8");
         for bad in ["{}", "null", r#"{"n":300}"#] {
-            let error = (double.handler)(call(bad)).await.unwrap_err();
+            let error = (double.handler)(Call::of(bad)).await.unwrap_err();
             assert_eq!(error.code, "deserialization_error");
             assert!(error.message.contains("`double`"), "{}", error.message);
         }

@@ -204,15 +204,6 @@ mod tests {
         endpoint_of("ext::f", &text).ok().unwrap()
     }
 
-    fn call(data: &str) -> Call {
-        Call {
-            data: Payload::from_json(data.to_owned()).unwrap(),
-            caller: None,
-            traceparent: None,
-            baggage: None,
-        }
-    }
-
     #[tokio::test]
     async fn a_call_becomes_a_request() {
         let endpoint = endpoint("");
@@ -222,7 +213,7 @@ mod tests {
             caller: Some(caller),
             traceparent: Some("00-a-b-01".to_owned()),
             baggage: Some("bad\nline".to_owned()),
-            ..call(r#"{"n":1.50}"#)
+            ..Call::of(r#"{"n":1.50}"#)
         };
         let request = endpoint.request(call, 17);
         assert_eq!((request.method(), request.uri().path()), (&Method::POST, "/p"));
@@ -254,7 +245,7 @@ mod tests {
             r#","headers":{"Content-Type":"text/json","X-A":"1","authorization":"x","traceparent":"x"},
                "auth":{"type":"bearer","token_key":"TOKEN"}"#,
         );
-        let call = Call { traceparent: Some("00-a-b-01".to_owned()), ..call("null") };
+        let call = Call { traceparent: Some("00-a-b-01".to_owned()), ..Call::of("null") };
         let request = endpoint.request(call, 0);
         for (name, value) in [
             ("content-type", "text/json"),
