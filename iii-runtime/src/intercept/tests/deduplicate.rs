@@ -12,7 +12,9 @@ async fn joins(job: Job, story: State<Story>) -> u64 {
 async fn those_that_come_while_the_first_runs_get_its_result(iii: Harness) {
     let story = iii.provide(Story::default());
     let call = |key, seconds| iii.call::<joins>(Job::of(key, seconds));
-    let (one, two, other) = tokio::join!(call("a", 5), call("a", 7), call("b", 1));
+    iii.send::<joins>(Job::of("a", 5)).await.unwrap();
+    iii.settle().await;
+    let (one, two, other) = tokio::join!(call("a", 7), call("a", 8), call("b", 1));
     assert_eq!((one.unwrap(), two.unwrap(), other.unwrap()), (5, 5, 1));
     assert_eq!(story.take(), ["a runs", "b runs", "b is done", "a is done"]);
     // The next is a first one.
@@ -98,7 +100,7 @@ async fn queued(job: Job, story: State<Story>) -> u64 {
 #[iii::test(only(queued))]
 async fn a_second_delivery_does_nothing(iii: Harness) {
     let story = iii.provide(Story::default());
-    iii.duplicate_deliveries();
+    iii.duplicate_deliveries(true).await;
     iii.publish_durable("dedup.jobs", &Job::of("a", 2)).await.unwrap();
     iii.advance(10 * SECOND).await;
     assert_eq!(story.take(), ["a runs", "a is done"]);
@@ -129,8 +131,9 @@ async fn if_the_first_is_given_up_one_of_those_that_wait_runs() {
     tokio::time::sleep(SECOND).await;
     first.abort();
     let (second, third) = (second.await.unwrap(), third.await.unwrap());
-    assert_eq!((second, third), (2, 2));
-    assert_eq!(story.take(), ["100 runs", "2 runs"]);
+    // Either may be the one that runs.
+    assert_eq!(second, third);
+    assert_eq!(story.take(), ["100 runs".to_owned(), format!("{second} runs")]);
 }
 
 #[tokio::test(start_paused = true)]

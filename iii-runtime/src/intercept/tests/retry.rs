@@ -12,11 +12,11 @@ struct Failing(AtomicU32);
 
 #[iii::function(id = "retry::flaky")]
 async fn flaky(retryable: Option<bool>, failing: State<Failing>) -> Result<u32> {
-    let left = failing.0.load(Ordering::Relaxed);
+    let left = failing.0.0.load(Ordering::Relaxed);
     if left == 0 {
         return Ok(7);
     }
-    failing.0.store(left - 1, Ordering::Relaxed);
+    failing.0.0.store(left - 1, Ordering::Relaxed);
     let error = Error::new("t/flaky", "not yet");
     Err(match retryable {
         Some(retryable) => error.with_retryable(retryable),
@@ -103,7 +103,9 @@ async fn an_attempt_may_have_a_timeout_of_its_own(iii: Harness) {
 #[iii::test(only(stuck))]
 async fn a_link_that_is_lost_is_worth_another_attempt(iii: Harness) {
     iii.provide(Story::default());
-    let call = iii.call::<stuck>(Job::of("a", 2)).retry(Retry::times(1));
+    // The worker is back after a second.
+    let backoff = Backoff { initial: 2 * SECOND, ..Retry::BACKOFF };
+    let call = iii.call::<stuck>(Job::of("a", 2)).retry(Retry::times(1).backoff(backoff));
     let broken = async {
         tokio::time::sleep(SECOND).await;
         iii.drop_connection().await;

@@ -52,7 +52,7 @@ async fn each_end_is_one_event() {
     let story = lines.0.clone();
     let _guard = tracing::subscriber::set_default(lines);
     let call = || {
-        let context = Context::test().with_trigger(TriggerKind::Queue).with_attempt(2);
+        let context = Context::test().with_trigger(TriggerKind::Cron).with_attempt(2);
         Invocation::test(context, Payload::null())
     };
     let failing = |code: &'static str, status| {
@@ -71,7 +71,7 @@ async fn each_end_is_one_event() {
     let never = Next::test(|_| std::future::pending());
     assert!(tokio::time::timeout(SECOND, traced.around(call(), never)).await.is_err());
 
-    let facts = "message=invoked function=\"test\" trigger=queue attempt=2";
+    let facts = "message=invoked function=\"test\" trigger=cron attempt=2";
     let wanted = [
         ("DEBUG", "ok", "250.0"),
         ("DEBUG", "t/theirs", "0.0"),
