@@ -21,6 +21,7 @@ pub use crate::declare::{
 };
 pub use crate::error::{Error, IntoError};
 pub use crate::extract::{Extract, HttpRequest, Input, Invocation};
+pub use crate::intercept::{AnyInterceptor, Interceptor};
 pub use crate::output::{Output, Reply};
 pub use crate::protocol::Payload;
 pub use crate::provide::{TriggerType, TriggerTypeDeclaration, TriggerTypeDescriptor};
@@ -143,7 +144,7 @@ impl<T: Extract> Argument for Slot<T, EXTRACTOR> {
 impl<T: Input> Argument for Slot<T, INPUT> {
     type Type = T;
     async fn take(call: &mut Invocation) -> Result<T> {
-        T::from_invocation(call)
+        call.take_input()
     }
     fn describe(signature: &mut Signature) {
         signature.input(T::schema);
@@ -400,6 +401,12 @@ pub fn check_declarations() {
     if let Err(problems) = crate::declare::check_declared() {
         panic!("{problems}");
     }
+}
+
+/// One interceptor of a declaration; the bound is the check.
+#[track_caller]
+pub fn interceptor<I: Interceptor>(interceptor: I) -> AnyInterceptor {
+    AnyInterceptor::new(interceptor)
 }
 
 /// Metadata of a declaration. A value that cannot be serialised becomes `null`.

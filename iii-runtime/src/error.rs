@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::protocol::{ErrorBody, Payload};
 
@@ -41,6 +42,13 @@ pub mod code {
     pub const SHUTTING_DOWN: &str = "shutting_down";
     /// More is waiting than fits. The call was not begun. HTTP status 503.
     pub const OVERLOADED: &str = "overloaded";
+    /// Too many calls came in a span of time. The call was not begun; [`Error::retry_after`](super::Error::retry_after) says
+    /// when to try again. HTTP status 429.
+    pub const RATE_LIMITED: &str = "rate_limited";
+    /// A call of the same key runs, or was done already. The call was not begun. HTTP status 409.
+    pub const DUPLICATE: &str = "duplicate";
+    /// The function takes an `Extension` that no interceptor has put into the invocation. HTTP status 500.
+    pub const EXTENSION_MISSING: &str = "extension_missing";
     /// The function writes its response piece by piece, and the caller is no HTTP request. HTTP status 400.
     pub const STREAM_NEEDS_HTTP: &str = "stream_needs_http";
     /// The engine knows no such channel: it has ended, or was not opened in time. HTTP status 404.
@@ -123,6 +131,15 @@ impl Error {
         self
     }
 
+    /// Says that the same call may succeed after some time, in whole milliseconds. It takes the place of the details, as
+    /// `{"retry_after_ms":…}`, which every engine hands on that hands on details.
+    #[must_use]
+    pub fn with_retry_after(self, after: Duration) -> Self {
+        let parts = u128::from(after.subsec_nanos() % 1_000_000 != 0);
+        let retry_after_ms = u64::try_from(after.as_millis() + parts).unwrap_or(u64::MAX);
+        self.with_retryable(true).with_details(&RetryAfter { retry_after_ms })
+    }
+
     /// Adds structured facts for the caller. Facts that cannot be serialised are left out.
     #[must_use]
     pub fn with_details<T: Serialize + ?Sized>(mut self, details: &T) -> Self {
@@ -157,6 +174,12 @@ impl Error {
         self.inner.retryable
     }
 
+    /// After what time the same call may succeed, if the details say so by `retry_after_ms`.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let RetryAfter { retry_after_ms } = self.details()?;
+        Some(Duration::from_millis(retry_after_ms))
+    }
+
     /// The structured facts as they came.
     pub fn details_raw(&self) -> Option<&Payload> {
         self.inner.details.as_ref()
@@ -178,6 +201,12 @@ impl Error {
     }
 }
 
+/// The details that say when to try again.
+#[derive(Serialize, Deserialize)]
+struct RetryAfter {
+    retry_after_ms: u64,
+}
+
 /// The status of errors that name none.
 fn default_status(code: &str) -> u16 {
     match code {
@@ -187,7 +216,9 @@ fn default_status(code: &str) -> u16 {
         | "deserialization_error" => 400,
         "FORBIDDEN" => 403,
         code::FUNCTION_NOT_FOUND | code::CHANNEL_NOT_FOUND | "NOT_FOUND" => 404,
+        code::DUPLICATE => 409,
         code::PAYLOAD_TOO_LARGE => 413,
+        code::RATE_LIMITED => 429,
         code::CONNECTION_LOST
         | code::CHANNEL_BROKEN
         | code::INVALID_RESULT
@@ -341,6 +372,15 @@ mod tests {
         assert!(!error.to_string().contains("secret"));
         assert!(StdError::source(&error).unwrap().to_string().contains("secret"));
         assert!(error.to_body().details.is_none());
+    }
+
+    #[test]
+    fn a_time_to_try_again_is_in_whole_milliseconds() {
+        let error =
+            Error::new(code::RATE_LIMITED, "no").with_retry_after(Duration::from_nanos(1_500_001));
+        assert_eq!((error.status(), error.retryable()), (429, Some(true)));
+        assert_eq!(error.retry_after(), Some(Duration::from_millis(2)));
+        assert_eq!(Error::new("a/b", "c").with_details(&[1]).retry_after(), None);
     }
 
     #[test]

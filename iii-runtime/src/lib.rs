@@ -33,7 +33,8 @@
 //! | what a function may take | [`Input`], [`Extract`], and the types in [`prelude`] |
 //! | what a function may give | [`Output`], [`Created`], [`Response`] |
 //! | errors with codes | [`macro@Error`], [`struct@Error`], [`code`] |
-//! | calling functions | [`Client`], [`Call`]; of other workers: [`macro@remote`] |
+//! | calling functions | [`Client`], [`Call`]; again if it fails: [`Retry`]; of other workers: [`macro@remote`] |
+//! | running code around functions: limits, time-outs, users | [`Interceptor`], [`mod@intercept`], [`Extension`] |
 //! | pipes of data between functions | [`Client::channel`], [`ChannelReader`], [`ChannelWriter`] |
 //! | bodies that are streamed | [`BodyStream`], [`RawBody`], [`Response::stream`], [`Sse`] |
 //! | trigger types of your own | [`macro@trigger_type`], [`TriggerType`], [`Emitter`] |
@@ -71,6 +72,7 @@ mod declare;
 pub mod engine;
 mod error;
 mod extract;
+pub mod intercept;
 mod output;
 pub mod protocol;
 mod provide;
@@ -84,7 +86,7 @@ mod worker;
 pub use app::{Addresses, App, Running, Settings};
 pub use client::{
     Call, Change, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, FunctionDetail,
-    FunctionSummary, Listed, Listing, NewChannel, Receipt, StateClient, StreamClient,
+    FunctionSummary, Listed, Listing, NewChannel, Receipt, Retry, StateClient, StreamClient,
     TriggerOfFunction, TriggerSummary, TriggerTypeSummary, Update, UpdateError, UpdatePath,
     WorkerSummary,
 };
@@ -95,9 +97,10 @@ pub use declare::{
 };
 pub use error::{BoxError, Error, IntoError, Result, code};
 pub use extract::{
-    BodyStream, Caller, Context, Extract, Headers, HttpParts, HttpRequest, Input, Invocation,
-    Metadata, Path, Query, RawBody, Resources, State, Trace, TriggerInfo,
+    BodyStream, Caller, Context, Extension, Extract, Headers, HttpParts, HttpRequest, Input,
+    Invocation, Metadata, Path, Query, RawBody, Resources, State, Trace, TriggerInfo,
 };
+pub use intercept::{Interceptor, Next};
 pub use output::{Created, Output, Reply, Response, Sse, SseEvent};
 pub use protocol::Payload;
 pub use provide::{Emitter, TriggerType, TriggerTypeDescriptor};
@@ -136,8 +139,8 @@ pub mod prelude {
         StreamEvent,
     };
     pub use crate::{
-        App, Client, Context, Created, Headers, HttpRequest, JsonSchema, Metadata, Path, Payload,
-        Query, Response, State,
+        App, Client, Context, Created, Extension, Headers, HttpRequest, JsonSchema, Metadata, Path,
+        Payload, Query, Response, State,
     };
     // The derive macro of `JsonSchema` looks for this name.
     pub use crate::schemars;

@@ -266,7 +266,8 @@ impl Function<'_> {
 
     /// The declaration as data.
     fn descriptor(&self) -> TokenStream {
-        let FunctionOptions { description, metadata, timeout, concurrency, .. } = self.options;
+        let FunctionOptions { description, metadata, timeout, concurrency, intercept, .. } =
+            self.options;
         let description = match description {
             Some(text) => Some(text.value().trim().to_owned()),
             None => docs::text(&self.item.attributes),
@@ -278,6 +279,11 @@ impl Function<'_> {
             let count = proc_macro2::Literal::u32_unsuffixed(count);
             quote!(#count)
         }));
+        let intercept = intercept.iter().map(|expr| {
+            // A type that is none is shown at the expression.
+            let Ends { first, .. } = Ends::of(expr);
+            quote_spanned!(first=> __iii::interceptor(#expr))
+        });
         let id = self.id();
         let location = trigger::location(self.item.signature.ident.span());
         let triggers = self.triggers;
@@ -294,6 +300,7 @@ impl Function<'_> {
                 signature: __iii_signature,
                 timeout: #timeout,
                 concurrency: #concurrency,
+                intercept: || ::std::vec![#(#intercept),*],
                 triggers: __III_TRIGGERS,
             };
         }

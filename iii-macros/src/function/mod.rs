@@ -122,7 +122,8 @@ mod tests {
             crate = other,
             timeout = "1s",
             metadata = 1,
-            concurrency = 1
+            concurrency = 1,
+            intercept = [audit()]
         );
         let item = quote! {
             #[other::trigger(http, path = "/a", condition = open, middleware = [auth])]
@@ -147,6 +148,39 @@ mod tests {
         );
         // The function, its type, the declaration, the claims of the id and of the route.
         assert_eq!(all.matches("cfg (unix)").count(), 5, "{all}");
+    }
+
+    #[test]
+    fn interceptors_are_made_in_the_order_of_the_list() {
+        let of = |options| {
+            expanded(
+                options,
+                quote!(
+                    fn create() {}
+                ),
+            )
+        };
+        let all = of(quote!(id = "orders::create", intercept = [first(), Second::new(1),]));
+        let made =
+            "vec ! [__iii :: interceptor (first ()) , __iii :: interceptor (Second :: new (1))]";
+        assert!(all.contains(made), "{all}");
+        let none = of(quote!(id = "orders::create", intercept = []));
+        assert!(none.contains("vec ! []") && !none.contains("compile_error"), "{none}");
+    }
+
+    #[test]
+    fn interceptors_are_a_list() {
+        for options in [quote!(intercept = audit()), quote!(intercept), quote!(intercept(audit()))]
+        {
+            let all = expanded(
+                quote!(id = "orders::create", #options),
+                quote!(
+                    fn create() {}
+                ),
+            );
+            assert_eq!(all.matches("compile_error").count(), 1, "{all}");
+            assert!(all.contains("struct create"), "{all}");
+        }
     }
 
     #[test]

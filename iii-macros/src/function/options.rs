@@ -1,7 +1,7 @@
 //! The options of `#[iii::function]`.
 
 use proc_macro2::TokenStream;
-use syn::{Expr, ExprLit, Ident, Lit, LitStr, Path};
+use syn::{Expr, ExprArray, ExprLit, Ident, Lit, LitStr, Path};
 
 use super::id;
 use crate::diagnostics::{Ends, Errors};
@@ -9,7 +9,7 @@ use crate::options::{Options, Text, literal};
 
 /// All names.
 const OPTIONS: &[&str] =
-    &["id", "description", "metadata", "timeout", "concurrency", "stub", "crate"];
+    &["id", "description", "metadata", "timeout", "concurrency", "intercept", "stub", "crate"];
 
 /// What is said about a function.
 pub(crate) struct FunctionOptions {
@@ -23,6 +23,8 @@ pub(crate) struct FunctionOptions {
     pub(crate) timeout: Option<u64>,
     /// At least one.
     pub(crate) concurrency: Option<u32>,
+    /// The interceptors, the outermost first.
+    pub(crate) intercept: Vec<Expr>,
     /// The type for typed calls.
     pub(crate) stub: Stub,
     /// The path of the runtime.
@@ -51,6 +53,7 @@ impl FunctionOptions {
             metadata: options.take("metadata", errors),
             timeout: options.take_duration("timeout", errors),
             concurrency: options.take_number("concurrency", 1, errors),
+            intercept: take_intercept(&mut options, errors),
             stub: take_stub(&mut options, errors),
             krate: options.take_path("crate", "a path, such as `crate = ::iii`", errors),
         };
@@ -81,6 +84,19 @@ fn take_id(options: &mut Options, errors: &mut Errors) -> Option<Text> {
         return None;
     }
     Some(text)
+}
+
+fn take_intercept(options: &mut Options, errors: &mut Errors) -> Vec<Expr> {
+    match options.take("intercept", errors) {
+        None => Vec::new(),
+        Some(Expr::Array(ExprArray { elems, .. })) => elems.into_iter().collect(),
+        Some(expr) => {
+            let message = "`intercept` takes a list of interceptors, also of one: \
+                           `intercept = [Traced::new()]`";
+            errors.on(&expr, message);
+            Vec::new()
+        }
+    }
 }
 
 fn take_stub(options: &mut Options, errors: &mut Errors) -> Stub {

@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::declare::{Catalogue, Declarations, Function, Location, Problems};
 use crate::error::Result;
 use crate::extract::Resources;
+use crate::intercept::{AnyInterceptor, Interceptor};
 use crate::protocol::Namespace;
 use crate::provide::{TriggerType, TriggerTypeDescriptor};
 use crate::transport::ConnectError;
@@ -108,6 +109,14 @@ impl App {
     /// Provides a value that functions take by [`State<T>`](crate::State), in place of an earlier one of its type.
     pub fn state<T: Send + Sync + 'static>(&mut self, value: T) -> &mut Self {
         self.resources.insert(Arc::new(value));
+        self
+    }
+
+    /// Runs an interceptor around each invocation of the worker, inside of those that were given before. See
+    /// [`Interceptor`] for the order, and [`intercept`](crate::intercept) for those that come with the crate.
+    #[track_caller]
+    pub fn intercept(&mut self, interceptor: impl Interceptor) -> &mut Self {
+        self.declarations.interceptors.push(AnyInterceptor::new(interceptor));
         self
     }
 

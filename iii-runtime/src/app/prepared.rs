@@ -84,6 +84,9 @@ impl Prepared {
         };
         let Surroundings { clock, watch, trigger_ids, backoff, asks } = surroundings;
         let resources = Arc::new(resources);
+        if matches!(trigger_ids, TriggerIds::Steady) {
+            session.keep_steady();
+        }
         let dispatcher = Dispatcher::new(&catalogue, resources.clone(), limits, clock, watch);
         let client = Client::new(session.clone());
         let provider = Provider::new(catalogue.trigger_types().to_vec(), client, resources);

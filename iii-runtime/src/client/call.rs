@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::channel::{Reading, within};
+use super::retry::Retry;
 use crate::error::{Error, Result, code};
 use crate::protocol::{Namespace, Payload};
 use crate::worker::{Request, Session};
@@ -22,6 +23,7 @@ pub struct Call<T> {
     session: Arc<Session>,
     request: Result<Request>,
     read: Read<T>,
+    retry: Option<Retry>,
 }
 
 /// How an answer is read.
@@ -45,7 +47,7 @@ impl<T> Call<T> {
 
     /// A call whose answer does not have the form of `T`.
     pub(super) fn reading(session: Arc<Session>, request: Result<Request>, read: Read<T>) -> Self {
-        Self { session, request, read }
+        Self { session, request, read, retry: None }
     }
 
     /// How long the caller waits, also for a link to the engine. Default: that of the app, which is 30 s.
@@ -56,6 +58,13 @@ impl<T> Call<T> {
     /// The namespace of the function. Default: that of the worker, and `default` for ids that begin with `engine::`.
     pub fn namespace(self, namespace: impl Into<Namespace>) -> Self {
         self.with(|request| request.namespace = Some(namespace.into()))
+    }
+
+    /// Makes the call again if it fails in a way that may pass, all within the timeout of the call. The function must be
+    /// idempotent: see [`Retry`].
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
     }
 
     /// Adds side data, which the function takes by `Metadata<T>`.
@@ -86,7 +95,11 @@ impl<T: 'static> IntoFuture for Call<T> {
         Box::pin(async move {
             let request = self.request?;
             let function_id = request.function_id.clone();
-            let result = self.session.call(request).await?.unwrap_or_default();
+            let result = match self.retry {
+                None => self.session.call(request).await?,
+                Some(retry) => retry.run(&self.session, request).await?,
+            };
+            let result = result.unwrap_or_default();
             let (reading, read) = (Reading::Session(self.session), self.read);
             within(reading, || read(&result)).map_err(|error| {
                 let text = format!("the result of `{function_id}` does not fit: {error}");

@@ -3,6 +3,7 @@
 mod call;
 pub(crate) mod channel;
 mod discovery;
+mod retry;
 mod state;
 mod stream;
 mod update;
@@ -26,6 +27,7 @@ pub use discovery::{
     FunctionDetail, FunctionSummary, Listed, Listing, TriggerOfFunction, TriggerSummary,
     TriggerTypeSummary, WorkerSummary,
 };
+pub use retry::Retry;
 pub use state::StateClient;
 pub use stream::StreamClient;
 pub use update::{Change, Update, UpdateError, UpdatePath};

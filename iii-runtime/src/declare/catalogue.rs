@@ -6,6 +6,7 @@ use std::fmt;
 use super::{Declaration, FunctionDescriptor, Location, Signature};
 use crate::error::{Error, code};
 use crate::extract::Resources;
+use crate::intercept::{AnyInterceptor, Interceptor as _};
 use crate::protocol::Payload;
 use crate::provide::{TriggerTypeDescriptor, declared_types};
 use crate::trigger::{Binding, TriggerKind};
@@ -25,12 +26,14 @@ pub struct Declarations {
     pub functions: Vec<&'static FunctionDescriptor>,
     /// Trigger types that it provides.
     pub trigger_types: Vec<&'static TriggerTypeDescriptor>,
+    /// What runs around each function, the outermost first.
+    pub interceptors: Vec<AnyInterceptor>,
 }
 
 impl Declarations {
     /// What the macros have declared in all crates that are linked in.
     pub fn linked() -> Self {
-        Self { functions: declared(), trigger_types: declared_types() }
+        Self { functions: declared(), trigger_types: declared_types(), interceptors: Vec::new() }
     }
 }
 
@@ -40,7 +43,7 @@ impl Declarations {
 ///
 /// All problems in one report.
 pub(crate) fn check_declared() -> Result<(), Problems> {
-    let Declarations { functions, trigger_types } = Declarations::linked();
+    let Declarations { functions, trigger_types, .. } = Declarations::linked();
     let entries: Vec<Entry> = functions.into_iter().map(Entry::new).collect();
     let problems = check(&entries, &trigger_types);
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
@@ -66,6 +69,8 @@ pub struct Entry {
     pub output_schema: Option<Payload>,
     /// What invokes it, with the place of each declaration.
     pub triggers: Vec<(Binding, Location)>,
+    /// What runs around it, the outermost first: what the app says, then what its declaration says.
+    pub interceptors: Vec<AnyInterceptor>,
 }
 
 impl Catalogue {
@@ -74,12 +79,19 @@ impl Catalogue {
     /// # Errors
     ///
     /// All problems in one report: ids or routes that are declared twice, values that no one provides, path parameters
-    /// that the payload does not have, and no functions at all.
+    /// that the payload does not have, interceptors that are set up wrongly, and no functions at all.
     pub fn assemble(declarations: &Declarations, provided: &Resources) -> Result<Self, Problems> {
-        let Declarations { functions, trigger_types } = declarations;
-        let entries: Vec<Entry> = functions.iter().map(|function| Entry::new(function)).collect();
+        let Declarations { functions, trigger_types, interceptors } = declarations;
+        let mut entries: Vec<Entry> =
+            functions.iter().map(|function| Entry::new(function)).collect();
         let mut problems = check(&entries, trigger_types);
         check_provided(&entries, provided, &mut problems);
+        check_interceptors(interceptors, &mut problems);
+        for entry in &mut entries {
+            let own = (entry.function.intercept)();
+            check_interceptors(&own, &mut problems);
+            entry.interceptors = interceptors.iter().cloned().chain(own).collect();
+        }
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
@@ -121,6 +133,7 @@ impl Entry {
                 .iter()
                 .map(|trigger| ((trigger.binding)(), trigger.location))
                 .collect(),
+            interceptors: Vec::new(),
         }
     }
 
@@ -269,6 +282,18 @@ fn check_provided(entries: &[Entry], provided: &Resources, problems: &mut Vec<Pr
     }
 }
 
+fn check_interceptors(interceptors: &[AnyInterceptor], problems: &mut Vec<Problem>) {
+    for interceptor in interceptors {
+        if let Err(error) = interceptor.check() {
+            problems.push(Problem {
+                message: format!("an interceptor cannot be used: {}", error.message()),
+                help: "change how it is set up".to_owned(),
+                places: vec![interceptor.place()],
+            });
+        }
+    }
+}
+
 /// A path parameter that nobody reads is a mistake in the path or in the payload type. Only a schema that lists all its
 /// fields can tell.
 fn check_path_params(entry: &Entry, problems: &mut Vec<Problem>) {
@@ -412,6 +437,7 @@ mod tests {
             signature: nothing,
             timeout: None,
             concurrency: None,
+            intercept: Vec::new,
             triggers: &[],
         }
     }

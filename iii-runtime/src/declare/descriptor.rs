@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use super::Signature;
 use crate::error::Result;
 use crate::extract::Invocation;
+use crate::intercept::AnyInterceptor;
 use crate::output::Reply;
 use crate::protocol::Payload;
 use crate::trigger::Binding;
@@ -53,6 +54,8 @@ pub struct FunctionDescriptor {
     pub timeout: Option<Duration>,
     /// How many runs may go on at the same time; more wait. Default: that of the app.
     pub concurrency: Option<usize>,
+    /// What runs around it, the outermost first. Made once for each catalogue, that is when the app starts.
+    pub intercept: fn() -> Vec<AnyInterceptor>,
     /// What invokes it.
     pub triggers: &'static [TriggerDescriptor],
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::extension::Added;
 use super::{Context, Headers, Resources};
 use crate::client::channel::Reading;
 use crate::declare::Shape;
@@ -16,7 +17,7 @@ use crate::trigger::TriggerKind;
 
 /// One invocation, before its arguments are taken.
 ///
-/// Extractors of your own look into it.
+/// Extractors of your own look into it, and interceptors add to it.
 #[derive(Debug)]
 pub struct Invocation {
     context: Context,
@@ -25,6 +26,7 @@ pub struct Invocation {
     shape: Shape,
     http: Option<HttpParts>,
     resources: Arc<Resources>,
+    pub(super) added: Added,
 }
 
 /// What the worker knows when an invocation arrives.
@@ -61,12 +63,21 @@ pub struct HttpParts {
 impl Invocation {
     pub(crate) fn new(received: Received) -> Self {
         let Received { context, data, metadata, shape, resources } = received;
-        Self { context, data, metadata, shape, http: None, resources }
+        Self { context, data, metadata, shape, http: None, resources, added: Added::default() }
     }
 
     /// Who invokes what.
     pub fn context(&self) -> &Context {
         &self.context
+    }
+
+    pub(super) fn context_mut(&mut self) -> &mut Context {
+        &mut self.context
+    }
+
+    pub(super) fn replace_data(&mut self, data: Payload) {
+        self.http = None;
+        self.data = data;
     }
 
     /// The data as it came. From an `http` trigger this is the whole request; [`Invocation::http`] reads it.

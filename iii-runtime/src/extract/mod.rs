@@ -5,6 +5,7 @@
 
 mod body;
 mod context;
+mod extension;
 mod headers;
 mod http;
 mod invocation;
@@ -23,6 +24,7 @@ use crate::error::Result;
 
 pub use body::{BodyStream, RawBody};
 pub use context::{Caller, Context, Trace, TriggerInfo};
+pub use extension::Extension;
 pub use headers::Headers;
 pub use http::{HttpRequest, Path, Query};
 pub use invocation::{HttpParts, Invocation};

@@ -54,6 +54,41 @@ impl Reply {
         Self::new(if value.is_null() { Body::Empty } else { Body::Json(value) })
     }
 
+    /// The value that a direct caller gets; `None` for nothing, for text of another content type and for a stream.
+    pub fn value(&self) -> Option<&Payload> {
+        match &self.body {
+            Body::Json(payload) => Some(payload),
+            Body::Empty | Body::Text(_) | Body::Stream(_) | Body::Written => None,
+        }
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.status.unwrap_or(if matches!(self.body, Body::Empty) { 204 } else { 200 })
+    }
+
+    /// The same once more; `None` if it is a stream, which can be read once only.
+    pub(crate) fn copy(&self) -> Option<Self> {
+        let body = match &self.body {
+            Body::Empty => Body::Empty,
+            Body::Json(payload) => Body::Json(payload.clone()),
+            Body::Text(text) => Body::Text(text.clone()),
+            Body::Stream(_) | Body::Written => return None,
+        };
+        Some(Self { status: self.status, headers: self.headers.clone(), body })
+    }
+
+    /// How many bytes it holds, about.
+    pub(crate) fn size(&self) -> usize {
+        let body = match &self.body {
+            Body::Json(payload) => payload.as_str().len(),
+            Body::Text(text) => text.len(),
+            Body::Empty | Body::Stream(_) | Body::Written => 0,
+        };
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        size_of::<Self>() + body + headers.sum::<usize>()
+    }
+
     /// The value as it is given to a direct caller.
     pub(crate) fn result(&self) -> Option<Payload> {
         match &self.body {
@@ -87,7 +122,8 @@ impl Reply {
     }
 }
 
-/// The HTTP form of an error: its status, and `{"error":{"code","message","details"}}`.
+/// The HTTP form of an error: its status, `{"error":{"code","message","details"}}`, and the header `retry-after` where it
+/// says when to try again.
 pub(crate) fn error_into_http(error: &Error) -> Payload {
     #[derive(Serialize)]
     struct Shown<'a> {
@@ -100,7 +136,13 @@ pub(crate) fn error_into_http(error: &Error) -> Payload {
         Shown { code: error.code(), message: error.message(), details: error.details_raw() };
     let shown = Payload::new(&shown).unwrap_or_default();
     let body = Payload::from_built(format!(r#"{{"error":{}}}"#, shown.as_str()));
-    http_result(error.status(), &BTreeMap::new(), &body)
+    let mut headers = BTreeMap::new();
+    if let Some(after) = error.retry_after() {
+        // Whole seconds, and not too early (RFC 9110, section 10.2.3).
+        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+        headers.insert("retry-after".to_owned(), seconds.to_string());
+    }
+    http_result(error.status(), &headers, &body)
 }
 
 fn http_result(status: u16, headers: &BTreeMap<String, String>, body: &Payload) -> Payload {
@@ -300,5 +342,9 @@ mod tests {
             error_into_http(&error).as_str(),
             r#"{"status_code":409,"body":{"error":{"code":"orders/out-of-stock","message":"no tea"}}}"#
         );
+        let error = Error::new(code::RATE_LIMITED, "no")
+            .with_retry_after(std::time::Duration::from_millis(1001));
+        let text = error_into_http(&error);
+        assert!(text.as_str().starts_with(r#"{"status_code":429,"headers":{"retry-after":"2"},"#));
     }
 }

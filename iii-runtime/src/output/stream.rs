@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -16,7 +16,11 @@ use crate::protocol::{ChannelRef, Payload};
 use crate::worker::Session;
 
 /// The pieces of a body.
-pub(crate) struct Pieces(Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>);
+///
+/// The lock is never waited for: it lets several look at a reply at the same time, who leave its pieces alone.
+pub(crate) struct Pieces(Mutex<BoxedPieces>);
+
+type BoxedPieces = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
 
 impl Pieces {
     pub(crate) fn new<S, B, E>(pieces: S) -> Self
@@ -25,7 +29,8 @@ impl Pieces {
         B: Into<Bytes>,
         E: Into<BoxError>,
     {
-        Self(Box::pin(pieces.map(|piece| piece.map(Into::into).map_err(Into::into))))
+        let pieces = pieces.map(|piece| piece.map(Into::into).map_err(Into::into));
+        Self(Mutex::new(Box::pin(pieces)))
     }
 }
 
@@ -42,9 +47,10 @@ impl std::fmt::Debug for Pieces {
 /// If nothing was written yet: the stream failed at once, or there is nowhere to write to. An error after that is only
 /// logged: the client sees that the body broke off.
 pub(crate) async fn write(reply: Reply, data: &Payload, resources: &Resources) -> Result<Reply> {
-    let Reply { status, headers, body: Body::Stream(Pieces(mut pieces)) } = reply else {
+    let Reply { status, headers, body: Body::Stream(Pieces(pieces)) } = reply else {
         return Ok(reply);
     };
+    let mut pieces = pieces.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut writer = response_of(data, resources)?;
     // As long as nothing was written, an error can still be a response of its own.
     let mut next = pieces.next().await.transpose().map_err(Error::internal)?;

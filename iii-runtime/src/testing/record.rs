@@ -84,6 +84,22 @@ impl Recorder {
         failures
     }
 
+    /// What runs for an invocation that has come through the interceptors.
+    fn plan(&self, number: usize, call: &Invocation) -> Plan {
+        let facts = {
+            let facts = &mut locked(&self.facts)[number];
+            // An interceptor may have put in something else.
+            facts.data = call.data().clone();
+            facts.clone()
+        };
+        let When { before, instead, failure } = locked(&self.rules).when(&facts);
+        locked(&self.facts)[number].mocked = instead.is_some();
+        if let Some(failure) = failure {
+            self.fail(failure);
+        }
+        Plan { before, instead }
+    }
+
     fn ended(&self, number: usize, result: Result<Option<Payload>, Error>) {
         let end = End { at: self.clock.now(), result: result.map_err(Arc::new) };
         locked(&self.facts)[number].end = Some(end);
@@ -129,7 +145,7 @@ impl Watch for Recorder {
     }
 
     fn begin(&self, begun: Begun<'_>) -> Watched {
-        let mut facts = Facts {
+        let facts = Facts {
             context: begun.context.clone(),
             data: begun.data.clone(),
             metadata: begun.metadata.cloned(),
@@ -138,11 +154,6 @@ impl Watch for Recorder {
             began: self.clock.now(),
             end: None,
         };
-        let When { before, instead, failure } = locked(&self.rules).when(&facts);
-        facts.mocked = instead.is_some();
-        if let Some(failure) = failure {
-            self.fail(failure);
-        }
         let ending = Ending {
             recorder: self.this.clone(),
             number: {
@@ -152,8 +163,13 @@ impl Watch for Recorder {
             },
             heard: false,
         };
+        let (recorder, number) = (self.this.clone(), ending.number);
         Watched {
-            plan: Plan { before, instead },
+            plan: Box::new(move |call| {
+                recorder
+                    .upgrade()
+                    .map_or_else(Plan::default, |recorder| recorder.plan(number, call))
+            }),
             ended: Box::new(move |ended| ending.hear(&ended)),
         }
     }
@@ -170,23 +186,24 @@ impl Ending {
     fn hear(mut self, ended: &Ended<'_>) {
         self.heard = true;
         let Some(recorder) = self.recorder.upgrade() else { return };
-        let result = match (ended.result, ended.panic) {
-            (_, Some(text)) => {
-                let place = panics::take_place();
-                let place = place.as_deref().unwrap_or("a place that is not known");
-                let text = format!("panicked at {place}: {text}");
-                let (id, mocked) = {
-                    let facts = &locked(&recorder.facts)[self.number];
-                    (facts.context.function_id.clone(), facts.mocked)
-                };
-                if mocked {
-                    // Whoever called it may have swallowed the error.
-                    recorder.fail(format!("the mock of `{id}` {text}"));
-                }
-                Err(Error::new(code::PANIC, text))
+        let panic = ended.panic.map(|text| {
+            let place = panics::take_place();
+            let place = place.as_deref().unwrap_or("a place that is not known");
+            let text = format!("panicked at {place}: {text}");
+            let (id, mocked) = {
+                let facts = &locked(&recorder.facts)[self.number];
+                (facts.context.function_id.clone(), facts.mocked)
+            };
+            if mocked {
+                // Whoever called it, or ran around it, may have swallowed the error.
+                recorder.fail(format!("the mock of `{id}` {text}"));
             }
-            (Ok(reply), None) => Ok(reply.result()),
-            (Err(error), None) => Err(copy(error)),
+            Error::new(code::PANIC, text)
+        });
+        let result = match (ended.result, panic) {
+            (Ok(reply), _) => Ok(reply.result()),
+            (Err(error), Some(panic)) if error.code() == code::PANIC => Err(panic),
+            (Err(error), _) => Err(copy(error)),
         };
         recorder.ended(self.number, result);
     }

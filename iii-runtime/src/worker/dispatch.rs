@@ -1,22 +1,20 @@
 //! Invocations to handlers: each in a task of its own, limited, timed, and answered exactly once, whatever happens.
 
-use std::any::Any;
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::sync::{Notify, Semaphore, watch};
 use tracing::Instrument;
 
 use super::session::after;
-use super::watch::{Begun, Ended, Watch};
+use super::watch::{Begun, Ended, Watch, Watched};
 use crate::clock::Clock;
 use crate::declare::{Catalogue, HandlerFuture, Shape};
 use crate::error::{Error, Result, code};
 use crate::extract::{Caller, Context, Invocation, Mark, Received, Resources, Trace};
+use crate::intercept::{AnyInterceptor, Handler, Next, Room};
 use crate::output::{self, Reply, error_into_http};
 use crate::protocol::{
     ErrorBody, FunctionId, InvocationId, InvocationResult, InvokeFunction, Message, Payload,
@@ -56,6 +54,8 @@ struct Served {
     shape: Shape,
     timeout: Option<Duration>,
     running: Option<Arc<Semaphore>>,
+    /// The outermost first.
+    interceptors: Arc<[AnyInterceptor]>,
 }
 
 impl Dispatcher {
@@ -73,6 +73,7 @@ impl Dispatcher {
                 shape: entry.signature.shape(),
                 timeout: function.timeout.or(limits.handler_timeout),
                 running: function.concurrency.map(|most| Arc::new(Semaphore::new(most))),
+                interceptors: entry.interceptors.as_slice().into(),
             };
             (function.id, Arc::new(served))
         });
@@ -157,7 +158,8 @@ impl Served {
             let error = not_served(call.context().function_id());
             Box::pin(async move { Err(error) })
         };
-        Self { handler, shape: Shape::NONE, timeout: None, running: None }
+        let interceptors = Arc::default();
+        Self { handler, shape: Shape::NONE, timeout: None, running: None, interceptors }
     }
 }
 
@@ -180,12 +182,7 @@ impl Invoked {
     /// Runs the handler when there is room for it. What comes back is what is sent.
     async fn run(self, running: Arc<Semaphore>) -> Result<Option<Payload>> {
         let Self { message, served, resources, clock, watch } = self;
-        // The function's own limit first: a function that is full must not take the room of others.
-        let _of_function = match &served.running {
-            Some(running) => Some(running.acquire().await.map_err(closed)?),
-            None => None,
-        };
-        let _of_worker = running.acquire().await.map_err(closed)?;
+        let room = Room::enter(served.running.clone(), running).await?;
 
         let message = *message;
         let function_id = message.function_id;
@@ -197,6 +194,10 @@ impl Invoked {
             function = %function_id,
             id = %invocation_id,
             trigger = unmarked.trigger.as_ref().map(|trigger| tracing::field::display(&trigger.kind)),
+            attempt = unmarked.attempt,
+            // For `intercept::Traced`.
+            outcome = tracing::field::Empty,
+            elapsed_ms = tracing::field::Empty,
         );
         let context = Context {
             function_id,
@@ -208,14 +209,13 @@ impl Invoked {
             trace: trace.clone(),
             clock,
         };
-        let deadline = context.deadline;
         let watched = watch.map(|watch| {
             let (data, metadata) = (&message.data, unmarked.value.as_ref());
             watch.begin(Begun { context: &context, data, metadata, shape: served.shape })
         });
         let data = message.data;
         // In a box as well: each future around the handler has room for what the handler takes.
-        let invocation = Box::new(Invocation::new(Received {
+        let mut invocation = Box::new(Invocation::new(Received {
             context,
             data: data.clone(),
             metadata: unmarked.value,
@@ -223,37 +223,23 @@ impl Invoked {
             resources: resources.clone(),
         }));
         let over_http = invocation.is_http_trigger();
+        invocation.limited_by(served.timeout);
         let handler = served.handler;
-        let (plan, ended) = watched.map(|watched| (watched.plan, watched.ended)).unzip();
-        // The call is made inside the future, so that a panic before the first await is caught as well.
-        let handled = async move {
-            match plan {
-                None => handler(*invocation).await,
-                Some(plan) => plan.run(handler, *invocation).await,
+        let (handler, ended) = match watched {
+            None => (Handler::Declared(handler), None),
+            Some(Watched { plan, ended }) => {
+                let planned = move |call: Invocation| -> HandlerFuture {
+                    Box::pin(async move { plan(&call).run(handler, call).await })
+                };
+                (Handler::other(planned), Some(ended))
             }
         };
-        let handled = AssertUnwindSafe(handled).catch_unwind();
-        let handled = telemetry::in_trace(trace, handled);
-        let timed = async {
-            match deadline {
-                None => Ok(handled.await),
-                Some(deadline) => tokio::time::timeout_at(deadline, handled).await,
-            }
-        };
-        let mut panic_text = None;
-        let result = match timed.instrument(span.clone()).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(panic)) => {
-                let text = panic_text.insert(text_of(&*panic));
-                Err(panicked(text, invocation_id, &span))
-            }
-            Err(_) => {
-                let limit = served.timeout.unwrap_or_default();
-                Err(Error::new(code::TIMEOUT, format!("the function took longer than {limit:?}")))
-            }
-        };
+        // The room is taken until the result is written, also by a stream.
+        let (next, flow) = Next::new(served.interceptors.clone(), handler, Some(room));
+        let handled = telemetry::in_trace(trace, next.go(invocation));
+        let result = handled.instrument(span.clone()).await;
         if let Some(ended) = ended {
-            ended(Ended { result: &result, panic: panic_text.as_deref() });
+            ended(Ended { result: &result, panic: flow.take_panic().as_deref() });
         }
         // A stream may go on for longer than the handler may take.
         let result = match result {
@@ -267,28 +253,6 @@ impl Invoked {
             result?.result()
         })
     }
-}
-
-fn closed(_: tokio::sync::AcquireError) -> Error {
-    Error::new(code::SHUTTING_DOWN, "the worker has stopped")
-}
-
-/// What a panic said.
-fn text_of(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "(not text)".to_owned())
-}
-
-/// The error of a panic. Its text is for the log of the worker, not for callers.
-fn panicked(text: &str, id: InvocationId, span: &tracing::Span) -> Error {
-    span.in_scope(|| tracing::error!("the handler panicked: {text}"));
-    Error::new(
-        code::PANIC,
-        format!("the function panicked; the log of the worker has more under {id}"),
-    )
 }
 
 /// Logs the cause of an unexpected error once, and gives callers the id to look for.

@@ -1,6 +1,7 @@
 //! What a worker and its clients share: the link of the moment, and calls over it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -80,6 +81,8 @@ pub(crate) struct Session {
     call_timeout: Duration,
     link: Mutex<Option<Up>>,
     state: watch::Sender<ConnectionState>,
+    /// Nothing that its calls do is left to chance.
+    steady: AtomicBool,
 }
 
 impl fmt::Debug for Session {
@@ -99,11 +102,26 @@ impl Session {
             call_timeout,
             link: Mutex::new(None),
             state: watch::Sender::new(ConnectionState::Connecting),
+            steady: AtomicBool::new(false),
         })
     }
 
     pub(crate) fn namespace(&self) -> &Namespace {
         &self.namespace
+    }
+
+    /// How long a call may take that does not say.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.call_timeout
+    }
+
+    /// Leaves nothing that its calls do to chance, as tests want it.
+    pub(crate) fn keep_steady(&self) {
+        self.steady.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_steady(&self) -> bool {
+        self.steady.load(Ordering::Relaxed)
     }
 
     pub(crate) fn state(&self) -> watch::Receiver<ConnectionState> {
@@ -308,7 +326,7 @@ impl Session {
 }
 
 /// The instant after a timeout; a timeout without end ends in thirty years.
-pub(super) fn after(timeout: Duration) -> Instant {
+pub(crate) fn after(timeout: Duration) -> Instant {
     const LONG: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
     Instant::now() + timeout.min(LONG)
 }

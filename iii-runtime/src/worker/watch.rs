@@ -41,12 +41,14 @@ pub(crate) struct Ended<'a> {
 
 /// What a watch wants of one invocation.
 pub(crate) struct Watched {
-    pub plan: Plan,
+    /// Says how it runs. Asked when the handler would run, so not at all if an interceptor ends the invocation before.
+    pub plan: Box<dyn FnOnce(&Invocation) -> Plan + Send>,
     /// Hears of the end. It is dropped unheard if the invocation is.
     pub ended: Box<dyn FnOnce(Ended<'_>) + Send>,
 }
 
 /// How one invocation runs.
+#[derive(Default)]
 pub(crate) struct Plan {
     /// Comes first, and may fail in place of the handler.
     pub before: Option<BoxFuture<'static, Result<()>>>,

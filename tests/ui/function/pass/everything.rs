@@ -3,7 +3,7 @@
 #![deny(warnings, missing_docs, unused, unreachable_pub, unused_qualifications)]
 
 use iii::prelude::*;
-use iii::{Function as _, function, trigger};
+use iii::{Function as _, Interceptor as _, function, trigger};
 
 /// A new order.
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -134,6 +134,25 @@ pub(crate) mod worker {
         Ok(())
     }
 }
+
+struct Quiet;
+
+impl iii::Interceptor for Quiet {
+    async fn around(&self, call: iii::Invocation, next: iii::Next) -> iii::Result<iii::Reply> {
+        next.run(call).await
+    }
+}
+
+/// Has something around it.
+#[function(
+    id = "orders::intercepted",
+    intercept = [
+        Quiet,
+        iii::intercept::from_fn(async |call: iii::Invocation, next: iii::Next| next.run(call).await),
+        iii::intercept::RateLimit::per_second(5).by("/sku").except::<intercepted>(),
+    ]
+)]
+pub async fn intercepted(_order: NewOrder, _user: Option<Extension<String>>) {}
 
 fn main() {
     let _: fn() -> std::process::ExitCode = worker::main;
