@@ -28,7 +28,7 @@ impl Default for Backoff {
 
 impl Backoff {
     /// The pause before attempt `attempt`, from 0.
-    pub(super) fn pause(&self, attempt: u32) -> Duration {
+    pub(crate) fn pause(&self, attempt: u32) -> Duration {
         let grown = self.initial.as_secs_f64() * self.factor.powf(f64::from(attempt.min(64)));
         let base = grown.min(self.max.as_secs_f64());
         let chance = 1.0 + self.jitter * (2.0 * random_fraction() - 1.0);

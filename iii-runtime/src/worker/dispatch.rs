@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::{Notify, Semaphore, watch};
-use tracing::Instrument;
 
 use super::session::after;
 use super::watch::{Begun, Ended, Watch};
@@ -20,8 +19,9 @@ use crate::extract::{Caller, Context, Invocation, Mark, Received, Resources, Tra
 use crate::output::{self, Reply, error_into_http};
 use crate::protocol::{
     ErrorBody, FunctionId, InvocationId, InvocationResult, InvokeFunction, Message, Payload,
+    WorkerId,
 };
-use crate::telemetry;
+use crate::telemetry::{Begun as Seen, Outcome, Telemetry};
 use crate::transport::{Outbox, SendError};
 
 /// How much may go on at the same time.
@@ -42,6 +42,7 @@ pub(crate) struct Dispatcher {
     resources: Arc<Resources>,
     clock: Clock,
     watch: Option<Arc<dyn Watch>>,
+    telemetry: Telemetry,
     accepted: usize,
     running: Arc<Semaphore>,
     in_flight: Arc<Count>,
@@ -65,6 +66,7 @@ impl Dispatcher {
         limits: DispatchLimits,
         clock: Clock,
         watch: Option<Arc<dyn Watch>>,
+        telemetry: Telemetry,
     ) -> Self {
         let functions = catalogue.entries().iter().map(|entry| {
             let function = entry.function;
@@ -81,6 +83,7 @@ impl Dispatcher {
             resources,
             clock,
             watch,
+            telemetry,
             accepted: limits.accepted,
             running: Arc::new(Semaphore::new(limits.running.min(Semaphore::MAX_PERMITS))),
             in_flight: Arc::default(),
@@ -118,6 +121,7 @@ impl Dispatcher {
             resources: self.resources.clone(),
             clock: self.clock.clone(),
             watch: self.watch.clone(),
+            telemetry: self.telemetry.clone(),
         };
         tokio::spawn(async move {
             let _in_flight = in_flight;
@@ -132,6 +136,11 @@ impl Dispatcher {
             };
             answering.answer(result);
         });
+    }
+
+    /// The worker has a connection, which the engine knows by this id.
+    pub(super) fn connected(&self, worker: WorkerId) {
+        self.telemetry.connected(worker);
     }
 
     /// Waits until every invocation is answered.
@@ -174,12 +183,13 @@ struct Invoked {
     resources: Arc<Resources>,
     clock: Clock,
     watch: Option<Arc<dyn Watch>>,
+    telemetry: Telemetry,
 }
 
 impl Invoked {
     /// Runs the handler when there is room for it. What comes back is what is sent.
     async fn run(self, running: Arc<Semaphore>) -> Result<Option<Payload>> {
-        let Self { message, served, resources, clock, watch } = self;
+        let Self { message, served, resources, clock, watch, telemetry } = self;
         // The function's own limit first: a function that is full must not take the room of others.
         let _of_function = match &served.running {
             Some(running) => Some(running.acquire().await.map_err(closed)?),
@@ -191,13 +201,6 @@ impl Invoked {
         let function_id = message.function_id;
         let invocation_id = message.invocation_id.unwrap_or_else(InvocationId::random);
         let unmarked = Mark::read(message.metadata);
-        let trace = Trace { traceparent: message.traceparent, baggage: message.baggage };
-        let span = tracing::info_span!(
-            "invocation",
-            function = %function_id,
-            id = %invocation_id,
-            trigger = unmarked.trigger.as_ref().map(|trigger| tracing::field::display(&trigger.kind)),
-        );
         let context = Context {
             function_id,
             invocation_id,
@@ -205,10 +208,11 @@ impl Invoked {
             caller: message.caller.map(|worker_id| Caller { worker_id }),
             attempt: unmarked.attempt,
             deadline: served.timeout.map(after),
-            trace: trace.clone(),
+            trace: Trace { traceparent: message.traceparent, baggage: message.baggage },
             clock,
         };
         let deadline = context.deadline;
+        let seen = telemetry.begin(&context, &message.data);
         let watched = watch.map(|watch| {
             let (data, metadata) = (&message.data, unmarked.value.as_ref());
             watch.begin(Begun { context: &context, data, metadata, shape: served.shape })
@@ -233,7 +237,6 @@ impl Invoked {
             }
         };
         let handled = AssertUnwindSafe(handled).catch_unwind();
-        let handled = telemetry::in_trace(trace, handled);
         let timed = async {
             match deadline {
                 None => Ok(handled.await),
@@ -241,11 +244,11 @@ impl Invoked {
             }
         };
         let mut panic_text = None;
-        let result = match timed.instrument(span.clone()).await {
+        let result = match seen.run(timed).await {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => {
                 let text = panic_text.insert(text_of(&*panic));
-                Err(panicked(text, invocation_id, &span))
+                Err(panicked(text, invocation_id, &seen))
             }
             Err(_) => {
                 let limit = served.timeout.unwrap_or_default();
@@ -257,10 +260,14 @@ impl Invoked {
         }
         // A stream may go on for longer than the handler may take.
         let result = match result {
-            Ok(reply) => output::write(reply, &data, &resources).instrument(span.clone()).await,
+            Ok(reply) => seen.run(output::write(reply, &data, &resources)).await,
             Err(error) => Err(error),
         };
-        let result = result.map_err(|error| without_inside(error, invocation_id, &span));
+        let result = result.map_err(|error| without_inside(error, invocation_id, &seen));
+        match &result {
+            Ok(reply) => seen.end(Outcome::Ok(reply)),
+            Err(error) => seen.end(Outcome::Failed(error)),
+        }
         Ok(if over_http {
             result.map_or_else(|error| Some(error_into_http(&error)), Reply::into_http)
         } else {
@@ -283,8 +290,8 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
 }
 
 /// The error of a panic. Its text is for the log of the worker, not for callers.
-fn panicked(text: &str, id: InvocationId, span: &tracing::Span) -> Error {
-    span.in_scope(|| tracing::error!("the handler panicked: {text}"));
+fn panicked(text: &str, id: InvocationId, seen: &Seen) -> Error {
+    seen.log(|| tracing::error!("the handler panicked: {text}"));
     Error::new(
         code::PANIC,
         format!("the function panicked; the log of the worker has more under {id}"),
@@ -292,7 +299,7 @@ fn panicked(text: &str, id: InvocationId, span: &tracing::Span) -> Error {
 }
 
 /// Logs the cause of an unexpected error once, and gives callers the id to look for.
-fn without_inside(error: Error, id: InvocationId, span: &tracing::Span) -> Error {
+fn without_inside(error: Error, id: InvocationId, seen: &Seen) -> Error {
     if error.code() != code::INTERNAL {
         return error;
     }
@@ -303,7 +310,7 @@ fn without_inside(error: Error, id: InvocationId, span: &tracing::Span) -> Error
         causes.push_str(&next.to_string());
         cause = next.source();
     }
-    span.in_scope(|| tracing::error!("{}{causes}", error.message()));
+    seen.log(|| tracing::error!("{}{causes}", error.message()));
     let text = format!("{}; the log of the worker has more under {id}", error.message());
     Error::new(code::INTERNAL, text)
 }
