@@ -19,6 +19,8 @@ pub(crate) struct TelemetrySettings {
     pub(crate) collector: Option<String>,
     /// The kinds of telemetry that the environment names a collector for.
     pub(crate) collected: Signals,
+    /// The kinds for which it says in which form.
+    pub(crate) forms: Signals,
     /// Whether metrics are sent.
     pub(crate) metrics: bool,
     /// How often they are.
@@ -52,6 +54,7 @@ impl Default for TelemetrySettings {
             redact: Vec::new(),
             collector: None,
             collected: Signals::default(),
+            forms: Signals::default(),
             metrics: true,
             metric_interval: None,
             span_delay: Duration::from_millis(100),
@@ -103,15 +106,15 @@ impl TelemetrySettings {
         if let Some(batch) = variable("OTEL_LOGS_BATCH_SIZE") {
             self.log_batch = Some(number("OTEL_LOGS_BATCH_SIZE", &batch, "records")?);
         }
-        let collected = |signal: &str| {
-            let of_all = variable("OTEL_EXPORTER_OTLP_ENDPOINT");
-            of_all.or_else(|| variable(&format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"))).is_some()
+        let said = |what: &str| {
+            let of_all = variable(&format!("OTEL_EXPORTER_OTLP_{what}")).is_some();
+            let of = |signal: &str| {
+                of_all || variable(&format!("OTEL_EXPORTER_OTLP_{signal}_{what}")).is_some()
+            };
+            Signals { traces: of("TRACES"), metrics: of("METRICS"), logs: of("LOGS") }
         };
-        self.collected = Signals {
-            traces: collected("TRACES"),
-            metrics: collected("METRICS"),
-            logs: collected("LOGS"),
-        };
+        self.collected = said("ENDPOINT");
+        self.forms = said("PROTOCOL");
         self.service_name = variable("OTEL_SERVICE_NAME");
         self.service_version = variable("SERVICE_VERSION");
         self.service_namespace = variable("SERVICE_NAMESPACE");

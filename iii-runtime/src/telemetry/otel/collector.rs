@@ -13,7 +13,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{
-    ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig,
+    ExporterBuildError, LogExporter, MetricExporter, Protocol, SpanExporter, WithExportConfig,
+    WithHttpConfig,
 };
 use tokio_tungstenite::tungstenite::Bytes;
 
@@ -29,6 +30,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub(super) struct Collector {
     address: Option<String>,
     signals: Signals,
+    forms: Signals,
     client: Arc<Posting>,
 }
 
@@ -48,27 +50,27 @@ impl Collector {
         }
         let address = settings.collector.as_ref().map(|url| url.trim_end_matches('/').to_owned());
         let client = Arc::new(Posting::new());
-        Ok(Some(Self { address, signals, client }))
+        Ok(Some(Self { address, signals, forms: settings.forms, client }))
     }
 
     pub(super) fn spans(&self) -> Result<Option<SpanExporter>> {
         self.built(self.signals.traces, || {
             let builder = SpanExporter::builder().with_http();
-            self.sent(builder, "/v1/traces").build()
+            self.sent(builder, "/v1/traces", self.forms.traces).build()
         })
     }
 
     pub(super) fn metrics(&self) -> Result<Option<MetricExporter>> {
         self.built(self.signals.metrics, || {
             let builder = MetricExporter::builder().with_http();
-            self.sent(builder, "/v1/metrics").build()
+            self.sent(builder, "/v1/metrics", self.forms.metrics).build()
         })
     }
 
     pub(super) fn logs(&self) -> Result<Option<LogExporter>> {
         self.built(self.signals.logs, || {
             let builder = LogExporter::builder().with_http();
-            self.sent(builder, "/v1/logs").build()
+            self.sent(builder, "/v1/logs", self.forms.logs).build()
         })
     }
 
@@ -78,8 +80,15 @@ impl Collector {
     }
 
     /// Where a builder sends to. What is not said here, the library takes from the environment.
-    fn sent<B: WithExportConfig + WithHttpConfig>(&self, builder: B, path: &str) -> B {
-        let builder = builder.with_shared_http_client(self.client.clone());
+    fn sent<B>(&self, builder: B, path: &str, form_is_said: bool) -> B
+    where
+        B: WithExportConfig + WithHttpConfig,
+    {
+        let mut builder = builder.with_shared_http_client(self.client.clone());
+        if !form_is_said {
+            // The default of OpenTelemetry; the library has another.
+            builder = builder.with_protocol(Protocol::HttpBinary);
+        }
         match &self.address {
             Some(address) => builder.with_endpoint(format!("{address}{path}")),
             None => builder,
@@ -160,12 +169,16 @@ impl HttpClient for Posting {
         if self.stopped.load(Ordering::Relaxed) {
             return Box::pin(async { Err("the worker has stopped".into()) });
         }
-        let answering = self.client.request(request.map(Full::new));
-        let posted = self.runtime.spawn(tokio::time::timeout(LONGEST, async move {
-            let (head, body) = answering.await?.into_parts();
-            let body = Limited::new(body, ANSWER).collect().await?.to_bytes();
-            Ok::<_, HttpError>(Response::from_parts(head, body))
-        }));
-        Box::pin(async move { posted.await?? })
+        let client = self.client.clone();
+        // All of it inside: here is no runtime.
+        let posted = self.runtime.spawn(async move {
+            let answered = async {
+                let (head, body) = client.request(request.map(Full::new)).await?.into_parts();
+                let body = Limited::new(body, ANSWER).collect().await?.to_bytes();
+                Ok::<_, HttpError>(Response::from_parts(head, body))
+            };
+            tokio::time::timeout(LONGEST, answered).await?
+        });
+        Box::pin(async move { posted.await? })
     }
 }

@@ -51,6 +51,9 @@ const SCOPE: &str = "iii-runtime";
 /// How often metrics are sent.
 const METRIC_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How long exporters may take for what is left, when a worker leaves.
+const HAND_OVER: Duration = Duration::from_secs(2);
+
 /// The pipeline of the worker that was started last: for what belongs to no handler.
 static NEWEST: RwLock<Weak<Pipeline>> = RwLock::new(Weak::new());
 /// The instances that were started in this process.
@@ -205,14 +208,15 @@ impl Pipeline {
     /// Hands everything to the exporters, and waits until the engine has what is for it.
     async fn finish(&self) {
         let providers = read(&self.providers).clone();
-        if let Some(providers) = providers {
-            let flush = move || {
-                // What fails here is counted where it fails.
-                let _ = providers.tracers.force_flush();
-                let _ = providers.loggers.force_flush();
-                let _ = providers.meters.map(|meters| meters.force_flush());
-            };
-            let _ = tokio::task::spawn_blocking(flush).await;
+        if let Some(Providers { tracers, loggers, meters }) = providers {
+            // At the same time: a collector that is slow with one of them must not hold up the others. What fails here is
+            // counted where it fails.
+            let all = [
+                tokio::task::spawn_blocking(move || drop(tracers.force_flush())),
+                tokio::task::spawn_blocking(move || drop(loggers.force_flush())),
+                tokio::task::spawn_blocking(move || drop(meters.map(|all| all.force_flush()))),
+            ];
+            let _ = tokio::time::timeout(HAND_OVER, futures_util::future::join_all(all)).await;
         }
         self.frames.close();
         if self.socket.get().is_some() {
