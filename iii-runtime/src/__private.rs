@@ -384,8 +384,7 @@ pub fn error<T, K: CanBeError<T>>() {}
 
 /// Runs a plain function where blocking is allowed. A panic goes on in the caller.
 pub async fn blocking<T: Send + 'static>(function: impl FnOnce() -> T + Send + 'static) -> T {
-    let span = tracing::Span::current();
-    let function = move || span.in_scope(function);
+    let function = crate::telemetry::carried(function);
     #[cfg(feature = "testing")]
     return crate::testing::blocking(function).await;
     #[cfg(not(feature = "testing"))]

@@ -42,6 +42,7 @@
 //! | settings and environment | [`App`], [`Settings`] |
 //! | state and streams | [`StateClient`], [`StreamClient`], [`Update`] |
 //! | testing a worker in memory, under virtual time | the module `testing`, with the feature `testing` |
+//! | traces, metrics and logs | [`mod@telemetry`] |
 //! | events and configs of triggers | [`mod@trigger`] |
 //! | the engine itself, and its YAML file | [`engine`] |
 //! | the wire | [`protocol`], [`transport`] |
@@ -55,6 +56,7 @@
 //! | `tls` | no | `wss://` addresses, with the certificates that the machine trusts |
 //! | `cli` | no | the program `iii`, an engine of its own: `iii engine --help` |
 //! | `testing` | no | `#[iii::test]`: workers in memory, under virtual time; for `[dev-dependencies]` |
+//! | `otel` | no | traces, metrics and logs of the worker, sent to the engine and to an OTLP collector |
 //! | `logs` | yes | `#[iii::main]` shows `tracing` events on standard error |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -76,7 +78,7 @@ pub mod intercept;
 mod output;
 pub mod protocol;
 mod provide;
-mod telemetry;
+pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transport;

@@ -47,7 +47,7 @@ pub fn run_main<F>(options: MainOptions, setup: F) -> ExitCode
 where
     F: for<'a> FnOnce(&'a mut App) -> BoxFuture<'a, Result<(), BoxError>>,
 {
-    #[cfg(feature = "logs")]
+    #[cfg(any(feature = "logs", feature = "otel"))]
     crate::telemetry::show_logs();
 
     let mut builder = tokio::runtime::Builder::new_multi_thread();

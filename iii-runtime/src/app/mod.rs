@@ -6,6 +6,8 @@ mod report;
 mod running;
 mod settings;
 pub(crate) mod signals;
+#[cfg(feature = "otel")]
+mod telemetry;
 
 use std::convert::Infallible;
 use std::mem;

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::declare::{Catalogue, Declarations};
 use crate::error::{Error, Result, code};
 use crate::extract::Resources;
+use crate::telemetry::Telemetry;
 use crate::transport::Transport;
 use crate::worker::{
     Backoff, DispatchLimits, Dispatcher, Identity, Provider, Registrations, Session, Started,
@@ -37,6 +38,8 @@ pub(crate) struct Surroundings {
     pub backoff: Backoff,
     /// Whether the engine is asked for what it has taken.
     pub asks: bool,
+    /// Where the telemetry of the worker goes.
+    pub telemetry: Telemetry,
 }
 
 impl Default for Surroundings {
@@ -47,6 +50,7 @@ impl Default for Surroundings {
             trigger_ids: TriggerIds::Random,
             backoff: Backoff::default(),
             asks: true,
+            telemetry: Telemetry::default(),
         }
     }
 }
@@ -82,17 +86,17 @@ impl Prepared {
             running: settings.concurrency,
             handler_timeout: settings.handler_timeout,
         };
-        let Surroundings { clock, watch, trigger_ids, backoff, asks } = surroundings;
+        let Surroundings { clock, watch, trigger_ids, backoff, asks, telemetry } = surroundings;
         let resources = Arc::new(resources);
         if matches!(trigger_ids, TriggerIds::Steady) {
             session.keep_steady();
         }
-        let dispatcher = Dispatcher::new(&catalogue, resources.clone(), limits, clock, watch);
+        let dispatcher =
+            Dispatcher::new(&catalogue, resources.clone(), limits, clock, watch, telemetry);
         let client = Client::new(session.clone());
         let provider = Provider::new(catalogue.trigger_types().to_vec(), client, resources);
         let registrations = Registrations::new(&catalogue, &namespace, trigger_ids);
-        let name = settings.name.clone().or_else(|| settings.package.clone());
-        let name = name.unwrap_or_else(default_name);
+        let name = worker_name(settings);
         Self {
             identity: Identity::new(name.clone(), settings.version.clone(), namespace),
             name,
@@ -131,6 +135,12 @@ impl Prepared {
         })??;
         Ok((worker, started))
     }
+}
+
+/// The name of a worker: as it was said, else that of the package, else that of the program.
+pub(super) fn worker_name(settings: &Settings) -> String {
+    let name = settings.name.clone().or_else(|| settings.package.clone());
+    name.unwrap_or_else(default_name)
 }
 
 /// A name for a worker that nobody has named.

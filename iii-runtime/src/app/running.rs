@@ -13,6 +13,7 @@ use crate::declare::{Catalogue, Declarations};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::extract::Resources;
+use crate::telemetry::Telemetry;
 use crate::transport::Transport;
 use crate::transport::ws::WsTransport;
 use crate::worker::{Dispatcher, Refusal, WorkerHandle};
@@ -20,6 +21,10 @@ use crate::worker::{Dispatcher, Refusal, WorkerHandle};
 /// The engine to connect to when none is named and none can be started (protocol section 1.1).
 #[cfg(not(feature = "engine"))]
 const DEFAULT_URL: &str = "ws://127.0.0.1:49134";
+
+/// How long a worker that leaves waits until its telemetry is sent.
+#[cfg(feature = "otel")]
+const FLUSH: Duration = Duration::from_secs(3);
 
 /// A worker that runs. Dropping it stops it at once; [`Running::drain`] lets it finish.
 #[derive(Debug)]
@@ -32,6 +37,8 @@ pub struct Running {
     waiting: Vec<Refusal>,
     worker: WorkerHandle,
     grace: Duration,
+    #[cfg_attr(not(feature = "otel"), allow(dead_code))]
+    telemetry: Telemetry,
     #[cfg(feature = "engine")]
     engine: Option<Engine>,
 }
@@ -54,7 +61,9 @@ impl Running {
         resources: Resources,
         settings: Settings,
     ) -> Result<Self> {
-        let prepared = Prepared::new(declarations, resources, &settings, Surroundings::default())?;
+        let telemetry = telemetry(&settings)?;
+        let surroundings = Surroundings { telemetry: telemetry.clone(), ..Surroundings::default() };
+        let prepared = Prepared::new(declarations, resources, &settings, surroundings)?;
         let name = prepared.name.clone();
 
         #[cfg(feature = "engine")]
@@ -78,6 +87,8 @@ impl Running {
             Arc::new(remote(settings.url.as_deref().unwrap_or(DEFAULT_URL), &settings.headers)?);
 
         let engine_name = transport.to_string();
+        #[cfg(feature = "otel")]
+        telemetry.reach_by(transport.clone());
         let (worker, started) = prepared.connect(transport).await?;
         Ok(Self {
             name,
@@ -88,6 +99,7 @@ impl Running {
             waiting: started.waiting,
             worker,
             grace: settings.grace,
+            telemetry,
             #[cfg(feature = "engine")]
             engine,
         })
@@ -173,12 +185,29 @@ impl Running {
     /// If the engine has thrown it out for good.
     pub async fn left(&mut self) -> Result<()> {
         let left = self.worker.left().await;
+        // The engine in this process takes the last of it.
+        #[cfg(feature = "otel")]
+        self.telemetry.finish(FLUSH).await;
         #[cfg(feature = "engine")]
         if let Some(engine) = self.engine.take() {
             engine.stop().await;
         }
         left
     }
+}
+
+/// The telemetry of a worker with these settings.
+#[cfg(feature = "otel")]
+fn telemetry(settings: &Settings) -> Result<Telemetry> {
+    let name = super::prepared::worker_name(settings);
+    let identity = crate::telemetry::Identity { name: &name, version: &settings.version };
+    Telemetry::start(&settings.telemetry, &identity)
+}
+
+/// Without the feature `otel` nothing is sent.
+#[cfg(not(feature = "otel"))]
+fn telemetry(_: &Settings) -> Result<Telemetry> {
+    Ok(Telemetry::default())
 }
 
 fn remote(url: &str, headers: &[(String, String)]) -> Result<WsTransport> {

@@ -19,7 +19,11 @@ use crate::protocol::{DEFAULT_NAMESPACE, Namespace};
 /// | `III_HTTP_PORT` | its port for HTTP triggers; 0 picks a free one | 3111 |
 /// | `III_STREAM_PORT` | its port for those who subscribe to streams; 0 picks a free one | 3112 |
 /// | `III_DATA_DIR` | the directory that keeps what it stores, also over a crash | stores are in memory |
+/// | `III_TRACE_PAYLOADS` | `1`: inputs and outputs of handlers are events of their spans (feature `otel`) | they are not |
+/// | `OTEL_ENABLED` | `false`: no telemetry is sent (feature `otel`) | it is |
 /// | `RUST_LOG` | what is logged: `info`, `my_crate=debug,iii=warn` | `info` |
+///
+/// The other variables of telemetry are listed in [`iii::telemetry`](crate::telemetry).
 ///
 /// A variable that is blank counts as not set. What the app sets wins over the environment.
 #[derive(Debug, Clone)]
@@ -41,6 +45,8 @@ pub struct Settings {
     pub(crate) http_port: u16,
     pub(crate) stream_port: u16,
     pub(crate) data_dir: Option<PathBuf>,
+    #[cfg(feature = "otel")]
+    pub(crate) telemetry: crate::telemetry::TelemetrySettings,
 }
 
 impl Default for Settings {
@@ -62,6 +68,8 @@ impl Default for Settings {
             http_port: 3111,
             stream_port: 3112,
             data_dir: None,
+            #[cfg(feature = "otel")]
+            telemetry: crate::telemetry::TelemetrySettings::default(),
         }
     }
 }
@@ -99,6 +107,8 @@ impl Settings {
             self.stream_port = parse("III_STREAM_PORT", &port, "a port from 0 to 65535")?;
         }
         self.data_dir = self.data_dir.or_else(|| variable("III_DATA_DIR").map(PathBuf::from));
+        #[cfg(feature = "otel")]
+        self.telemetry.read(&variable)?;
         Ok(self)
     }
 

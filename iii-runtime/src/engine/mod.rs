@@ -201,6 +201,9 @@ impl Engine {
                             let side = channel::serve_local(channels.clone(), at, answer);
                             links.spawn(side);
                         }
+                        Arrival::Telemetry { answer } => {
+                            links.spawn(server::serve_local_telemetry(broker.clone(), answer));
+                        }
                     }
                 }
             }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio_tungstenite::accept_hdr_async_with_config;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::access::{Guard, Visitor};
 use super::broker::{Broker, Gate, limits};
@@ -121,6 +123,20 @@ async fn admit(stream: TcpStream, peer: SocketAddr, door: Door) {
         // The link hands telemetry frames over; protocol messages mean nothing here.
         Purpose::Telemetry | Purpose::Channel { .. } => while link.inbox.next().await.is_some() {},
     }
+}
+
+/// Takes the telemetry of somebody in this process.
+pub(super) async fn serve_local_telemetry(broker: Broker, answer: oneshot::Sender<DuplexStream>) {
+    let (ours, theirs) = crate::transport::local::pipe();
+    if answer.send(theirs).is_err() {
+        return;
+    }
+    let limits = &broker.limits().clone().workers;
+    let config = ws::config(limits.frame_bytes, limits.message_bytes);
+    let socket = WebSocketStream::from_raw_socket(ours, Role::Server, Some(config)).await;
+    let (heartbeat, bounds) = (limits.heartbeat(), limits.link());
+    let mut link = ws::link_with_telemetry(socket, heartbeat, bounds, broker.telemetry());
+    while link.inbox.next().await.is_some() {}
 }
 
 /// The gate of a worker that is let in. Any other is told why not, and its link ends.

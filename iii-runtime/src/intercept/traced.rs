@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{Level, Span};
+use tracing::Level;
 
 use super::{Interceptor, Next};
 use crate::error::Result;
@@ -81,8 +81,6 @@ impl Told {
     fn tell(&mut self, outcome: &str, level: Level) {
         self.ended = true;
         let elapsed_ms = millis(self.began.elapsed());
-        let span = Span::current();
-        span.record("outcome", outcome).record("elapsed_ms", elapsed_ms);
         let function: &str = self.context.function_id();
         let trigger = self.context.trigger().map(|trigger| tracing::field::display(&trigger.kind));
         let attempt = self.context.attempt();

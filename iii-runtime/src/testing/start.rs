@@ -44,6 +44,7 @@ pub(super) struct World {
 /// What a worker of a test runs in.
 fn surroundings(mode: &Mode, clock: &Clock, recorder: &Arc<Recorder>) -> Surroundings {
     Surroundings {
+        telemetry: crate::telemetry::Telemetry::default(),
         clock: clock.clone(),
         watch: Some(recorder.clone()),
         trigger_ids: TriggerIds::Steady,

@@ -45,6 +45,11 @@ pub enum Arrival {
         /// Carries the same frames as a socket would; answers whether there is such a channel.
         answer: oneshot::Sender<Option<DuplexStream>>,
     },
+    /// Somebody who sends telemetry.
+    Telemetry {
+        /// Carries the same frames as a socket would.
+        answer: oneshot::Sender<DuplexStream>,
+    },
 }
 
 /// Reaches an engine that runs in this process.
@@ -78,6 +83,18 @@ impl Transport for LocalTransport {
             sent.map_err(|_| ChannelError::Failed(stopped()))?;
             let io = answered.await.map_err(|_| ChannelError::Failed(stopped()))?;
             let io = io.ok_or(ChannelError::NotFound)?;
+            let socket: ChannelSocket =
+                Box::new(WebSocketStream::from_raw_socket(io, Role::Client, None).await);
+            Ok(socket)
+        })
+    }
+
+    fn open_telemetry(&self) -> BoxFuture<'_, Result<ChannelSocket, ConnectError>> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.door.send(Arrival::Telemetry { answer });
+        Box::pin(async move {
+            sent.map_err(|_| stopped())?;
+            let io = answered.await.map_err(|_| stopped())?;
             let socket: ChannelSocket =
                 Box::new(WebSocketStream::from_raw_socket(io, Role::Client, None).await);
             Ok(socket)

@@ -40,6 +40,13 @@ pub trait Transport: fmt::Display + Send + Sync + 'static {
 
     /// Opens one side of a channel of the engine (protocol section 7.2).
     fn open_channel(&self, at: &ChannelRef) -> BoxFuture<'_, Result<ChannelSocket, ChannelError>>;
+
+    /// Opens a way for telemetry: binary frames with a prefix, which the other side never answers (protocol section 1.6).
+    /// By default there is none.
+    fn open_telemetry(&self) -> BoxFuture<'_, Result<ChannelSocket, ConnectError>> {
+        let error = ConnectError::permanent(format!("{self} takes no telemetry"));
+        Box::pin(std::future::ready(Err(error)))
+    }
 }
 
 /// The frames of one side of a channel, both ways. The end of the stream is the end of the socket.

@@ -164,6 +164,16 @@ impl WsTransport {
         }
         url
     }
+
+    /// Where telemetry is sent: below the path of the engine's address, whose query stays (protocol section 10.1).
+    fn telemetry_url(&self) -> String {
+        let (base, query) = match self.url.split_once('?') {
+            Some((base, query)) => (base, Some(query)),
+            None => (&*self.url, None),
+        };
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{}/otel{query}", base.trim_end_matches('/'))
+    }
 }
 
 impl Transport for WsTransport {
@@ -187,6 +197,17 @@ impl Transport for WsTransport {
                 Ok(socket) => Ok(Box::new(socket) as ChannelSocket),
                 Err(None) => Err(ChannelError::NotFound),
                 Err(Some(error)) => Err(ChannelError::Failed(error)),
+            }
+        }
+        .boxed()
+    }
+
+    fn open_telemetry(&self) -> BoxFuture<'_, Result<ChannelSocket, ConnectError>> {
+        async move {
+            match self.open(&self.telemetry_url()).await {
+                Ok(socket) => Ok(Box::new(socket) as ChannelSocket),
+                Err(Some(error)) => Err(error),
+                Err(None) => Err(ConnectError::unreachable(format!("{self} takes no telemetry"))),
             }
         }
         .boxed()
@@ -413,6 +434,13 @@ mod tests {
         let url = |url: &str| WsTransport::new(url).unwrap().channel_url(&at);
         assert_eq!(url("ws://h:1"), "ws://h:1/ws/channels/c?key=k&dir=read");
         assert_eq!(url("ws://h/base/?token=t"), "ws://h/base/ws/channels/c?key=k&dir=read&token=t");
+    }
+
+    #[test]
+    fn the_address_for_telemetry_keeps_the_query_of_the_engine() {
+        let url = |url: &str| WsTransport::new(url).unwrap().telemetry_url();
+        assert_eq!(url("ws://h:1"), "ws://h:1/otel");
+        assert_eq!(url("ws://h/base/?token=t"), "ws://h/base/otel?token=t");
     }
 
     #[tokio::test]

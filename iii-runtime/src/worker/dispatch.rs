@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
-use tracing::Instrument;
 
 use super::session::after;
 use super::watch::{Begun, Ended, Watch, Watched};
@@ -18,8 +17,9 @@ use crate::intercept::{AnyInterceptor, Handler, Next, Room};
 use crate::output::{self, Reply, error_into_http};
 use crate::protocol::{
     ErrorBody, FunctionId, InvocationId, InvocationResult, InvokeFunction, Message, Payload,
+    WorkerId,
 };
-use crate::telemetry;
+use crate::telemetry::{Begun as Seen, Outcome, Telemetry};
 use crate::transport::{Outbox, SendError};
 
 /// How much may go on at the same time.
@@ -40,6 +40,7 @@ pub(crate) struct Dispatcher {
     resources: Arc<Resources>,
     clock: Clock,
     watch: Option<Arc<dyn Watch>>,
+    telemetry: Telemetry,
     accepted: usize,
     running: Arc<Semaphore>,
     in_flight: Arc<Count>,
@@ -65,6 +66,7 @@ impl Dispatcher {
         limits: DispatchLimits,
         clock: Clock,
         watch: Option<Arc<dyn Watch>>,
+        telemetry: Telemetry,
     ) -> Self {
         let functions = catalogue.entries().iter().map(|entry| {
             let function = entry.function;
@@ -82,6 +84,7 @@ impl Dispatcher {
             resources,
             clock,
             watch,
+            telemetry,
             accepted: limits.accepted,
             running: Arc::new(Semaphore::new(limits.running.min(Semaphore::MAX_PERMITS))),
             in_flight: Arc::default(),
@@ -119,6 +122,7 @@ impl Dispatcher {
             resources: self.resources.clone(),
             clock: self.clock.clone(),
             watch: self.watch.clone(),
+            telemetry: self.telemetry.clone(),
         };
         tokio::spawn(async move {
             let _in_flight = in_flight;
@@ -133,6 +137,11 @@ impl Dispatcher {
             };
             answering.answer(result);
         });
+    }
+
+    /// The worker has a connection, which the engine knows by this id.
+    pub(super) fn connected(&self, worker: WorkerId) {
+        self.telemetry.connected(worker);
     }
 
     /// Waits until every invocation is answered.
@@ -176,29 +185,19 @@ struct Invoked {
     resources: Arc<Resources>,
     clock: Clock,
     watch: Option<Arc<dyn Watch>>,
+    telemetry: Telemetry,
 }
 
 impl Invoked {
     /// Runs the handler when there is room for it. What comes back is what is sent.
     async fn run(self, running: Arc<Semaphore>) -> Result<Option<Payload>> {
-        let Self { message, served, resources, clock, watch } = self;
+        let Self { message, served, resources, clock, watch, telemetry } = self;
         let room = Room::enter(served.running.clone(), running).await?;
 
         let message = *message;
         let function_id = message.function_id;
         let invocation_id = message.invocation_id.unwrap_or_else(InvocationId::random);
         let unmarked = Mark::read(message.metadata);
-        let trace = Trace { traceparent: message.traceparent, baggage: message.baggage };
-        let span = tracing::info_span!(
-            "invocation",
-            function = %function_id,
-            id = %invocation_id,
-            trigger = unmarked.trigger.as_ref().map(|trigger| tracing::field::display(&trigger.kind)),
-            attempt = unmarked.attempt,
-            // For `intercept::Traced`.
-            outcome = tracing::field::Empty,
-            elapsed_ms = tracing::field::Empty,
-        );
         let context = Context {
             function_id,
             invocation_id,
@@ -206,9 +205,10 @@ impl Invoked {
             caller: message.caller.map(|worker_id| Caller { worker_id }),
             attempt: unmarked.attempt,
             deadline: served.timeout.map(after),
-            trace: trace.clone(),
+            trace: Trace { traceparent: message.traceparent, baggage: message.baggage },
             clock,
         };
+        let seen = telemetry.begin(&context, &message.data);
         let watched = watch.map(|watch| {
             let (data, metadata) = (&message.data, unmarked.value.as_ref());
             watch.begin(Begun { context: &context, data, metadata, shape: served.shape })
@@ -236,17 +236,20 @@ impl Invoked {
         };
         // The room is taken until the result is written, also by a stream.
         let (next, flow) = Next::new(served.interceptors.clone(), handler, Some(room));
-        let handled = telemetry::in_trace(trace, next.go(invocation));
-        let result = handled.instrument(span.clone()).await;
+        let result = seen.run(next.go(invocation)).await;
         if let Some(ended) = ended {
             ended(Ended { result: &result, panic: flow.take_panic().as_deref() });
         }
         // A stream may go on for longer than the handler may take.
         let result = match result {
-            Ok(reply) => output::write(reply, &data, &resources).instrument(span.clone()).await,
+            Ok(reply) => seen.run(output::write(reply, &data, &resources)).await,
             Err(error) => Err(error),
         };
-        let result = result.map_err(|error| without_inside(error, invocation_id, &span));
+        let result = result.map_err(|error| without_inside(error, invocation_id, &seen));
+        match &result {
+            Ok(reply) => seen.end(Outcome::Ok(reply)),
+            Err(error) => seen.end(Outcome::Failed(error)),
+        }
         Ok(if over_http {
             result.map_or_else(|error| Some(error_into_http(&error)), Reply::into_http)
         } else {
@@ -256,7 +259,7 @@ impl Invoked {
 }
 
 /// Logs the cause of an unexpected error once, and gives callers the id to look for.
-fn without_inside(error: Error, id: InvocationId, span: &tracing::Span) -> Error {
+fn without_inside(error: Error, id: InvocationId, seen: &Seen) -> Error {
     if error.code() != code::INTERNAL {
         return error;
     }
@@ -267,7 +270,7 @@ fn without_inside(error: Error, id: InvocationId, span: &tracing::Span) -> Error
         causes.push_str(&next.to_string());
         cause = next.source();
     }
-    span.in_scope(|| tracing::error!("{}{causes}", error.message()));
+    seen.log(|| tracing::error!("{}{causes}", error.message()));
     let text = format!("{}; the log of the worker has more under {id}", error.message());
     Error::new(code::INTERNAL, text)
 }

@@ -247,6 +247,7 @@ impl Life {
                         (None, _) => End::Lost,
                     },
                     Some(Message::WorkerRegistered { worker_id, reattach_token }) => {
+                        dispatcher.connected(worker_id);
                         introduced = reattach_token.map(|token| (worker_id, token));
                     }
                     Some(Message::InvokeFunction(m)) => dispatcher.dispatch(m, &outbox),

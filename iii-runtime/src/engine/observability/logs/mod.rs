@@ -182,7 +182,7 @@ impl Logs {
         if !self.settings.enabled || !self.is_sampled() {
             return;
         }
-        if self.settings.console {
+        if self.settings.console && !is_shown(&record) {
             show(&record);
         }
         let record = Arc::new(record);
@@ -286,6 +286,19 @@ impl Logs {
         ));
         functions
     }
+}
+
+/// Whether a record was an event of `tracing` already: that of a worker in this process.
+#[cfg(feature = "otel")]
+fn is_shown(record: &Record) -> bool {
+    let instance = record.resource.get("service.instance.id").and_then(Value::as_str);
+    instance.is_some_and(crate::telemetry::is_of_this_process)
+}
+
+/// Workers in this process send no records.
+#[cfg(not(feature = "otel"))]
+fn is_shown(_: &Record) -> bool {
+    false
 }
 
 /// Shows a record as an event of `tracing`.

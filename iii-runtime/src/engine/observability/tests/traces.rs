@@ -84,3 +84,64 @@ async fn functions_hear_of_traces_after_a_while_but_not_of_their_own() {
     rig.spans("shop", json!([span(T2, 7, None, bad())])).await;
     rig.quiet().await;
 }
+
+/// A frame as the official SDK for Python sends it: ids in hex, times as texts, kind and status as numbers, payloads in
+/// events, an attribute for each entry of the baggage, and no parent of a span that begins a trace.
+fn python_frame(trace: &str, id: u64, parent: Option<u64>, function: &str) -> Value {
+    let attribute = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let payload = |name: &str, more: Value| {
+        let mut attributes = vec![
+            attribute("iii.payload.json", r#"{"a": 1, "b": 2}"#),
+            json!({"key": "iii.payload.truncated", "value": {"boolValue": false}}),
+        ];
+        attributes.extend(more.as_array().cloned().unwrap_or_default());
+        json!({"name": name, "timeUnixNano": "1795724513079165227", "attributes": attributes})
+    };
+    let ok = json!([{"key": "iii.payload.ok", "value": {"boolValue": true}}]);
+    let mut span = json!({
+        "traceId": trace,
+        "spanId": format!("{id:016x}"),
+        "name": format!("execute {function}"),
+        "kind": 0,
+        "startTimeUnixNano": "1795724513078605506",
+        "endTimeUnixNano": "1795724513080134914",
+        "attributes": [],
+        "events": [payload("iii.invocation.input", Value::Null), payload("iii.invocation.output", ok)],
+        "links": [],
+        "status": {"code": 1, "message": ""},
+    });
+    if let Some(parent) = parent {
+        span["parentSpanId"] = format!("{parent:016x}").into();
+        span["attributes"] = json!([attribute("iii.function.id", function)]);
+    }
+    let resource = [
+        attribute("telemetry.sdk.language", "python"),
+        attribute("telemetry.sdk.name", "iii-python-sdk"),
+        attribute("service.name", "iii-python-sdk"),
+        attribute("service.version", "unknown"),
+        attribute("service.instance.id", "9d8e4c1f-7b14-4a3a-8a2e-9d3c1b0e5f11"),
+    ];
+    json!({"resourceSpans": [{
+        "resource": {"attributes": resource},
+        "scopeSpans": [{"scope": {"name": "iii-python-sdk", "version": ""}, "spans": [span]}],
+    }]})
+}
+
+#[tokio::test(start_paused = true)]
+async fn spans_of_other_functions_of_the_same_worker_fire() {
+    let mut rig = Rig::at_rest(ObservabilitySettings::default()).await;
+    rig.worker.bind("t1", "trace", "l::on", "{}");
+    rig.worker.nothing_else().await;
+    // A call of somebody without a trace, and one within a trace.
+    for (trace, parent) in [(T1, None), (T2, Some(7))] {
+        rig.frame("OTLP", &python_frame(trace, 1, parent, "py::sum")).await;
+        let (call, event) = rig.called().await;
+        assert_eq!(event, json!({"trace_ids": [trace]}));
+        // The span of the handler itself says nothing new, whether it is in the trace of its firing or not.
+        let own = call.traceparent.unwrap().split('-').nth(1).unwrap().to_owned();
+        rig.frame("OTLP", &python_frame(&own, 2, Some(9), "l::on")).await;
+        rig.frame("OTLP", &python_frame(T1, 3, None, "l::on")).await;
+        rig.frame("OTLP", &python_frame(T1, 4, None, "engine::traces::list")).await;
+        rig.quiet().await;
+    }
+}

@@ -1,0 +1,177 @@
+//! One invocation as it is seen: its log span, and with the feature `otel` its span in the trace and its metrics.
+
+use std::fmt;
+
+use tokio::time::Instant;
+use tracing::Instrument;
+use tracing::field::{Empty, display};
+
+use super::in_trace;
+use crate::error::Error;
+use crate::extract::{Context, Trace};
+use crate::output::Reply;
+use crate::protocol::{Payload, WorkerId};
+
+/// Where the telemetry of one worker goes. The default: nowhere but to the log.
+#[derive(Clone, Default)]
+pub(crate) struct Telemetry {
+    #[cfg(feature = "otel")]
+    pub(super) pipeline: Option<std::sync::Arc<super::otel::Pipeline>>,
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").finish_non_exhaustive()
+    }
+}
+
+impl Telemetry {
+    /// A handler is about to run.
+    pub(crate) fn begin(&self, context: &Context, data: &Payload) -> Begun {
+        #[cfg(feature = "otel")]
+        let traced = self.pipeline.as_ref().map(|pipeline| pipeline.begin(context, data));
+        #[cfg(not(feature = "otel"))]
+        let _ = data;
+        let span = tracing::info_span!(
+            "invocation",
+            function = %context.function_id,
+            id = %context.invocation_id,
+            trigger = Empty,
+            trigger_id = Empty,
+            attempt = Empty,
+            trace_id = Empty,
+            span_id = Empty,
+            outcome = Empty,
+            elapsed_ms = Empty,
+        );
+        if !span.is_disabled() {
+            if let Some(trigger) = &context.trigger {
+                span.record("trigger", display(&trigger.kind));
+                span.record("trigger_id", display(&trigger.id));
+            }
+            if let Some(attempt) = context.attempt {
+                span.record("attempt", attempt);
+            }
+            #[cfg(feature = "otel")]
+            let own = traced.as_ref().and_then(super::otel::HandlerSpan::traceparent);
+            #[cfg(not(feature = "otel"))]
+            let own: Option<String> = None;
+            if let Some((trace, parent)) =
+                own.as_deref().or(context.trace.traceparent.as_deref()).and_then(ids)
+            {
+                span.record("trace_id", trace);
+                span.record("span_id", parent);
+            }
+        }
+        Begun {
+            span,
+            began: Instant::now(),
+            trace: context.trace.clone(),
+            ended: false,
+            #[cfg(feature = "otel")]
+            traced,
+        }
+    }
+
+    /// The worker has a connection to the engine, which knows it by this id.
+    pub(crate) fn connected(&self, worker: WorkerId) {
+        #[cfg(feature = "otel")]
+        if let Some(pipeline) = &self.pipeline {
+            pipeline.connected(worker);
+        }
+        #[cfg(not(feature = "otel"))]
+        let _ = worker;
+    }
+}
+
+/// The ids of the trace and of the span in a `traceparent`: `version-trace-span-flags`.
+fn ids(traceparent: &str) -> Option<(&str, &str)> {
+    let mut parts = traceparent.split('-').skip(1);
+    Some((parts.next()?, parts.next()?))
+}
+
+/// How an invocation ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Outcome<'a> {
+    /// With what the handler gave back.
+    #[cfg_attr(not(feature = "otel"), allow(dead_code))]
+    Ok(&'a Reply),
+    /// With an error.
+    Failed(&'a Error),
+}
+
+/// A handler that runs. If this is dropped before the end is told, the handler was given up.
+pub(crate) struct Begun {
+    span: tracing::Span,
+    began: Instant,
+    trace: Trace,
+    ended: bool,
+    #[cfg(feature = "otel")]
+    traced: Option<super::otel::HandlerSpan>,
+}
+
+impl Begun {
+    /// Runs the handler, or a part of it: its logs and its calls belong to this invocation.
+    pub(crate) fn run<T>(&self, handler: impl Future<Output = T>) -> impl Future<Output = T> {
+        let handler = in_trace(self.trace.clone(), handler).instrument(self.span.clone());
+        #[cfg(feature = "otel")]
+        let handler = super::otel::in_context(self.context(), handler);
+        handler
+    }
+
+    /// Logs something about this invocation.
+    pub(crate) fn log(&self, log: impl FnOnce()) {
+        #[cfg(feature = "otel")]
+        let _attached = self.context().attach();
+        self.span.in_scope(log);
+    }
+
+    #[cfg(feature = "otel")]
+    fn context(&self) -> opentelemetry::Context {
+        self.traced.as_ref().map_or_else(super::otel::current_context, |traced| traced.context())
+    }
+
+    /// The invocation has ended.
+    pub(crate) fn end(mut self, outcome: Outcome<'_>) {
+        self.ended = true;
+        self.close(outcome);
+    }
+
+    fn close(&mut self, outcome: Outcome<'_>) {
+        let elapsed = self.began.elapsed();
+        let word = match outcome {
+            Outcome::Ok(_) => "ok",
+            Outcome::Failed(error) => error.code(),
+        };
+        self.span.record("outcome", word);
+        let elapsed_ms = elapsed.as_secs_f64() * 1000.0;
+        self.span.record("elapsed_ms", elapsed_ms);
+        self.log(|| tracing::debug!(outcome = word, elapsed_ms, "the invocation has ended"));
+        #[cfg(feature = "otel")]
+        if let Some(traced) = self.traced.take() {
+            traced.end(outcome, elapsed);
+        }
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if !self.ended {
+            let text = "the worker stopped before the function was done";
+            self.close(Outcome::Failed(&Error::new(crate::error::code::SHUTTING_DOWN, text)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_parts_of_a_traceparent() {
+        assert_eq!(ids("00-aa-bb-01"), Some(("aa", "bb")));
+        for bad in ["", "00", "00-aa"] {
+            assert_eq!(ids(bad), None, "{bad}");
+        }
+    }
+}
