@@ -135,7 +135,7 @@ impl Error {
     /// `{"retry_after_ms":…}`, which every engine hands on that hands on details.
     #[must_use]
     pub fn with_retry_after(self, after: Duration) -> Self {
-        let parts = u128::from(after.subsec_nanos() % 1_000_000 != 0);
+        let parts = u128::from(!after.subsec_nanos().is_multiple_of(1_000_000));
         let retry_after_ms = u64::try_from(after.as_millis() + parts).unwrap_or(u64::MAX);
         self.with_retryable(true).with_details(&RetryAfter { retry_after_ms })
     }

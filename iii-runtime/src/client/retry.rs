@@ -48,8 +48,11 @@ pub struct Retry {
     times: u32,
     backoff: Backoff,
     attempt_timeout: Option<Duration>,
-    on: Option<Arc<dyn Fn(&Error) -> bool + Send + Sync>>,
+    on: Option<Worth>,
 }
+
+/// Says whether an error is worth another attempt.
+type Worth = Arc<dyn Fn(&Error) -> bool + Send + Sync>;
 
 impl Retry {
     /// The pauses unless somebody says otherwise: 100 ms, twice as long each time, at most 10 s, and 30 per cent of chance.

@@ -39,10 +39,12 @@ pub struct Key {
 #[derive(Clone)]
 enum By {
     Pointer(Vec<String>),
-    Closure(Arc<dyn Fn(&mut Invocation) -> Option<String> + Send + Sync>),
+    Closure(Closure),
     /// A text that is no pointer, which is reported when the app starts.
     Invalid(String),
 }
+
+type Closure = Arc<dyn Fn(&mut Invocation) -> Option<String> + Send + Sync>;
 
 /// A key, in a size that does not depend on what callers send. The hashes are seeded anew in each process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
