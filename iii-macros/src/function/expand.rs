@@ -295,6 +295,7 @@ impl Function<'_> {
                 timeout: #timeout,
                 concurrency: #concurrency,
                 triggers: __III_TRIGGERS,
+                endpoint: ::core::option::Option::None,
             };
         }
     }

@@ -5,12 +5,11 @@ use http::{HeaderName, HeaderValue, Uri};
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// Headers that belong to the engine, as those that begin with `x-iii-` do.
-const OF_THE_ENGINE: [&str; 9] = [
+const OF_THE_ENGINE: [&str; 8] = [
     "host",
     "connection",
     "content-length",
     "keep-alive",
-    "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::settings::Settings;
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::declare::{Catalogue, Declarations};
+use crate::declare::{Catalogue, Declarations, Endpoints};
 use crate::error::{Error, Result, code};
 use crate::extract::Resources;
 use crate::transport::Transport;
@@ -37,6 +37,8 @@ pub(crate) struct Surroundings {
     pub backoff: Backoff,
     /// Whether the engine is asked for what it has taken.
     pub asks: bool,
+    /// Whether the engine is told of HTTP endpoints.
+    pub endpoints: Endpoints,
 }
 
 impl Default for Surroundings {
@@ -47,6 +49,7 @@ impl Default for Surroundings {
             trigger_ids: TriggerIds::Random,
             backoff: Backoff::default(),
             asks: true,
+            endpoints: Endpoints::Used,
         }
     }
 }
@@ -63,7 +66,8 @@ impl Prepared {
         settings: &Settings,
         surroundings: Surroundings,
     ) -> Result<Self> {
-        let catalogue = Catalogue::assemble(&declarations, &resources)?;
+        let catalogue =
+            Catalogue::assemble_for(&declarations, &resources, surroundings.endpoints)?;
         Ok(Self::without_check(catalogue, resources, settings, surroundings))
     }
 
@@ -82,7 +86,7 @@ impl Prepared {
             running: settings.concurrency,
             handler_timeout: settings.handler_timeout,
         };
-        let Surroundings { clock, watch, trigger_ids, backoff, asks } = surroundings;
+        let Surroundings { clock, watch, trigger_ids, backoff, asks, .. } = surroundings;
         let resources = Arc::new(resources);
         let dispatcher = Dispatcher::new(&catalogue, resources.clone(), limits, clock, watch);
         let client = Client::new(session.clone());

@@ -41,6 +41,8 @@ pub struct Settings {
     pub(crate) http_port: u16,
     pub(crate) stream_port: u16,
     pub(crate) data_dir: Option<PathBuf>,
+    #[cfg(feature = "engine")]
+    pub(crate) http_functions: Option<crate::engine::HttpFunctionSettings>,
 }
 
 impl Default for Settings {
@@ -62,6 +64,8 @@ impl Default for Settings {
             http_port: 3111,
             stream_port: 3112,
             data_dir: None,
+            #[cfg(feature = "engine")]
+            http_functions: Some(crate::engine::HttpFunctionSettings::default()),
         }
     }
 }

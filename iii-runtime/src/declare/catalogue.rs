@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Declaration, FunctionDescriptor, Location, Signature};
+use super::endpoint::{Endpoint, Endpoints, resolve};
+use super::service::{check_services, declared_services, services_of};
+use super::{Declaration, FunctionDescriptor, Location, ServiceDescriptor, Signature};
 use crate::error::{Error, code};
 use crate::extract::Resources;
 use crate::protocol::Payload;
@@ -25,12 +27,31 @@ pub struct Declarations {
     pub functions: Vec<&'static FunctionDescriptor>,
     /// Trigger types that it provides.
     pub trigger_types: Vec<&'static TriggerTypeDescriptor>,
+    /// Services that its functions are grouped in.
+    pub services: Vec<&'static ServiceDescriptor>,
 }
 
 impl Declarations {
     /// What the macros have declared in all crates that are linked in.
     pub fn linked() -> Self {
-        Self { functions: declared(), trigger_types: declared_types() }
+        Self {
+            functions: declared(),
+            trigger_types: declared_types(),
+            services: declared_services(),
+        }
+    }
+
+    /// Adds a function, with its triggers and its services. What is there already is not added twice.
+    pub(crate) fn add(&mut self, function: &'static FunctionDescriptor) {
+        if self.functions.iter().any(|known| std::ptr::eq(*known, function)) {
+            return;
+        }
+        self.functions.push(function);
+        for service in services_of(function) {
+            if !self.services.iter().any(|known| std::ptr::eq(*known, service)) {
+                self.services.push(service);
+            }
+        }
     }
 }
 
@@ -40,9 +61,12 @@ impl Declarations {
 ///
 /// All problems in one report.
 pub(crate) fn check_declared() -> Result<(), Problems> {
-    let Declarations { functions, trigger_types } = Declarations::linked();
-    let entries: Vec<Entry> = functions.into_iter().map(Entry::new).collect();
-    let problems = check(&entries, &trigger_types);
+    let Declarations { functions, trigger_types, services } = Declarations::linked();
+    let mut problems = Vec::new();
+    // What the environment says belongs to a start.
+    let entries = entries(&functions, Endpoints::Unused, &mut problems);
+    problems.extend(check(&entries, &trigger_types));
+    check_services(&services, &mut problems);
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
 }
 
@@ -51,6 +75,7 @@ pub(crate) fn check_declared() -> Result<(), Problems> {
 pub struct Catalogue {
     entries: Vec<Entry>,
     trigger_types: Vec<&'static TriggerTypeDescriptor>,
+    services: Vec<&'static ServiceDescriptor>,
 }
 
 /// One function of the catalogue.
@@ -66,6 +91,8 @@ pub struct Entry {
     pub output_schema: Option<Payload>,
     /// What invokes it, with the place of each declaration.
     pub triggers: Vec<(Binding, Location)>,
+    /// The HTTP endpoint that serves it, if the worker does not.
+    pub endpoint: Option<Endpoint>,
 }
 
 impl Catalogue {
@@ -74,16 +101,31 @@ impl Catalogue {
     /// # Errors
     ///
     /// All problems in one report: ids or routes that are declared twice, values that no one provides, path parameters
-    /// that the payload does not have, and no functions at all.
+    /// that the payload does not have, endpoints without a URL, and no functions at all.
     pub fn assemble(declarations: &Declarations, provided: &Resources) -> Result<Self, Problems> {
-        let Declarations { functions, trigger_types } = declarations;
-        let entries: Vec<Entry> = functions.iter().map(|function| Entry::new(function)).collect();
-        let mut problems = check(&entries, trigger_types);
+        Self::assemble_for(declarations, provided, Endpoints::Used)
+    }
+
+    /// As [`Catalogue::assemble`], also for a worker whose endpoints are not called.
+    pub(crate) fn assemble_for(
+        declarations: &Declarations,
+        provided: &Resources,
+        endpoints: Endpoints,
+    ) -> Result<Self, Problems> {
+        let Declarations { functions, trigger_types, services } = declarations;
+        let mut problems = Vec::new();
+        let entries = entries(functions, endpoints, &mut problems);
+        problems.extend(check(&entries, trigger_types));
+        check_services(services, &mut problems);
         check_provided(&entries, provided, &mut problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        Ok(Self { entries, trigger_types: trigger_types.clone() })
+        Ok(Self {
+            entries,
+            trigger_types: trigger_types.clone(),
+            services: services.clone(),
+        })
     }
 
     /// The trigger types that the worker provides, sorted by id.
@@ -91,10 +133,15 @@ impl Catalogue {
         &self.trigger_types
     }
 
+    /// The services that its functions are grouped in, sorted by id where the macros gathered them.
+    pub fn services(&self) -> &[&'static ServiceDescriptor] {
+        &self.services
+    }
+
     /// The catalogue of a worker that serves nothing by itself.
     #[cfg(feature = "testing")]
     pub(crate) fn empty() -> Self {
-        Self { entries: Vec::new(), trigger_types: Vec::new() }
+        Self { entries: Vec::new(), trigger_types: Vec::new(), services: Vec::new() }
     }
 
     /// The functions, sorted by id.
@@ -106,6 +153,19 @@ impl Catalogue {
     pub fn get(&self, id: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.function.id == id)
     }
+}
+
+/// Looks at each function.
+fn entries(
+    functions: &[&'static FunctionDescriptor],
+    endpoints: Endpoints,
+    problems: &mut Vec<Problem>,
+) -> Vec<Entry> {
+    let entry = |function: &&'static FunctionDescriptor| Entry {
+        endpoint: resolve(function, endpoints, problems),
+        ..Entry::new(function)
+    };
+    functions.iter().map(entry).collect()
 }
 
 impl Entry {
@@ -121,6 +181,7 @@ impl Entry {
                 .iter()
                 .map(|trigger| ((trigger.binding)(), trigger.location))
                 .collect(),
+            endpoint: None,
         }
     }
 
@@ -413,6 +474,7 @@ mod tests {
             timeout: None,
             concurrency: None,
             triggers: &[],
+            endpoint: None,
         }
     }
 
