@@ -47,12 +47,16 @@ impl HttpFunction<'_> {
 
     /// What remains after a mistake: enough that other code can name and call the function.
     pub(super) fn fall_back(&self, signature_is_sound: bool) -> TokenStream {
-        if let Some(whole) = self.head.whole().filter(|_| self.head.signature.receiver().is_some()) {
+        if let Some(whole) = self.head.whole().filter(|_| self.head.signature.receiver().is_some())
+        {
             return whole;
         }
         let types = match signature_is_sound {
             true => self.types(),
-            false => quote!(type __IiiSent = (); type __IiiOk = ();),
+            false => quote!(
+                type __IiiSent = ();
+                type __IiiOk = ();
+            ),
         };
         let implementation = self.implement(&quote!(""), &quote!(::core::option::Option::None));
         self.surround(&quote!(#types #implementation), &TokenStream::new())

@@ -195,7 +195,9 @@ mod tests {
 
     #[test]
     fn a_url_may_be_told_at_the_start() {
-        let item = quote!( fn f(); );
+        let item = quote!(
+            fn f();
+        );
         let all = expanded(quote!(id = "a::b", url = env("PAY_URL")), item.clone());
         assert!(all.contains("EndpointUrl :: Variable (\"PAY_URL\")"), "{all}");
         let all = expanded(quote!(id = "a::b", url = config::url("pay")), item);
@@ -205,7 +207,9 @@ mod tests {
 
     #[test]
     fn each_mistake_is_told_once() {
-        let item = quote!( fn f(); );
+        let item = quote!(
+            fn f();
+        );
         let good = quote!(id = "a::b", url = "https://a.test");
         for (options, message) in [
             (quote!(id = "a::b"), "no `url`"),
@@ -253,16 +257,69 @@ mod tests {
     fn each_mistake_in_the_signature_is_told_once() {
         let options = quote!(id = "a::b", url = "https://a.test");
         for (item, message) in [
-            (quote!( fn f() {} ), "end the function with `;`"),
-            (quote!( fn f(a: A, b: B); ), "one payload"),
-            (quote!( fn f(a: &A); ), "borrow"),
-            (quote!( fn f(&self); ), "method"),
-            (quote!( fn f<T>(a: T); ), "generic"),
-            (quote!( fn f(a: State<A>); ), "`State`"),
-            (quote!( #[inline] fn f(); ), "remove it"),
-            (quote!( #[iii::function(id = "a::b")] fn f(); ), "declared twice"),
-            (quote!( #[iii::trigger(http, path = "/a")] fn f(); ), "whole request"),
-            (quote!( struct F; ), "ends with `;`"),
+            (
+                quote!(
+                    fn f() {}
+                ),
+                "end the function with `;`",
+            ),
+            (
+                quote!(
+                    fn f(a: A, b: B);
+                ),
+                "one payload",
+            ),
+            (
+                quote!(
+                    fn f(a: &A);
+                ),
+                "borrow",
+            ),
+            (
+                quote!(
+                    fn f(&self);
+                ),
+                "method",
+            ),
+            (
+                quote!(
+                    fn f<T>(a: T);
+                ),
+                "generic",
+            ),
+            (
+                quote!(
+                    fn f(a: State<A>);
+                ),
+                "`State`",
+            ),
+            (
+                quote!(
+                    #[inline]
+                    fn f();
+                ),
+                "remove it",
+            ),
+            (
+                quote!(
+                    #[iii::function(id = "a::b")]
+                    fn f();
+                ),
+                "declared twice",
+            ),
+            (
+                quote!(
+                    #[iii::trigger(http, path = "/a")]
+                    fn f();
+                ),
+                "whole request",
+            ),
+            (
+                quote!(
+                    struct F;
+                ),
+                "ends with `;`",
+            ),
         ] {
             let all = expanded(options.clone(), item.clone());
             assert_eq!(all.matches("compile_error").count(), 1, "{item}: {all}");

@@ -119,11 +119,15 @@ fn take_url(options: &mut Options, errors: &mut Errors) -> Option<Url> {
                 _ => None,
             };
             let Some(variable) = variable else {
-                errors.on(&expr, "write `url = env(\"VARIABLE\")`, with the name of an environment variable");
+                errors.on(
+                    &expr,
+                    "write `url = env(\"VARIABLE\")`, with the name of an environment variable",
+                );
                 return None;
             };
             if !values::is_variable(&variable.value()) {
-                errors.on(&variable, "this is no name of an environment variable, such as `PAY_URL`");
+                errors
+                    .on(&variable, "this is no name of an environment variable, such as `PAY_URL`");
                 return None;
             }
             Some(Url::Variable(variable))

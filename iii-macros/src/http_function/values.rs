@@ -85,7 +85,9 @@ pub(super) fn header_value(text: &str) -> Result<(), String> {
 /// Whether it can be the name of an environment variable.
 pub(super) fn is_variable(text: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    !text.is_empty() && text.bytes().all(is_word) && !text.starts_with(|one: char| one.is_ascii_digit())
+    !text.is_empty()
+        && text.bytes().all(is_word)
+        && !text.starts_with(|one: char| one.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -94,17 +96,35 @@ mod tests {
 
     #[test]
     fn urls_are_whole() {
-        for good in ["https://a.test", "http://127.0.0.1:80/a?b=c", "HTTPS://[::1]/", "https://a.test/#b"] {
+        for good in
+            ["https://a.test", "http://127.0.0.1:80/a?b=c", "HTTPS://[::1]/", "https://a.test/#b"]
+        {
             assert_eq!(url(good), Ok(()), "{good}");
         }
-        for bad in ["", "a.test", "/a", "https://", "https:///a", "ws://a.test", "https://a@b.test", "https://ä.test"] {
+        for bad in [
+            "",
+            "a.test",
+            "/a",
+            "https://",
+            "https:///a",
+            "ws://a.test",
+            "https://a@b.test",
+            "https://ä.test",
+        ] {
             assert!(url(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn variables_are_words() {
-        for (text, is) in [("PAY_KEY", true), ("_a1", true), ("", false), ("1A", false), ("a-b", false), ("a b", false)] {
+        for (text, is) in [
+            ("PAY_KEY", true),
+            ("_a1", true),
+            ("", false),
+            ("1A", false),
+            ("a-b", false),
+            ("a b", false),
+        ] {
             assert_eq!(is_variable(text), is, "{text}");
         }
     }

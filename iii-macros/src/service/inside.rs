@@ -58,7 +58,8 @@ impl Inside<'_> {
                     let found = self.attribute(group.stream(), name_of(&trees[at..]), errors);
                     is_service |= found.declares == Some(Declares::Service);
                     tree.to_tokens(&mut written);
-                    with_span(Delimiter::Bracket, found.tokens, group.span()).to_tokens(&mut written);
+                    with_span(Delimiter::Bracket, found.tokens, group.span())
+                        .to_tokens(&mut written);
                 }
                 (TokenTree::Ident(word), Some(TokenTree::Ident(_))) if word == "mod" => {
                     tree.to_tokens(&mut written);
@@ -149,9 +150,7 @@ impl Inside<'_> {
         errors: &mut Errors,
     ) -> TokenStream {
         let mut parts = parts(given);
-        let is = |part: &Vec<TokenTree>, name: &str| {
-            matches!(part.first(), Some(TokenTree::Ident(word)) if word == name)
-        };
+        let is = |part: &Vec<TokenTree>, name: &str| matches!(part.first(), Some(TokenTree::Ident(word)) if word == name);
         match parts.iter_mut().find(|part| is(part, "id")) {
             Some(part) => self.prefix(part, name, errors),
             None => {
@@ -186,7 +185,9 @@ impl Inside<'_> {
     /// Puts the prefix in front of the id in `id = "…"`.
     fn prefix(&self, part: &mut Vec<TokenTree>, name: Option<&Ident>, errors: &mut Errors) {
         let value: TokenStream = part.iter().skip(2).cloned().collect();
-        if !matches!(part.get(1), Some(TokenTree::Punct(mark)) if mark.as_char() == '=') || value.is_empty() {
+        if !matches!(part.get(1), Some(TokenTree::Punct(mark)) if mark.as_char() == '=')
+            || value.is_empty()
+        {
             return;
         }
         let Ok(value) = syn::parse2::<syn::Expr>(value) else { return };
@@ -212,7 +213,8 @@ impl Inside<'_> {
         if text.is_empty() {
             return;
         }
-        if let Some(rest) = text.strip_prefix(self.prefix).and_then(|rest| rest.strip_prefix("::")) {
+        if let Some(rest) = text.strip_prefix(self.prefix).and_then(|rest| rest.strip_prefix("::"))
+        {
             let prefix = self.prefix;
             errors.on(
                 &literal,

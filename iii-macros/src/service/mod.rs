@@ -29,9 +29,10 @@ pub(crate) fn expand(options: TokenStream, tokens: &TokenStream) -> TokenStream 
             return quote!(#tokens #errors);
         }
     };
-    let id = options.id.clone().unwrap_or_else(|| {
-        LitStr::new(&module.name.unraw().to_string(), module.name.span())
-    });
+    let id = options
+        .id
+        .clone()
+        .unwrap_or_else(|| LitStr::new(&module.name.unraw().to_string(), module.name.span()));
     if !options.has_bad_id
         && let Err(message) = crate::function::check_service_id(&id.value())
     {
@@ -204,8 +205,16 @@ mod tests {
 
     #[test]
     fn the_name_of_the_module_is_an_id() {
-        let all = expanded(quote!(), quote!( mod r#type { //! Types.
-            #[function] fn all() {} } ));
+        let all = expanded(
+            quote!(),
+            quote!(
+                mod r#type {
+                    //! Types.
+                    #[function]
+                    fn all() {}
+                }
+            ),
+        );
         assert!(!all.contains("compile_error"), "{all}");
         assert!(all.contains("id : \"type\""), "{all}");
         assert!(all.contains("\"type::all\""), "{all}");
@@ -221,18 +230,90 @@ mod tests {
     #[test]
     fn each_mistake_is_told_once_and_nothing_vanishes() {
         for (options, item, message) in [
-            (quote!(), quote!( mod orders; ), "with its content"),
-            (quote!(), quote!( struct Orders; ), "with its content"),
-            (quote!(id = "a b"), quote!( mod orders {} ), "` `"),
-            (quote!(id = ""), quote!( mod orders {} ), "empty"),
-            (quote!(id = "engine"), quote!( mod orders {} ), "reserved"),
-            (quote!(id = "a/b"), quote!( mod orders {} ), "`a::b`"),
-            (quote!(id = ORDERS), quote!( mod orders {} ), "text"),
-            (quote!(id = "a", parent = "a"), quote!( mod orders {} ), "its own parent"),
-            (quote!(parent = 7), quote!( mod orders {} ), "`parent`"),
-            (quote!(intercept = audit), quote!( mod orders {} ), "`intercept`"),
-            (quote!(nam = "Orders"), quote!( mod orders {} ), "did you mean `name`"),
-            (quote!(), quote!( mod engine {} ), "reserved"),
+            (
+                quote!(),
+                quote!(
+                    mod orders;
+                ),
+                "with its content",
+            ),
+            (
+                quote!(),
+                quote!(
+                    struct Orders;
+                ),
+                "with its content",
+            ),
+            (
+                quote!(id = "a b"),
+                quote!(
+                    mod orders {}
+                ),
+                "` `",
+            ),
+            (
+                quote!(id = ""),
+                quote!(
+                    mod orders {}
+                ),
+                "empty",
+            ),
+            (
+                quote!(id = "engine"),
+                quote!(
+                    mod orders {}
+                ),
+                "reserved",
+            ),
+            (
+                quote!(id = "a/b"),
+                quote!(
+                    mod orders {}
+                ),
+                "`a::b`",
+            ),
+            (
+                quote!(id = ORDERS),
+                quote!(
+                    mod orders {}
+                ),
+                "text",
+            ),
+            (
+                quote!(id = "a", parent = "a"),
+                quote!(
+                    mod orders {}
+                ),
+                "its own parent",
+            ),
+            (
+                quote!(parent = 7),
+                quote!(
+                    mod orders {}
+                ),
+                "`parent`",
+            ),
+            (
+                quote!(intercept = audit),
+                quote!(
+                    mod orders {}
+                ),
+                "`intercept`",
+            ),
+            (
+                quote!(nam = "Orders"),
+                quote!(
+                    mod orders {}
+                ),
+                "did you mean `name`",
+            ),
+            (
+                quote!(),
+                quote!(
+                    mod engine {}
+                ),
+                "reserved",
+            ),
         ] {
             let all = expanded(options, item);
             assert_eq!(all.matches("compile_error").count(), 1, "{all}");

@@ -66,8 +66,7 @@ impl Prepared {
         settings: &Settings,
         surroundings: Surroundings,
     ) -> Result<Self> {
-        let catalogue =
-            Catalogue::assemble_for(&declarations, &resources, surroundings.endpoints)?;
+        let catalogue = Catalogue::assemble_for(&declarations, &resources, surroundings.endpoints)?;
         Ok(Self::without_check(catalogue, resources, settings, surroundings))
     }
 

@@ -121,11 +121,7 @@ impl Catalogue {
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        Ok(Self {
-            entries,
-            trigger_types: trigger_types.clone(),
-            services: services.clone(),
-        })
+        Ok(Self { entries, trigger_types: trigger_types.clone(), services: services.clone() })
     }
 
     /// The trigger types that the worker provides, sorted by id.

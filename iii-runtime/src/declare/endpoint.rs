@@ -193,7 +193,8 @@ impl EndpointDescriptor {
         let invocation = Payload::new(&Wire {
             url: &url,
             method: self.method,
-            timeout_ms: timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
+            timeout_ms: timeout
+                .map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
             headers: self.headers.iter().copied().collect(),
             auth: self.auth.map(WireAuth::from),
         });

@@ -9,8 +9,8 @@ use crate::declare::{Catalogue, Location};
 use crate::extract::Mark;
 use crate::protocol::{
     ErrorBody, FunctionId, HttpInvocation, Message, Namespace, Payload, RegisterFunction,
-    RegisterService, RegisterTrigger,
-    RegisterTriggerType, RegistrationRejected, TriggerId, TriggerRegistrationResult,
+    RegisterService, RegisterTrigger, RegisterTriggerType, RegistrationRejected, TriggerId,
+    TriggerRegistrationResult,
 };
 
 /// How the worker introduces itself (protocol section 3.2).

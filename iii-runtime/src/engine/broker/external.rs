@@ -31,8 +31,7 @@ impl Broker {
         };
         tracing::warn!(function = %m.id, "the function cannot be called: {error}");
         let unusable = Some(error.clone());
-        let handler: Handler =
-            Arc::new(move |_| Box::pin(std::future::ready(Err(error.clone()))));
+        let handler: Handler = Arc::new(move |_| Box::pin(std::future::ready(Err(error.clone()))));
         External { handler, unusable }
     }
 }
