@@ -427,6 +427,27 @@ impl<T: DeserializeOwned + JsonSchema> Received for T {
     }
 }
 
+/// Says that a value can be a URL, or why not.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the URL of an HTTP endpoint",
+    label = "not a text",
+    note = "give a `String` or a `&'static str`; a variable of the environment is `url = env(\"VARIABLE\")`"
+)]
+pub trait UrlText {
+    fn into_text(self) -> String;
+}
+#[diagnostic::do_not_recommend]
+impl<T: Into<String>> UrlText for T {
+    fn into_text(self) -> String {
+        self.into()
+    }
+}
+
+/// The URL of an endpoint, told at the start.
+pub fn url<T: UrlText>(url: T) -> String {
+    url.into_text()
+}
+
 /// Notes the payload of a function that an endpoint serves.
 pub fn sends<T: Sent>(signature: &mut Signature) {
     signature.input(T::schema);

@@ -79,11 +79,13 @@ fn got(path: &str) -> Got {
     GOT.lock().unwrap().get(path).cloned().unwrap_or_else(|| panic!("nobody asked {path}"))
 }
 
+/// Money that is taken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Charge {
     cents: u64,
 }
 
+/// What was taken.
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Receipt {
     number: String,

@@ -191,7 +191,11 @@ impl HttpFunction<'_> {
             Url::Literal(url) => quote!(__iii::EndpointUrl::Literal(#url)),
             Url::Variable(name) => quote!(__iii::EndpointUrl::Variable(#name)),
             Url::Computed(expr) => {
-                quote!(__iii::EndpointUrl::Computed(|| ::std::string::String::from(#expr)))
+                // A value that is no text is shown at it.
+                let Ends { first, last } = Ends::of(expr);
+                let mut call = quote_spanned!(first=> __iii::url);
+                call.extend(quote_spanned!(last=> (#expr)));
+                quote!(__iii::EndpointUrl::Computed(|| #call))
             }
         };
         let headers = headers.iter().map(|(name, value)| quote!((#name, #value)));

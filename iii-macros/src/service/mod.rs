@@ -142,6 +142,7 @@ fn declare(module: &Module, id: &LitStr, options: &ServiceOptions) -> TokenStrea
     let location = trigger::location(name.span());
     quote! {
         #(#cfgs)*
+        #[allow(unused_qualifications)]
         const _: () = {
             #import
             static __III_DESCRIPTOR: __iii::ServiceDescriptor = __iii::ServiceDescriptor {

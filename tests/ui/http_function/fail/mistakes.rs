@@ -1,5 +1,3 @@
-use iii::prelude::*;
-
 #[iii::http_function(id = "ext::a")]
 fn no_url();
 
@@ -41,7 +39,7 @@ async fn body() {}
 async fn request();
 
 #[iii::http_function(id = "ext::n", url = "https://pay.test")]
-async fn extractor(state: State<u8>);
+async fn extractor(state: iii::State<u8>);
 
 #[iii::http_function(id = "ext::o", url = 8080)]
 async fn number();

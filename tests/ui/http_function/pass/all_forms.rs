@@ -6,19 +6,20 @@
 use iii::prelude::*;
 
 /// Only sent.
-#[derive(Serialize, JsonSchema)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Charge {
     cents: u64,
 }
 
 /// Only received.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Receipt {
     /// Its number.
     pub number: String,
 }
 
 /// An error that the worker does not need to know.
+#[derive(Debug)]
 pub enum PayError {}
 
 const TENANT: &str = "7";
@@ -45,7 +46,7 @@ pub async fn charge(charge: Charge) -> Result<Receipt, PayError>;
 #[iii::http_function(id = "ext::ping", url = url(), auth = bearer("TOKEN"))]
 fn ping();
 
-#[iii::http_function(id = "ext::list", url = { url() }, auth = api_key("x-api-key", "KEY"))]
+#[iii::http_function(id = "ext::list", url = url(), auth = api_key("x-api-key", "KEY"))]
 async fn list() -> Vec<u8>;
 
 #[iii::http_function(id = "ext::done", url = url(), stub = Done)]
@@ -73,7 +74,7 @@ async fn calls(client: Client) -> iii::Result<()> {
 
 fn main() {
     let _ = calls;
-    let catalogue = iii::App::declared().catalogue().unwrap();
+    let catalogue = App::declared().catalogue().unwrap();
     assert_eq!(catalogue.entries().len(), 6);
     let entry = catalogue.get("ext::charge").unwrap();
     assert_eq!(entry.endpoint.as_ref().unwrap().method, "PUT");

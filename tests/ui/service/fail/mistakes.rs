@@ -10,20 +10,12 @@ mod option {}
 #[iii::service]
 struct NoModule;
 
-#[iii::service(parent = NoModule)]
-mod orphan {}
-
-#[iii::service(parent = plain)]
-mod child {}
-
-mod plain {}
-
 #[iii::service(id = "orders")]
 mod orders {
     const ID: &str = "x";
 
     #[iii::function(id = "orders::create")]
-    fn create() {}
+    pub fn create() {}
 
     #[iii::function(id = ID)]
     fn constant() {}
@@ -43,5 +35,6 @@ mod orders {
 
 fn main() {
     // What has a mistake is there all the same.
-    let _ = (orders::create::ID, slash::x());
+    let _: &str = <orders::create as iii::Function>::ID;
+    orders::create();
 }

@@ -14,7 +14,7 @@ pub mod orders {
     use iii::trigger;
 
     /// A new order.
-    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
     pub struct NewOrder {
         /// What.
         pub sku: String,
