@@ -10,10 +10,12 @@ mod diagnostics;
 mod docs;
 mod error_derive;
 mod function;
+mod http_function;
 mod main_;
 mod names;
 mod options;
 mod remote;
+mod service;
 mod test_;
 mod trigger;
 mod trigger_type;
@@ -42,6 +44,18 @@ pub fn trigger_type(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn remote(options: TokenStream, item: TokenStream) -> TokenStream {
     shown(remote::expand(options.into(), &item.into()))
+}
+
+// Declares a group of functions, whose ids begin with its own: `#[iii::service(id = "orders")]`.
+#[proc_macro_attribute]
+pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
+    shown(service::expand(options.into(), &item.into()))
+}
+
+// Declares a function that an HTTP endpoint serves: `#[iii::http_function(id = "ext::charge", url = "https://…")]`.
+#[proc_macro_attribute]
+pub fn http_function(options: TokenStream, item: TokenStream) -> TokenStream {
+    shown(http_function::expand(options.into(), item.into()))
 }
 
 // Makes a function the entry point of the worker: `#[iii::main]`.

@@ -128,6 +128,14 @@ impl Options {
         self.named.iter().any(|named| named.name == name)
     }
 
+    /// The value of `name`, which stays where it is.
+    pub(crate) fn peek(&self, name: &str) -> Option<&Expr> {
+        self.named.iter().find_map(|named| match &named.value {
+            Value::Expr(expr) if named.name == name => Some(expr),
+            _ => None,
+        })
+    }
+
     /// Refuses names that are not in `known`, and names that come twice. Call it before anything is taken.
     pub(crate) fn check(&mut self, known: &[&str], errors: &mut Errors) {
         let mut seen: Vec<String> = Vec::new();

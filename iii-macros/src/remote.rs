@@ -234,7 +234,8 @@ fn owned(ty: &Type, errors: &mut Errors) -> TokenStream {
     ty.to_token_stream()
 }
 
-fn duration(millis: Option<u64>) -> TokenStream {
+/// A span of time as an `Option<Duration>`.
+pub(crate) fn duration(millis: Option<u64>) -> TokenStream {
     match millis {
         Some(millis) => {
             quote!(::core::option::Option::Some(::core::time::Duration::from_millis(#millis)))

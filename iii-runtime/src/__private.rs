@@ -10,14 +10,15 @@
 use std::future::Future;
 use std::marker::PhantomData;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use crate::app::entry::{MainOptions, MainResult, run_main};
 pub use crate::app::signals::Signals;
 pub use crate::declare::{
-    Declaration, Function, FunctionDescriptor, HandlerFuture, Location, Signature,
-    TriggerDescriptor,
+    Declaration, EndpointAuth, EndpointDescriptor, EndpointUrl, Function, FunctionDescriptor,
+    HandlerFuture, Location, ServiceDeclaration, ServiceDescriptor, Signature, TriggerDescriptor,
 };
 pub use crate::error::{Error, IntoError};
 pub use crate::extract::{Extract, HttpRequest, Input, Invocation};
@@ -391,6 +392,71 @@ pub async fn blocking<T: Send + 'static>(function: impl FnOnce() -> T + Send + '
     match tokio::task::spawn_blocking(function).await {
         Ok(value) => value,
         Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
+
+/// Says that a payload can be sent to an endpoint, or why not.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent to an HTTP endpoint",
+    label = "not a payload that is sent",
+    note = "a payload that is sent derives `Serialize` and `JsonSchema`: `#[derive(Serialize, iii::JsonSchema)]`"
+)]
+pub trait Sent {
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
+}
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + JsonSchema> Sent for T {
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.root_schema_for::<T>()
+    }
+}
+
+/// Says that a result can come from an endpoint, or why not.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the answer of an HTTP endpoint",
+    label = "not a result that is received",
+    note = "a result that is received derives `Deserialize` and `JsonSchema`: `#[derive(Deserialize, iii::JsonSchema)]`"
+)]
+pub trait Received {
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
+}
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned + JsonSchema> Received for T {
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.root_schema_for::<T>()
+    }
+}
+
+/// Says that a value can be a URL, or why not.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the URL of an HTTP endpoint",
+    label = "not a text",
+    note = "give a `String` or a `&'static str`; a variable of the environment is `url = env(\"VARIABLE\")`"
+)]
+pub trait UrlText {
+    fn into_text(self) -> String;
+}
+#[diagnostic::do_not_recommend]
+impl<T: Into<String>> UrlText for T {
+    fn into_text(self) -> String {
+        self.into()
+    }
+}
+
+/// The URL of an endpoint, told at the start.
+pub fn url<T: UrlText>(url: T) -> String {
+    url.into_text()
+}
+
+/// Notes the payload of a function that an endpoint serves.
+pub fn sends<T: Sent>(signature: &mut Signature) {
+    signature.input(T::schema);
+}
+
+/// Notes its result; `()` is none.
+pub fn receives<T: Received>(signature: &mut Signature, is_unit: bool) {
+    if !is_unit {
+        signature.give(Some(T::schema));
     }
 }
 

@@ -60,6 +60,9 @@ pub mod code {
     pub const PAYLOAD_TOO_LARGE: &str = "payload_too_large";
     /// The engine knows no such function. HTTP status 404.
     pub const FUNCTION_NOT_FOUND: &str = "function_not_found";
+    /// A function that an HTTP endpoint serves was sent to the worker that declares it: in a test, it is mocked. HTTP
+    /// status 501.
+    pub const FUNCTION_NOT_INVOKABLE: &str = "function_not_invokable";
     /// The output of a function does not fit the type that the caller expects. HTTP status 502.
     pub const INVALID_RESULT: &str = "invalid_result";
     /// The declarations of the worker contradict each other; the message lists all problems.

@@ -30,6 +30,8 @@
 //! | for | see |
 //! |---|---|
 //! | declaring functions and triggers | [`macro@function`], [`macro@trigger`], [`macro@main`] |
+//! | groups of functions, and the prefix of their ids | [`macro@service`] |
+//! | functions that HTTP endpoints serve | [`macro@http_function`] |
 //! | what a function may take | [`Input`], [`Extract`], and the types in [`prelude`] |
 //! | what a function may give | [`Output`], [`Created`], [`Response`] |
 //! | errors with codes | [`macro@Error`], [`struct@Error`], [`code`] |
@@ -94,8 +96,9 @@ pub use client::{
 };
 pub use clock::Clock;
 pub use declare::{
-    Catalogue, Declarations, Entry, Function, FunctionDescriptor, Location, Problem, Problems,
-    Requirement, Shape, Signature, TriggerDescriptor,
+    Catalogue, Declarations, Endpoint, EndpointAuth, EndpointDescriptor, EndpointUrl, Entry,
+    Function, FunctionDescriptor, Location, Problem, Problems, Requirement, ServiceDescriptor,
+    Shape, Signature, TriggerDescriptor,
 };
 pub use error::{BoxError, Error, IntoError, Result, code};
 pub use extract::{
@@ -117,11 +120,17 @@ pub use iii_macros::Error;
 #[doc = include_str!("docs/function.md")]
 pub use iii_macros::function;
 #[cfg(feature = "macros")]
+#[doc = include_str!("docs/http_function.md")]
+pub use iii_macros::http_function;
+#[cfg(feature = "macros")]
 #[doc = include_str!("docs/main.md")]
 pub use iii_macros::main;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/remote.md")]
 pub use iii_macros::remote;
+#[cfg(feature = "macros")]
+#[doc = include_str!("docs/service.md")]
+pub use iii_macros::service;
 #[cfg(all(feature = "macros", feature = "testing"))]
 #[doc = include_str!("docs/test.md")]
 pub use iii_macros::test;

@@ -2,12 +2,25 @@
 //!
 //! `TRYBUILD=overwrite cargo test -p iii-tests --test ui` writes the messages down anew; read them before you commit.
 
+/// The macros, each with a folder of fixtures.
+const KINDS: [&str; 9] = [
+    "function",
+    "trigger",
+    "trigger_type",
+    "remote",
+    "service",
+    "http_function",
+    "main",
+    "test",
+    "error",
+];
+
 /// The wording of the compiler changes from version to version, so the messages are those of one.
 #[rustversion::attr(not(stable(1.95)), ignore = "the messages are those of Rust 1.95")]
 #[test]
 fn macros() {
     let cases = trybuild::TestCases::new();
-    for of in ["function", "trigger", "trigger_type", "remote", "main", "test", "error"] {
+    for of in KINDS {
         cases.pass(format!("ui/{of}/pass/*.rs"));
         cases.compile_fail(format!("ui/{of}/fail/*.rs"));
     }
@@ -18,7 +31,7 @@ fn macros() {
 fn no_place_is_reported_twice() {
     let ui = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
     let mut files = 0;
-    for group in ["function", "trigger", "trigger_type", "remote", "main", "test", "error"] {
+    for group in KINDS {
         for entry in std::fs::read_dir(ui.join(group).join("fail")).expect("the fixtures are there")
         {
             let path = entry.expect("the folder can be read").path();

@@ -13,7 +13,7 @@ const SINGLE: [&str; 17] = [
 ];
 
 /// Refuses two equal triggers of one function.
-pub(super) fn triggers_differ(triggers: &[Trigger], errors: &mut Errors) {
+pub(crate) fn triggers_differ(triggers: &[Trigger], errors: &mut Errors) {
     for (at, trigger) in triggers.iter().enumerate() {
         if triggers[..at].iter().any(|earlier| earlier.key == trigger.key) {
             errors.between(

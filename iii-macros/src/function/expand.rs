@@ -302,6 +302,7 @@ impl Function<'_> {
                 concurrency: #concurrency,
                 intercept: || ::std::vec![#(#intercept),*],
                 triggers: __III_TRIGGERS,
+                endpoint: ::core::option::Option::None,
             };
         }
     }

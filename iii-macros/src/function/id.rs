@@ -15,6 +15,27 @@ pub(crate) fn check(id: &str) -> Result<(), String> {
     if id.is_empty() {
         return Err("the id is empty: use `service::name`, such as `orders::create`".to_owned());
     }
+    if parts(id)?.len() < 2 {
+        return Err(format!("the id has one part: use `service::name`, such as `orders::{id}`"));
+    }
+    not_reserved(id)
+}
+
+/// Checks the id of a service, which may have one part.
+///
+/// # Errors
+///
+/// As [`check`].
+pub(crate) fn check_service(id: &str) -> Result<(), String> {
+    if id.is_empty() {
+        return Err("the id of the service is empty: use a word, such as `orders`".to_owned());
+    }
+    parts(id)?;
+    not_reserved(id)
+}
+
+/// The parts of an id, each made of what ids may have.
+fn parts(id: &str) -> Result<Vec<&str>, String> {
     if id.len() > LONGEST {
         return Err(format!("the id has {} bytes, and at most {LONGEST} are allowed", id.len()));
     }
@@ -38,13 +59,14 @@ pub(crate) fn check(id: &str) -> Result<(), String> {
             ));
         }
     }
-    if segments.len() < 2 {
-        return Err(format!("the id has one part: use `service::name`, such as `orders::{id}`"));
-    }
-    if RESERVED.contains(&segments[0]) {
+    Ok(segments)
+}
+
+fn not_reserved(id: &str) -> Result<(), String> {
+    let service = id.split("::").next().unwrap_or_default();
+    if RESERVED.contains(&service) {
         return Err(format!(
-            "ids that begin with `{}::` are reserved for the engine: choose another service name",
-            segments[0]
+            "ids that begin with `{service}::` are reserved for the engine: choose another service name"
         ));
     }
     Ok(())

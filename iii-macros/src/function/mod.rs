@@ -15,11 +15,14 @@ use syn::{Attribute, Ident};
 use crate::diagnostics::{Ends, Errors};
 use crate::trigger::Trigger;
 
+pub(crate) use self::checks::triggers_differ;
 use self::expand::Function;
-pub(crate) use self::id::check as check_id;
+pub(crate) use self::id::{check as check_id, check_service as check_service_id};
 pub(crate) use self::item::Item;
 use self::options::FunctionOptions;
-use self::signature::Parts;
+pub(crate) use self::options::{Stub, take_id, take_stub};
+pub(crate) use self::sentinel::claim_id;
+pub(crate) use self::signature::{Argument, Parts};
 
 /// Expands the attribute.
 pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {

@@ -62,7 +62,8 @@ impl FunctionOptions {
     }
 }
 
-fn take_id(options: &mut Options, errors: &mut Errors) -> Option<Text> {
+/// Takes the id, and checks it as far as it is known.
+pub(crate) fn take_id(options: &mut Options, errors: &mut Errors) -> Option<Text> {
     if !options.has("id") {
         match options.take_positional() {
             Some(expr) if literal(&expr).is_some() => {
@@ -99,7 +100,8 @@ fn take_intercept(options: &mut Options, errors: &mut Errors) -> Vec<Expr> {
     }
 }
 
-fn take_stub(options: &mut Options, errors: &mut Errors) -> Stub {
+/// Takes the name of the type for typed calls.
+pub(crate) fn take_stub(options: &mut Options, errors: &mut Errors) -> Stub {
     let Some(expr) = options.take("stub", errors) else { return Stub::SameName };
     match &expr {
         Expr::Lit(ExprLit { lit: Lit::Bool(bool), .. }) => {

@@ -60,6 +60,8 @@ pub(crate) struct Trigger {
     pub(crate) route: Option<Route>,
     /// Equal for two triggers that fire for the same things.
     pub(crate) key: String,
+    /// Whether an HTTP request fires it.
+    pub(crate) is_http: bool,
     binding: TokenStream,
     metadata: Option<Expr>,
 }
@@ -98,7 +100,9 @@ impl Trigger {
             }
         };
         let mut options = Options::parse(tokens, place, errors);
-        let parsed = match Kind::take(&mut options, errors)? {
+        let kind = Kind::take(&mut options, errors)?;
+        let is_http = matches!(kind, Kind::Known("http"));
+        let parsed = match kind {
             Kind::Known(kind) => match kind {
                 "http" => http::parse(&mut options, errors),
                 "cron" => cron::parse(&mut options, errors),
@@ -124,7 +128,7 @@ impl Trigger {
             Some(route) => crate::names::route_sentinel(&route.method, &route.path.value()),
             None => binding.to_string(),
         };
-        Some(Self { place, route, key, binding, metadata })
+        Some(Self { place, route, key, is_http, binding, metadata })
     }
 }
 

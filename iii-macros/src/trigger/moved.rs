@@ -29,7 +29,8 @@ pub(crate) fn expand(options: &TokenStream, item: &TokenStream) -> TokenStream {
         }
     };
     let span = Span::call_site();
-    let function = attributes.iter().position(|attribute| is_named(attribute, "function"));
+    let declares = |one: &Attribute| is_named(one, "function") || is_named(one, "http_function");
+    let function = attributes.iter().position(declares);
     let Some(function) = function else {
         let mut errors = Errors::default();
         errors.at(

@@ -78,7 +78,7 @@ impl App {
         (self.declarations, self.resources, self.settings)
     }
 
-    /// Adds a function, with its triggers. A function that is there already is not added twice.
+    /// Adds a function, with its triggers and its services. A function that is there already is not added twice.
     ///
     /// # Panics
     ///
@@ -87,10 +87,7 @@ impl App {
         let Some(function) = F::descriptor() else {
             panic!("`{}` is served by another worker: this app cannot serve it", F::ID);
         };
-        let functions = &mut self.declarations.functions;
-        if !functions.iter().any(|known| std::ptr::eq(*known, function)) {
-            functions.push(function);
-        }
+        self.declarations.add(function);
         self
     }
 
@@ -162,6 +159,31 @@ impl App {
     /// `III_DATA_DIR`; without it, in memory.
     pub fn data_dir(&mut self, directory: impl Into<PathBuf>) -> &mut Self {
         self.settings.data_dir = Some(directory.into());
+        self
+    }
+
+    /// Which endpoints the engine in this process may call for functions that are declared by
+    /// [`http_function`](macro@crate::http_function); `None` switches them off. Default: those at public addresses, over
+    /// https.
+    ///
+    /// An endpoint on this machine needs more than that:
+    ///
+    /// ```
+    /// use iii::engine::HttpFunctionSettings;
+    ///
+    /// # let mut app = iii::App::new();
+    /// app.http_functions(HttpFunctionSettings {
+    ///     require_https: false,
+    ///     block_private_ips: false,
+    ///     ..HttpFunctionSettings::default()
+    /// });
+    /// ```
+    #[cfg(feature = "engine")]
+    pub fn http_functions(
+        &mut self,
+        settings: impl Into<Option<crate::engine::HttpFunctionSettings>>,
+    ) -> &mut Self {
+        self.settings.http_functions = settings.into();
         self
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::settings::Settings;
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::declare::{Catalogue, Declarations};
+use crate::declare::{Catalogue, Declarations, Endpoints};
 use crate::error::{Error, Result, code};
 use crate::extract::Resources;
 use crate::telemetry::Telemetry;
@@ -40,6 +40,8 @@ pub(crate) struct Surroundings {
     pub asks: bool,
     /// Where the telemetry of the worker goes.
     pub telemetry: Telemetry,
+    /// Whether the engine is told of HTTP endpoints.
+    pub endpoints: Endpoints,
 }
 
 impl Default for Surroundings {
@@ -51,6 +53,7 @@ impl Default for Surroundings {
             backoff: Backoff::default(),
             asks: true,
             telemetry: Telemetry::default(),
+            endpoints: Endpoints::Used,
         }
     }
 }
@@ -67,7 +70,7 @@ impl Prepared {
         settings: &Settings,
         surroundings: Surroundings,
     ) -> Result<Self> {
-        let catalogue = Catalogue::assemble(&declarations, &resources)?;
+        let catalogue = Catalogue::assemble_for(&declarations, &resources, surroundings.endpoints)?;
         Ok(Self::without_check(catalogue, resources, settings, surroundings))
     }
 
@@ -86,7 +89,7 @@ impl Prepared {
             running: settings.concurrency,
             handler_timeout: settings.handler_timeout,
         };
-        let Surroundings { clock, watch, trigger_ids, backoff, asks, telemetry } = surroundings;
+        let Surroundings { clock, watch, trigger_ids, backoff, asks, telemetry, .. } = surroundings;
         let resources = Arc::new(resources);
         if matches!(trigger_ids, TriggerIds::Steady) {
             session.keep_steady();

@@ -66,6 +66,7 @@ fn functions(catalogue: &Catalogue) -> String {
             .triggers
             .iter()
             .map(|(binding, _)| format!("{} {}", binding.kind, binding.summary).trim().to_owned())
+            .chain(entry.endpoint.iter().map(|at| format!("at {} {}", at.method, at.origin)))
             .collect();
         let line = format!("  {:widest$}  {}", entry.function.id, triggers.join(", "));
         let _ = writeln!(text, "{}", line.trim_end());

@@ -74,7 +74,8 @@ impl Running {
                     .host(settings.host)
                     .worker_port(settings.worker_port)
                     .http_port(settings.http_port)
-                    .stream_port(settings.stream_port);
+                    .stream_port(settings.stream_port)
+                    .http_functions(settings.http_functions);
                 if let Some(directory) = settings.data_dir {
                     builder = builder.data_dir(directory);
                 }

@@ -47,6 +47,8 @@ pub struct Settings {
     pub(crate) data_dir: Option<PathBuf>,
     #[cfg(feature = "otel")]
     pub(crate) telemetry: crate::telemetry::TelemetrySettings,
+    #[cfg(feature = "engine")]
+    pub(crate) http_functions: Option<crate::engine::HttpFunctionSettings>,
 }
 
 impl Default for Settings {
@@ -70,6 +72,8 @@ impl Default for Settings {
             data_dir: None,
             #[cfg(feature = "otel")]
             telemetry: crate::telemetry::TelemetrySettings::default(),
+            #[cfg(feature = "engine")]
+            http_functions: Some(crate::engine::HttpFunctionSettings::default()),
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Declaration, FunctionDescriptor, Location, Signature};
+use super::endpoint::{Endpoint, Endpoints, resolve};
+use super::service::{check_services, declared_services, services_of};
+use super::{Declaration, FunctionDescriptor, Location, ServiceDescriptor, Signature};
 use crate::error::{Error, code};
 use crate::extract::Resources;
 use crate::intercept::{AnyInterceptor, Interceptor as _};
@@ -28,12 +30,32 @@ pub struct Declarations {
     pub trigger_types: Vec<&'static TriggerTypeDescriptor>,
     /// What runs around each function, the outermost first.
     pub interceptors: Vec<AnyInterceptor>,
+    /// Services that its functions are grouped in.
+    pub services: Vec<&'static ServiceDescriptor>,
 }
 
 impl Declarations {
     /// What the macros have declared in all crates that are linked in.
     pub fn linked() -> Self {
-        Self { functions: declared(), trigger_types: declared_types(), interceptors: Vec::new() }
+        Self {
+            functions: declared(),
+            trigger_types: declared_types(),
+            services: declared_services(),
+            interceptors: Vec::new(),
+        }
+    }
+
+    /// Adds a function, with its triggers and its services. What is there already is not added twice.
+    pub(crate) fn add(&mut self, function: &'static FunctionDescriptor) {
+        if self.functions.iter().any(|known| std::ptr::eq(*known, function)) {
+            return;
+        }
+        self.functions.push(function);
+        for service in services_of(function) {
+            if !self.services.iter().any(|known| std::ptr::eq(*known, service)) {
+                self.services.push(service);
+            }
+        }
     }
 }
 
@@ -43,9 +65,12 @@ impl Declarations {
 ///
 /// All problems in one report.
 pub(crate) fn check_declared() -> Result<(), Problems> {
-    let Declarations { functions, trigger_types, .. } = Declarations::linked();
-    let entries: Vec<Entry> = functions.into_iter().map(Entry::new).collect();
-    let problems = check(&entries, &trigger_types);
+    let Declarations { functions, trigger_types, services, .. } = Declarations::linked();
+    let mut problems = Vec::new();
+    // What the environment says belongs to a start.
+    let entries = entries(&functions, Endpoints::Unused, &mut problems);
+    problems.extend(check(&entries, &trigger_types));
+    check_services(&services, &mut problems);
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
 }
 
@@ -54,6 +79,7 @@ pub(crate) fn check_declared() -> Result<(), Problems> {
 pub struct Catalogue {
     entries: Vec<Entry>,
     trigger_types: Vec<&'static TriggerTypeDescriptor>,
+    services: Vec<&'static ServiceDescriptor>,
 }
 
 /// One function of the catalogue.
@@ -71,6 +97,8 @@ pub struct Entry {
     pub triggers: Vec<(Binding, Location)>,
     /// What runs around it, the outermost first: what the app says, then what its declaration says.
     pub interceptors: Vec<AnyInterceptor>,
+    /// The HTTP endpoint that serves it, if the worker does not.
+    pub endpoint: Option<Endpoint>,
 }
 
 impl Catalogue {
@@ -79,12 +107,23 @@ impl Catalogue {
     /// # Errors
     ///
     /// All problems in one report: ids or routes that are declared twice, values that no one provides, path parameters
-    /// that the payload does not have, interceptors that are set up wrongly, and no functions at all.
+    /// that the payload does not have, interceptors that are set up wrongly, endpoints without a URL, and no functions
+    /// at all.
     pub fn assemble(declarations: &Declarations, provided: &Resources) -> Result<Self, Problems> {
-        let Declarations { functions, trigger_types, interceptors } = declarations;
-        let mut entries: Vec<Entry> =
-            functions.iter().map(|function| Entry::new(function)).collect();
-        let mut problems = check(&entries, trigger_types);
+        Self::assemble_for(declarations, provided, Endpoints::Used)
+    }
+
+    /// As [`Catalogue::assemble`], also for a worker whose endpoints are not called.
+    pub(crate) fn assemble_for(
+        declarations: &Declarations,
+        provided: &Resources,
+        endpoints: Endpoints,
+    ) -> Result<Self, Problems> {
+        let Declarations { functions, trigger_types, services, interceptors } = declarations;
+        let mut problems = Vec::new();
+        let mut entries = entries(functions, endpoints, &mut problems);
+        problems.extend(check(&entries, trigger_types));
+        check_services(services, &mut problems);
         check_provided(&entries, provided, &mut problems);
         check_interceptors(interceptors, &mut problems);
         for entry in &mut entries {
@@ -95,7 +134,7 @@ impl Catalogue {
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        Ok(Self { entries, trigger_types: trigger_types.clone() })
+        Ok(Self { entries, trigger_types: trigger_types.clone(), services: services.clone() })
     }
 
     /// The trigger types that the worker provides, sorted by id.
@@ -103,10 +142,15 @@ impl Catalogue {
         &self.trigger_types
     }
 
+    /// The services that its functions are grouped in, sorted by id where the macros gathered them.
+    pub fn services(&self) -> &[&'static ServiceDescriptor] {
+        &self.services
+    }
+
     /// The catalogue of a worker that serves nothing by itself.
     #[cfg(feature = "testing")]
     pub(crate) fn empty() -> Self {
-        Self { entries: Vec::new(), trigger_types: Vec::new() }
+        Self { entries: Vec::new(), trigger_types: Vec::new(), services: Vec::new() }
     }
 
     /// The functions, sorted by id.
@@ -118,6 +162,19 @@ impl Catalogue {
     pub fn get(&self, id: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.function.id == id)
     }
+}
+
+/// Looks at each function.
+fn entries(
+    functions: &[&'static FunctionDescriptor],
+    endpoints: Endpoints,
+    problems: &mut Vec<Problem>,
+) -> Vec<Entry> {
+    let entry = |function: &&'static FunctionDescriptor| Entry {
+        endpoint: resolve(function, endpoints, problems),
+        ..Entry::new(function)
+    };
+    functions.iter().map(entry).collect()
 }
 
 impl Entry {
@@ -134,6 +191,7 @@ impl Entry {
                 .map(|trigger| ((trigger.binding)(), trigger.location))
                 .collect(),
             interceptors: Vec::new(),
+            endpoint: None,
         }
     }
 
@@ -439,6 +497,7 @@ mod tests {
             concurrency: None,
             intercept: Vec::new,
             triggers: &[],
+            endpoint: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::Signature;
+use super::{EndpointDescriptor, Signature};
 use crate::error::Result;
 use crate::extract::Invocation;
 use crate::intercept::AnyInterceptor;
@@ -58,6 +58,8 @@ pub struct FunctionDescriptor {
     pub intercept: fn() -> Vec<AnyInterceptor>,
     /// What invokes it.
     pub triggers: &'static [TriggerDescriptor],
+    /// The HTTP endpoint that serves it in place of the handler.
+    pub endpoint: Option<&'static EndpointDescriptor>,
 }
 
 impl FunctionDescriptor {

@@ -4,12 +4,17 @@
 
 mod catalogue;
 mod descriptor;
+mod endpoint;
+mod service;
 mod signature;
 
 pub use catalogue::{Catalogue, Declarations, Entry, Problem, Problems};
 pub use descriptor::{
     Declaration, Function, FunctionDescriptor, HandlerFuture, Location, TriggerDescriptor,
 };
+pub(crate) use endpoint::Endpoints;
+pub use endpoint::{Endpoint, EndpointAuth, EndpointDescriptor, EndpointUrl};
+pub use service::{ServiceDeclaration, ServiceDescriptor};
 pub(crate) use signature::document;
 #[cfg(feature = "engine")]
 pub(crate) use signature::made_once;

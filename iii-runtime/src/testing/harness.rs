@@ -20,7 +20,7 @@ use crate::app::Prepared;
 use crate::client::{Call, Client, NewChannel, Receipt, StateClient, StreamClient};
 use crate::clock::Clock;
 use crate::declare::Function;
-use crate::engine::NamedQueue;
+use crate::engine::{HttpFunctionSettings, NamedQueue};
 use crate::error::Result;
 use crate::protocol::{FunctionId, Payload};
 
@@ -116,6 +116,20 @@ impl Harness {
     pub fn named_queue(&self, name: impl Into<String>, settings: NamedQueue) {
         let name = name.into();
         self.before_start("named_queue", |plan| plan.queues.push((name, settings)));
+    }
+
+    /// Which endpoints the engine may call for functions of [`http_function`](macro@crate::http_function), in a test with
+    /// `real_time`. Default: what the set-up says, else public addresses over https.
+    ///
+    /// Under virtual time there are no sockets: such functions are mocked, or fail with `function_not_invokable`. On a
+    /// real engine nothing is set up: it has its own rules.
+    ///
+    /// # Panics
+    ///
+    /// If the worker runs already.
+    #[track_caller]
+    pub fn http_functions(&self, settings: HttpFunctionSettings) {
+        self.before_start("http_functions", |plan| plan.http_functions = Some(settings));
     }
 
     #[track_caller]

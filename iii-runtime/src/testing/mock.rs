@@ -23,6 +23,8 @@ impl Harness {
     ///
     /// A panic in the closure makes the test fail at its end, also if the caller of the function has swallowed the error.
     ///
+    /// A function that an HTTP endpoint serves is mocked in the same way; its endpoint is not called then.
+    ///
     /// A function of another worker needs a type. Until one is generated, write it by hand:
     ///
     /// ```

@@ -220,8 +220,13 @@ impl Test {
         let mut functions = self.functions.unwrap_or_else(declared);
         // The order in which a test names them is not the order in which they are served.
         functions.sort_by_key(|function| function.id);
-        let plan =
-            Plan { functions, set_up: self.set_up, provided: Vec::new(), queues: Vec::new() };
+        let plan = Plan {
+            functions,
+            set_up: self.set_up,
+            provided: Vec::new(),
+            queues: Vec::new(),
+            http_functions: None,
+        };
         let inner = Inner {
             steps: Steps::new(&mode),
             outside: super::start::outside(namespace, &mode, &clock, &recorder),

@@ -10,8 +10,8 @@ use super::record::Recorder;
 use super::{Harness, Published, locked, report};
 use crate::app::{App, Prepared, Surroundings};
 use crate::clock::Clock;
-use crate::declare::{Catalogue, Declarations, FunctionDescriptor};
-use crate::engine::{Engine, NamedQueue};
+use crate::declare::{Catalogue, Declarations, Endpoints, FunctionDescriptor};
+use crate::engine::{Engine, HttpFunctionSettings, NamedQueue};
 use crate::error::{BoxError, Error, Result, code};
 use crate::protocol::{FunctionId, Namespace, Payload};
 use crate::transport::Transport;
@@ -31,6 +31,8 @@ pub(super) struct Plan {
     pub(super) set_up: Option<SetUp>,
     pub(super) provided: Vec<Provide>,
     pub(super) queues: Vec<(String, NamedQueue)>,
+    /// Which endpoints may be called, if the test says so.
+    pub(super) http_functions: Option<HttpFunctionSettings>,
 }
 
 /// What runs.
@@ -51,6 +53,11 @@ fn surroundings(mode: &Mode, clock: &Clock, recorder: &Arc<Recorder>) -> Surroun
         // No chance in it: a test runs the same way each time.
         backoff: Backoff { jitter: 0.0, ..Backoff::default() },
         asks: matches!(mode, Mode::Remote { .. }),
+        // Under virtual time there are no sockets: all endpoints are mocked.
+        endpoints: match mode {
+            Mode::Virtual => Endpoints::Unused,
+            Mode::Real | Mode::Remote { .. } => Endpoints::Used,
+        },
     }
 }
 
@@ -103,6 +110,9 @@ impl Harness {
     /// Lets the test serve a function that the worker does not declare.
     pub(super) fn serve(&self, id: &FunctionId) {
         let Some(world) = self.inner.world.get() else { return };
+        if let Some(message) = world.worker.registrations.mock(id) {
+            world.worker.session.send(message);
+        }
         if world.worker.catalogue.get(id).is_none() {
             if let Err(error) = mockable(world.engine.as_ref(), id) {
                 self.inner.recorder.fail(error.to_string());
@@ -135,6 +145,7 @@ async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
         Mode::Remote { url, .. } => (Arc::new(WsTransport::new(url)?), None),
         Mode::Virtual | Mode::Real => {
             let mut builder = Engine::builder().without_listeners().clock(inner.clock.clone());
+            builder = builder.http_functions(plan.http_functions.or(settings.http_functions));
             for (name, settings) in plan.queues {
                 builder = builder.queue(name, settings);
             }
@@ -143,9 +154,12 @@ async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
             (Arc::new(engine.local()), Some(engine))
         }
     };
+    let answered = locked(&inner.recorder.rules).answered();
+    for id in &answered {
+        worker.registrations.mock(id);
+    }
     let (link, _) = worker.connect(Gated::new(transport.clone(), &inner.worker_gate)).await?;
     // The test comes last: a call that it makes finds everything in its place.
-    let answered = locked(&inner.recorder.rules).answered();
     for id in answered.iter().filter(|id| worker.catalogue.get(id).is_none()) {
         mockable(engine.as_ref(), id)?;
         inner.outside.registrations.add(id);

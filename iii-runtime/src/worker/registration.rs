@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::declare::{Catalogue, Location};
 use crate::extract::Mark;
 use crate::protocol::{
-    ErrorBody, FunctionId, Message, Namespace, Payload, RegisterFunction, RegisterTrigger,
-    RegisterTriggerType, RegistrationRejected, TriggerId, TriggerRegistrationResult,
+    ErrorBody, FunctionId, HttpInvocation, Message, Namespace, Payload, RegisterFunction,
+    RegisterService, RegisterTrigger, RegisterTriggerType, RegistrationRejected, TriggerId,
+    TriggerRegistrationResult,
 };
 
 /// How the worker introduces itself (protocol section 3.2).
@@ -50,10 +51,14 @@ impl Identity {
 #[derive(Debug)]
 pub(crate) struct Registrations {
     types: Vec<(RegisterTriggerType, Location)>,
+    services: Vec<RegisterService>,
     functions: Vec<(RegisterFunction, Location)>,
     triggers: Vec<(RegisterTrigger, Location)>,
     /// Those that came after the start; nobody waits for their confirmation.
     later: Mutex<Vec<FunctionId>>,
+    /// Those that the worker serves itself in place of their endpoints.
+    #[cfg(feature = "testing")]
+    mocked: Mutex<HashSet<FunctionId>>,
 }
 
 /// How the triggers of a worker are named.
@@ -78,7 +83,10 @@ impl Registrations {
                 request_format: entry.input_schema.clone(),
                 response_format: entry.output_schema.clone(),
                 metadata: function.metadata.map(|metadata| metadata()),
-                invocation: None,
+                invocation: entry
+                    .endpoint
+                    .as_ref()
+                    .map(|endpoint| HttpInvocation(endpoint.invocation.clone())),
             };
             functions.push((register, function.location));
             for (number, (binding, location)) in entry.triggers.iter().enumerate() {
@@ -108,7 +116,41 @@ impl Registrations {
             };
             (register, one.location)
         });
-        Self { types: types.collect(), functions, triggers, later: Mutex::default() }
+        let services = catalogue.services().iter().map(|service| service.registration());
+        Self {
+            types: types.collect(),
+            services: services.collect(),
+            functions,
+            triggers,
+            later: Mutex::default(),
+            #[cfg(feature = "testing")]
+            mocked: Mutex::default(),
+        }
+    }
+
+    /// Lets the worker serve a function in place of its endpoint. The message that says so over a link that is there;
+    /// `None` if no endpoint serves it.
+    #[cfg(feature = "testing")]
+    pub(crate) fn mock(&self, id: &FunctionId) -> Option<Message> {
+        let (function, _) = self
+            .functions
+            .iter()
+            .find(|(function, _)| function.id == *id && function.invocation.is_some())?;
+        self.mocked.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+        Some(self.registration(function))
+    }
+
+    /// The message that registers a function.
+    fn registration(&self, function: &RegisterFunction) -> Message {
+        #[allow(unused_mut)]
+        let mut function = function.clone();
+        #[cfg(feature = "testing")]
+        if function.invocation.is_some()
+            && self.mocked.lock().unwrap_or_else(PoisonError::into_inner).contains(&function.id)
+        {
+            function.invocation = None;
+        }
+        Message::RegisterFunction(Box::new(function))
     }
 
     /// Adds a function that the catalogue does not have. The message that registers it over a link that is there.
@@ -121,7 +163,7 @@ impl Registrations {
         bare(id.clone())
     }
 
-    /// The messages that register everything: trigger types first, and functions before what fires them.
+    /// The messages that register everything: trigger types first, then services, and functions before what fires them.
     pub(super) fn register(&self) -> impl Iterator<Item = Message> {
         let types =
             self.types.iter().map(|(t, _)| Message::RegisterTriggerType(Box::new(t.clone())));
@@ -129,11 +171,13 @@ impl Registrations {
         let functions = self
             .functions
             .iter()
-            .map(|(f, _)| Message::RegisterFunction(Box::new(f.clone())))
+            .map(|(function, _)| self.registration(function))
             .chain(later.into_iter().map(bare));
         let triggers =
             self.triggers.iter().map(|(t, _)| Message::RegisterTrigger(Box::new(t.clone())));
-        types.chain(functions).chain(triggers)
+        let services =
+            self.services.iter().map(|one| Message::RegisterService(Box::new(one.clone())));
+        types.chain(services).chain(functions).chain(triggers)
     }
 
     /// The messages that take everything back, triggers first: what fires must still find its function.
@@ -209,8 +253,18 @@ impl Registrations {
                         function.id, rejected.namespace
                     ),
                 }
+            } else if let Some(error) = answers.unusable.get(&function.id) {
+                format!("the engine cannot call the endpoint of `{}`: {error}", function.id)
             } else if answers.functions.as_ref().is_some_and(|has| !has.contains(&function.id)) {
-                format!("the engine did not take the function `{}`", function.id)
+                let text = format!("the engine did not take the function `{}`", function.id);
+                match function.invocation {
+                    None => text,
+                    // The official engine says why in its log only (protocol section 4.8).
+                    Some(_) => format!(
+                        "{text}, which an HTTP endpoint serves: the engine needs the part `iii-http-functions`, \
+                         rules that allow the URL, and the environment variables that `auth` names; its log says more"
+                    ),
+                }
             } else {
                 continue;
             };
@@ -251,6 +305,8 @@ fn bare(id: FunctionId) -> Message {
 pub(super) struct Answers {
     pub functions: Option<HashSet<FunctionId>>,
     pub triggers: Option<HashSet<TriggerId>>,
+    /// Functions that it has, but whose endpoints it cannot call. Engines of this project say so.
+    pub unusable: HashMap<FunctionId, ErrorBody>,
 }
 
 impl Answers {
@@ -268,6 +324,8 @@ impl Answers {
             function_id: FunctionId,
             #[serde(default)]
             error: Option<String>,
+            #[serde(default)]
+            unusable: Option<ErrorBody>,
         }
         let Ok(info) = answer.parse::<Info>() else { return };
         let missing = |id: &FunctionId| {
@@ -276,6 +334,11 @@ impl Answers {
         };
         let found = asked.iter().filter(|id| !missing(id)).cloned();
         self.functions.get_or_insert_default().extend(found);
+        let unusable = info.functions.iter().filter_map(|one| {
+            let id = asked.iter().find(|id| **id == one.function_id)?;
+            Some((id.clone(), one.unusable.clone()?))
+        });
+        self.unusable.extend(unusable);
     }
 
     /// Reads the answer of `engine::registered-triggers::list`.

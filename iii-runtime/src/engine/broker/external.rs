@@ -17,11 +17,12 @@ use crate::protocol::{ErrorBody, RegisterFunction, WorkerId};
 impl Broker {
     /// The code of such a function. Where nobody can serve it, each call of it says why: SDKs take any refusal of a
     /// registration, except that of a taken id, for the end of the worker (protocol section 3.8).
-    pub(super) fn external(&self, m: &RegisterFunction) -> Handler {
+    /// Workers of this project ask for it when they start, and do not go on.
+    pub(super) fn external(&self, m: &RegisterFunction) -> External {
         let providers = read(&self.inner.providers).clone();
         let served = providers.iter().find_map(|provider| provider.external(m));
         let error = match served {
-            Some(Ok(handler)) => return handler,
+            Some(Ok(handler)) => return External { handler, unusable: None },
             Some(Err(error)) => error,
             None => ErrorBody::new(
                 "http_functions_unavailable",
@@ -29,8 +30,17 @@ impl Broker {
             ),
         };
         tracing::warn!(function = %m.id, "the function cannot be called: {error}");
-        Arc::new(move |_| Box::pin(std::future::ready(Err(error.clone()))))
+        let unusable = Some(error.clone());
+        let handler: Handler = Arc::new(move |_| Box::pin(std::future::ready(Err(error.clone()))));
+        External { handler, unusable }
     }
+}
+
+/// The code of a function that an endpoint serves.
+pub(crate) struct External {
+    pub(super) handler: Handler,
+    /// Why every call of it fails.
+    pub(super) unusable: Option<ErrorBody>,
 }
 
 /// A call under way. Dropping it ends the work: nobody waits any more.

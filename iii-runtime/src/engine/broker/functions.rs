@@ -150,7 +150,7 @@ impl Registry {
             own_id: own.clone(),
             calls,
             target: match external {
-                Some(handler) => Target::External { owner: owner.clone(), handler },
+                Some(code) => Target::External { owner: owner.clone(), code },
                 None => Target::Worker(owner.clone()),
             },
         };

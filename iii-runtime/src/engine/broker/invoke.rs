@@ -255,8 +255,8 @@ pub(super) fn deliver(
             run(counters, handler, request, caller, asker);
             None
         }
-        Target::External { owner, handler } => {
-            run_for(counters, owner, handler, request, caller, asker)
+        Target::External { owner, code } => {
+            run_for(counters, owner, &code.handler, request, caller, asker)
         }
         Target::Worker(callee) => send(counters, callee, function, request, caller, asker),
     }

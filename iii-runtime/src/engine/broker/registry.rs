@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::connection::Connection;
+use super::external::External;
 use super::gate::Renamed;
 use super::standby::Standby;
 use crate::engine::provider::{Binding, Handler, Provider, Schema, refused};
@@ -60,7 +61,7 @@ pub(crate) enum Target {
         /// The worker.
         owner: Arc<Connection>,
         /// The code.
-        handler: Handler,
+        code: External,
     },
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::connection::Connection;
+use super::external::External;
 use super::registry::{Registry, weigh};
 use super::{Broker, lock};
-use crate::engine::provider::{Event, Handler};
+use crate::engine::provider::Event;
 use crate::protocol::{FunctionId, Namespace, RegisterFunction, WorkerId};
 
 /// A registration that waits until its id is free.
@@ -19,7 +20,7 @@ pub(crate) struct Waiting {
     /// The id by which its worker knows it, if a gate gave it another one.
     pub(crate) own: Option<FunctionId>,
     /// The code, if an endpoint serves the function.
-    pub(crate) external: Option<Handler>,
+    pub(crate) external: Option<External>,
     /// How often the id was called.
     pub(crate) calls: Arc<AtomicU64>,
 }

@@ -30,6 +30,8 @@ pub(crate) struct FunctionView {
     pub(crate) request_schema: Option<Payload>,
     /// JSON Schema of the output.
     pub(crate) response_schema: Option<Payload>,
+    /// Why an endpoint that serves it cannot be called.
+    pub(crate) unusable: Option<ErrorBody>,
 }
 
 /// A trigger type, as its current provider describes it.
@@ -261,6 +263,10 @@ impl Registry {
             metadata: function.metadata.clone(),
             request_schema: function.request_schema.get(),
             response_schema: function.response_schema.get(),
+            unusable: match &function.target {
+                Target::External { code, .. } => code.unusable.clone(),
+                Target::BuiltIn { .. } | Target::Worker(_) => None,
+            },
         }
     }
 

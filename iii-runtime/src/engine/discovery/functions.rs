@@ -49,14 +49,14 @@ struct Info {
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 enum Found {
-    One(FunctionDetail),
+    One(Box<FunctionDetail>),
     Several { functions: Vec<Entry> },
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 enum Entry {
-    Found(FunctionDetail),
+    Found(Box<FunctionDetail>),
     Missing { function_id: String, error: &'static str },
 }
 
@@ -165,13 +165,13 @@ impl Discovery {
         id: &str,
         namespace: Option<&str>,
         eyes: &Eyes,
-    ) -> Result<FunctionDetail, ErrorBody> {
+    ) -> Result<Box<FunctionDetail>, ErrorBody> {
         // A worker may ask about its functions by the ids that it gave them.
         let view = match eyes.own_function(id) {
             Some((home, id)) => self.function(&id, Some(&home), eyes)?,
             None => self.function(id, namespace, eyes)?,
         };
-        Ok(FunctionDetail::new(&self.broker, &view, eyes))
+        Ok(Box::new(FunctionDetail::new(&self.broker, &view, eyes)))
     }
 
     /// The function in a namespace; without one, in `default`, else where it is alone.

@@ -54,6 +54,10 @@ pub(crate) struct FunctionDetail {
     pub(crate) response_schema: Option<Payload>,
     /// The bindings that invoke it.
     pub(crate) registered_triggers: Vec<OwnTrigger>,
+    /// Why the HTTP endpoint that serves it cannot be called. An addition of this project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub(crate) unusable: Option<ErrorBody>,
 }
 
 /// A binding, as its function shows it.
@@ -86,6 +90,7 @@ impl FunctionDetail {
             request_schema: view.request_schema.clone(),
             response_schema: view.response_schema.clone(),
             registered_triggers,
+            unusable: view.unusable.clone(),
         }
     }
 }

@@ -1,0 +1,6 @@
+#[iii::service(parent = plain)]
+mod child {}
+
+mod plain {}
+
+fn main() {}
