@@ -128,6 +128,11 @@ impl Options {
         self.named.iter().any(|named| named.name == name)
     }
 
+    /// The place of the name of an option, if it is there.
+    pub(crate) fn place_of(&self, name: &str) -> Option<Span> {
+        self.named.iter().find(|named| named.name == name).map(|named| named.name.span())
+    }
+
     /// Refuses names that are not in `known`, and names that come twice. Call it before anything is taken.
     pub(crate) fn check(&mut self, known: &[&str], errors: &mut Errors) {
         let mut seen: Vec<String> = Vec::new();

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -66,6 +67,12 @@ pub mod code {
     pub const STORE_FAILED: &str = "store_failed";
     /// The engine cannot be reached, and trying again cannot help.
     pub const CONNECT_FAILED: &str = "connect_failed";
+    /// The engine has thrown the worker out for good, or given what it serves to another worker, after it was ready.
+    pub const THROWN_OUT: &str = "thrown_out";
+    /// The grace period was over before all invocations were done; those left were answered with `shutting_down`.
+    pub const GRACE_EXCEEDED: &str = "grace_exceeded";
+    /// A second signal ended the worker at once.
+    pub const STOPPED_AT_ONCE: &str = "stopped_at_once";
 }
 
 /// An error with a code.
@@ -81,6 +88,7 @@ struct Inner {
     message: String,
     status: Option<u16>,
     retryable: Option<bool>,
+    retry_after: Option<Duration>,
     details: Option<Payload>,
     source: Option<BoxError>,
 }
@@ -94,6 +102,7 @@ impl Error {
                 message: message.into(),
                 status: None,
                 retryable: None,
+                retry_after: None,
                 details: None,
                 source: None,
             }),
@@ -123,6 +132,35 @@ impl Error {
         self
     }
 
+    /// Says how long to wait before the same call is tried again, to the millisecond; and, if nothing was said of that
+    /// before, that trying again may help. Default: unknown.
+    ///
+    /// Queues of the engine of this project wait so long before the next attempt, and 24 hours at most; the official
+    /// engine waits as long as its queue says. Over HTTP it becomes the header `retry-after`, in whole seconds.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.inner.retry_after = Some(wait);
+        self.inner.retryable.get_or_insert(true);
+        self
+    }
+
+    /// Any error, as one that is not to be tried again: a queue of the engine of this project gives the message up at
+    /// once. An [`Error`] keeps its code; any other gets [`internal`](code::INTERNAL). An error of your own with codes
+    /// says it in its derive: `retryable = false`.
+    ///
+    /// ```
+    /// # fn read(message: &str) -> iii::Result<u32> {
+    /// let number = message.parse::<u32>().map_err(iii::Error::permanent)?;
+    /// # Ok(number)
+    /// # }
+    /// # assert_eq!(read("x").unwrap_err().retryable(), Some(false));
+    /// ```
+    pub fn permanent(error: impl Into<BoxError>) -> Self {
+        let mut error = Self::internal(error);
+        error.inner.retry_after = None;
+        error.with_retryable(false)
+    }
+
     /// Adds structured facts for the caller. Facts that cannot be serialised are left out.
     #[must_use]
     pub fn with_details<T: Serialize + ?Sized>(mut self, details: &T) -> Self {
@@ -135,6 +173,14 @@ impl Error {
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.inner.source = Some(source.into());
         self
+    }
+
+    /// An unexpected error as callers may see it: this message, and whether and when to try again.
+    pub(crate) fn without_inside(&self, message: String) -> Self {
+        let mut shown = Self::new(code::INTERNAL, message);
+        shown.inner.retryable = self.inner.retryable;
+        shown.inner.retry_after = self.inner.retry_after;
+        shown
     }
 
     /// What went wrong, for programs.
@@ -157,6 +203,11 @@ impl Error {
         self.inner.retryable
     }
 
+    /// How long to wait before the same call is tried again, if that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.inner.retry_after
+    }
+
     /// The structured facts as they came.
     pub fn details_raw(&self) -> Option<&Payload> {
         self.inner.details.as_ref()
@@ -172,10 +223,16 @@ impl Error {
         ErrorBody {
             status: Some(self.status()).filter(|status| *status != 500),
             retryable: self.inner.retryable,
+            retry_after_ms: self.inner.retry_after.map(milliseconds),
             details: self.inner.details.clone(),
             ..ErrorBody::new(self.inner.code.clone(), self.inner.message.clone())
         }
     }
+}
+
+/// A span of time as it travels. What is shorter than a millisecond is one.
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// The status of errors that name none.
@@ -208,6 +265,9 @@ impl fmt::Debug for Error {
         if let Some(retryable) = &self.inner.retryable {
             out.field("retryable", retryable);
         }
+        if let Some(wait) = &self.inner.retry_after {
+            out.field("retry_after", wait);
+        }
         if let Some(details) = &self.inner.details {
             out.field("details", details);
         }
@@ -238,6 +298,7 @@ impl From<ErrorBody> for Error {
                 message: body.message,
                 status: body.status,
                 retryable: body.retryable,
+                retry_after: body.retry_after_ms.map(Duration::from_millis),
                 details: body.details,
                 source: None,
             }),
@@ -344,12 +405,25 @@ mod tests {
     }
 
     #[test]
+    fn any_error_can_be_made_permanent() {
+        let coded = Error::new("a/b", "c").with_retry_after(Duration::MAX);
+        assert_eq!(coded.to_body().retry_after_ms, Some(u64::MAX));
+        let coded = Error::permanent(coded);
+        assert_eq!((coded.code(), coded.retryable(), coded.retry_after()), ("a/b", Some(false), None));
+        let other = Error::permanent(std::io::Error::other("disk"));
+        assert_eq!((other.code(), other.retryable()), (code::INTERNAL, Some(false)));
+        let waits = Error::new("a/b", "c").with_retryable(false).with_retry_after(Duration::ZERO);
+        assert_eq!(waits.retryable(), Some(false), "what was said is kept");
+    }
+
+    #[test]
     fn an_error_survives_the_wire() {
-        let error = Error::new("a/b", "c").with_status(409).with_retryable(true).with_details(&[1]);
+        let error = Error::new("a/b", "c").with_status(409).with_details(&[1]);
+        let error = error.with_retry_after(Duration::from_micros(1500));
         let text = serde_json::to_string(&error.to_body()).unwrap();
         let back = Error::from(serde_json::from_str::<ErrorBody>(&text).unwrap());
         assert_eq!((back.code(), back.message(), back.status()), ("a/b", "c", 409));
-        assert_eq!(back.retryable(), Some(true));
+        assert_eq!((back.retryable(), back.retry_after()), (Some(true), Some(Duration::from_millis(2))));
         assert_eq!(back.details::<Vec<u8>>(), Some(vec![1]));
     }
 }

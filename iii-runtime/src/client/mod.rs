@@ -3,6 +3,7 @@
 mod call;
 pub(crate) mod channel;
 mod discovery;
+mod queue;
 mod state;
 mod stream;
 mod update;
@@ -26,6 +27,7 @@ pub use discovery::{
     FunctionDetail, FunctionSummary, Listed, Listing, TriggerOfFunction, TriggerSummary,
     TriggerTypeSummary, WorkerSummary,
 };
+pub use queue::{DeadCount, DeadLetter, DeadLetters, QueueClient, QueueStats, QueueSummary};
 pub use state::StateClient;
 pub use stream::StreamClient;
 pub use update::{Change, Update, UpdateError, UpdatePath};
@@ -187,6 +189,11 @@ impl Client {
     /// What this client shares with its worker.
     pub(crate) fn session(&self) -> &Arc<Session> {
         &self.session
+    }
+
+    /// How many calls of this worker wait for an answer. A call that is dropped, or that has given up, is forgotten.
+    pub fn waiting_calls(&self) -> usize {
+        self.session.waiting_calls()
     }
 
     /// The state of the connection, as a value to watch.

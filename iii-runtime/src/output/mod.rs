@@ -100,7 +100,14 @@ pub(crate) fn error_into_http(error: &Error) -> Payload {
         Shown { code: error.code(), message: error.message(), details: error.details_raw() };
     let shown = Payload::new(&shown).unwrap_or_default();
     let body = Payload::from_built(format!(r#"{{"error":{}}}"#, shown.as_str()));
-    http_result(error.status(), &BTreeMap::new(), &body)
+    let mut headers = BTreeMap::new();
+    if let Some(wait) = error.retry_after() {
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+        // The type is named, as some engines write JSON as text when there are headers of our own.
+        headers.insert("content-type".to_owned(), "application/json".to_owned());
+        headers.insert("retry-after".to_owned(), seconds.to_string());
+    }
+    http_result(error.status(), &headers, &body)
 }
 
 fn http_result(status: u16, headers: &BTreeMap<String, String>, body: &Payload) -> Payload {
@@ -299,6 +306,12 @@ mod tests {
         assert_eq!(
             error_into_http(&error).as_str(),
             r#"{"status_code":409,"body":{"error":{"code":"orders/out-of-stock","message":"no tea"}}}"#
+        );
+        let later = error.with_retry_after(std::time::Duration::from_millis(1500));
+        assert!(
+            error_into_http(&later).as_str().contains(r#""retry-after":"2""#),
+            "{:?}",
+            error_into_http(&later)
         );
     }
 }

@@ -8,7 +8,7 @@ use super::Payload;
 
 /// An error as it travels: `{"code","message"}` and what goes with it (protocol section 4.4).
 ///
-/// `status`, `retryable` and `details` are additions of this project. Peers that do not know them ignore them, and an
+/// `status`, `retryable`, `retry_after_ms` and `details` are additions of this project. Peers that do not know them ignore them, and an
 /// engine that rebuilds the object drops them; the code always arrives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
@@ -26,6 +26,9 @@ pub struct ErrorBody {
     /// Whether the same call may succeed later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
+    /// How long to wait before the same call is tried again, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
     /// Structured facts about the error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Payload>,
@@ -40,6 +43,7 @@ impl ErrorBody {
             stacktrace: None,
             status: None,
             retryable: None,
+            retry_after_ms: None,
             details: None,
         }
     }

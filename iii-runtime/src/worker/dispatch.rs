@@ -305,7 +305,7 @@ fn without_inside(error: Error, id: InvocationId, span: &tracing::Span) -> Error
     }
     span.in_scope(|| tracing::error!("{}{causes}", error.message()));
     let text = format!("{}; the log of the worker has more under {id}", error.message());
-    Error::new(code::INTERNAL, text)
+    error.without_inside(text)
 }
 
 /// Where an answer goes.

@@ -110,6 +110,12 @@ impl Session {
         self.state.subscribe()
     }
 
+    /// How many calls wait for an answer.
+    pub(crate) fn waiting_calls(&self) -> usize {
+        let link = self.link.lock().expect("no panic under this lock");
+        link.as_ref().map_or(0, |up| up.pending.len())
+    }
+
     /// Says how the engine is reached, the first time.
     pub(crate) fn reach_by(&self, transport: Arc<dyn Transport>) {
         let _ = self.transport.set(transport);
