@@ -409,7 +409,10 @@ mod tests {
         let coded = Error::new("a/b", "c").with_retry_after(Duration::MAX);
         assert_eq!(coded.to_body().retry_after_ms, Some(u64::MAX));
         let coded = Error::permanent(coded);
-        assert_eq!((coded.code(), coded.retryable(), coded.retry_after()), ("a/b", Some(false), None));
+        assert_eq!(
+            (coded.code(), coded.retryable(), coded.retry_after()),
+            ("a/b", Some(false), None)
+        );
         let other = Error::permanent(std::io::Error::other("disk"));
         assert_eq!((other.code(), other.retryable()), (code::INTERNAL, Some(false)));
         let waits = Error::new("a/b", "c").with_retryable(false).with_retry_after(Duration::ZERO);
@@ -423,7 +426,10 @@ mod tests {
         let text = serde_json::to_string(&error.to_body()).unwrap();
         let back = Error::from(serde_json::from_str::<ErrorBody>(&text).unwrap());
         assert_eq!((back.code(), back.message(), back.status()), ("a/b", "c", 409));
-        assert_eq!((back.retryable(), back.retry_after()), (Some(true), Some(Duration::from_millis(2))));
+        assert_eq!(
+            (back.retryable(), back.retry_after()),
+            (Some(true), Some(Duration::from_millis(2)))
+        );
         assert_eq!(back.details::<Vec<u8>>(), Some(vec![1]));
     }
 }

@@ -81,12 +81,12 @@ pub mod transport;
 pub mod trigger;
 mod worker;
 
-pub use app::{Addresses, App, Running, Settings};
+pub use app::{Addresses, App, CheckReport, HealthReport, HealthStatus, Running, Settings, exit};
 pub use client::{
-    Call, Change, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, FunctionDetail,
-    FunctionSummary, Listed, Listing, NewChannel, Receipt, StateClient, StreamClient,
-    TriggerOfFunction, TriggerSummary, TriggerTypeSummary, Update, UpdateError, UpdatePath,
-    WorkerSummary,
+    Call, Change, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, DeadCount,
+    DeadLetter, DeadLetters, FunctionDetail, FunctionSummary, Listed, Listing, NewChannel,
+    QueueClient, QueueStats, QueueSummary, Receipt, StateClient, StreamClient, TriggerOfFunction,
+    TriggerSummary, TriggerTypeSummary, Update, UpdateError, UpdatePath, WorkerSummary,
 };
 pub use clock::Clock;
 pub use declare::{
@@ -103,7 +103,7 @@ pub use protocol::Payload;
 pub use provide::{Emitter, TriggerType, TriggerTypeDescriptor};
 pub use schemars::{self, JsonSchema};
 pub use tracing;
-pub use worker::{Backoff, ConnectionState};
+pub use worker::{Backoff, Conflict, ConnectionState};
 
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/error.md")]

@@ -13,7 +13,8 @@ use crate::docs;
 use crate::options::{Options, literal};
 
 /// The options of a variant.
-const OPTIONS: &[&str] = &["code", "status", "retryable", "retry_after", "message", "transparent", "crate"];
+const OPTIONS: &[&str] =
+    &["code", "status", "retryable", "retry_after", "message", "transparent", "crate"];
 
 /// An error type.
 pub(super) struct ErrorType {

@@ -5,7 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::prepared::{Prepared, Surroundings};
+use tokio::sync::watch;
+
+use super::prepared::{Extras, Prepared, Surroundings};
+use super::ready_file::ReadyFile;
 use super::settings::Settings;
 use crate::client::Client;
 use crate::declare::{Catalogue, Declarations};
@@ -34,6 +37,8 @@ pub struct Running {
     grace: Duration,
     #[cfg(feature = "engine")]
     engine: Option<Engine>,
+    // Only held: the file goes when the worker does.
+    _ready_file: Option<ReadyFile>,
 }
 
 /// Where a worker and its engine can be reached.
@@ -53,9 +58,15 @@ impl Running {
         declarations: Declarations,
         resources: Resources,
         settings: Settings,
+        extras: Extras,
     ) -> Result<Self> {
-        let prepared = Prepared::new(declarations, resources, &settings, Surroundings::default())?;
+        let surroundings = Surroundings::default();
+        let prepared = Prepared::new(declarations, resources, &settings, extras, surroundings)?;
         let name = prepared.name.clone();
+        let client = Client::new(prepared.session.clone());
+        let ready_file = settings.ready_file.clone();
+        let ready_file =
+            ready_file.map(|path| ReadyFile::keep(path, client.ready())).transpose()?;
 
         #[cfg(feature = "engine")]
         let (transport, engine): (Arc<dyn Transport>, _) = match &settings.url {
@@ -79,10 +90,11 @@ impl Running {
 
         let engine_name = transport.to_string();
         let (worker, started) = prepared.connect(transport).await?;
-        Ok(Self {
+        let begun = prepared.begin().await;
+        let mut running = Self {
             name,
             engine_name,
-            client: Client::new(prepared.session),
+            client,
             catalogue: prepared.catalogue,
             dispatcher: prepared.dispatcher,
             waiting: started.waiting,
@@ -90,7 +102,16 @@ impl Running {
             grace: settings.grace,
             #[cfg(feature = "engine")]
             engine,
-        })
+            _ready_file: ready_file,
+        };
+        if let Err(error) = begun {
+            // What was taken meanwhile is answered, and what main has made is undone by the hooks of the end.
+            if let Err(also) = running.drain().await {
+                tracing::error!("{also}");
+            }
+            return Err(error);
+        }
+        Ok(running)
     }
 
     /// The name of the worker.
@@ -111,6 +132,17 @@ impl Running {
     /// Calls functions.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Whether the worker is ready, as a value to watch: see [`App::ready`](crate::App::ready).
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.client.ready()
+    }
+
+    /// What the engine has refused since the link is there, for people, with the place of each declaration. While there is
+    /// something, the worker is not ready.
+    pub fn refused(&self) -> Vec<String> {
+        self.client.session().readiness().refused()
     }
 
     /// How many invocations are not yet answered.
@@ -147,11 +179,14 @@ impl Running {
     /// Takes no more work, finishes what runs, answers it, and leaves. What is not done after the grace period of the
     /// app is answered with `shutting_down`.
     ///
+    /// What [`App::on_stop`](crate::App::on_stop) was given runs in between, when everything is answered.
+    ///
     /// # Errors
     ///
-    /// If the worker had failed before.
+    /// `grace_exceeded` if something was not done in time; `thrown_out` if the worker had failed before.
     pub async fn drain(&mut self) -> Result<()> {
         let begun = tokio::time::Instant::now();
+        self.client.session().readiness().leaving();
         #[cfg(feature = "engine")]
         if let Some(engine) = &self.engine {
             // A request that the engine has taken needs its function until it is answered.
@@ -170,7 +205,7 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// If the engine has thrown it out for good.
+    /// `thrown_out` if the engine has thrown it out for good; `grace_exceeded` if something was not done in time.
     pub async fn left(&mut self) -> Result<()> {
         let left = self.worker.left().await;
         #[cfg(feature = "engine")]

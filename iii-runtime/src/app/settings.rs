@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result, code};
 use crate::protocol::{DEFAULT_NAMESPACE, Namespace};
+use crate::worker::{Backoff, Conflict};
 
 /// The settings of a worker, and the environment variables they come from.
 ///
@@ -19,6 +20,7 @@ use crate::protocol::{DEFAULT_NAMESPACE, Namespace};
 /// | `III_HTTP_PORT` | its port for HTTP triggers; 0 picks a free one | 3111 |
 /// | `III_STREAM_PORT` | its port for those who subscribe to streams; 0 picks a free one | 3112 |
 /// | `III_DATA_DIR` | the directory that keeps what it stores, also over a crash | stores are in memory |
+/// | `III_READY_FILE` | the file that is there while the worker is ready | none |
 /// | `RUST_LOG` | what is logged: `info`, `my_crate=debug,iii=warn` | `info` |
 ///
 /// A variable that is blank counts as not set. What the app sets wins over the environment.
@@ -41,6 +43,9 @@ pub struct Settings {
     pub(crate) http_port: u16,
     pub(crate) stream_port: u16,
     pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) ready_file: Option<PathBuf>,
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) conflict: Conflict,
 }
 
 impl Default for Settings {
@@ -62,6 +67,9 @@ impl Default for Settings {
             http_port: 3111,
             stream_port: 3112,
             data_dir: None,
+            ready_file: None,
+            backoff: None,
+            conflict: Conflict::default(),
         }
     }
 }
@@ -99,6 +107,7 @@ impl Settings {
             self.stream_port = parse("III_STREAM_PORT", &port, "a port from 0 to 65535")?;
         }
         self.data_dir = self.data_dir.or_else(|| variable("III_DATA_DIR").map(PathBuf::from));
+        self.ready_file = self.ready_file.or_else(|| variable("III_READY_FILE").map(PathBuf::from));
         Ok(self)
     }
 

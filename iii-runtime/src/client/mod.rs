@@ -196,6 +196,11 @@ impl Client {
         self.session.waiting_calls()
     }
 
+    /// Whether the worker is ready, as a value to watch: see [`App::ready`](crate::App::ready).
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.session.readiness().watch()
+    }
+
     /// The state of the connection, as a value to watch.
     pub fn connection_state(&self) -> watch::Receiver<ConnectionState> {
         self.session.state()

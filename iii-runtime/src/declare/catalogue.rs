@@ -153,6 +153,20 @@ impl Problems {
     }
 }
 
+impl Problems {
+    /// One report of what a catalogue says and of more that is wrong.
+    pub(crate) fn with<T>(assembled: Result<T, Self>, more: Vec<Problem>) -> Result<T, Self> {
+        match assembled {
+            Ok(assembled) if more.is_empty() => Ok(assembled),
+            Ok(_) => Err(Self(more)),
+            Err(Self(mut problems)) => {
+                problems.extend(more);
+                Err(Self(problems))
+            }
+        }
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.0.len();
