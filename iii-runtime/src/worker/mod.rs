@@ -1,6 +1,7 @@
 //! The worker: it connects, registers what the catalogue says, serves invocations, and comes back when the link is lost.
 
 mod backoff;
+mod confirm;
 mod conflict;
 mod dispatch;
 mod leaving;

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::backoff::Backoff;
+use super::confirm::{ask, confirm, confirm_triggers, nothing};
 use super::conflict::{Conflict, Lost, Turn};
 use super::dispatch::Dispatcher;
 use super::leaving::{Leaving, done, warn_of_last_words};
@@ -17,13 +18,9 @@ use super::provider::Provider;
 use super::registration::{Answers, Complaints, Identity, Refusal, Registrations, Verdict};
 use super::session::{ConnectionState, Session, Up};
 use crate::error::{Error, Result, code};
-use crate::protocol::{
-    ErrorBody, FunctionId, InvocationId, InvokeFunction, Message, Namespace, Payload, WorkerId,
-};
+use crate::protocol::{ErrorBody, FunctionId, Message, WorkerId};
 use crate::transport::{ConnectError, Link, Outbox};
 
-/// How long the engine may take to say what it has.
-const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the other side may take to read what was sent last.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -99,7 +96,10 @@ impl WorkerHandle {
 
     /// Waits until the worker has left; the error says that it has not left by itself, or not in time.
     pub(crate) async fn left(&mut self) -> Result<()> {
-        let _ = (&mut self.running).await;
+        // It may be asked twice.
+        if !self.running.is_finished() {
+            let _ = (&mut self.running).await;
+        }
         self.failed.try_recv().map_or(Ok(()), Err)
     }
 }
@@ -447,120 +447,9 @@ impl Life {
     }
 }
 
-/// Introduces the worker, and when the engine knows it, asks what it has.
-///
-/// The introduction is queued at once, before anything else; only the waiting is left to the future.
-///
-/// With `triggers` it also asks for triggers, which were registered at once.
-fn confirm(
-    worker: &Worker,
-    up: &Up,
-    triggers: bool,
-) -> impl Future<Output = Result<Answers>> + Send + use<> {
-    let introduced = ask(up.clone(), "engine::workers::register", worker.identity.payload());
-    let asks = worker.asks;
-    let queries = if asks {
-        worker.registrations.function_queries(worker.session.namespace())
-    } else {
-        Vec::new()
-    };
-    let asks_triggers = triggers && worker.registrations.has_triggers();
-    let up = up.clone();
-    async move {
-        if let Err(error) = introduced.await
-            && matches!(error.code(), "FORBIDDEN" | "INVALID_NAMESPACE")
-        {
-            let text = format!("the engine refused this worker: {error}");
-            return Err(Error::new(code::REGISTRATION_REJECTED, text));
-        }
-        let mut answers = Answers::default();
-        if !asks {
-            // The engine handles messages in their order: after any answer, all complaints are there.
-            ask(up, "engine::functions::info", nothing()).await?;
-            return Ok(answers);
-        }
-        for query in queries {
-            // An engine that does not let us look cannot confirm; that is no reason to stop.
-            let (ids, query) = query;
-            match ask(up.clone(), "engine::functions::info", query).await {
-                Ok(answer) => answers.read_functions(&ids, &answer.unwrap_or_default()),
-                Err(error) => tracing::warn!("the functions cannot be confirmed: {error}"),
-            }
-        }
-        if asks_triggers {
-            list_triggers(up, &mut answers).await;
-        }
-        Ok(answers)
-    }
-}
-
-/// Asks for the triggers that were registered after it was known who has which function.
-fn confirm_triggers(
-    worker: &Worker,
-    up: &Up,
-    mut answers: Answers,
-) -> impl Future<Output = Result<Answers>> + Send + use<> {
-    let (asks, has_triggers) = (worker.asks, worker.registrations.has_triggers());
-    let up = up.clone();
-    async move {
-        if !asks {
-            ask(up, "engine::functions::info", nothing()).await?;
-        } else if has_triggers {
-            list_triggers(up, &mut answers).await;
-        }
-        Ok(answers)
-    }
-}
-
-async fn list_triggers(up: Up, answers: &mut Answers) {
-    let all = Payload::from_built(r#"{"include_internal":true}"#.to_owned());
-    match ask(up, "engine::registered-triggers::list", all).await {
-        Ok(answer) => answers.read_triggers(&answer.unwrap_or_default()),
-        Err(error) => tracing::warn!("the triggers cannot be confirmed: {error}"),
-    }
-}
-
 /// Sends a message. A link that is gone ends by itself, and everything is said again over the next.
 fn say(outbox: &Outbox, message: Message) {
     let _ = outbox.send(message);
-}
-
-/// A question that only needs an answer.
-fn nothing() -> Payload {
-    Payload::from_built(r#"{"function_ids":["-"]}"#.to_owned())
-}
-
-/// Calls a function of the engine over this link only. The message is queued before the future is first polled.
-fn ask(
-    up: Up,
-    function_id: &'static str,
-    data: Payload,
-) -> impl Future<Output = Result<Option<Payload>>> {
-    let invocation_id = InvocationId::random();
-    let waiting = up.pending.insert(invocation_id);
-    let sent = up.outbox.send(Message::InvokeFunction(Box::new(InvokeFunction {
-        invocation_id: Some(invocation_id),
-        function_id: function_id.into(),
-        data,
-        caller: None,
-        traceparent: None,
-        baggage: None,
-        action: None,
-        metadata: None,
-        namespace: Some(Namespace::default()),
-    })));
-    async move {
-        let lost = || Error::new(code::CONNECTION_LOST, "the link to the engine was lost");
-        let mut waiting = waiting.ok_or_else(lost)?;
-        sent.map_err(|_| lost())?;
-        match tokio::time::timeout(CONFIRM_TIMEOUT, waiting.answer()).await {
-            Ok(answer) => answer.unwrap_or_else(|| Err(lost())),
-            Err(_) => {
-                let text = format!("`{function_id}` did not answer within {CONFIRM_TIMEOUT:?}");
-                Err(Error::new(code::TIMEOUT, text))
-            }
-        }
-    }
 }
 
 /// The error of an engine that does not let this worker in.
