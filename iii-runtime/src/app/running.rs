@@ -14,10 +14,10 @@ use crate::client::Client;
 use crate::declare::{Catalogue, Declarations};
 #[cfg(feature = "engine")]
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result, code};
 use crate::extract::Resources;
-use crate::transport::Transport;
 use crate::transport::ws::WsTransport;
+use crate::transport::{ConnectError, Transport};
 use crate::worker::{Dispatcher, Refusal, WorkerHandle};
 
 /// The engine to connect to when none is named and none can be started (protocol section 1.1).
@@ -217,9 +217,10 @@ impl Running {
 }
 
 fn remote(url: &str, headers: &[(String, String)]) -> Result<WsTransport> {
-    let mut transport = WsTransport::new(url)?;
+    let wrong = |error: ConnectError| Error::new(code::INVALID_CONFIGURATION, error.to_string());
+    let mut transport = WsTransport::new(url).map_err(wrong)?;
     for (name, value) in headers {
-        transport = transport.header(name, value)?;
+        transport = transport.header(name, value).map_err(wrong)?;
     }
     Ok(transport)
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use iii::prelude::*;
 use iii::{Backoff, ConnectionState, code};
 use iii_tests::{FakeEngine, Script, within};
-use serde_json::Value;
 
 use super::{CALL, TOKEN, idle, started};
 
@@ -32,8 +31,6 @@ async fn f17_pauses_are_settings() {
 async fn f18_timeouts_are_settings(iii: Harness) {
     let begun = iii.now();
     let waited = |since| iii.now().duration_since(since).unwrap().as_secs();
-    let error = iii.call_raw::<Value>("faults::asks", &"app").await;
-    assert_eq!(error.unwrap_err().code(), code::FUNCTION_NOT_FOUND);
     let error = iii.call::<never>(()).await.unwrap_err();
     assert_eq!((error.code(), waited(begun)), (code::TIMEOUT, 7), "that of the function");
     let begun = iii.now();

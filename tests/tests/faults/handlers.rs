@@ -161,12 +161,12 @@ async fn knows(
 /// A handler takes what it needs: state, metadata, a client, and who calls, how often, and until when.
 #[iii::test(only(knows))]
 async fn f19_handlers_take_more_than_a_payload(iii: Harness) {
-    let seen = iii.provide(Mutex::new(Vec::new()));
+    let seen = iii.provide(Mutex::new(Vec::<String>::new()));
     assert!(iii.call::<knows>(1).metadata("from the test").await.unwrap());
     iii.publish_durable("faults.knows", &2).await.unwrap();
     iii.settle().await;
     let seen = seen.lock().unwrap().clone();
-    assert_eq!(seen[0], r#"1 Some(10) None false Some("from the test")"#);
+    assert_eq!(seen[0], r#"1 Some(10) None true Some("from the test")"#);
     assert_eq!(seen[1], "2 Some(10) Some(1) false None");
 }
 

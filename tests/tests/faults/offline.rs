@@ -13,7 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[iii::function(id = "faults::naps")]
 async fn naps(seconds: u64) -> u64 {
-    tokio::time::sleep(seconds * SECOND).await;
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
     seconds
 }
 
