@@ -39,6 +39,9 @@
 //! | trigger types of your own | [`macro@trigger_type`], [`TriggerType`], [`Emitter`] |
 //! | what the engine knows | [`Client::functions`], [`Client::workers`], [`Client::triggers`] |
 //! | settings and environment | [`App`], [`Settings`] |
+//! | the start, the end, readiness, health, exit codes | [`App`], [`HealthReport`], [`exit`] |
+//! | another worker with the same function, and pauses between attempts | [`Conflict`], [`Backoff`] |
+//! | retries, and messages that were given up | [`macro@Error`], [`Client::queue`], [`DeadLetter`] |
 //! | state and streams | [`StateClient`], [`StreamClient`], [`Update`] |
 //! | testing a worker in memory, under virtual time | the module `testing`, with the feature `testing` |
 //! | events and configs of triggers | [`mod@trigger`] |

@@ -55,6 +55,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// ```
 ///
 /// Settings that are not made here come from the environment; see [`Settings`] for their names.
+#[doc = include_str!("../docs/lifecycle.md")]
 #[derive(Debug, Default)]
 pub struct App {
     declarations: Declarations,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::declare::texts;
 use crate::error::{Error, Result, code};
 use crate::protocol::{DEFAULT_NAMESPACE, Namespace};
 use crate::worker::{Backoff, Conflict};
@@ -93,6 +94,11 @@ impl Settings {
             return Err(invalid(
                 "the namespace is blank; leave it out to use `default`".to_owned(),
             ));
+        }
+        let names =
+            [("worker name", self.name.as_deref()), ("namespace", self.namespace.as_deref())];
+        for (what, text) in names.iter().filter_map(|(what, text)| Some((what, (*text)?))) {
+            texts::name(what, text).map_err(invalid)?;
         }
         if let Some(host) = variable("III_HOST") {
             self.host = host.trim().to_owned();

@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use crate::declare::Function;
+use crate::declare::{Function, texts};
 use crate::error::{Error, Result, code};
 use crate::extract::{Extract, Invocation};
 use crate::protocol::{Action, FunctionId, Payload};
@@ -77,7 +77,8 @@ impl Client {
         }
     }
 
-    /// Calls a function by its id, with any value for its input and any type for its result.
+    /// Calls a function by its id, with any value for its input and any type for its result. An id that is blank, or has
+    /// control characters, fails with `invalid_argument`.
     ///
     /// [`Payload`] takes and gives raw JSON.
     pub fn call_raw<T: DeserializeOwned>(
@@ -248,8 +249,13 @@ impl Client {
         input: &(impl Serialize + ?Sized),
         action: Option<Action>,
     ) -> Call<T> {
-        let request =
-            payload(input).map(|data| Request { action, ..Request::new(function_id, data) });
+        let function_id = function_id.into();
+        let queue = match &action {
+            Some(Action::Enqueue { queue }) => named("queue", queue),
+            _ => Ok(()),
+        };
+        let checked = named("function id", &function_id).and(queue).and_then(|()| payload(input));
+        let request = checked.map(|data| Request { action, ..Request::new(function_id, data) });
         Call::new(self.session.clone(), request)
     }
 }
@@ -259,6 +265,11 @@ impl Client {
 struct Publish<'a, T: ?Sized> {
     topic: &'a str,
     data: &'a T,
+}
+
+/// A name that an engine can have something under.
+fn named(what: &str, text: &str) -> Result<()> {
+    texts::name(what, text).map_err(|text| Error::new(code::INVALID_ARGUMENT, text))
 }
 
 fn payload(input: &(impl Serialize + ?Sized)) -> Result<Payload> {

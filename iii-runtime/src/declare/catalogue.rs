@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Declaration, FunctionDescriptor, Location, Signature};
+use super::{Declaration, FunctionDescriptor, Location, Signature, texts};
 use crate::error::{Error, code};
 use crate::extract::Resources;
 use crate::protocol::Payload;
@@ -201,6 +201,8 @@ fn check(entries: &[Entry], types: &[&TriggerTypeDescriptor]) -> Vec<Problem> {
     check_type_ids(types, &mut problems);
     check_routes(entries, &mut problems);
     for entry in entries {
+        let FunctionDescriptor { id, location, .. } = entry.function;
+        texts::check(id, *location, &entry.triggers, &mut problems);
         check_path_params(entry, &mut problems);
         check_http_parts(entry, &mut problems);
         check_uses(entry, entries, &mut problems);

@@ -5,6 +5,7 @@
 mod catalogue;
 mod descriptor;
 mod signature;
+pub(crate) mod texts;
 
 pub use catalogue::{Catalogue, Declarations, Entry, Problem, Problems};
 pub use descriptor::{

@@ -18,7 +18,7 @@ pub(crate) use provider::Provider;
 pub(crate) use readiness::Readiness;
 pub(crate) use registration::{Identity, Refusal, Registrations, TriggerIds};
 pub(crate) use run::{Started, Worker, WorkerHandle};
-pub(crate) use session::{Request, Session};
+pub(crate) use session::{Request, Session, after};
 pub(crate) use watch::Watch;
 #[cfg(feature = "testing")]
 pub(crate) use watch::{Begun, Ended, Plan, Watched};

@@ -326,7 +326,7 @@ impl Session {
 }
 
 /// The instant after a timeout; a timeout without end ends in thirty years.
-pub(super) fn after(timeout: Duration) -> Instant {
+pub(crate) fn after(timeout: Duration) -> Instant {
     const LONG: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
     Instant::now() + timeout.min(LONG)
 }

@@ -9,6 +9,7 @@ mod lifecycle;
 mod mocks;
 mod order;
 mod retries;
+mod texts;
 mod time;
 mod worker;
 mod world;

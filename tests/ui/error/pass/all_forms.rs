@@ -8,7 +8,7 @@ use iii::IntoError as _;
 
 /// An error of another part.
 #[derive(Debug, iii::Error)]
-#[error("the link is down", code = "link/down", status = 503, retryable = true)]
+#[error("the link is down", code = "link/down", status = 503, retry_after = "1m 30s")]
 pub struct LinkDown;
 
 /// What can go wrong.
