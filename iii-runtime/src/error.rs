@@ -231,8 +231,8 @@ impl Error {
 }
 
 /// A span of time as it travels. What is shorter than a millisecond is one.
-fn milliseconds(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+fn milliseconds(span: Duration) -> u32 {
+    u32::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
 
 /// The status of errors that name none.
@@ -298,7 +298,7 @@ impl From<ErrorBody> for Error {
                 message: body.message,
                 status: body.status,
                 retryable: body.retryable,
-                retry_after: body.retry_after_ms.map(Duration::from_millis),
+                retry_after: body.retry_after_ms.map(|wait| Duration::from_millis(wait.into())),
                 details: body.details,
                 source: None,
             }),
@@ -407,7 +407,7 @@ mod tests {
     #[test]
     fn any_error_can_be_made_permanent() {
         let coded = Error::new("a/b", "c").with_retry_after(Duration::MAX);
-        assert_eq!(coded.to_body().retry_after_ms, Some(u64::MAX));
+        assert_eq!(coded.to_body().retry_after_ms, Some(u32::MAX));
         let coded = Error::permanent(coded);
         assert_eq!(
             (coded.code(), coded.retryable(), coded.retry_after()),

@@ -24,7 +24,7 @@ struct Failed {
     code: Option<String>,
     message: Option<String>,
     retryable: Option<bool>,
-    retry_after_ms: Option<u64>,
+    retry_after_ms: Option<u32>,
     details: Option<Payload>,
 }
 

@@ -36,7 +36,7 @@ pub(super) enum Growth {
 impl Policy {
     /// The pause after so many failed attempts, the last of them with this error: what the error asks for, if it asks.
     pub(super) fn pause_after(&self, error: &ErrorBody, attempts: u32) -> Duration {
-        let asked = error.retry_after_ms.map(Duration::from_millis);
+        let asked = error.retry_after_ms.map(|asked| Duration::from_millis(asked.into()));
         asked.map_or_else(|| self.pause(attempts), |asked| asked.min(LONGEST_PAUSE))
     }
 
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(policy.pause(u32::MAX), LONGEST_PAUSE);
         let asks = |ms| ErrorBody { retry_after_ms: Some(ms), ..ErrorBody::new("c", "m") };
         assert_eq!(policy.pause_after(&asks(7), 3).as_millis(), 7);
-        assert_eq!(policy.pause_after(&asks(u64::MAX), 3), LONGEST_PAUSE);
+        assert_eq!(policy.pause_after(&asks(u32::MAX), 3), LONGEST_PAUSE);
         assert_eq!(policy.pause_after(&ErrorBody::new("c", "m"), 3).as_millis(), 400);
         let fixed = Policy { growth: Growth::Fixed, ..policy };
         assert_eq!(fixed.pause(9).as_millis(), 100);

@@ -90,6 +90,7 @@ fn main() {
     assert_eq!(error.to_string(), "the link is down");
     let error = error.into_error();
     assert_eq!((error.code(), error.status(), error.retryable()), ("link/down", 503, Some(true)));
+    assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(90)));
     assert_eq!(OrderError::Any(iii::Error::new("a/b", "c")).into_error().code(), "a/b");
 
     let _ = fail;
