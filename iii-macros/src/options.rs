@@ -136,6 +136,11 @@ impl Options {
         })
     }
 
+    /// The place of the name of an option, if it is there.
+    pub(crate) fn place_of(&self, name: &str) -> Option<Span> {
+        self.named.iter().find(|named| named.name == name).map(|named| named.name.span())
+    }
+
     /// Refuses names that are not in `known`, and names that come twice. Call it before anything is taken.
     pub(crate) fn check(&mut self, known: &[&str], errors: &mut Errors) {
         let mut seen: Vec<String> = Vec::new();

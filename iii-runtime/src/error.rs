@@ -5,8 +5,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use crate::protocol::{ErrorBody, Payload};
 
@@ -77,6 +77,12 @@ pub mod code {
     pub const STORE_FAILED: &str = "store_failed";
     /// The engine cannot be reached, and trying again cannot help.
     pub const CONNECT_FAILED: &str = "connect_failed";
+    /// The engine has thrown the worker out for good, or given what it serves to another worker, after it was ready.
+    pub const THROWN_OUT: &str = "thrown_out";
+    /// The grace period was over before all invocations were done; those left were answered with `shutting_down`.
+    pub const GRACE_EXCEEDED: &str = "grace_exceeded";
+    /// A second signal ended the worker at once.
+    pub const STOPPED_AT_ONCE: &str = "stopped_at_once";
 }
 
 /// An error with a code.
@@ -92,6 +98,7 @@ struct Inner {
     message: String,
     status: Option<u16>,
     retryable: Option<bool>,
+    retry_after: Option<Duration>,
     details: Option<Payload>,
     source: Option<BoxError>,
 }
@@ -105,6 +112,7 @@ impl Error {
                 message: message.into(),
                 status: None,
                 retryable: None,
+                retry_after: None,
                 details: None,
                 source: None,
             }),
@@ -134,13 +142,33 @@ impl Error {
         self
     }
 
-    /// Says that the same call may succeed after some time, in whole milliseconds. It takes the place of the details, as
-    /// `{"retry_after_ms":…}`, which every engine hands on that hands on details.
+    /// Says how long to wait before the same call is tried again, to the millisecond; and, if nothing was said of that
+    /// before, that trying again may help. Default: unknown.
+    ///
+    /// Queues of the engine of this project wait so long before the next attempt, and 24 hours at most; the official
+    /// engine waits as long as its queue says. Over HTTP it becomes the header `retry-after`, in whole seconds.
     #[must_use]
-    pub fn with_retry_after(self, after: Duration) -> Self {
-        let parts = u128::from(!after.subsec_nanos().is_multiple_of(1_000_000));
-        let retry_after_ms = u64::try_from(after.as_millis() + parts).unwrap_or(u64::MAX);
-        self.with_retryable(true).with_details(&RetryAfter { retry_after_ms })
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.inner.retry_after = Some(wait);
+        self.inner.retryable.get_or_insert(true);
+        self
+    }
+
+    /// Any error, as one that is not to be tried again: a queue of the engine of this project gives the message up at
+    /// once. An [`Error`] keeps its code; any other gets [`internal`](code::INTERNAL). An error of your own with codes
+    /// says it in its derive: `retryable = false`.
+    ///
+    /// ```
+    /// # fn read(message: &str) -> iii::Result<u32> {
+    /// let number = message.parse::<u32>().map_err(iii::Error::permanent)?;
+    /// # Ok(number)
+    /// # }
+    /// # assert_eq!(read("x").unwrap_err().retryable(), Some(false));
+    /// ```
+    pub fn permanent(error: impl Into<BoxError>) -> Self {
+        let mut error = Self::internal(error);
+        error.inner.retry_after = None;
+        error.with_retryable(false)
     }
 
     /// Adds structured facts for the caller. Facts that cannot be serialised are left out.
@@ -155,6 +183,14 @@ impl Error {
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.inner.source = Some(source.into());
         self
+    }
+
+    /// An unexpected error as callers may see it: this message, and whether and when to try again.
+    pub(crate) fn without_inside(&self, message: String) -> Self {
+        let mut shown = Self::new(code::INTERNAL, message);
+        shown.inner.retryable = self.inner.retryable;
+        shown.inner.retry_after = self.inner.retry_after;
+        shown
     }
 
     /// What went wrong, for programs.
@@ -177,10 +213,9 @@ impl Error {
         self.inner.retryable
     }
 
-    /// After what time the same call may succeed, if the details say so by `retry_after_ms`.
+    /// How long to wait before the same call is tried again, if that is known.
     pub fn retry_after(&self) -> Option<Duration> {
-        let RetryAfter { retry_after_ms } = self.details()?;
-        Some(Duration::from_millis(retry_after_ms))
+        self.inner.retry_after
     }
 
     /// The structured facts as they came.
@@ -198,16 +233,16 @@ impl Error {
         ErrorBody {
             status: Some(self.status()).filter(|status| *status != 500),
             retryable: self.inner.retryable,
+            retry_after_ms: self.inner.retry_after.map(milliseconds),
             details: self.inner.details.clone(),
             ..ErrorBody::new(self.inner.code.clone(), self.inner.message.clone())
         }
     }
 }
 
-/// The details that say when to try again.
-#[derive(Serialize, Deserialize)]
-struct RetryAfter {
-    retry_after_ms: u64,
+/// A span of time as it travels. What is shorter than a millisecond is one.
+fn milliseconds(span: Duration) -> u32 {
+    u32::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
 
 /// The status of errors that name none.
@@ -242,6 +277,9 @@ impl fmt::Debug for Error {
         if let Some(retryable) = &self.inner.retryable {
             out.field("retryable", retryable);
         }
+        if let Some(wait) = &self.inner.retry_after {
+            out.field("retry_after", wait);
+        }
         if let Some(details) = &self.inner.details {
             out.field("details", details);
         }
@@ -272,6 +310,7 @@ impl From<ErrorBody> for Error {
                 message: body.message,
                 status: body.status,
                 retryable: body.retryable,
+                retry_after: body.retry_after_ms.map(|wait| Duration::from_millis(wait.into())),
                 details: body.details,
                 source: None,
             }),
@@ -378,21 +417,31 @@ mod tests {
     }
 
     #[test]
-    fn a_time_to_try_again_is_in_whole_milliseconds() {
-        let error =
-            Error::new(code::RATE_LIMITED, "no").with_retry_after(Duration::from_nanos(1_500_001));
-        assert_eq!((error.status(), error.retryable()), (429, Some(true)));
-        assert_eq!(error.retry_after(), Some(Duration::from_millis(2)));
-        assert_eq!(Error::new("a/b", "c").with_details(&[1]).retry_after(), None);
+    fn any_error_can_be_made_permanent() {
+        let coded = Error::new("a/b", "c").with_retry_after(Duration::MAX);
+        assert_eq!(coded.to_body().retry_after_ms, Some(u32::MAX));
+        let coded = Error::permanent(coded);
+        assert_eq!(
+            (coded.code(), coded.retryable(), coded.retry_after()),
+            ("a/b", Some(false), None)
+        );
+        let other = Error::permanent(std::io::Error::other("disk"));
+        assert_eq!((other.code(), other.retryable()), (code::INTERNAL, Some(false)));
+        let waits = Error::new("a/b", "c").with_retryable(false).with_retry_after(Duration::ZERO);
+        assert_eq!(waits.retryable(), Some(false), "what was said is kept");
     }
 
     #[test]
     fn an_error_survives_the_wire() {
-        let error = Error::new("a/b", "c").with_status(409).with_retryable(true).with_details(&[1]);
+        let error = Error::new("a/b", "c").with_status(409).with_details(&[1]);
+        let error = error.with_retry_after(Duration::from_micros(1500));
         let text = serde_json::to_string(&error.to_body()).unwrap();
         let back = Error::from(serde_json::from_str::<ErrorBody>(&text).unwrap());
         assert_eq!((back.code(), back.message(), back.status()), ("a/b", "c", 409));
-        assert_eq!(back.retryable(), Some(true));
+        assert_eq!(
+            (back.retryable(), back.retry_after()),
+            (Some(true), Some(Duration::from_millis(2)))
+        );
         assert_eq!(back.details::<Vec<u8>>(), Some(vec![1]));
     }
 }

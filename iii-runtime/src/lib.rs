@@ -42,6 +42,9 @@
 //! | trigger types of your own | [`macro@trigger_type`], [`TriggerType`], [`Emitter`] |
 //! | what the engine knows | [`Client::functions`], [`Client::workers`], [`Client::triggers`] |
 //! | settings and environment | [`App`], [`Settings`] |
+//! | the start, the end, readiness, health, exit codes | [`App`], [`HealthReport`], [`exit`] |
+//! | another worker with the same function, and pauses between attempts | [`Conflict`], [`Backoff`] |
+//! | retries, and messages that were given up | [`macro@Error`], [`Client::queue`], [`DeadLetter`] |
 //! | state and streams | [`StateClient`], [`StreamClient`], [`Update`] |
 //! | testing a worker in memory, under virtual time | the module `testing`, with the feature `testing` |
 //! | traces, metrics and logs | [`mod@telemetry`] |
@@ -87,10 +90,11 @@ pub mod transport;
 pub mod trigger;
 mod worker;
 
-pub use app::{Addresses, App, Running, Settings};
+pub use app::{Addresses, App, CheckReport, HealthReport, HealthStatus, Running, Settings, exit};
 pub use client::{
-    Call, Change, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, FunctionDetail,
-    FunctionSummary, Listed, Listing, NewChannel, Receipt, Retry, StateClient, StreamClient,
+    Call, Change, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, DeadCount,
+    DeadLetter, DeadLetters, FunctionDetail, FunctionSummary, Listed, Listing, NewChannel,
+    QueueClient, QueueStats, QueueSummary, Receipt, Retry, StateClient, StreamClient,
     TriggerOfFunction, TriggerSummary, TriggerTypeSummary, Update, UpdateError, UpdatePath,
     WorkerSummary,
 };
@@ -111,7 +115,7 @@ pub use protocol::Payload;
 pub use provide::{Emitter, TriggerType, TriggerTypeDescriptor};
 pub use schemars::{self, JsonSchema};
 pub use tracing;
-pub use worker::{Backoff, ConnectionState};
+pub use worker::{Backoff, Conflict, ConnectionState};
 
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/error.md")]

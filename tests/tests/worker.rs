@@ -379,7 +379,8 @@ async fn after_the_grace_period_what_runs_is_answered_with_a_code() {
     peer.send(json!({"type": "pong"})).await;
     let answer = peer.next_of("invocationresult").await;
     assert_eq!(answer["error"]["code"], code::SHUTTING_DOWN, "{answer}");
-    within("the drain", draining).await.unwrap().unwrap();
+    let error = within("the drain", draining).await.unwrap().unwrap_err();
+    assert_eq!(error.code(), code::GRACE_EXCEEDED);
     let error = client.call_raw::<Value>("any", &()).await.unwrap_err();
     assert_eq!(error.code(), code::SHUTTING_DOWN);
 }

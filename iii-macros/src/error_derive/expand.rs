@@ -245,10 +245,14 @@ fn into_error(variant: &Variant) -> TokenStream {
     let code = &coded.code;
     let status = coded.status.map(|status| quote!(.with_status(#status)));
     let retryable = coded.retryable.map(|retryable| quote!(.with_retryable(#retryable)));
+    let retry_after = coded.retry_after.map(|milliseconds| {
+        quote!(.with_retry_after(::core::time::Duration::from_millis(#milliseconds)))
+    });
     quote! {
         #pattern => __iii::Error::new(#code, __iii_message)
             #status
             #retryable
+            #retry_after
             #details
             #source,
     }

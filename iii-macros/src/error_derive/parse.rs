@@ -13,7 +13,8 @@ use crate::docs;
 use crate::options::{Options, literal};
 
 /// The options of a variant.
-const OPTIONS: &[&str] = &["code", "status", "retryable", "message", "transparent", "crate"];
+const OPTIONS: &[&str] =
+    &["code", "status", "retryable", "retry_after", "message", "transparent", "crate"];
 
 /// An error type.
 pub(super) struct ErrorType {
@@ -43,6 +44,8 @@ pub(super) struct Coded {
     pub(super) code: LitStr,
     pub(super) status: Option<u16>,
     pub(super) retryable: Option<bool>,
+    /// In milliseconds.
+    pub(super) retry_after: Option<u64>,
     pub(super) text: Text,
 }
 
@@ -202,7 +205,7 @@ fn transparent_meaning(
     mut options: Options,
     errors: &mut Errors,
 ) -> Option<Meaning> {
-    let others = ["code", "status", "retryable", "message"];
+    let others = ["code", "status", "retryable", "retry_after", "message"];
     if options.take_positional().is_some() || others.iter().any(|name| options.has(name)) {
         errors.at(span, "a transparent variant is the error inside it: remove the other options");
         return None;
@@ -255,9 +258,17 @@ impl Coded {
             status
         });
         let retryable = options.take_bool("retryable", errors);
+        let waits = options.place_of("retry_after");
+        let retry_after = options.take_duration("retry_after", errors);
+        if let (Some(false), Some(_), Some(place)) = (retryable, retry_after, waits) {
+            errors.at(
+                place,
+                "what is not retryable is not tried again: remove `retry_after`, or `retryable = false`",
+            );
+        }
         let text = text(it, fields, &mut options, errors);
         options.finish(errors);
-        Some(Self { code: code?, status, retryable, text: text? })
+        Some(Self { code: code?, status, retryable, retry_after, text: text? })
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use futures_util::future::BoxFuture;
 
-use super::App;
+use super::{App, exit};
 use crate::error::BoxError;
 
 /// What the macro knows of the worker.
@@ -57,24 +57,25 @@ where
     }
     let runtime = match builder.build() {
         Ok(runtime) => runtime,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(exit::UNAVAILABLE, &error),
     };
     let outcome = runtime.block_on(async {
         let mut app = App::declared();
         app.named(options.name, options.version);
-        setup(&mut app).await?;
-        app.run().await.map_err(BoxError::from)
+        // Whatever main fails with is its own, also if it has a code of this crate.
+        setup(&mut app).await.map_err(|error| (exit::FAILED, error))?;
+        app.run().await.map_err(|error| (exit::of(&error), BoxError::from(error)))
     });
     // A handler that blocks for ever must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&*error),
+        Err((code, error)) => failed(code, &*error),
     }
 }
 
 /// Prints an error with its causes.
-fn failed(error: &(dyn std::error::Error + 'static)) -> ExitCode {
+fn failed(code: u8, error: &(dyn std::error::Error + 'static)) -> ExitCode {
     let mut text = format!("error: {error}");
     let mut cause = error.source();
     while let Some(next) = cause {
@@ -82,5 +83,5 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> ExitCode {
         cause = next.source();
     }
     let _ = writeln!(std::io::stderr(), "{text}");
-    ExitCode::FAILURE
+    ExitCode::from(code)
 }

@@ -1,7 +1,11 @@
 //! The app: what is declared, what it provides, and how it runs.
 
 pub(crate) mod entry;
+pub mod exit;
+mod health;
+mod hooks;
 mod prepared;
+mod ready_file;
 mod report;
 mod running;
 mod settings;
@@ -15,14 +19,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::declare::{Catalogue, Declarations, Function, Location, Problems};
-use crate::error::Result;
-use crate::extract::Resources;
+use tokio::sync::watch;
+
+use crate::client::Client;
+use crate::declare::{Catalogue, Declarations, Endpoints, Function, Location, Problem, Problems};
+use crate::error::{Error, Result, code};
+use crate::extract::{Extract, Resources};
 use crate::intercept::{AnyInterceptor, Interceptor};
 use crate::protocol::Namespace;
 use crate::provide::{TriggerType, TriggerTypeDescriptor};
 use crate::transport::ConnectError;
+use crate::worker::{Backoff, Conflict};
 
+pub use health::{CheckReport, HealthReport, HealthStatus};
+use prepared::Extras;
 #[cfg(feature = "testing")]
 pub(crate) use prepared::{Prepared, Surroundings};
 pub use running::{Addresses, Running};
@@ -48,11 +58,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// ```
 ///
 /// Settings that are not made here come from the environment; see [`Settings`] for their names.
+#[doc = include_str!("../docs/lifecycle.md")]
 #[derive(Debug, Default)]
 pub struct App {
     declarations: Declarations,
     resources: Resources,
     settings: Settings,
+    extras: Extras,
 }
 
 impl App {
@@ -74,18 +86,26 @@ impl App {
 
     /// What the app was told so far.
     #[cfg(feature = "testing")]
-    pub(crate) fn into_parts(self) -> (Declarations, Resources, Settings) {
-        (self.declarations, self.resources, self.settings)
+    pub(crate) fn into_parts(self) -> (Declarations, Resources, Settings, Extras) {
+        (self.declarations, self.resources, self.settings, self.extras)
     }
 
     /// Adds a function, with its triggers and its services. A function that is there already is not added twice.
     ///
-    /// # Panics
-    ///
-    /// If another worker serves the function: its type has no handler.
+    /// A function that another worker serves has no handler: then the start fails with `invalid_catalogue`.
+    #[track_caller]
     pub fn function<F: Function>(&mut self) -> &mut Self {
         let Some(function) = F::descriptor() else {
-            panic!("`{}` is served by another worker: this app cannot serve it", F::ID);
+            self.extras.problems.push(Problem {
+                message: format!(
+                    "`{}` is served by another worker: this app cannot serve it",
+                    F::ID
+                ),
+                help: "call it, `client.call::<…>(input)`, and leave it out of `app.function`"
+                    .to_owned(),
+                places: vec![here()],
+            });
+            return self;
         };
         self.declarations.add(function);
         self
@@ -96,9 +116,7 @@ impl App {
     pub fn trigger_type<T: TriggerType>(&mut self) -> &mut Self {
         let types = &mut self.declarations.trigger_types;
         if !types.iter().any(|known| known.id == T::ID) {
-            let place = std::panic::Location::caller();
-            let location =
-                Location { file: place.file(), line: place.line(), column: place.column() };
+            let location = here();
             // An app is made once, or a few times in tests, so this is no leak that grows.
             types.push(Box::leak(Box::new(TriggerTypeDescriptor::new::<T>("", location))));
         }
@@ -211,13 +229,132 @@ impl App {
         self
     }
 
+    /// Sets the pauses between attempts to reach the engine, and to get back a function id that another worker has.
+    /// Default: [`Backoff::default`].
+    pub fn backoff(&mut self, backoff: Backoff) -> &mut Self {
+        self.settings.backoff = Some(backoff);
+        self
+    }
+
+    /// Sets what the worker does when another one has a function id of its own. Default: [`Conflict::Fail`].
+    pub fn on_conflict(&mut self, conflict: Conflict) -> &mut Self {
+        self.settings.conflict = conflict;
+        self
+    }
+
+    /// Does something when everything is registered and confirmed, before the worker is called ready. Any number, in
+    /// order.
+    ///
+    /// Functions can be called by then, those of this worker too; callers may already call them. An error ends the start:
+    /// the worker drains, and leaves with that error. A signal meanwhile ends the start at once.
+    ///
+    /// ```no_run
+    /// # use iii::prelude::*;
+    /// # #[iii::function(id = "stock::load")] async fn load() -> u32 { 7 }
+    /// #[iii::main]
+    /// async fn main(app: &mut App) {
+    ///     app.on_start(async |client| {
+    ///         client.call::<load>(()).await?;
+    ///         Ok(())
+    ///     });
+    ///     app.on_stop(async |client| client.publish("workers.gone", &"stock").await);
+    /// }
+    /// ```
+    pub fn on_start<F, Fut>(&mut self, hook: F) -> &mut Self
+    where
+        F: FnOnce(Client) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.extras.hooks.on_start(hook);
+        self
+    }
+
+    /// Does something when the worker stops: it takes no more work, all handlers are done, and the link is still there.
+    /// Any number, the last one first; an error is logged, and the others run nevertheless.
+    ///
+    /// All together have what the handlers left of the grace period, and at least a second. They also run when
+    /// [`App::on_start`] has failed, and when the link is lost; calls fail then. They do not run when the worker is thrown
+    /// out, or stopped at once.
+    pub fn on_stop<F, Fut>(&mut self, hook: F) -> &mut Self
+    where
+        F: FnOnce(Client) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.extras.hooks.on_stop(hook);
+        self
+    }
+
+    /// Whether the worker of this app is ready, as a value to watch, from before its start to after its end.
+    ///
+    /// It is while the engine is connected, has confirmed every registration, what [`App::on_start`] was given is done, and
+    /// the worker is not about to stop. Triggers that wait for their type do not count, nor do functions that
+    /// [`Conflict::Warn`] lets another worker have.
+    ///
+    /// ```
+    /// # use iii::App;
+    /// let mut app = App::new();
+    /// let ready = app.ready();
+    /// assert!(!*ready.borrow());
+    /// ```
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.extras.readiness.watch()
+    }
+
+    /// Keeps a file that is there while the worker is ready, for probes such as `test -f /tmp/ready`. Default:
+    /// `III_READY_FILE`; without it, none.
+    ///
+    /// It holds the id of the process. A file that was there before goes at the start. A process that is killed leaves its
+    /// file, so look at the process too.
+    pub fn ready_file(&mut self, path: impl Into<PathBuf>) -> &mut Self {
+        self.settings.ready_file = Some(path.into());
+        self
+    }
+
+    /// Serves a function that tells how the worker is: `<name of the worker>::health`, which answers a [`HealthReport`].
+    #[track_caller]
+    pub fn health(&mut self) -> &mut Self {
+        self.extras.health.want(None, here());
+        self
+    }
+
+    /// As [`App::health`], with an id of your own.
+    #[track_caller]
+    pub fn health_as(&mut self, id: impl Into<String>) -> &mut Self {
+        self.extras.health.want(Some(id.into()), here());
+        self
+    }
+
+    /// Adds a check to the health function, which is there then. It takes one extractor, such as [`State<T>`](crate::State)
+    /// or [`Client`], and may take 5 s. Checks run at the same time; of two with one name the later one counts.
+    ///
+    /// ```
+    /// # use iii::prelude::*;
+    /// struct Pool;
+    /// impl Pool {
+    ///     async fn ping(&self) -> std::io::Result<()> { Ok(()) }
+    /// }
+    ///
+    /// # let app = &mut App::new();
+    /// app.state(Pool).health_check("db", async |pool: State<Pool>| Ok(pool.ping().await?));
+    /// ```
+    #[track_caller]
+    pub fn health_check<A, F, Fut>(&mut self, name: impl Into<String>, check: F) -> &mut Self
+    where
+        A: Extract + 'static,
+        F: Fn(A) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.extras.health.check(name.into(), here(), check);
+        self
+    }
+
     /// Gathers and checks what is declared and provided, without connecting.
     ///
     /// # Errors
     ///
     /// All problems in one report.
     pub fn catalogue(&self) -> Result<Catalogue, Problems> {
-        Catalogue::assemble(&self.declarations, &self.resources)
+        self.extras.assemble(&self.declarations, &self.resources, Endpoints::Used)
     }
 
     /// Connects, registers everything, and returns when the engine has confirmed it. The app is empty afterwards.
@@ -227,10 +364,10 @@ impl App {
     /// # Errors
     ///
     /// `invalid_catalogue`, `invalid_configuration`, `listen_failed`, `store_failed`, `connect_failed`, or
-    /// `registration_rejected` (see [`code`](crate::code)).
+    /// `registration_rejected` (see [`code`](crate::code)); and what [`App::on_start`] fails with.
     pub async fn start(&mut self) -> Result<Running> {
-        let Self { declarations, resources, settings } = mem::take(self);
-        Running::start(declarations, resources, settings.with_environment()?).await
+        let Self { declarations, resources, settings, extras } = mem::take(self);
+        Running::start(declarations, resources, settings.with_environment()?, extras).await
     }
 
     /// Runs the worker until SIGINT or SIGTERM, then drains it: what runs is finished and answered. A second signal stops
@@ -240,7 +377,8 @@ impl App {
     ///
     /// # Errors
     ///
-    /// As [`App::start`]; and if the engine throws the worker out for good.
+    /// As [`App::start`]; `thrown_out` if the engine throws the worker out for good; `grace_exceeded` if something was not
+    /// done in time; `stopped_at_once` after a second signal. [`exit`] says which exit code belongs to each.
     pub async fn run(&mut self) -> Result<()> {
         let mut signals = signals::Signals::new()?;
         let starting = self.start();
@@ -253,23 +391,33 @@ impl App {
         };
         let mut running = tokio::select! {
             running = &mut starting => running?,
-            () = signals.next() => return Ok(()),
+            _ = signals.next() => return Ok(()),
             never = patience => match never {},
         };
         report::print(&running);
         tokio::select! {
-            () = signals.next() => {}
+            _ = signals.next() => {}
             left = running.left() => return left,
         }
         report::draining(running.in_flight());
-        tokio::select! {
-            left = running.drain() => left,
-            () = signals.next() => {
-                running.abort();
-                running.left().await
-            }
-        }
+        let signal = tokio::select! {
+            left = running.drain() => return left,
+            signal = signals.next() => signal,
+        };
+        let cut = running.in_flight();
+        running.abort();
+        running.left().await?;
+        let text =
+            format!("a second signal stopped the worker at once, and cut off {cut} invocations");
+        Err(Error::new(code::STOPPED_AT_ONCE, text).with_details(&signal))
     }
+}
+
+/// The place in the source of whoever calls the method that calls this.
+#[track_caller]
+fn here() -> Location {
+    let place = std::panic::Location::caller();
+    Location { file: place.file(), line: place.line(), column: place.column() }
 }
 
 impl From<ConnectError> for crate::Error {

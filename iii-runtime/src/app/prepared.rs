@@ -1,18 +1,23 @@
 //! A worker between its declarations and its connection: the part that a start and a test share.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::future::BoxFuture;
+
+use super::health::Health;
+use super::hooks::Hooks;
 use super::settings::Settings;
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::declare::{Catalogue, Declarations, Endpoints};
+use crate::declare::{Catalogue, Declarations, Endpoints, Problem, Problems};
 use crate::error::{Error, Result, code};
 use crate::extract::Resources;
 use crate::telemetry::Telemetry;
 use crate::transport::Transport;
 use crate::worker::{
-    Backoff, DispatchLimits, Dispatcher, Identity, Provider, Registrations, Session, Started,
-    TriggerIds, Watch, Worker, WorkerHandle,
+    Backoff, Conflict, DispatchLimits, Dispatcher, Identity, Provider, Readiness, Registrations,
+    Session, Started, TriggerIds, Watch, Worker, WorkerHandle,
 };
 
 /// A worker that is gathered and checked, and not yet connected.
@@ -26,7 +31,47 @@ pub(crate) struct Prepared {
     pub registrations: Arc<Registrations>,
     identity: Identity,
     backoff: Backoff,
+    conflict: Conflict,
+    hooks: Hooks,
+    stopping: Stopping,
     asks: bool,
+}
+
+/// What an app is told beside what it serves and its settings.
+#[derive(Debug, Default)]
+pub(crate) struct Extras {
+    pub hooks: Hooks,
+    pub health: Health,
+    pub readiness: Arc<Readiness>,
+    /// What is wrong with what the app was told.
+    pub problems: Vec<Problem>,
+}
+
+impl Extras {
+    /// Gathers and checks everything.
+    ///
+    /// # Errors
+    ///
+    /// All problems in one report.
+    pub(crate) fn assemble(
+        &self,
+        declarations: &Declarations,
+        provided: &Resources,
+        endpoints: Endpoints,
+    ) -> Result<Catalogue, Problems> {
+        let mut more = self.problems.clone();
+        more.extend(self.health.problems(provided));
+        Problems::with(Catalogue::assemble_for(declarations, provided, endpoints), more)
+    }
+}
+
+/// What the app does at the end, until the worker takes it. The lock makes it `Sync`, which futures are not.
+struct Stopping(Mutex<Option<BoxFuture<'static, ()>>>);
+
+impl fmt::Debug for Stopping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopping").finish_non_exhaustive()
+    }
 }
 
 /// What a worker runs in, which differs in tests.
@@ -65,13 +110,18 @@ impl Prepared {
     ///
     /// `invalid_catalogue`
     pub(crate) fn new(
-        declarations: Declarations,
-        resources: Resources,
+        mut declarations: Declarations,
+        mut resources: Resources,
         settings: &Settings,
+        mut extras: Extras,
         surroundings: Surroundings,
     ) -> Result<Self> {
-        let catalogue = Catalogue::assemble_for(&declarations, &resources, surroundings.endpoints)?;
-        Ok(Self::without_check(catalogue, resources, settings, surroundings))
+        let health = std::mem::take(&mut extras.health);
+        extras.problems.extend(health.problems(&resources));
+        let name = worker_name(settings);
+        declarations.functions.extend(health.function(&name, &extras.readiness, &mut resources));
+        let catalogue = extras.assemble(&declarations, &resources, surroundings.endpoints)?;
+        Ok(Self::without_check(catalogue, resources, settings, extras, surroundings))
     }
 
     /// As [`Prepared::new`], with a catalogue that was checked.
@@ -79,10 +129,12 @@ impl Prepared {
         catalogue: Catalogue,
         mut resources: Resources,
         settings: &Settings,
+        extras: Extras,
         surroundings: Surroundings,
     ) -> Self {
         let namespace = settings.namespace_or_default();
-        let session = Session::new(namespace.clone(), settings.call_timeout);
+        let Extras { hooks, readiness, .. } = extras;
+        let session = Session::new(namespace.clone(), settings.call_timeout, readiness);
         resources.insert(session.clone());
         let limits = DispatchLimits {
             accepted: settings.accepted,
@@ -97,9 +149,15 @@ impl Prepared {
         let dispatcher =
             Dispatcher::new(&catalogue, resources.clone(), limits, clock, watch, telemetry);
         let client = Client::new(session.clone());
+        let stopping = Stopping(Mutex::new(hooks.stop(client.clone())));
         let provider = Provider::new(catalogue.trigger_types().to_vec(), client, resources);
         let registrations = Registrations::new(&catalogue, &namespace, trigger_ids);
         let name = worker_name(settings);
+        let mut backoff = settings.backoff.unwrap_or(backoff);
+        if trigger_ids == TriggerIds::Steady {
+            // No chance in it: a test runs the same way each time.
+            backoff.jitter = 0.0;
+        }
         Self {
             identity: Identity::new(name.clone(), settings.version.clone(), namespace),
             name,
@@ -109,8 +167,22 @@ impl Prepared {
             provider: Arc::new(provider),
             registrations: Arc::new(registrations),
             backoff,
+            conflict: settings.conflict,
+            hooks,
+            stopping,
             asks,
         }
+    }
+
+    /// Does what the app does at the start, when everything is confirmed. The worker is ready afterwards.
+    ///
+    /// # Errors
+    ///
+    /// What it fails with.
+    pub(crate) async fn begin(&self) -> Result<()> {
+        self.hooks.start(&Client::new(self.session.clone())).await?;
+        self.session.readiness().started();
+        Ok(())
     }
 
     /// Connects, registers everything, and waits until the engine has confirmed it.
@@ -130,6 +202,8 @@ impl Prepared {
             registrations: self.registrations.clone(),
             identity: self.identity.clone(),
             backoff: self.backoff,
+            conflict: self.conflict,
+            stopping: self.stopping.0.lock().unwrap_or_else(PoisonError::into_inner).take(),
             asks: self.asks,
         };
         let (worker, started) = worker.spawn();

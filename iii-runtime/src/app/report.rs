@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use super::Running;
+use super::health::OWN_CRATE;
 use crate::declare::Catalogue;
 
 /// Prints what is served. A closed standard output is no reason to stop.
@@ -61,7 +62,9 @@ fn functions(catalogue: &Catalogue) -> String {
     let widest = catalogue.entries().iter().map(|entry| entry.function.id.len()).max().unwrap_or(0);
     let mut crates: BTreeMap<&str, usize> = BTreeMap::new();
     for entry in catalogue.entries() {
-        *crates.entry(entry.function.crate_name()).or_default() += 1;
+        if entry.function.crate_name() != OWN_CRATE {
+            *crates.entry(entry.function.crate_name()).or_default() += 1;
+        }
         let triggers: Vec<String> = entry
             .triggers
             .iter()

@@ -5,17 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::prepared::{Prepared, Surroundings};
+use tokio::sync::watch;
+
+use super::prepared::{Extras, Prepared, Surroundings};
+use super::ready_file::ReadyFile;
 use super::settings::Settings;
 use crate::client::Client;
 use crate::declare::{Catalogue, Declarations};
 #[cfg(feature = "engine")]
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result, code};
 use crate::extract::Resources;
 use crate::telemetry::Telemetry;
-use crate::transport::Transport;
 use crate::transport::ws::WsTransport;
+use crate::transport::{ConnectError, Transport};
 use crate::worker::{Dispatcher, Refusal, WorkerHandle};
 
 /// The engine to connect to when none is named and none can be started (protocol section 1.1).
@@ -41,6 +44,8 @@ pub struct Running {
     telemetry: Telemetry,
     #[cfg(feature = "engine")]
     engine: Option<Engine>,
+    // Only held: the file goes when the worker does.
+    _ready_file: Option<ReadyFile>,
 }
 
 /// Where a worker and its engine can be reached.
@@ -60,11 +65,16 @@ impl Running {
         declarations: Declarations,
         resources: Resources,
         settings: Settings,
+        extras: Extras,
     ) -> Result<Self> {
         let telemetry = telemetry(&settings)?;
         let surroundings = Surroundings { telemetry: telemetry.clone(), ..Surroundings::default() };
-        let prepared = Prepared::new(declarations, resources, &settings, surroundings)?;
+        let prepared = Prepared::new(declarations, resources, &settings, extras, surroundings)?;
         let name = prepared.name.clone();
+        let client = Client::new(prepared.session.clone());
+        let ready_file = settings.ready_file.clone();
+        let ready_file =
+            ready_file.map(|path| ReadyFile::keep(path, client.ready())).transpose()?;
 
         #[cfg(feature = "engine")]
         let (transport, engine): (Arc<dyn Transport>, _) = match &settings.url {
@@ -91,10 +101,11 @@ impl Running {
         #[cfg(feature = "otel")]
         telemetry.reach_by(transport.clone());
         let (worker, started) = prepared.connect(transport).await?;
-        Ok(Self {
+        let begun = prepared.begin().await;
+        let mut running = Self {
             name,
             engine_name,
-            client: Client::new(prepared.session),
+            client,
             catalogue: prepared.catalogue,
             dispatcher: prepared.dispatcher,
             waiting: started.waiting,
@@ -103,7 +114,16 @@ impl Running {
             telemetry,
             #[cfg(feature = "engine")]
             engine,
-        })
+            _ready_file: ready_file,
+        };
+        if let Err(error) = begun {
+            // What was taken meanwhile is answered, and what main has made is undone by the hooks of the end.
+            if let Err(also) = running.drain().await {
+                tracing::error!("{also}");
+            }
+            return Err(error);
+        }
+        Ok(running)
     }
 
     /// The name of the worker.
@@ -124,6 +144,17 @@ impl Running {
     /// Calls functions.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Whether the worker is ready, as a value to watch: see [`App::ready`](crate::App::ready).
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.client.ready()
+    }
+
+    /// What the engine has refused since the link is there, for people, with the place of each declaration. While there is
+    /// something, the worker is not ready.
+    pub fn refused(&self) -> Vec<String> {
+        self.client.session().readiness().refused()
     }
 
     /// How many invocations are not yet answered.
@@ -160,11 +191,14 @@ impl Running {
     /// Takes no more work, finishes what runs, answers it, and leaves. What is not done after the grace period of the
     /// app is answered with `shutting_down`.
     ///
+    /// What [`App::on_stop`](crate::App::on_stop) was given runs in between, when everything is answered.
+    ///
     /// # Errors
     ///
-    /// If the worker had failed before.
+    /// `grace_exceeded` if something was not done in time; `thrown_out` if the worker had failed before.
     pub async fn drain(&mut self) -> Result<()> {
         let begun = tokio::time::Instant::now();
+        self.client.session().readiness().leaving();
         #[cfg(feature = "engine")]
         if let Some(engine) = &self.engine {
             // A request that the engine has taken needs its function until it is answered.
@@ -183,7 +217,7 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// If the engine has thrown it out for good.
+    /// `thrown_out` if the engine has thrown it out for good; `grace_exceeded` if something was not done in time.
     pub async fn left(&mut self) -> Result<()> {
         let left = self.worker.left().await;
         // The engine in this process takes the last of it.
@@ -212,9 +246,10 @@ fn telemetry(_: &Settings) -> Result<Telemetry> {
 }
 
 fn remote(url: &str, headers: &[(String, String)]) -> Result<WsTransport> {
-    let mut transport = WsTransport::new(url)?;
+    let wrong = |error: ConnectError| Error::new(code::INVALID_CONFIGURATION, error.to_string());
+    let mut transport = WsTransport::new(url).map_err(wrong)?;
     for (name, value) in headers {
-        transport = transport.header(name, value)?;
+        transport = transport.header(name, value).map_err(wrong)?;
     }
     Ok(transport)
 }

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::declare::texts;
 use crate::error::{Error, Result, code};
 use crate::protocol::{DEFAULT_NAMESPACE, Namespace};
+use crate::worker::{Backoff, Conflict};
 
 /// The settings of a worker, and the environment variables they come from.
 ///
@@ -21,6 +23,7 @@ use crate::protocol::{DEFAULT_NAMESPACE, Namespace};
 /// | `III_DATA_DIR` | the directory that keeps what it stores, also over a crash | stores are in memory |
 /// | `III_TRACE_PAYLOADS` | `1`: inputs and outputs of handlers are events of their spans (feature `otel`) | they are not |
 /// | `OTEL_ENABLED` | `false`: no telemetry is sent (feature `otel`) | it is |
+/// | `III_READY_FILE` | the file that is there while the worker is ready | none |
 /// | `RUST_LOG` | what is logged: `info`, `my_crate=debug,iii=warn` | `info` |
 ///
 /// The other variables of telemetry are listed in [`iii::telemetry`](crate::telemetry).
@@ -49,6 +52,9 @@ pub struct Settings {
     pub(crate) telemetry: crate::telemetry::TelemetrySettings,
     #[cfg(feature = "engine")]
     pub(crate) http_functions: Option<crate::engine::HttpFunctionSettings>,
+    pub(crate) ready_file: Option<PathBuf>,
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) conflict: Conflict,
 }
 
 impl Default for Settings {
@@ -74,6 +80,9 @@ impl Default for Settings {
             telemetry: crate::telemetry::TelemetrySettings::default(),
             #[cfg(feature = "engine")]
             http_functions: Some(crate::engine::HttpFunctionSettings::default()),
+            ready_file: None,
+            backoff: None,
+            conflict: Conflict::default(),
         }
     }
 }
@@ -98,6 +107,11 @@ impl Settings {
                 "the namespace is blank; leave it out to use `default`".to_owned(),
             ));
         }
+        let names =
+            [("worker name", self.name.as_deref()), ("namespace", self.namespace.as_deref())];
+        for (what, text) in names.iter().filter_map(|(what, text)| Some((what, (*text)?))) {
+            texts::name(what, text).map_err(invalid)?;
+        }
         if let Some(host) = variable("III_HOST") {
             self.host = host.trim().to_owned();
         }
@@ -113,6 +127,7 @@ impl Settings {
         self.data_dir = self.data_dir.or_else(|| variable("III_DATA_DIR").map(PathBuf::from));
         #[cfg(feature = "otel")]
         self.telemetry.read(&variable)?;
+        self.ready_file = self.ready_file.or_else(|| variable("III_READY_FILE").map(PathBuf::from));
         Ok(self)
     }
 

@@ -30,16 +30,18 @@ impl Signals {
         Ok(Self {})
     }
 
-    /// Waits for the next signal.
-    pub async fn next(&mut self) {
+    /// Waits for the next signal; its number.
+    pub async fn next(&mut self) -> u8 {
         #[cfg(unix)]
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
+        let number = tokio::select! {
+            _ = self.interrupt.recv() => 2,
+            _ = self.terminate.recv() => 15,
+        };
         #[cfg(not(unix))]
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        let number = match tokio::signal::ctrl_c().await {
+            Ok(()) => 2,
+            Err(_) => std::future::pending().await,
+        };
+        number
     }
 }

@@ -185,7 +185,7 @@ fn run(options: Options) -> Result<(), Error> {
         let mut signals = Signals::new()?;
         let engine = tokio::select! {
             engine = builder.start() => engine?,
-            () = signals.next() => return Ok(()),
+            _ = signals.next() => return Ok(()),
         };
         say(&report(&engine));
         signals.next().await;
@@ -193,7 +193,7 @@ fn run(options: Options) -> Result<(), Error> {
         tokio::select! {
             () = engine.drained() => {}
             () = tokio::time::sleep(GRACE) => {}
-            () = signals.next() => {}
+            _ = signals.next() => {}
         }
         engine.stop().await;
         Ok(())

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::channel::{Reading, within};
+use super::named;
 use super::retry::Retry;
 use crate::error::{Error, Result, code};
 use crate::protocol::{Namespace, Payload};
@@ -56,8 +57,17 @@ impl<T> Call<T> {
     }
 
     /// The namespace of the function. Default: that of the worker, and `default` for ids that begin with `engine::`.
-    pub fn namespace(self, namespace: impl Into<Namespace>) -> Self {
-        self.with(|request| request.namespace = Some(namespace.into()))
+    ///
+    /// One that is blank, or has control characters, fails the call with `invalid_argument`.
+    pub fn namespace(mut self, namespace: impl Into<Namespace>) -> Self {
+        let namespace = namespace.into();
+        match named("namespace", &namespace) {
+            Ok(()) => self.with(|request| request.namespace = Some(namespace)),
+            Err(error) => {
+                self.request = self.request.and(Err(error));
+                self
+            }
+        }
     }
 
     /// Makes the call again if it fails in a way that may pass, all within the timeout of the call. The function must be

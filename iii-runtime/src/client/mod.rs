@@ -3,6 +3,7 @@
 mod call;
 pub(crate) mod channel;
 mod discovery;
+mod queue;
 mod retry;
 mod state;
 mod stream;
@@ -15,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use crate::declare::Function;
+use crate::declare::{Function, texts};
 use crate::error::{Error, Result, code};
 use crate::extract::{Extract, Invocation};
 use crate::protocol::{Action, FunctionId, Payload};
@@ -27,6 +28,7 @@ pub use discovery::{
     FunctionDetail, FunctionSummary, Listed, Listing, TriggerOfFunction, TriggerSummary,
     TriggerTypeSummary, WorkerSummary,
 };
+pub use queue::{DeadCount, DeadLetter, DeadLetters, QueueClient, QueueStats, QueueSummary};
 pub use retry::Retry;
 pub use state::StateClient;
 pub use stream::StreamClient;
@@ -77,7 +79,8 @@ impl Client {
         }
     }
 
-    /// Calls a function by its id, with any value for its input and any type for its result.
+    /// Calls a function by its id, with any value for its input and any type for its result. An id that is blank, or has
+    /// control characters, fails with `invalid_argument`.
     ///
     /// [`Payload`] takes and gives raw JSON.
     pub fn call_raw<T: DeserializeOwned>(
@@ -191,6 +194,16 @@ impl Client {
         &self.session
     }
 
+    /// How many calls of this worker wait for an answer. A call that is dropped, or that has given up, is forgotten.
+    pub fn waiting_calls(&self) -> usize {
+        self.session.waiting_calls()
+    }
+
+    /// Whether the worker is ready, as a value to watch: see [`App::ready`](crate::App::ready).
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.session.readiness().watch()
+    }
+
     /// The state of the connection, as a value to watch.
     pub fn connection_state(&self) -> watch::Receiver<ConnectionState> {
         self.session.state()
@@ -238,8 +251,13 @@ impl Client {
         input: &(impl Serialize + ?Sized),
         action: Option<Action>,
     ) -> Call<T> {
-        let request =
-            payload(input).map(|data| Request { action, ..Request::new(function_id, data) });
+        let function_id = function_id.into();
+        let queue = match &action {
+            Some(Action::Enqueue { queue }) => named("queue", queue),
+            _ => Ok(()),
+        };
+        let checked = named("function id", &function_id).and(queue).and_then(|()| payload(input));
+        let request = checked.map(|data| Request { action, ..Request::new(function_id, data) });
         Call::new(self.session.clone(), request)
     }
 }
@@ -249,6 +267,11 @@ impl Client {
 struct Publish<'a, T: ?Sized> {
     topic: &'a str,
     data: &'a T,
+}
+
+/// A name that an engine can have something under.
+fn named(what: &str, text: &str) -> Result<()> {
+    texts::name(what, text).map_err(|text| Error::new(code::INVALID_ARGUMENT, text))
 }
 
 fn payload(input: &(impl Serialize + ?Sized)) -> Result<Payload> {

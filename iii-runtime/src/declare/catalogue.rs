@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::endpoint::{Endpoint, Endpoints, resolve};
 use super::service::{check_services, declared_services, services_of};
-use super::{Declaration, FunctionDescriptor, Location, ServiceDescriptor, Signature};
+use super::{Declaration, FunctionDescriptor, Location, ServiceDescriptor, Signature, texts};
 use crate::error::{Error, code};
 use crate::extract::Resources;
 use crate::intercept::{AnyInterceptor, Interceptor as _};
@@ -224,6 +224,20 @@ impl Problems {
     }
 }
 
+impl Problems {
+    /// One report of what a catalogue says and of more that is wrong.
+    pub(crate) fn with<T>(assembled: Result<T, Self>, more: Vec<Problem>) -> Result<T, Self> {
+        match assembled {
+            Ok(assembled) if more.is_empty() => Ok(assembled),
+            Ok(_) => Err(Self(more)),
+            Err(Self(mut problems)) => {
+                problems.extend(more);
+                Err(Self(problems))
+            }
+        }
+    }
+}
+
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.0.len();
@@ -258,6 +272,8 @@ fn check(entries: &[Entry], types: &[&TriggerTypeDescriptor]) -> Vec<Problem> {
     check_type_ids(types, &mut problems);
     check_routes(entries, &mut problems);
     for entry in entries {
+        let FunctionDescriptor { id, location, .. } = entry.function;
+        texts::check(id, *location, &entry.triggers, &mut problems);
         check_path_params(entry, &mut problems);
         check_http_parts(entry, &mut problems);
         check_uses(entry, entries, &mut problems);

@@ -7,6 +7,7 @@ mod descriptor;
 mod endpoint;
 mod service;
 mod signature;
+pub(crate) mod texts;
 
 pub use catalogue::{Catalogue, Declarations, Entry, Problem, Problems};
 pub use descriptor::{

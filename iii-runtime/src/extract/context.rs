@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::error::Result;
 use crate::protocol::{FunctionId, InvocationId, TriggerId, WorkerId};
 use crate::trigger::TriggerKind;
+use crate::worker::after;
 
 /// Who invokes what, and until when.
 #[derive(Debug, Clone)]
@@ -80,7 +81,7 @@ impl Context {
     /// As if so much time were left, for unit tests.
     #[must_use]
     pub fn with_time_left(mut self, left: Duration) -> Self {
-        self.deadline = Some(Instant::now() + left);
+        self.deadline = Some(after(left));
         self
     }
 

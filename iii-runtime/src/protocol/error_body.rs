@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Payload;
 
 /// An error as it travels: `{"code","message"}` and what goes with it (protocol section 4.4).
 ///
-/// `status`, `retryable` and `details` are additions of this project. Peers that do not know them ignore them, and an
+/// `status`, `retryable`, `retry_after_ms` and `details` are additions of this project. Peers that do not know them ignore them, and an
 /// engine that rebuilds the object drops them; the code always arrives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorBody {
@@ -26,9 +26,19 @@ pub struct ErrorBody {
     /// Whether the same call may succeed later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
+    /// How long to wait before the same call is tried again, in milliseconds. More than fit, some 49 days, are as many as
+    /// fit.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "at_most")]
+    pub retry_after_ms: Option<u32>,
     /// Structured facts about the error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Payload>,
+}
+
+/// Reads a number of which no more is kept than fits.
+fn at_most<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let number = Option::<u64>::deserialize(deserializer)?;
+    Ok(number.map(|number| u32::try_from(number).unwrap_or(u32::MAX)))
 }
 
 impl ErrorBody {
@@ -40,6 +50,7 @@ impl ErrorBody {
             stacktrace: None,
             status: None,
             retryable: None,
+            retry_after_ms: None,
             details: None,
         }
     }
@@ -48,5 +59,22 @@ impl ErrorBody {
 impl fmt::Display for ErrorBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.message, self.code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_that_does_not_fit_is_as_long_as_fits() {
+        let read = |rest: &str| {
+            let text = format!(r#"{{"code":"c","message":"m"{rest}}}"#);
+            serde_json::from_str::<ErrorBody>(&text).unwrap().retry_after_ms
+        };
+        assert_eq!(read(""), None);
+        assert_eq!(read(r#","retry_after_ms":null"#), None);
+        assert_eq!(read(r#","retry_after_ms":1500"#), Some(1500));
+        assert_eq!(read(r#","retry_after_ms":18446744073709551615"#), Some(u32::MAX));
     }
 }

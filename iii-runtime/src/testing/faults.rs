@@ -127,6 +127,24 @@ impl Harness {
         }
     }
 
+    /// Stops the worker under test as SIGTERM does, and waits until it has left: it takes no more work, finishes what runs,
+    /// and does what [`App::on_stop`](crate::App::on_stop) was given. The test itself and the engine go on.
+    ///
+    /// Virtual time moves by itself meanwhile, up to the end of the grace period.
+    #[track_caller]
+    pub fn drain(&self) -> impl Future<Output = ()> + use<> {
+        self.step("drain");
+        let harness = self.clone();
+        async move {
+            harness.settled().await;
+            let world = harness.started().await;
+            world.drain();
+            let mut state = world.worker.session.state();
+            let _ = state.wait_for(|state| *state == ConnectionState::Disconnected).await;
+            harness.settled().await;
+        }
+    }
+
     /// Lets the next invocation of a function fail, in place of its handler. Called twice, the next two fail.
     pub fn fail_next<F: Function>(&self, error: impl IntoError) {
         locked(&self.inner.recorder.rules).fail_next(&F::ID.into(), error.into_error());

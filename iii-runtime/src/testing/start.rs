@@ -1,6 +1,7 @@
 //! The start and the end of what a test runs on: the engine, the worker, and the test's own link.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
@@ -40,7 +41,18 @@ pub(super) struct World {
     /// The engine, if it is in this process.
     pub(super) engine: Option<Engine>,
     pub(super) worker: Prepared,
+    /// That of the test, and that of the worker.
     links: Mutex<Vec<WorkerHandle>>,
+    grace: Duration,
+}
+
+impl World {
+    /// Tells the worker under test to stop; the link of the test stays.
+    pub(super) fn drain(&self) {
+        if let Some(worker) = locked(&self.links).last() {
+            worker.drain(self.grace);
+        }
+    }
 }
 
 /// What a worker of a test runs in.
@@ -70,9 +82,9 @@ pub(super) fn outside(
 ) -> Prepared {
     let mut app = App::new();
     app.name(format!("the test in {namespace}")).namespace(namespace);
-    let (_, resources, settings) = app.into_parts();
+    let (_, resources, settings, extras) = app.into_parts();
     let surroundings = surroundings(mode, clock, recorder);
-    Prepared::without_check(Catalogue::empty(), resources, &settings, surroundings)
+    Prepared::without_check(Catalogue::empty(), resources, &settings, extras, surroundings)
 }
 
 impl Harness {
@@ -137,9 +149,9 @@ async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
         provide(&mut app);
     }
     app.namespace(inner.outside.session.namespace().clone());
-    let (declarations, resources, settings) = app.into_parts();
+    let (declarations, resources, settings, extras) = app.into_parts();
     let surroundings = surroundings(&inner.mode, &inner.clock, &inner.recorder);
-    let worker = Prepared::new(declarations, resources, &settings, surroundings)?;
+    let worker = Prepared::new(declarations, resources, &settings, extras, surroundings)?;
 
     let (transport, engine): (Arc<dyn Transport>, _) = match &inner.mode {
         Mode::Remote { url, .. } => (Arc::new(WsTransport::new(url)?), None),
@@ -165,7 +177,10 @@ async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
         inner.outside.registrations.add(id);
     }
     let (own, _) = inner.outside.connect(Gated::new(transport, &inner.outside_gate)).await?;
-    Ok(World { engine, worker, links: Mutex::new(vec![own, link]) })
+    // What it does at the start may call what the test stands in for.
+    worker.begin().await?;
+    let grace = settings.grace;
+    Ok(World { engine, worker, grace, links: Mutex::new(vec![own, link]) })
 }
 
 /// The functions of the engine itself are part of what is tested.

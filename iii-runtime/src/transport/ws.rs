@@ -292,7 +292,9 @@ async fn write<S>(
         Ok(failure) = &mut failed => return failure.tell(sink).await,
     };
     // It may have failed at the same moment; then why is what the other side is to learn.
-    if let Ok(failure) = failed.try_recv() {
+    if !failed.is_terminated()
+        && let Ok(failure) = failed.try_recv()
+    {
         return failure.tell(sink).await;
     }
     if matches!(over, Over::Done) {

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 /// Pauses that grow, with some chance in them, so that workers that lost an engine together do not come back together.
+///
+/// [`App::backoff`](crate::App::backoff) sets them. A factor below 1 counts as 1, and a jitter outside of 0 to 1 as the
+/// nearest of the two.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
     /// The first pause. Default 1 s.
@@ -29,9 +32,15 @@ impl Default for Backoff {
 impl Backoff {
     /// The pause before attempt `attempt`, from 0.
     pub(crate) fn pause(&self, attempt: u32) -> Duration {
-        let grown = self.initial.as_secs_f64() * self.factor.powf(f64::from(attempt.min(64)));
+        // What is no usual number counts as the nearest that is: a pause is never endless, and never nothing by mistake.
+        let usual = |value: f64, from: f64, to: f64| {
+            if value.is_nan() { from } else { value.clamp(from, to) }
+        };
+        let factor = usual(self.factor, 1.0, 1e6);
+        let jitter = usual(self.jitter, 0.0, 1.0);
+        let grown = self.initial.as_secs_f64() * factor.powf(f64::from(attempt.min(64)));
         let base = grown.min(self.max.as_secs_f64());
-        let chance = 1.0 + self.jitter * (2.0 * random_fraction() - 1.0);
+        let chance = 1.0 + jitter * (2.0 * random_fraction() - 1.0);
         Duration::try_from_secs_f64(base * chance).unwrap_or(self.max)
     }
 }
@@ -46,6 +55,23 @@ fn random_fraction() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_are_none_do_no_harm() {
+        let (second, most) = (Duration::from_secs(1), Duration::from_secs(30));
+        for factor in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 0.0, 1e300] {
+            for jitter in [f64::NAN, f64::INFINITY, -7.0, 1e300, 0.0] {
+                let backoff = Backoff { initial: second, max: most, factor, jitter };
+                for attempt in [0, 1, 63, u32::MAX] {
+                    let pause = backoff.pause(attempt);
+                    assert!(pause <= 2 * most, "{backoff:?}: {pause:?}");
+                }
+                let endless =
+                    Backoff { initial: Duration::MAX, max: Duration::MAX, factor, jitter };
+                endless.pause(7);
+            }
+        }
+    }
 
     #[test]
     fn pauses_grow_to_the_maximum_and_stay_within_the_jitter() {

@@ -272,7 +272,7 @@ fn without_inside(error: Error, id: InvocationId, seen: &Seen) -> Error {
     }
     seen.log(|| tracing::error!("{}{causes}", error.message()));
     let text = format!("{}; the log of the worker has more under {id}", error.message());
-    Error::new(code::INTERNAL, text)
+    error.without_inside(text)
 }
 
 /// Where an answer goes.

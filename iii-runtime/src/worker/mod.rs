@@ -1,9 +1,13 @@
 //! The worker: it connects, registers what the catalogue says, serves invocations, and comes back when the link is lost.
 
 mod backoff;
+mod confirm;
+mod conflict;
 mod dispatch;
+mod leaving;
 mod pending;
 mod provider;
+mod readiness;
 mod registration;
 mod run;
 mod session;
@@ -11,6 +15,7 @@ mod watch;
 
 pub(crate) use dispatch::{DispatchLimits, Dispatcher};
 pub(crate) use provider::Provider;
+pub(crate) use readiness::Readiness;
 pub(crate) use registration::{Identity, Refusal, Registrations, TriggerIds};
 pub(crate) use run::{Started, Worker, WorkerHandle};
 pub(crate) use session::{Request, Session, after};
@@ -19,4 +24,5 @@ pub(crate) use watch::Watch;
 pub(crate) use watch::{Begun, Ended, Plan, Watched};
 
 pub use backoff::Backoff;
+pub use conflict::Conflict;
 pub use session::ConnectionState;

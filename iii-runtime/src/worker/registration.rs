@@ -163,7 +163,7 @@ impl Registrations {
         bare(id.clone())
     }
 
-    /// The messages that register everything: trigger types first, then services, and functions before what fires them.
+    /// The messages that register everything but triggers: trigger types first, then services.
     pub(super) fn register(&self) -> impl Iterator<Item = Message> {
         let types =
             self.types.iter().map(|(t, _)| Message::RegisterTriggerType(Box::new(t.clone())));
@@ -173,11 +173,60 @@ impl Registrations {
             .iter()
             .map(|(function, _)| self.registration(function))
             .chain(later.into_iter().map(bare));
-        let triggers =
-            self.triggers.iter().map(|(t, _)| Message::RegisterTrigger(Box::new(t.clone())));
         let services =
             self.services.iter().map(|one| Message::RegisterService(Box::new(one.clone())));
-        types.chain(services).chain(functions).chain(triggers)
+        types.chain(services).chain(functions)
+    }
+
+    /// The messages that register the triggers of some functions. They come after the functions that they fire.
+    pub(super) fn register_triggers(
+        &self,
+        of: impl Fn(&FunctionId) -> bool,
+    ) -> impl Iterator<Item = Message> {
+        let triggers = self.triggers.iter().filter(move |(trigger, _)| of(&trigger.function_id));
+        triggers.map(|(trigger, _)| Message::RegisterTrigger(Box::new(trigger.clone())))
+    }
+
+    /// The messages that take the triggers of a function back.
+    pub(super) fn unregister_triggers(&self, of: &FunctionId) -> impl Iterator<Item = Message> {
+        let triggers = self.triggers.iter().filter(move |(trigger, _)| trigger.function_id == *of);
+        triggers.map(|(trigger, _)| Message::UnregisterTrigger {
+            id: trigger.id.clone(),
+            trigger_type: Some(trigger.trigger_type.clone()),
+        })
+    }
+
+    /// The messages that register some functions once more.
+    pub(super) fn again(&self, ids: &[FunctionId]) -> impl Iterator<Item = Message> {
+        let functions =
+            self.functions.iter().filter(move |(function, _)| ids.contains(&function.id));
+        functions.map(|(function, _)| self.registration(function))
+    }
+
+    /// What the engine says of a function or a trigger type, with its declaration.
+    pub(super) fn refused_function(&self, rejected: &RegistrationRejected) -> Refusal {
+        let id: &str = rejected.function_id.as_deref().unwrap_or_default();
+        if let Some((_, location)) = self.types.iter().find(|(one, _)| one.id == *id) {
+            // There is no message of its own for a type.
+            let text = format!("the engine refused the trigger type `{id}`: {}", rejected.code);
+            return Refusal { text, location: Some(*location), taken: false };
+        }
+        let declared = self.functions.iter().find(|(function, _)| function.id == *id);
+        let text = match &rejected.error {
+            Some(error) => format!("the function `{id}` was refused: {error}"),
+            None => format!(
+                "the function `{id}` belongs to another worker in namespace `{}`",
+                rejected.namespace
+            ),
+        };
+        Refusal { text, location: declared.map(|(_, location)| *location), taken: true }
+    }
+
+    /// What the engine says of a trigger, with its declaration.
+    pub(super) fn refused_trigger(&self, id: &TriggerId, error: &ErrorBody) -> Option<Refusal> {
+        let (trigger, location) = self.triggers.iter().find(|(trigger, _)| trigger.id == *id)?;
+        let text = format!("{} was refused: {error}", name_of(trigger));
+        Some(Refusal { text, location: Some(*location), taken: false })
     }
 
     /// The messages that take everything back, triggers first: what fires must still find its function.
@@ -223,7 +272,14 @@ impl Registrations {
     }
 
     /// What has become of the registrations, by the engine's answers and complaints.
-    pub(super) fn judge(&self, answers: &Answers, complaints: &Complaints) -> Verdict {
+    ///
+    /// What another worker has, and is waited for, is `lost`.
+    pub(super) fn judge(
+        &self,
+        answers: &Answers,
+        complaints: &Complaints,
+        lost: impl Fn(&FunctionId) -> bool,
+    ) -> Verdict {
         let mut verdict = Verdict::default();
         if let Some(rejected) = &complaints.worker {
             let name = rejected.worker_name.as_deref().unwrap_or_default();
@@ -234,58 +290,61 @@ impl Registrations {
                     rejected.namespace
                 ),
             };
-            verdict.refused.push(Refusal { text, location: None });
+            verdict.refused.push(Refusal { text, location: None, taken: false });
         }
-        for (one, location) in &self.types {
-            // There is no message of its own for a type.
+        for (one, _) in &self.types {
             if let Some(rejected) = complaints.functions.get(one.id.as_str()) {
-                let text =
-                    format!("the engine refused the trigger type `{}`: {}", one.id, rejected.code);
-                verdict.refused.push(Refusal { text, location: Some(*location) });
+                verdict.refused.push(self.refused_function(rejected));
             }
         }
         for (function, location) in &self.functions {
-            let text = if let Some(rejected) = complaints.functions.get(&function.id) {
-                match &rejected.error {
-                    Some(error) => format!("the function `{}` was refused: {error}", function.id),
-                    None => format!(
-                        "the function `{}` belongs to another worker in namespace `{}`",
-                        function.id, rejected.namespace
-                    ),
-                }
+            let location = Some(*location);
+            if lost(&function.id) {
+                let text = format!(
+                    "the function `{}` belongs to another worker, and is taken over when that one leaves",
+                    function.id
+                );
+                verdict.waiting.push(Refusal { text, location, taken: true });
+            } else if let Some(rejected) = complaints.functions.get(&function.id) {
+                verdict.refused.push(self.refused_function(rejected));
             } else if let Some(error) = answers.unusable.get(&function.id) {
-                format!("the engine cannot call the endpoint of `{}`: {error}", function.id)
+                let text =
+                    format!("the engine cannot call the endpoint of `{}`: {error}", function.id);
+                verdict.refused.push(Refusal { text, location, taken: false });
             } else if answers.functions.as_ref().is_some_and(|has| !has.contains(&function.id)) {
-                let text = format!("the engine did not take the function `{}`", function.id);
-                match function.invocation {
-                    None => text,
+                let mut text = format!("the engine did not take the function `{}`", function.id);
+                if function.invocation.is_some() {
                     // The official engine says why in its log only (protocol section 4.8).
-                    Some(_) => format!(
-                        "{text}, which an HTTP endpoint serves: the engine needs the part `iii-http-functions`, \
-                         rules that allow the URL, and the environment variables that `auth` names; its log says more"
-                    ),
+                    text.push_str(
+                        ", which an HTTP endpoint serves: the engine needs the part `iii-http-functions`, \
+                         rules that allow the URL, and the environment variables that `auth` names; its log says more",
+                    );
                 }
-            } else {
-                continue;
-            };
-            verdict.refused.push(Refusal { text, location: Some(*location) });
+                verdict.refused.push(Refusal { text, location, taken: false });
+            }
         }
         for (trigger, location) in &self.triggers {
-            let what =
-                format!("the `{}` trigger of `{}`", trigger.trigger_type, trigger.function_id);
+            if lost(&trigger.function_id) {
+                continue;
+            }
             if let Some(error) = complaints.triggers.get(&trigger.id) {
-                let text = format!("{what} was refused: {error}");
-                verdict.refused.push(Refusal { text, location: Some(*location) });
+                verdict.refused.extend(self.refused_trigger(&trigger.id, error));
             } else if answers.triggers.as_ref().is_some_and(|has| !has.contains(&trigger.id)) {
                 let text = format!(
-                    "{what} waits: no one provides the trigger type `{}` yet",
+                    "{} waits: no one provides the trigger type `{}` yet",
+                    name_of(trigger),
                     trigger.trigger_type
                 );
-                verdict.waiting.push(Refusal { text, location: Some(*location) });
+                verdict.waiting.push(Refusal { text, location: Some(*location), taken: false });
             }
         }
         verdict
     }
+}
+
+/// A trigger, for people.
+fn name_of(trigger: &RegisterTrigger) -> String {
+    format!("the `{}` trigger of `{}`", trigger.trigger_type, trigger.function_id)
 }
 
 /// The registration of a function of which only the id is known.
@@ -384,6 +443,17 @@ impl Complaints {
 pub(crate) struct Refusal {
     pub text: String,
     pub location: Option<Location>,
+    /// Whether it is a function that the worker does not serve now, as another one has it or the engine does not let it.
+    pub taken: bool,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.location {
+            Some(location) => write!(f, "{}\n   at {location}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
 }
 
 /// What has become of the registrations.

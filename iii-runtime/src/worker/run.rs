@@ -4,26 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::backoff::Backoff;
+use super::confirm::{ask, confirm, confirm_triggers, nothing};
+use super::conflict::{Conflict, Lost, Turn};
 use super::dispatch::Dispatcher;
+use super::leaving::{Leaving, done, warn_of_last_words};
 use super::pending::Pending;
 use super::provider::Provider;
 use super::registration::{Answers, Complaints, Identity, Refusal, Registrations, Verdict};
-use super::session::{ConnectionState, Session, Up, after};
+use super::session::{ConnectionState, Session, Up};
 use crate::error::{Error, Result, code};
-use crate::protocol::{
-    ErrorBody, InvocationId, InvokeFunction, Message, Namespace, Payload, WorkerId,
-};
-use crate::transport::{ConnectError, Link};
+use crate::protocol::{ErrorBody, FunctionId, Message, WorkerId};
+use crate::transport::{ConnectError, Link, Outbox};
 
-/// How long the engine may take to say what it has.
-const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the engine may take to say that no more invocations come.
-const BARRIER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the other side may take to read what was sent last.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -35,6 +32,9 @@ pub(crate) struct Worker {
     pub registrations: Arc<Registrations>,
     pub identity: Identity,
     pub backoff: Backoff,
+    pub conflict: Conflict,
+    /// What the app does at the end, when everything is answered and the link is still there.
+    pub stopping: Option<BoxFuture<'static, ()>>,
     /// Whether the engine is asked for what it has. One in this process complains about all that it does not take, so
     /// that a test need not ask, which would cost it a third of its start.
     pub asks: bool,
@@ -65,12 +65,14 @@ enum Control {
 
 impl Worker {
     /// Starts the worker. It is ready when the receiver says so: the engine has confirmed every registration.
-    pub(crate) fn spawn(self) -> (WorkerHandle, oneshot::Receiver<Result<Started>>) {
+    pub(crate) fn spawn(mut self) -> (WorkerHandle, oneshot::Receiver<Result<Started>>) {
         let (control, controlled) = mpsc::unbounded_channel();
         let (ready, started) = oneshot::channel();
         let (failing, failed) = oneshot::channel();
         let life = Life {
+            stopping: self.stopping.take(),
             worker: self,
+            leaving: Leaving::default(),
             control: controlled,
             ready: Some(ready),
             failing: Some(failing),
@@ -92,9 +94,12 @@ impl WorkerHandle {
         let _ = self.control.send(Control::Abort);
     }
 
-    /// Waits until the worker has left; the error says that it has not left by itself.
+    /// Waits until the worker has left; the error says that it has not left by itself, or not in time.
     pub(crate) async fn left(&mut self) -> Result<()> {
-        let _ = (&mut self.running).await;
+        // It may be asked twice.
+        if !self.running.is_finished() {
+            let _ = (&mut self.running).await;
+        }
         self.failed.try_recv().map_or(Ok(()), Err)
     }
 }
@@ -108,6 +113,9 @@ impl Drop for WorkerHandle {
 /// A worker that runs.
 struct Life {
     worker: Worker,
+    /// What the app does at the end, until it is done.
+    stopping: Option<BoxFuture<'static, ()>>,
+    leaving: Leaving,
     control: mpsc::UnboundedReceiver<Control>,
     ready: Option<oneshot::Sender<Result<Started>>>,
     failing: Option<oneshot::Sender<Error>>,
@@ -123,9 +131,10 @@ enum End {
 }
 
 impl Drop for Life {
-    /// However the worker ends, nothing of it fires any more.
+    /// However the worker ends, nothing of it fires any more, and nobody takes it for ready.
     fn drop(&mut self) {
         self.worker.provider.stop();
+        self.worker.session.readiness().leaving();
     }
 }
 
@@ -153,7 +162,7 @@ impl Life {
                 }
             };
             match end {
-                End::Left => return self.worker.session.down(ConnectionState::Disconnected),
+                End::Left => return self.left().await,
                 End::Failed(error) => return self.fail(error),
                 End::Lost => {
                     let first = self.previous.is_none();
@@ -170,8 +179,8 @@ impl Life {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 control = self.control.recv() => {
-                    self.leave_without_link(control).await;
-                    return self.worker.session.down(ConnectionState::Disconnected);
+                    self.told(control);
+                    return self.left().await;
                 }
             }
         }
@@ -182,22 +191,64 @@ impl Life {
         tokio::select! {
             link = self.worker.session.connect() => link.map(Some),
             control = self.control.recv() => {
-                self.leave_without_link(control).await;
+                self.told(control);
                 Ok(None)
             }
         }
     }
 
-    /// Handlers may finish what they do, although nobody can be answered.
-    async fn leave_without_link(&mut self, control: Option<Control>) {
-        if let Some(Control::Drain(grace)) = control {
-            tokio::select! {
-                () = self.worker.dispatcher.drained() => {}
-                () = tokio::time::sleep_until(after(grace)) => {}
-                _ = self.control.recv() => {}
+    /// The worker is told to leave, the first or the second time. Whether it was the first, and there is time.
+    fn told(&mut self, control: Option<Control>) -> bool {
+        self.worker.session.readiness().leaving();
+        match control {
+            Some(Control::Drain(grace)) if !self.leaving.begun() => {
+                self.leaving.begin(grace);
+                self.worker.provider.stop();
+                true
+            }
+            _ => {
+                self.worker.dispatcher.abort();
+                self.leaving.now();
+                self.stopping = None;
+                false
             }
         }
+    }
+
+    /// The grace period is over, and some handlers are not done.
+    fn cut_off(&mut self) {
+        let left = self.worker.dispatcher.in_flight();
+        tracing::warn!("{left} invocations are not done, and the grace period is over");
         self.worker.dispatcher.abort();
+        self.leaving.aborted(left);
+    }
+
+    /// The link is closed, by this side or by the other one. Handlers may finish what they do, although nobody can be
+    /// answered any more.
+    async fn left(mut self) {
+        self.worker.session.down(ConnectionState::Disconnected);
+        let dispatcher = self.worker.dispatcher.clone();
+        while !self.leaving.ending() && !self.leaving.at_once() {
+            tokio::select! {
+                biased;
+                () = dispatcher.drained() => self.leaving.end(),
+                control = self.control.recv() => drop(self.told(control)),
+                () = self.leaving.grace_over() => self.cut_off(),
+            }
+        }
+        tokio::select! {
+            biased;
+            () = done(&mut self.stopping) => {}
+            () = self.leaving.last_over() => warn_of_last_words(),
+            _ = self.control.recv() => {}
+        }
+        dispatcher.abort();
+        if let (cut @ 1.., Some(failing)) = (self.leaving.cut, self.failing.take()) {
+            let text = format!(
+                "{cut} invocations were not done when the grace period was over, and were cut off"
+            );
+            let _ = failing.send(Error::new(code::GRACE_EXCEEDED, text));
+        }
     }
 
     fn fail(&mut self, error: Error) {
@@ -208,7 +259,8 @@ impl Life {
             None => {
                 tracing::error!("the worker has failed: {error}");
                 if let Some(failing) = self.failing.take() {
-                    let _ = failing.send(error);
+                    let text = error.message().to_owned();
+                    let _ = failing.send(Error::new(code::THROWN_OUT, text).with_source(error));
                 }
             }
         }
@@ -221,19 +273,28 @@ impl Life {
         if let Some((previous_worker_id, reattach_token)) = self.previous {
             let _ = outbox.send(Message::Reattach { previous_worker_id, reattach_token });
         }
-        let confirming = confirm(&self.worker, &up);
+        let waits = self.worker.conflict == Conflict::Warn;
+        let confirming: BoxFuture<'static, _> = Box::pin(confirm(&self.worker, &up, !waits));
         let provider = self.worker.provider.clone();
         provider.linked();
-        for message in self.worker.registrations.register() {
+        let registrations = self.worker.registrations.clone();
+        for message in registrations.register() {
             let _ = outbox.send(message);
+        }
+        // What fires a function that another worker has must not fire it twice: then triggers come when it is known who
+        // has what.
+        if !waits {
+            registrations.register_triggers(|_| true).for_each(|message| say(&outbox, message));
         }
         self.worker.session.up(up.clone());
 
+        let session = self.worker.session.clone();
         let mut complaints = Complaints::default();
+        let mut lost = Lost::new(self.worker.backoff);
         let mut confirmed = false;
-        let mut leaving = Leaving::default();
+        let mut halfway = !waits;
         let dispatcher = self.worker.dispatcher.clone();
-        let mut confirming = std::pin::pin!(confirming);
+        let mut confirming = confirming;
         let mut introduced = None;
         let mut turned_away: Option<Box<ErrorBody>> = None;
         let end = loop {
@@ -241,9 +302,9 @@ impl Life {
                 biased;
                 message = inbox.next() => match message {
                     None => break match (&complaints.worker, turned_away) {
-                        (Some(_), _) => End::Failed(refused(&self.worker.registrations.judge(&Answers::default(), &complaints))),
+                        (Some(_), _) => End::Failed(refused(&registrations.judge(&Answers::default(), &complaints, |_| false))),
                         (None, Some(error)) if self.is_final(&error) => End::Failed(not_let_in(&error)),
-                        (None, _) if leaving.begun() => End::Left,
+                        (None, _) if self.leaving.begun() => End::Left,
                         (None, _) => End::Lost,
                     },
                     Some(Message::WorkerRegistered { worker_id, reattach_token }) => {
@@ -253,15 +314,33 @@ impl Life {
                     Some(Message::InvokeFunction(m)) => dispatcher.dispatch(m, &outbox),
                     Some(Message::InvocationResult(m)) => up.pending.answer(m.invocation_id, m.result),
                     Some(Message::RegistrationRejected(m)) => {
-                        if confirmed {
-                            let why = m.error.as_ref().map_or_else(|| m.code.clone(), ToString::to_string);
-                            tracing::error!("the engine took back a registration: {why} ({})", m.namespace);
+                        let rejected = registrations.refused_function(&m);
+                        match &m.function_id {
+                            Some(id) if waits && m.error.is_none() => {
+                                if lost.lose(id) && confirmed {
+                                    tracing::warn!("{rejected}");
+                                    registrations.unregister_triggers(id).for_each(|message| say(&outbox, message));
+                                }
+                            }
+                            Some(_) if confirmed && !self.leaving.begun() => {
+                                tracing::error!("{rejected}");
+                                if rejected.taken && !waits {
+                                    break End::Failed(Error::new(code::REGISTRATION_REJECTED, rejected.to_string()));
+                                }
+                                session.readiness().refuse(rejected.to_string());
+                            }
+                            _ => complaints.rejected(*m),
                         }
-                        complaints.rejected(*m);
                     }
                     Some(Message::TriggerRegistrationResult(m)) => {
                         if let (true, Some(error)) = (confirmed, &m.error) {
-                            tracing::error!("a `{}` trigger of `{}` was refused: {error}", m.trigger_type, m.function_id);
+                            match registrations.refused_trigger(&m.id, error) {
+                                Some(refusal) => {
+                                    tracing::error!("{refusal}");
+                                    session.readiness().refuse(refusal.to_string());
+                                }
+                                None => tracing::error!("a `{}` trigger of `{}` was refused: {error}", m.trigger_type, m.function_id),
+                            }
                         }
                         complaints.trigger(*m);
                     }
@@ -275,42 +354,54 @@ impl Life {
                         turned_away = Some(error);
                     }
                     Some(Message::Ping) => drop(outbox.send(Message::Pong)),
-                    Some(Message::Pong) => leaving.no_more_come(),
+                    Some(Message::Pong) => self.leaving.no_more_come(),
                     Some(_) => {}
                 },
-                answers = &mut confirming, if !confirmed => {
-                    confirmed = true;
-                    provider.confirmed();
-                    let verdict = match answers {
-                        Ok(answers) => self.worker.registrations.judge(&answers, &complaints),
-                        Err(error) => break End::Failed(error),
-                    };
-                    if let Some(error) = self.confirmed(verdict) {
-                        break End::Failed(error);
+                answers = &mut confirming, if !confirmed => match answers {
+                    Err(error) => break End::Failed(error),
+                    Ok(answers) if !halfway => {
+                        halfway = true;
+                        let serves = |id: &FunctionId| !lost.has(id);
+                        registrations.register_triggers(serves).for_each(|message| say(&outbox, message));
+                        confirming = Box::pin(confirm_triggers(&self.worker, &up, answers));
                     }
-                }
-                control = self.control.recv() => match control {
-                    Some(Control::Drain(grace)) if !leaving.begun() => {
-                        leaving.begin(grace);
-                        provider.stop();
-                        for message in self.worker.registrations.unregister() {
-                            let _ = outbox.send(message);
+                    Ok(answers) => {
+                        confirmed = true;
+                        provider.confirmed();
+                        let verdict = registrations.judge(&answers, &complaints, |id| lost.has(id));
+                        if let Some(error) = self.confirmed(verdict) {
+                            break End::Failed(error);
                         }
-                        // The engine handles messages in order: after its pong, nothing new comes.
-                        let _ = outbox.send(Message::Ping);
-                    }
-                    _ => {
-                        dispatcher.abort();
-                        leaving.now();
                     }
                 },
-                () = leaving.barrier_over() => leaving.no_more_come(),
-                () = dispatcher.drained(), if leaving.finishing() => break End::Left,
-                () = leaving.grace_over() => {
-                    tracing::warn!("{} invocations are not done, and the grace period is over", dispatcher.in_flight());
-                    dispatcher.abort();
-                    leaving.aborted();
+                turn = lost.turn(), if confirmed && !self.leaving.begun() => match turn {
+                    Turn::Ask(ids) => {
+                        registrations.again(&ids).for_each(|message| say(&outbox, message));
+                        lost.asked(Box::pin(ask(up.clone(), "engine::functions::info", nothing())));
+                    }
+                    Turn::Won(ids) => {
+                        for id in &ids {
+                            tracing::info!("the function `{id}` is taken over from another worker");
+                        }
+                        let won = |id: &FunctionId| ids.contains(id);
+                        registrations.register_triggers(won).for_each(|message| say(&outbox, message));
+                    }
+                },
+                control = self.control.recv() => if self.told(control) {
+                    for message in registrations.unregister() {
+                        let _ = outbox.send(message);
+                    }
+                    // The engine handles messages in order: after its pong, nothing new comes.
+                    let _ = outbox.send(Message::Ping);
+                },
+                () = self.leaving.barrier_over() => self.leaving.no_more_come(),
+                () = dispatcher.drained(), if self.leaving.finishing() => self.leaving.end(),
+                () = done(&mut self.stopping), if self.leaving.ending() => break End::Left,
+                () = self.leaving.last_over() => {
+                    warn_of_last_words();
+                    self.stopping = None;
                 }
+                () = self.leaving.grace_over() => self.cut_off(),
             }
         };
         if introduced.is_some() {
@@ -332,16 +423,23 @@ impl Life {
     /// Tells what has become of the registrations; an error ends the worker.
     fn confirmed(&mut self, verdict: Verdict) -> Option<Error> {
         for waiting in &verdict.waiting {
-            tracing::warn!("{}", place(waiting));
+            tracing::warn!("{waiting}");
         }
         let Some(ready) = self.ready.take() else {
             for refusal in &verdict.refused {
-                tracing::error!("{}", place(refusal));
+                tracing::error!("{refusal}");
             }
+            if self.worker.conflict == Conflict::Fail && verdict.refused.iter().any(|one| one.taken)
+            {
+                return Some(refused(&verdict));
+            }
+            let texts = verdict.refused.iter().map(ToString::to_string).collect();
+            self.worker.session.readiness().confirmed(texts);
             tracing::info!("connected to {} again", self.worker.session.engine());
             return None;
         };
         if verdict.refused.is_empty() {
+            self.worker.session.readiness().confirmed(Vec::new());
             let _ = ready.send(Ok(Started { waiting: verdict.waiting }));
             return None;
         }
@@ -350,138 +448,9 @@ impl Life {
     }
 }
 
-/// How far a worker is with leaving.
-#[derive(Debug, Default)]
-struct Leaving {
-    grace: Option<Instant>,
-    barrier: Option<Instant>,
-    aborted: bool,
-}
-
-impl Leaving {
-    fn begin(&mut self, grace: Duration) {
-        self.grace = Some(after(grace));
-        self.barrier = Some(after(BARRIER_TIMEOUT));
-    }
-
-    fn now(&mut self) {
-        self.grace = Some(Instant::now());
-        self.barrier = None;
-        self.aborted = true;
-    }
-
-    fn begun(&self) -> bool {
-        self.grace.is_some()
-    }
-
-    /// The engine sends no more invocations.
-    fn no_more_come(&mut self) {
-        self.barrier = None;
-    }
-
-    /// Only what runs is left.
-    fn finishing(&self) -> bool {
-        self.begun() && self.barrier.is_none()
-    }
-
-    fn aborted(&mut self) {
-        self.aborted = true;
-        self.barrier = None;
-    }
-
-    async fn barrier_over(&self) {
-        wait_for(self.barrier).await;
-    }
-
-    async fn grace_over(&self) {
-        wait_for(self.grace.filter(|_| !self.aborted)).await;
-    }
-}
-
-async fn wait_for(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => tokio::time::sleep_until(instant).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Introduces the worker, and when the engine knows it, asks what it has.
-///
-/// The introduction is queued at once, before anything else; only the waiting is left to the future.
-fn confirm<'a>(worker: &'a Worker, up: &'a Up) -> impl Future<Output = Result<Answers>> + use<> {
-    let introduced = ask(up.clone(), "engine::workers::register", worker.identity.payload());
-    let asks = worker.asks;
-    let queries = if asks {
-        worker.registrations.function_queries(worker.session.namespace())
-    } else {
-        Vec::new()
-    };
-    let has_triggers = worker.registrations.has_triggers();
-    let up = up.clone();
-    async move {
-        if let Err(error) = introduced.await
-            && matches!(error.code(), "FORBIDDEN" | "INVALID_NAMESPACE")
-        {
-            let text = format!("the engine refused this worker: {error}");
-            return Err(Error::new(code::REGISTRATION_REJECTED, text));
-        }
-        let mut answers = Answers::default();
-        if !asks {
-            // The engine handles messages in their order: after any answer, all complaints are there.
-            let nothing = Payload::from_built(r#"{"function_ids":["-"]}"#.to_owned());
-            ask(up, "engine::functions::info", nothing).await?;
-            return Ok(answers);
-        }
-        for query in queries {
-            // An engine that does not let us look cannot confirm; that is no reason to stop.
-            let (ids, query) = query;
-            match ask(up.clone(), "engine::functions::info", query).await {
-                Ok(answer) => answers.read_functions(&ids, &answer.unwrap_or_default()),
-                Err(error) => tracing::warn!("the functions cannot be confirmed: {error}"),
-            }
-        }
-        if has_triggers {
-            let all = Payload::from_built(r#"{"include_internal":true}"#.to_owned());
-            match ask(up, "engine::registered-triggers::list", all).await {
-                Ok(answer) => answers.read_triggers(&answer.unwrap_or_default()),
-                Err(error) => tracing::warn!("the triggers cannot be confirmed: {error}"),
-            }
-        }
-        Ok(answers)
-    }
-}
-
-/// Calls a function of the engine over this link only. The message is queued before the future is first polled.
-fn ask(
-    up: Up,
-    function_id: &'static str,
-    data: Payload,
-) -> impl Future<Output = Result<Option<Payload>>> {
-    let invocation_id = InvocationId::random();
-    let waiting = up.pending.insert(invocation_id);
-    let sent = up.outbox.send(Message::InvokeFunction(Box::new(InvokeFunction {
-        invocation_id: Some(invocation_id),
-        function_id: function_id.into(),
-        data,
-        caller: None,
-        traceparent: None,
-        baggage: None,
-        action: None,
-        metadata: None,
-        namespace: Some(Namespace::default()),
-    })));
-    async move {
-        let lost = || Error::new(code::CONNECTION_LOST, "the link to the engine was lost");
-        let mut waiting = waiting.ok_or_else(lost)?;
-        sent.map_err(|_| lost())?;
-        match tokio::time::timeout(CONFIRM_TIMEOUT, waiting.answer()).await {
-            Ok(answer) => answer.unwrap_or_else(|| Err(lost())),
-            Err(_) => {
-                let text = format!("`{function_id}` did not answer within {CONFIRM_TIMEOUT:?}");
-                Err(Error::new(code::TIMEOUT, text))
-            }
-        }
-    }
+/// Sends a message. A link that is gone ends by itself, and everything is said again over the next.
+fn say(outbox: &Outbox, message: Message) {
+    let _ = outbox.send(message);
 }
 
 /// The error of an engine that does not let this worker in.
@@ -491,13 +460,6 @@ fn not_let_in(error: &ErrorBody) -> Error {
 
 /// Refusals as one error.
 fn refused(verdict: &Verdict) -> Error {
-    let lines: Vec<String> = verdict.refused.iter().map(place).collect();
+    let lines: Vec<String> = verdict.refused.iter().map(ToString::to_string).collect();
     Error::new(code::REGISTRATION_REJECTED, lines.join("\n"))
-}
-
-fn place(refusal: &Refusal) -> String {
-    match refusal.location {
-        Some(location) => format!("{}\n   at {location}", refusal.text),
-        None => refusal.text.clone(),
-    }
 }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::pending::Pending;
+use super::readiness::Readiness;
 use crate::error::{Error, Result, code};
 use crate::extract::Trace;
 use crate::protocol::{
@@ -83,6 +84,7 @@ pub(crate) struct Session {
     state: watch::Sender<ConnectionState>,
     /// Nothing that its calls do is left to chance.
     steady: AtomicBool,
+    readiness: Arc<Readiness>,
 }
 
 impl fmt::Debug for Session {
@@ -95,8 +97,13 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    pub(crate) fn new(namespace: Namespace, call_timeout: Duration) -> Arc<Self> {
+    pub(crate) fn new(
+        namespace: Namespace,
+        call_timeout: Duration,
+        readiness: Arc<Readiness>,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            readiness,
             transport: OnceLock::new(),
             namespace,
             call_timeout,
@@ -126,6 +133,16 @@ impl Session {
 
     pub(crate) fn state(&self) -> watch::Receiver<ConnectionState> {
         self.state.subscribe()
+    }
+
+    /// How many calls wait for an answer.
+    pub(crate) fn waiting_calls(&self) -> usize {
+        let link = self.link.lock().expect("no panic under this lock");
+        link.as_ref().map_or(0, |up| up.pending.len())
+    }
+
+    pub(crate) fn readiness(&self) -> &Arc<Readiness> {
+        &self.readiness
     }
 
     /// Says how the engine is reached, the first time.
@@ -174,6 +191,7 @@ impl Session {
     /// The link is gone, and all calls over it with it.
     pub(super) fn down(&self, state: ConnectionState) {
         let up = self.link.lock().expect("no panic under this lock").take();
+        self.readiness.lost();
         self.state.send_replace(state);
         if let Some(up) = up {
             up.pending.close(|| match state {

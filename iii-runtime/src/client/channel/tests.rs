@@ -25,7 +25,7 @@ async fn channel() -> (Engine, Channel) {
     }
     let refs = worker.call("engine::channels::create", r#"{"buffer_size":2}"#).await.unwrap();
     let Refs { writer, reader } = refs.unwrap().parse().unwrap();
-    let session = Session::new(Namespace::default(), Duration::from_secs(1));
+    let session = Session::new(Namespace::default(), Duration::from_secs(1), Arc::default());
     session.reach_by(Arc::new(local));
     let writer = ChannelWriter::new(writer, Some(session.clone()));
     (engine, Channel { writer, reader: ChannelReader::new(reader, Some(session)) })

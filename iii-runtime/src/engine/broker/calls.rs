@@ -131,6 +131,7 @@ fn enqueue_failed(error: &ErrorBody) -> ErrorBody {
     ErrorBody {
         details: error.details.clone(),
         retryable: error.retryable,
+        retry_after_ms: error.retry_after_ms,
         ..ErrorBody::new("enqueue_error", message)
     }
 }

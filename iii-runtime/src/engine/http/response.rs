@@ -144,7 +144,12 @@ pub(crate) fn of_error(error: &ErrorBody) -> Answer {
         text.push_str(details.as_str());
     }
     text.push_str("}}");
-    json(status, text)
+    let mut response = json(status, text);
+    if let Some(wait) = error.retry_after_ms {
+        let seconds = HeaderValue::from(wait.div_ceil(1000));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
 }
 
 /// The error object for an answer that the engine makes itself.

@@ -24,6 +24,7 @@ struct Failed {
     code: Option<String>,
     message: Option<String>,
     retryable: Option<bool>,
+    retry_after_ms: Option<u32>,
     details: Option<Payload>,
 }
 
@@ -59,6 +60,7 @@ fn failure(status: StatusCode, body: &[u8]) -> ErrorBody {
         Ok(Failure { error }) => ErrorBody {
             status: Some(status.as_u16()),
             retryable: error.retryable,
+            retry_after_ms: error.retry_after_ms,
             details: error.details,
             ..ErrorBody::new(
                 error.code.unwrap_or_else(|| HTTP_ERROR.to_owned()),

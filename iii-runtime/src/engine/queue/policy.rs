@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::protocol::ErrorBody;
+
 /// The longest pause before a retry.
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
@@ -32,6 +34,12 @@ pub(super) enum Growth {
 }
 
 impl Policy {
+    /// The pause after so many failed attempts, the last of them with this error: what the error asks for, if it asks.
+    pub(super) fn pause_after(&self, error: &ErrorBody, attempts: u32) -> Duration {
+        let asked = error.retry_after_ms.map(|asked| Duration::from_millis(asked.into()));
+        asked.map_or_else(|| self.pause(attempts), |asked| asked.min(LONGEST_PAUSE))
+    }
+
     /// The pause after so many failed attempts.
     pub(super) fn pause(&self, attempts: u32) -> Duration {
         let factor = match self.growth {
@@ -61,6 +69,10 @@ mod tests {
         let pauses: Vec<_> = (1..5).map(|n| policy.pause(n).as_millis()).collect();
         assert_eq!(pauses, [100, 200, 400, 800]);
         assert_eq!(policy.pause(u32::MAX), LONGEST_PAUSE);
+        let asks = |ms| ErrorBody { retry_after_ms: Some(ms), ..ErrorBody::new("c", "m") };
+        assert_eq!(policy.pause_after(&asks(7), 3).as_millis(), 7);
+        assert_eq!(policy.pause_after(&asks(u32::MAX), 3), LONGEST_PAUSE);
+        assert_eq!(policy.pause_after(&ErrorBody::new("c", "m"), 3).as_millis(), 400);
         let fixed = Policy { growth: Growth::Fixed, ..policy };
         assert_eq!(fixed.pause(9).as_millis(), 100);
     }

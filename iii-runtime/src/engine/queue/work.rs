@@ -171,7 +171,7 @@ async fn failed(keeper: &Keeper, lane: &Lane, job: &Job, error: &ErrorBody) -> E
     }
     let attempts = message.attempts.saturating_add(1);
     let last = attempts >= policy.attempts || error.retryable == Some(false);
-    let pause = policy.pause(attempts);
+    let pause = policy.pause_after(error, attempts);
     let now = keeper.broker.clock().unix_millis();
     let due = now.saturating_add(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
     // The pause begins at the failure, whatever the store takes.

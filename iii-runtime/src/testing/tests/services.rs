@@ -96,7 +96,7 @@ fn a_service_that_is_declared_twice_is_a_problem_with_both_places() {
     static TWO: ServiceDescriptor = service(2);
     let mut app = App::new();
     app.function::<shop::open>();
-    let (declarations, resources, _) = app.into_parts();
+    let (declarations, resources, ..) = app.into_parts();
     let declarations = Declarations { services: vec![&ONE, &TWO], ..declarations };
     let problems = Catalogue::assemble(&declarations, &resources).unwrap_err();
     let text = crate::Error::from(problems).to_string();

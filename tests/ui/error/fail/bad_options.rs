@@ -6,6 +6,10 @@ enum OrderError {
     Unknown,
     #[error(code = "orders/retryable", retryable = "yes")]
     Retryable,
+    #[error(code = "orders/soon", retry_after = "soon")]
+    Soon,
+    #[error(code = "orders/never", retryable = false, retry_after = "30s")]
+    Never,
     #[error(code = "orders/field", message = "no {skuu} left")]
     Field { sku: String },
     #[error(transparent)]

@@ -8,7 +8,7 @@ use iii::IntoError as _;
 
 /// An error of another part.
 #[derive(Debug, iii::Error)]
-#[error("the link is down", code = "link/down", status = 503, retryable = true)]
+#[error("the link is down", code = "link/down", status = 503, retry_after = "1m 30s")]
 pub struct LinkDown;
 
 /// What can go wrong.
@@ -90,6 +90,7 @@ fn main() {
     assert_eq!(error.to_string(), "the link is down");
     let error = error.into_error();
     assert_eq!((error.code(), error.status(), error.retryable()), ("link/down", 503, Some(true)));
+    assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(90)));
     assert_eq!(OrderError::Any(iii::Error::new("a/b", "c")).into_error().code(), "a/b");
 
     let _ = fail;

@@ -1,0 +1,171 @@
+//! Texts that people write and engines read: what each must be, told before anything is sent.
+//!
+//! The macros check literals while compiling. Constants, and what is made while the program runs, are checked here.
+
+use serde_json::Value;
+
+use super::Problem;
+use crate::declare::Location;
+use crate::trigger::{Binding, TriggerKind};
+
+/// The longest name, in bytes. Engines take longer ones of some kinds; nobody means one.
+const LONGEST: usize = 1024;
+
+/// Checks a name of any kind: of a function, a worker, a namespace, a queue.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(crate) fn name(what: &str, text: &str) -> Result<(), String> {
+    if text.trim().is_empty() {
+        return Err(format!("the {what} is blank: write a name"));
+    }
+    if text.len() > LONGEST {
+        return Err(format!(
+            "the {what} has {} bytes, and at most {LONGEST} are allowed",
+            text.len()
+        ));
+    }
+    match text.chars().find(|character| character.is_control()) {
+        Some(bad) => Err(format!(
+            "the {what} `{}` has the control character `{}`: leave it out",
+            text.escape_debug(),
+            bad.escape_debug()
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Checks the path of an `http` trigger. The slash at its beginning may be missing, as on the wire.
+///
+/// # Errors
+///
+/// What is wrong with it.
+fn path(path: &str) -> Result<(), String> {
+    let inner = path.strip_prefix('/').unwrap_or(path);
+    if path.is_empty() {
+        return Err("the path is empty: the root is `/`".to_owned());
+    }
+    let bad = |character: char| {
+        character.is_whitespace() || character.is_control() || "{}*?#".contains(character)
+    };
+    if let Some(bad) = inner.chars().find(|character| bad(*character)) {
+        return Err(format!(
+            "the path `{}` has `{}`: a parameter is a whole segment, such as `:id`, and the rest is plain text",
+            path.escape_debug(),
+            bad.escape_debug()
+        ));
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for param in inner.split('/').filter_map(|segment| segment.strip_prefix(':')) {
+        let good = param.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+        if param.is_empty() || !good {
+            return Err(format!(
+                "the path `{path}` has the parameter `:{param}`: its name has letters, digits and `_`"
+            ));
+        }
+        if names.contains(&param) {
+            return Err(format!("the path `{path}` has the parameter `:{param}` twice"));
+        }
+        names.push(param);
+    }
+    Ok(())
+}
+
+/// Checks the id of a function, and what its triggers are told.
+pub(super) fn check(
+    id: &str,
+    location: Location,
+    triggers: &[(Binding, Location)],
+    problems: &mut Vec<Problem>,
+) {
+    let mut refuse = |checked: Result<(), String>, help: &str, place| {
+        if let Err(message) = checked {
+            problems.push(Problem { message, help: help.to_owned(), places: vec![place] });
+        }
+    };
+    refuse(name("function id", id), "use `service::name`, such as `orders::create`", location);
+    for (binding, place) in triggers {
+        let config = || binding.config.parse::<Value>().unwrap_or_default();
+        let field = |field: &str, what: &str| {
+            let config = config();
+            // What is no text is for the engine to judge: it may be a config of somebody's own making.
+            config.get(field).and_then(Value::as_str).map_or(Ok(()), |text| name(what, text))
+        };
+        let (checked, help) = match &binding.kind {
+            TriggerKind::Http => {
+                let of_route = binding.route.as_ref().map_or(Ok(()), |route| path(&route.path));
+                (of_route, "write a path such as `/orders/:id`")
+            }
+            TriggerKind::Queue | TriggerKind::Subscribe => {
+                (field("topic", "topic"), "write a topic such as `orders.created`")
+            }
+            TriggerKind::Stream => (
+                field("stream_name", "stream name"),
+                "write the name of the stream, such as `chat`",
+            ),
+            TriggerKind::Other(id) => {
+                (name("trigger type", id), "write the id of the type, such as `mail`")
+            }
+            _ => continue,
+        };
+        refuse(checked, help, *place);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Texts that nobody means, and somebody sends.
+    pub(crate) const AWKWARD: [&str; 22] = [
+        "",
+        " ",
+        "\t\n",
+        "\0",
+        "a\0b",
+        "a\rb",
+        "::",
+        ":",
+        "/",
+        "//",
+        "*",
+        "{",
+        "}",
+        "{*rest}",
+        "?x=1",
+        "../..",
+        "ü💥",
+        "\u{202e}evil",
+        "\u{feff}",
+        "%00",
+        "\"quoted\\\"",
+        "' OR 1=1 --",
+    ];
+
+    #[test]
+    fn a_name_is_told_what_is_wrong_with_it() {
+        assert!(name("topic", "  ").unwrap_err().contains("the topic is blank"));
+        assert!(name("topic", "a\0b").unwrap_err().contains(r"`\0`"));
+        assert!(name("topic", &"x".repeat(LONGEST + 1)).unwrap_err().contains("1025 bytes"));
+        assert_eq!(name("topic", "ü: a b"), Ok(()));
+    }
+
+    #[test]
+    fn a_path_is_told_what_is_wrong_with_it() {
+        for good in ["/", "/a/", "a/:id", "/a/:id/b/:_2", "/%20", "/ü"] {
+            assert_eq!(path(good), Ok(()), "{good}");
+        }
+        for bad in ["", "/a/*rest", "/{id}", "/a b", "/a?b", "/a#b", "/:", "/:a-b", "/:a/:a", "/\0"]
+        {
+            assert!(path(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_panics_on_awkward_texts() {
+        for text in AWKWARD {
+            let _ = (name("name", text), path(text), path(&format!("/{text}/:{text}")));
+        }
+    }
+}
