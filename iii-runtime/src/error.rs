@@ -176,7 +176,9 @@ impl Error {
 
     /// After what time the same call may succeed, if the details say so by `retry_after_ms`.
     pub fn retry_after(&self) -> Option<Duration> {
-        let RetryAfter { retry_after_ms } = self.details()?;
+        // Without names, the first number of a list would do.
+        let details = self.details_raw().filter(|details| details.is_object())?;
+        let RetryAfter { retry_after_ms } = details.parse().ok()?;
         Some(Duration::from_millis(retry_after_ms))
     }
 
