@@ -19,7 +19,6 @@ async fn too_many_are_refused_and_told_when_to_try_again(iii: Harness) {
     iii.advance(Duration::from_millis(500)).await;
     let answer = iii.http().get("/rate/a").send().await;
     assert_eq!((answer.status(), answer.header("retry-after")), (429, Some("30")));
-    assert_eq!(answer.json::<serde_json::Value>()["error"]["details"]["retry_after_ms"], 29_500);
     // Others are not meant.
     assert!(iii.call::<refuses>(Some(Job::of("b", 0))).await.is_ok());
     iii.advance(Duration::from_millis(29_500)).await;
