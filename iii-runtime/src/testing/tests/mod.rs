@@ -8,6 +8,7 @@ mod http;
 mod mocks;
 mod order;
 mod time;
+mod trace;
 mod worker;
 mod world;
 
