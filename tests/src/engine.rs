@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::{Peer, within};
 
@@ -65,13 +65,28 @@ impl FakeEngine {
     ///
     /// If none comes in time.
     pub async fn accept(&self, worker_id: &str, token: &str) -> Peer {
-        let (socket, _) = within("a worker", self.listener.accept()).await.expect("it listens");
+        let socket = within("a worker", self.next_worker()).await;
         let mut peer = Peer::accepted(socket).await;
         peer.send(json!({
             "type": "workerregistered", "worker_id": worker_id, "reattach_token": token,
         }))
         .await;
         peer
+    }
+
+    /// The next connection of a worker. Those for telemetry are turned away.
+    async fn next_worker(&self) -> TcpStream {
+        const TELEMETRY: &[u8] = b"GET /otel";
+        loop {
+            let (socket, _) = self.listener.accept().await.expect("it listens");
+            let mut first = [0; TELEMETRY.len()];
+            while socket.peek(&mut first).await.is_ok_and(|read| 0 < read && read < first.len()) {
+                tokio::task::yield_now().await;
+            }
+            if first != TELEMETRY {
+                return socket;
+            }
+        }
     }
 
     /// Takes the next connection, and confirms what the worker registers, until it has asked for everything.

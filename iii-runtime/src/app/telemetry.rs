@@ -14,6 +14,7 @@ impl App {
     }
 
     /// Sets whether the inputs and outputs of handlers are events of their spans. Default: `III_TRACE_PAYLOADS`, else not.
+    /// `III_DISABLE_TRACE_PAYLOADS` keeps them in whatever is said here.
     ///
     /// Values of fields whose names say that they are secrets are left out; [`App::redact`] adds more names.
     pub fn trace_payloads(&mut self, on: bool) -> &mut Self {
@@ -21,7 +22,7 @@ impl App {
         self
     }
 
-    /// Names of fields whose values are never sent, in payloads, log records and baggage; in capitals or not. Names such as
+    /// Names of fields whose values are never sent, in payloads, spans, log records and baggage; in capitals or not. Names such as
     /// `password`, `token`, `secret` and `authorization` are known already.
     ///
     /// ```no_run

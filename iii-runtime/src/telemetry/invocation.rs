@@ -163,9 +163,84 @@ impl Drop for Begun {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "logs", feature = "otel")))]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt};
+
     use super::*;
+    use crate::error::code;
+    use crate::trigger::TriggerKind;
+
+    /// Remembers the fields of spans as `name=value`.
+    #[derive(Clone, Default)]
+    struct Fields(Arc<Mutex<Vec<String>>>);
+
+    impl Fields {
+        fn of(run: impl FnOnce()) -> Vec<String> {
+            let fields = Self::default();
+            let subscriber = tracing_subscriber::registry().with(fields.clone());
+            tracing::subscriber::with_default(subscriber, run);
+            let fields = fields.0.lock().unwrap();
+            fields.iter().filter(|one| !one.starts_with("elapsed=")).cloned().collect()
+        }
+    }
+
+    impl Visit for &Fields {
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            self.0.lock().unwrap().push(format!("{}={value:?}", field.name()));
+        }
+    }
+
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Fields {
+        fn on_new_span(&self, span: &Attributes<'_>, _: &Id, _: LayerContext<'_, S>) {
+            span.record(&mut &*self);
+        }
+
+        fn on_record(&self, _: &Id, values: &Record<'_>, _: LayerContext<'_, S>) {
+            values.record(&mut &*self);
+        }
+    }
+
+    fn context() -> Context {
+        let mut context = Context::test().with_trigger(TriggerKind::Queue).with_attempt(2);
+        context.trace.traceparent = Some("00-aa-bb-01".to_owned());
+        context
+    }
+
+    #[tokio::test]
+    async fn a_span_says_what_runs_why_and_how_it_ended() {
+        let id = context().invocation_id();
+        let fields = Fields::of(|| {
+            let context = Context { invocation_id: id, ..context() };
+            let begun = Telemetry::default().begin(&context, &Payload::null());
+            begun.end(Outcome::Failed(&Error::new(code::TIMEOUT, "too late")));
+        });
+        assert_eq!(
+            fields,
+            [
+                "function=test",
+                &format!("id={id}"),
+                "trigger=durable:subscriber",
+                "trigger_id=test",
+                "attempt=2",
+                "trace_id=\"aa\"",
+                "span_id=\"bb\"",
+                "outcome=\"timeout\"",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_is_given_up_has_an_outcome_as_well() {
+        let fields = Fields::of(|| {
+            drop(Telemetry::default().begin(&Context::test(), &Payload::null()));
+        });
+        assert_eq!(fields.last().unwrap(), "outcome=\"shutting_down\"");
+    }
 
     #[test]
     fn ids_are_parts_of_a_traceparent() {

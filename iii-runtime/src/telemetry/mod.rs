@@ -59,8 +59,7 @@ pub fn current_trace() -> Trace {
 /// #[iii::function(id = "orders::sync")]
 /// async fn sync(client: Client) -> iii::Result<()> {
 ///     let work = async move { client.call_raw::<Payload>("stock::sync", &()).await };
-///     let working = tokio::spawn(iii::telemetry::in_current_trace(work));
-///     working.await??;
+///     tokio::spawn(iii::telemetry::in_current_trace(work));
 ///     Ok(())
 /// }
 /// ```

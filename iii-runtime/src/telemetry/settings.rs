@@ -83,11 +83,12 @@ impl TelemetrySettings {
             self.enabled = self.enabled.or(Some(false));
         }
         self.enabled = self.enabled.or(flag("OTEL_ENABLED")?);
-        let payloads = match flag("III_DISABLE_TRACE_PAYLOADS")? {
+        let asked = flag("III_TRACE_PAYLOADS")?;
+        self.payloads = match flag("III_DISABLE_TRACE_PAYLOADS")? {
+            // Whoever runs the program must be able to keep its payloads in, whatever is written there.
             Some(true) => Some(false),
-            _ => flag("III_TRACE_PAYLOADS")?,
+            _ => self.payloads.or(asked),
         };
-        self.payloads = self.payloads.or(payloads);
         let bytes = variable("III_TRACE_PAYLOAD_MAX_BYTES");
         // What the SDKs write for `as many as there are`; an engine cuts them anyway.
         if let Some(bytes) = bytes.filter(|bytes| !bytes.trim().eq_ignore_ascii_case("unlimited")) {
@@ -188,6 +189,9 @@ mod tests {
         let settings = with(said, &variables).unwrap();
         assert_eq!((settings.enabled, settings.payloads), (Some(true), Some(false)));
         assert_eq!(settings.metric_interval, Some(Duration::from_secs(1)));
+        let said = TelemetrySettings { payloads: Some(true), ..TelemetrySettings::default() };
+        let kept_in = with(said, &[("III_DISABLE_TRACE_PAYLOADS", "1")]).unwrap();
+        assert_eq!(kept_in.payloads, Some(false), "but this one must be obeyed");
     }
 
     #[test]

@@ -34,6 +34,7 @@ async fn handlers_in_two_workers_make_one_tree_and_their_logs_belong_to_it() {
     assert_eq!(root["events"], json!([]), "payloads are not sent unless asked");
     let price = &root["children"][0];
     assert_eq!((&price["name"], attribute(price, "currency")), (&json!("price"), Some("EUR")));
+    assert_eq!(attribute(price, "password"), Some("[REDACTED]"));
     let taken = &price["children"][0];
     assert_eq!(
         (&taken["name"], &taken["service_name"]),

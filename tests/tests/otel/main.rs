@@ -37,7 +37,7 @@ async fn order(order: Order, client: Client) -> iii::Result<String> {
 
     tracing::warn!(sku = order.sku, token = "t-1", pieces = 2, "ordering");
     let price = async { client.call::<take>(Order { sku: order.sku, ..none() }).await };
-    price.instrument(tracing::info_span!("price", currency = "EUR")).await?;
+    price.instrument(tracing::info_span!("price", currency = "EUR", password = "p-2")).await?;
     Ok(iii::telemetry::current_trace().traceparent.expect("a handler has a span"))
 }
 

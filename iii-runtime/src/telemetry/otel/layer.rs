@@ -48,8 +48,12 @@ where
     let spans: fn(&Metadata<'_>) -> bool =
         |metadata| metadata.is_span() && !is_part_of(metadata.target(), "iii") && is_told(metadata);
     let events: fn(&Metadata<'_>) -> bool = |metadata| metadata.is_event() && is_told(metadata);
-    let halves = tracing_opentelemetry::layer().with_tracer(RoutingTracer);
-    Events.with_filter(filter_fn(events)).and_then(halves.with_filter(filter_fn(spans)))
+    // Threads and times of waiting say little of tasks, which move and wait all the time.
+    let opened = tracing_opentelemetry::layer()
+        .with_threads(false)
+        .with_tracked_inactivity(false)
+        .with_tracer(RoutingTracer);
+    Events.with_filter(filter_fn(events)).and_then(opened.with_filter(filter_fn(spans)))
 }
 
 fn is_told(metadata: &Metadata<'_>) -> bool {

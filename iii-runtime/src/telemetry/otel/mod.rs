@@ -5,6 +5,7 @@
 //! `tracer` are the two halves of the layer for `tracing`. `exporter` writes frames for the engine, which `frames` keeps and
 //! sends; `collector` posts the same things to others.
 
+mod clean;
 mod collector;
 mod context;
 mod events;
@@ -40,6 +41,7 @@ pub(super) use context::{current_context, current_trace, in_context, in_current_
 pub use layer::layer;
 pub(super) use span::HandlerSpan;
 
+use clean::Clean;
 use collector::Collector;
 use exporter::Exporter;
 use frames::Frames;
@@ -129,6 +131,7 @@ impl Telemetry {
 impl Pipeline {
     fn new(settings: &TelemetrySettings, identity: &Identity<'_>) -> Result<Self> {
         let frames = Arc::new(Frames::default());
+        let redact = Redact::new(&settings.redact);
         let collector = Collector::of(settings)?;
         let instance = settings.service_instance.clone();
         let instance = instance.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
@@ -136,9 +139,10 @@ impl Pipeline {
 
         let spans =
             |delay: Duration| trace::BatchConfigBuilder::default().with_scheduled_delay(delay);
-        let to_engine = BatchSpanProcessor::builder(Exporter::new(frames.clone()))
-            .with_batch_config(spans(settings.span_delay).build())
-            .build();
+        let to_engine =
+            BatchSpanProcessor::builder(Clean::new(Exporter::new(frames.clone()), redact.clone()))
+                .with_batch_config(spans(settings.span_delay).build())
+                .build();
         let mut tracers = SdkTracerProvider::builder()
             .with_resource(resource.clone())
             .with_span_processor(to_engine);
@@ -161,7 +165,7 @@ impl Pipeline {
 
         if let Some(collector) = &collector {
             if let Some(exporter) = collector.spans()? {
-                tracers = tracers.with_batch_exporter(exporter);
+                tracers = tracers.with_batch_exporter(Clean::new(exporter, redact.clone()));
             }
             if let Some(exporter) = collector.logs()? {
                 loggers = loggers.with_batch_exporter(exporter);
@@ -176,7 +180,6 @@ impl Pipeline {
         let process = Arc::new(process::Process::new(identity.name));
         let measures =
             meters.as_ref().map(|meters| Measures::new(meters, frames.clone(), process.clone()));
-        let redact = Redact::new(&settings.redact);
         write(&INSTANCES).push(instance.clone());
         Ok(Self {
             tracer: tracers.tracer(SCOPE),

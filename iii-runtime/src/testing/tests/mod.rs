@@ -13,6 +13,7 @@ mod retries;
 mod services;
 mod texts;
 mod time;
+mod trace;
 mod worker;
 mod world;
 
