@@ -185,7 +185,7 @@ mod tests {
             let subscriber = tracing_subscriber::registry().with(fields.clone());
             tracing::subscriber::with_default(subscriber, run);
             let fields = fields.0.lock().unwrap();
-            fields.iter().filter(|one| !one.starts_with("elapsed=")).cloned().collect()
+            fields.iter().filter(|one| !one.starts_with("elapsed_ms=")).cloned().collect()
         }
     }
 
