@@ -29,6 +29,8 @@ pub(crate) struct Connection {
     pub(crate) peer: Option<IpAddr>,
     /// When it was opened, in milliseconds since 1970.
     pub(crate) connected_at_ms: u64,
+    /// Its number among the connections of the engine, from 0: several may come in one millisecond.
+    pub(crate) arrival: u64,
     /// The calls that it is serving.
     pub(crate) pending: Pending,
     /// How many of its own calls wait for an answer.
@@ -53,7 +55,7 @@ impl Connection {
         outbox: Outbox,
         peer: Option<IpAddr>,
         gate: Option<Arc<dyn Gate>>,
-        connected_at_ms: u64,
+        (arrival, connected_at_ms): (u64, u64),
         limits: Arc<Limits>,
     ) -> Self {
         Self {
@@ -61,6 +63,7 @@ impl Connection {
             token: Uuid::new_v4(),
             peer,
             connected_at_ms,
+            arrival,
             pending: Pending::default(),
             calls: AtomicUsize::new(0),
             limits,
@@ -283,7 +286,7 @@ mod tests {
     #[test]
     fn a_panic_costs_one_message() {
         let (outbox, _reader) = Outbox::new(crate::transport::Limits::default());
-        let connection = Connection::new(outbox, None, None, 0, Arc::default());
+        let connection = Connection::new(outbox, None, None, (0, 0), Arc::default());
         let told = Cell::new(false);
         let failed = |error: ErrorBody| told.set(error.code == code::PANIC);
         let value: Option<()> = barrier(&connection, Some(&failed), || panic!("a bug"));

@@ -110,9 +110,9 @@ impl Counters {
         }
     }
 
-    /// A connection was opened.
-    pub(super) fn worker_came(&self) {
-        self.came.fetch_add(1, Relaxed);
+    /// A connection was opened. Its number, from 0.
+    pub(super) fn worker_came(&self) -> u64 {
+        self.came.fetch_add(1, Relaxed)
     }
 
     /// A connection has ended.

@@ -179,13 +179,13 @@ impl Broker {
     ) -> impl Future<Output = ()> + Send + use<> {
         let Link { outbox, inbox } = link;
         let (now, limits) = (self.inner.clock.unix_millis(), self.inner.limits.clone());
-        let connection = Arc::new(Connection::new(outbox, peer, gate, now, limits));
+        let came = (self.inner.counters.worker_came(), now);
+        let connection = Arc::new(Connection::new(outbox, peer, gate, came, limits));
         connection.send(Message::WorkerRegistered {
             worker_id: connection.id,
             reattach_token: Some(connection.token),
         });
         self.registry_mut().connections.insert(connection.id, Entry::new(connection.clone()));
-        self.inner.counters.worker_came();
         let broker = self.clone();
         async move {
             broker.notice(&Event::WorkerConnected(connection.id));

@@ -200,21 +200,18 @@ impl Broker {
     pub(crate) fn workers(&self) -> Vec<WorkerView> {
         let providers = super::read(&self.inner.providers).clone();
         let registry = self.registry();
-        let mut views: Vec<_> = registry
-            .connections
-            .values()
-            .map(|entry| WorkerView {
-                id: entry.connection.id.to_string(),
-                connection: Some(entry.connection.id),
-                namespace: entry.connection.namespace().cloned().unwrap_or_default(),
-                info: entry.info.clone(),
-                peer: entry.connection.peer,
-                connected_at_ms: entry.connection.connected_at_ms,
-                function_count: entry.functions.len(),
-                active_invocations: entry.connection.pending.len(),
-            })
-            .collect();
-        views.sort_by(|a, b| (a.connected_at_ms, &a.id).cmp(&(b.connected_at_ms, &b.id)));
+        let mut entries: Vec<_> = registry.connections.values().collect();
+        entries.sort_by_key(|entry| entry.connection.arrival);
+        let views = entries.into_iter().map(|entry| WorkerView {
+            id: entry.connection.id.to_string(),
+            connection: Some(entry.connection.id),
+            namespace: entry.connection.namespace().cloned().unwrap_or_default(),
+            info: entry.info.clone(),
+            peer: entry.connection.peer,
+            connected_at_ms: entry.connection.connected_at_ms,
+            function_count: entry.functions.len(),
+            active_invocations: entry.connection.pending.len(),
+        });
         let built_in = providers.iter().map(|provider| WorkerView {
             id: provider.name().to_owned(),
             connection: None,
