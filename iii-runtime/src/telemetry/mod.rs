@@ -101,19 +101,18 @@ pub fn show_logs() {
     use tracing_subscriber::prelude::*;
 
     let said = std::env::var("RUST_LOG").unwrap_or_default();
-    let filter = said
-        .parse::<Targets>()
-        .ok()
-        .filter(|_| !said.trim().is_empty())
-        .unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO));
+    let filter = || {
+        let said = said.parse::<Targets>().ok().filter(|_| !said.trim().is_empty());
+        said.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO))
+    };
     let subscriber = tracing_subscriber::registry();
     #[cfg(feature = "otel")]
-    let subscriber = subscriber.with(layer().with_filter(filter.clone()));
+    let subscriber = subscriber.with(layer().with_filter(filter()));
     #[cfg(feature = "logs")]
     let subscriber = {
         let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
         let output = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
-        subscriber.with(output.with_filter(filter))
+        subscriber.with(output.with_filter(filter()))
     };
     // An error means that the program has its own subscriber: that one stays.
     let _ = subscriber.try_init();
