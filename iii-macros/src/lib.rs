@@ -10,6 +10,8 @@ mod diagnostics;
 mod docs;
 mod error_derive;
 mod function;
+#[cfg(feature = "import")]
+mod import;
 mod main_;
 mod names;
 mod options;
@@ -42,6 +44,13 @@ pub fn trigger_type(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn remote(options: TokenStream, item: TokenStream) -> TokenStream {
     shown(remote::expand(options.into(), &item.into()))
+}
+
+// Makes types for calls of the functions in a catalogue file: `iii::import!("catalogue.json")`.
+#[cfg(feature = "import")]
+#[proc_macro]
+pub fn import(tokens: TokenStream) -> TokenStream {
+    shown(import::expand(tokens.into()))
 }
 
 // Makes a function the entry point of the worker: `#[iii::main]`.

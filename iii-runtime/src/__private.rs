@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 pub use crate::app::entry::{MainOptions, MainResult, run_main};
 pub use crate::app::signals::Signals;
+pub use crate::app::visit;
 pub use crate::declare::{
     Declaration, Function, FunctionDescriptor, HandlerFuture, Location, Signature,
     TriggerDescriptor,
@@ -30,6 +31,8 @@ pub use crate::telemetry::show_logs;
 pub use crate::testing;
 pub use crate::trigger;
 pub use inventory;
+pub use schemars;
+pub use serde;
 
 use crate::declare::Shape;
 use crate::error::Result;

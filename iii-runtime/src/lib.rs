@@ -33,7 +33,7 @@
 //! | what a function may take | [`Input`], [`Extract`], and the types in [`prelude`] |
 //! | what a function may give | [`Output`], [`Created`], [`Response`] |
 //! | errors with codes | [`macro@Error`], [`struct@Error`], [`code`] |
-//! | calling functions | [`Client`], [`Call`]; of other workers: [`macro@remote`] |
+//! | calling functions | [`Client`], [`Call`]; of other workers: [`import!`], [`macro@remote`] |
 //! | pipes of data between functions | [`Client::channel`], [`ChannelReader`], [`ChannelWriter`] |
 //! | bodies that are streamed | [`BodyStream`], [`RawBody`], [`Response::stream`], [`Sse`] |
 //! | trigger types of your own | [`macro@trigger_type`], [`TriggerType`], [`Emitter`] |
@@ -50,9 +50,10 @@
 //! | feature | default | what for |
 //! |---|---|---|
 //! | `macros` | yes | the attributes and the derive |
+//! | `import` | yes | [`import!`]: types of the functions in a catalogue file |
 //! | `engine` | yes | the embedded engine; without it, `III_URL` names one, and its default is `ws://127.0.0.1:49134` |
 //! | `tls` | no | `wss://` addresses, with the certificates that the machine trusts |
-//! | `cli` | no | the program `iii`, an engine of its own: `iii engine --help` |
+//! | `cli` | no | the program `iii`: an engine of its own, and `iii catalogue`, which writes the file of [`import!`] |
 //! | `testing` | no | `#[iii::test]`: workers in memory, under virtual time; for `[dev-dependencies]` |
 //! | `logs` | yes | `#[iii::main]` shows `tracing` events on standard error |
 
@@ -83,8 +84,8 @@ mod worker;
 
 pub use app::{Addresses, App, Running, Settings};
 pub use client::{
-    Call, Change, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, FunctionDetail,
-    FunctionSummary, Listed, Listing, NewChannel, Receipt, StateClient, StreamClient,
+    Call, CatalogueDifference, CatalogueFile, CatalogueFunction, Change, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, FunctionDetail,
+    FunctionSummary, Listed, Listing, NewChannel, ReadCatalogue, Receipt, StateClient, StreamClient,
     TriggerOfFunction, TriggerSummary, TriggerTypeSummary, Update, UpdateError, UpdatePath,
     WorkerSummary,
 };
@@ -111,6 +112,9 @@ pub use iii_macros::Error;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/function.md")]
 pub use iii_macros::function;
+#[cfg(feature = "import")]
+#[doc = include_str!("docs/import.md")]
+pub use iii_macros::import;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/main.md")]
 pub use iii_macros::main;

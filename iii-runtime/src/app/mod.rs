@@ -6,6 +6,7 @@ mod report;
 mod running;
 mod settings;
 pub(crate) mod signals;
+mod visit;
 
 use std::convert::Infallible;
 use std::mem;
@@ -24,6 +25,7 @@ use crate::transport::ConnectError;
 pub(crate) use prepared::{Prepared, Surroundings};
 pub use running::{Addresses, Running};
 pub use settings::Settings;
+pub use visit::visit;
 
 /// How long a start may take before it is reported that it goes on.
 const PATIENCE: Duration = Duration::from_secs(2);

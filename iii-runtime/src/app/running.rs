@@ -181,7 +181,7 @@ impl Running {
     }
 }
 
-fn remote(url: &str, headers: &[(String, String)]) -> Result<WsTransport> {
+pub(super) fn remote(url: &str, headers: &[(String, String)]) -> Result<WsTransport> {
     let mut transport = WsTransport::new(url)?;
     for (name, value) in headers {
         transport = transport.header(name, value)?;
