@@ -84,10 +84,10 @@ mod worker;
 
 pub use app::{Addresses, App, Running, Settings};
 pub use client::{
-    Call, CatalogueDifference, CatalogueFile, CatalogueFunction, Change, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, FunctionDetail,
-    FunctionSummary, Listed, Listing, NewChannel, ReadCatalogue, Receipt, StateClient, StreamClient,
-    TriggerOfFunction, TriggerSummary, TriggerTypeSummary, Update, UpdateError, UpdatePath,
-    WorkerSummary,
+    Call, CatalogueDifference, CatalogueFile, CatalogueFunction, Change, Channel, ChannelMessage,
+    ChannelReader, ChannelWriter, Client, FunctionDetail, FunctionSummary, Listed, Listing,
+    NewChannel, ReadCatalogue, Receipt, StateClient, StreamClient, TriggerOfFunction,
+    TriggerSummary, TriggerTypeSummary, Update, UpdateError, UpdatePath, WorkerSummary,
 };
 pub use clock::Clock;
 pub use declare::{

@@ -11,6 +11,8 @@ fn macros() {
         cases.pass(format!("ui/{of}/pass/*.rs"));
         cases.compile_fail(format!("ui/{of}/fail/*.rs"));
     }
+    // What passes needs a file beside `Cargo.toml`: it is in `import.rs`.
+    cases.compile_fail("ui/import/fail/*.rs");
 }
 
 /// A mistake that is reported twice makes the reader look for a second one.
@@ -18,7 +20,9 @@ fn macros() {
 fn no_place_is_reported_twice() {
     let ui = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
     let mut files = 0;
-    for group in ["function", "trigger", "trigger_type", "remote", "main", "test", "error"] {
+    for group in
+        ["function", "trigger", "trigger_type", "remote", "import", "main", "test", "error"]
+    {
         for entry in std::fs::read_dir(ui.join(group).join("fail")).expect("the fixtures are there")
         {
             let path = entry.expect("the folder can be read").path();

@@ -71,7 +71,8 @@ impl<'a> Writer<'a> {
         let nothing = TokenStream::new();
         match &item.kind {
             Kind::Alias(shape) if self.graph.is_endless_alias(self.items, index) => {
-                let (derives, shape) = (self.paths.derives(&nothing), self.shape(shape, Some(index)));
+                let (derives, shape) =
+                    (self.paths.derives(&nothing), self.shape(shape, Some(index)));
                 quote!(#docs #lints #derives #[serde(transparent)] pub struct #name(pub #shape);)
             }
             Kind::Alias(shape) => {
@@ -81,15 +82,13 @@ impl<'a> Writer<'a> {
             Kind::Struct(item) => {
                 // Only where nothing must be said: a default for what must would be a mistake in silence.
                 let optional = item.fields.iter().all(|field| !field.required);
-                let default =
-                    if optional { quote!(::core::default::Default) } else { nothing };
+                let default = if optional { quote!(::core::default::Default) } else { nothing };
                 let derives = self.paths.derives(&default);
                 let fields = self.fields(item, index, &quote!(pub));
                 quote!(#docs #lints #derives pub struct #name { #fields })
             }
             Kind::Texts(variants) => {
-                let copied =
-                    quote!(::core::marker::Copy, ::core::cmp::Eq, ::core::hash::Hash);
+                let copied = quote!(::core::marker::Copy, ::core::cmp::Eq, ::core::hash::Hash);
                 let derives = self.paths.derives(&copied);
                 let mut names = Names::default();
                 let variants = variants.iter().map(|variant| {

@@ -123,7 +123,9 @@ impl Import {
         } else {
             quote!(::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #name))
         };
-        let tracked = quote!(const _: &[::core::primitive::u8] = ::core::include_bytes!(#tracked););
+        let tracked = quote!(
+            const _: &[::core::primitive::u8] = ::core::include_bytes!(#tracked);
+        );
         let functions = match read::functions(&text) {
             Ok(functions) => functions,
             Err(error) => {
@@ -189,7 +191,8 @@ impl Import {
             if all.len() < 2 || !chosen[all.start] {
                 continue;
             }
-            let found = all.clone().find(|at| functions[*at].namespace == wanted && wanted.is_some());
+            let found =
+                all.clone().find(|at| functions[*at].namespace == wanted && wanted.is_some());
             match found {
                 Some(found) => all.for_each(|at| chosen[at] = at == found),
                 None => {
@@ -216,6 +219,13 @@ impl Import {
             Place::OfFile => function.namespace.as_ref().map(|namespace| quote!(#namespace)),
             Place::Named(namespace) => Some(quote!(#namespace)),
         }
+    }
+
+    /// The names by which the runtime may be known around the macro.
+    fn roots(&self) -> Vec<String> {
+        let first = self.krate.as_ref().and_then(|path| path.segments.first());
+        let own = first.map(|segment| segment.ident.to_string());
+        own.into_iter().chain(["iii".to_owned()]).collect()
     }
 
     /// What generated code refers to.

@@ -6,13 +6,13 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Ident;
 
+use super::Import;
 use super::document::Document;
 use super::emit::{Paths, Writer, docs};
 use super::names::{Names, ident, is_name, name, type_name};
 use super::read::Described;
 use super::schema::Types;
 use super::types::{Graph, Item, Kind, Shape};
-use super::Import;
 
 /// The functions of one module, and the modules in it.
 #[derive(Debug, Default)]
@@ -82,6 +82,12 @@ impl All<'_> {
     /// The content of a module. `lints` stand on each item, and are empty where the module has them.
     fn module(&self, module: &Module, lints: &TokenStream, path: &str) -> TokenStream {
         let mut names = Names::of_types();
+        if path.is_empty() {
+            // Beside a module `iii`, the path of the macro itself would have two meanings.
+            for taken in self.import.roots() {
+                names.take(&taken);
+            }
+        }
         let children = named(module.children.keys(), &mut names);
         let functions = named(module.functions.keys(), &mut names);
         let mut all = self.types(module, &functions, names, lints);
@@ -114,7 +120,10 @@ impl All<'_> {
             let input = names.first_of(&[&format!("{function}Input")]);
             let output = names.first_of(&[&format!("{function}Output")]);
             for (name, schema) in [(input, &described.request), (output, &described.response)] {
-                documents.push((name.clone(), schema.as_ref().map(|of| Document::new(of, &function, &name))));
+                documents.push((
+                    name.clone(),
+                    schema.as_ref().map(|of| Document::new(of, &function, &name)),
+                ));
             }
         }
         let mut types = Types::new(names);
@@ -163,9 +172,9 @@ impl All<'_> {
             None => docs(&format!("Calls the function `{id}` of another worker.")),
         };
         let namespace = some(self.import.namespace(function));
-        let timeout = some(self.import.timeout.map(|millis| {
-            quote!(::core::time::Duration::from_millis(#millis))
-        }));
+        let timeout = some(
+            self.import.timeout.map(|millis| quote!(::core::time::Duration::from_millis(#millis))),
+        );
         quote! {
             #doc
             #lints
@@ -188,7 +197,9 @@ impl All<'_> {
 impl Types {
     /// The item of a name that is reserved: the type itself, or another name of it.
     fn alias(&mut self, reserved: &str, shape: Shape) -> usize {
-        if let Shape::Item(index) = shape && self.items[index].name == reserved {
+        if let Shape::Item(index) = shape
+            && self.items[index].name == reserved
+        {
             return index;
         }
         self.items.push(Item {

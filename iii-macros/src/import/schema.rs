@@ -41,7 +41,9 @@ impl Place {
     /// The name that a schema has for itself is better.
     pub(super) fn or_title(mut self, schema: &Value) -> Self {
         let title = schema.get("title").and_then(Value::as_str).and_then(given_type_name);
-        if self.item.is_none() && let Some(title) = title {
+        if self.item.is_none()
+            && let Some(title) = title
+        {
             self.wanted.insert(0, title);
         }
         self
@@ -140,7 +142,9 @@ impl Types {
         if reference == "#" {
             return self.whole(document);
         }
-        let last = decoded(reference.rsplit(['/', '#']).next().unwrap_or_default());
+        let last = decoded(reference.rsplit(['/', '#']).next().unwrap_or_default())
+            .replace("~1", "/")
+            .replace("~0", "~");
         let wanted = given_type_name(&last).unwrap_or_else(|| type_name(&last));
         let wanted = if wanted.is_empty() { "Value".to_owned() } else { wanted };
         let content = document.root.content(target);
@@ -152,7 +156,9 @@ impl Types {
         let place = Place::named(key.0.clone());
         let index = self.item(document, &place, docs(target));
         document.seen.insert(reference.to_owned(), Shape::Item(index));
-        if target.get("properties").is_some() || target.get("oneOf").is_some() {
+        // Not one whose name is taken: that it looks the same is chance.
+        let own = self.items[index].name == key.0;
+        if own && (target.get("properties").is_some() || target.get("oneOf").is_some()) {
             self.alike.entry(key.1.clone()).or_insert(index);
         }
         self.shared.insert(key, index);
@@ -187,9 +193,7 @@ impl Types {
         }
         if let Some(parts) = list(schema, "allOf") {
             return match parts {
-                [only] if !object.contains_key("properties") => {
-                    self.shape(document, only, place)
-                }
+                [only] if !object.contains_key("properties") => self.shape(document, only, place),
                 _ => self.structure(document, schema, place),
             };
         }
@@ -266,11 +270,15 @@ impl Types {
         let size = |key| schema.get(key).and_then(Value::as_u64);
         let fixed = size("minItems").filter(|least| Some(*least) == size("maxItems"));
         let items = schema.get("items");
-        if let Some(parts) = list(schema, "prefixItems").or_else(|| items?.as_array().map(Vec::as_slice)) {
+        if let Some(parts) =
+            list(schema, "prefixItems").or_else(|| items?.as_array().map(Vec::as_slice))
+        {
             let count = parts.len();
             let closed = schema.get("additionalItems").or(items.filter(|items| items.is_boolean()))
                 == Some(&Value::Bool(false));
-            if !(closed || fixed == u64::try_from(count).ok()) || !(1..=LONGEST_TUPLE).contains(&count) {
+            if !(closed || fixed == u64::try_from(count).ok())
+                || !(1..=LONGEST_TUPLE).contains(&count)
+            {
                 return Shape::List(Box::new(Shape::Payload));
             }
             let parts = parts.iter().enumerate().map(|(at, part)| {
@@ -382,7 +390,6 @@ impl Types {
         };
         if nullable { shape.optional() } else { shape }
     }
-
 }
 
 /// The Rust type of an integer, by its format and its least value.
@@ -401,4 +408,3 @@ fn integer(schema: &Value) -> &'static str {
         _ => "i64",
     }
 }
-

@@ -160,16 +160,16 @@ fn shapes(kind: &Kind) -> Vec<&Shape> {
         // What else is in a struct is in a map.
         Kind::Struct(item) => of_struct(item).chain(&item.rest).collect(),
         Kind::Texts(_) => Vec::new(),
-        Kind::External(variants)
-        | Kind::Internal { variants, .. }
-        | Kind::Untagged(variants) => variants
-            .iter()
-            .flat_map(|variant| match &variant.body {
-                Body::Unit => Vec::new(),
-                Body::One(shape) => vec![shape],
-                Body::Fields(item) => of_struct(item).collect(),
-            })
-            .collect(),
+        Kind::External(variants) | Kind::Internal { variants, .. } | Kind::Untagged(variants) => {
+            variants
+                .iter()
+                .flat_map(|variant| match &variant.body {
+                    Body::Unit => Vec::new(),
+                    Body::One(shape) => vec![shape],
+                    Body::Fields(item) => of_struct(item).collect(),
+                })
+                .collect()
+        }
         Kind::Alias(shape) => vec![shape],
     }
 }

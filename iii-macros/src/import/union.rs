@@ -18,7 +18,10 @@ enum Form {
     /// Name, docs, content.
     External(Vec<(String, String, Option<Value>)>),
     /// Name, docs, fields with the one of the tag.
-    Internal { tag: String, variants: Vec<(String, String, Properties)> },
+    Internal {
+        tag: String,
+        variants: Vec<(String, String, Properties)>,
+    },
     /// Name, how much it asks for, schema.
     Untagged(Vec<(String, usize, Value)>),
 }
@@ -157,8 +160,7 @@ impl Types {
                 || branch.get("const") == Some(&Value::Null)
                 || list(branch, "enum").is_some_and(|values| values == [Value::Null])
         };
-        let some: Vec<Value> =
-            branches.iter().filter(|branch| !is_null(branch)).cloned().collect();
+        let some: Vec<Value> = branches.iter().filter(|branch| !is_null(branch)).cloned().collect();
         if some.len() < branches.len() {
             if some.is_empty() {
                 return Shape::Unit;
@@ -204,8 +206,7 @@ impl Types {
                 let variants = variants.into_iter().map(|(name, docs, found)| {
                     let part = Place::named(place.part(self, &name).wanted.remove(0));
                     let item = self.fields(document, &found, &part, Some(&tag));
-                    let body =
-                        if item.fields.is_empty() { Body::Unit } else { Body::Fields(item) };
+                    let body = if item.fields.is_empty() { Body::Unit } else { Body::Fields(item) };
                     Variant { name, docs, body }
                 });
                 let variants = variants.collect();
@@ -264,4 +265,3 @@ pub(super) fn with_type(object: &Map<String, Value>, of: &str) -> Value {
     }
     Value::Object(object)
 }
-

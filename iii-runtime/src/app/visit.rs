@@ -27,12 +27,8 @@ pub async fn visit(url: &str, name: String, headers: &[(String, String)]) -> Res
     let settings = Settings { name: Some(name), ..Settings::default() };
     // There is nothing that the engine could have refused.
     let surroundings = Surroundings { asks: false, ..Surroundings::default() };
-    let prepared = Prepared::without_check(
-        Catalogue::empty(),
-        Resources::default(),
-        &settings,
-        surroundings,
-    );
+    let prepared =
+        Prepared::without_check(Catalogue::empty(), Resources::default(), &settings, surroundings);
     let (worker, _) = prepared.connect(std::sync::Arc::new(remote(url, headers)?)).await?;
     Ok(Visit { client: Client::new(prepared.session), worker })
 }

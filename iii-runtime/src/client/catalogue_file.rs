@@ -374,8 +374,14 @@ mod tests {
         assert_eq!(a.to_json(), b.to_json());
         assert_eq!(a.differences(&b), []);
         assert!(a.to_json().ends_with("\n}\n"), "{}", a.to_json());
-        assert!(a.to_json().contains(r#""b",
-            "a""#), "data stays: {}", a.to_json());
+        assert!(
+            a.to_json().contains(
+                r#""b",
+            "a""#
+            ),
+            "data stays: {}",
+            a.to_json()
+        );
         assert_eq!(CatalogueFile::parse(&a.to_json()).unwrap(), a);
         assert!(!a.to_json().contains("selection"));
     }

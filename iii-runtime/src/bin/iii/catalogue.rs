@@ -85,9 +85,9 @@ fn text(parser: &mut lexopt::Parser) -> Result<String, Error> {
 }
 
 fn header(text: &str) -> Result<(String, String), Error> {
-    let (name, value) = text.split_once(':').ok_or_else(|| {
-        invalid(format!("--header is `{text}`, and must be `name: value`"))
-    })?;
+    let (name, value) = text
+        .split_once(':')
+        .ok_or_else(|| invalid(format!("--header is `{text}`, and must be `name: value`")))?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
 }
 
@@ -101,9 +101,10 @@ pub(super) fn run(options: Options) -> Result<(), Error> {
     let current = runtime.block_on(options.ask(url.trim(), committed.as_ref()))?;
     match (&options.check, committed) {
         (Some(path), Some(committed)) => compare(path, &committed, &current, url.trim()),
-        _ if current.functions().is_empty() => {
-            Err(Error::new(code::FUNCTION_NOT_FOUND, format!("the engine at {url} has no such functions")))
-        }
+        _ if current.functions().is_empty() => Err(Error::new(
+            code::FUNCTION_NOT_FOUND,
+            format!("the engine at {url} has no such functions"),
+        )),
         _ => write(options.output.as_deref(), &current),
     }
 }
@@ -183,8 +184,7 @@ fn write(path: Option<&Path>, file: &CatalogueFile) -> Result<(), Error> {
         say(&format!("{} is right already\n", path.display()));
         return Ok(());
     }
-    std::fs::write(path, text)
-        .map_err(|error| invalid(format!("{}: {error}", path.display())))?;
+    std::fs::write(path, text).map_err(|error| invalid(format!("{}: {error}", path.display())))?;
     say(&format!("{}: {} functions\n", path.display(), file.functions().len()));
     Ok(())
 }
