@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 pub use crate::app::entry::{MainOptions, MainResult, run_main};
 pub use crate::app::signals::Signals;
+#[cfg(feature = "cli")]
 pub use crate::app::visit;
 pub use crate::declare::{
     Declaration, Function, FunctionDescriptor, HandlerFuture, Location, Signature,

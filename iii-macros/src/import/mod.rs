@@ -76,13 +76,20 @@ struct Import {
 impl Import {
     fn parse(tokens: TokenStream, errors: &mut Errors) -> Option<Self> {
         let mut options = Options::parse(tokens, Ends::at(Span::call_site()), errors);
+        let file = options.take_positional();
+        let word = if file.is_none() { options.take_word_except(OPTIONS) } else { None };
         options.check(OPTIONS, errors);
-        let file = match options.take_positional() {
-            Some(file) => literal(&file).or_else(|| {
-                errors.on(&file, "the file is a text: `iii::import!(\"catalogue.json\")`");
+        let unquoted = "the file is a text, in quotes: `iii::import!(\"catalogue.json\")`";
+        let file = match (file, word) {
+            (Some(file), _) => literal(&file).or_else(|| {
+                errors.on(&file, unquoted);
                 None
             }),
-            None => {
+            (None, Some(word)) => {
+                errors.on(&word, unquoted);
+                None
+            }
+            (None, None) => {
                 errors.between(
                     options.place,
                     "which file? `iii::import!(\"catalogue.json\")`, with a path from the folder of `Cargo.toml`",

@@ -386,6 +386,7 @@ fn each_mistake_is_one_message() {
         (file, quote!("none.json"), "there is no file `none.json`"),
         (file, quote!(), "which file?"),
         (file, quote!(7), "the file is a text"),
+        (file, quote!(catalogue), "the file is a text"),
         (file, quote!("file.json", prefx = "a"), "did you mean `prefix`"),
         (file, quote!("file.json", prefix = "order"), "no function begins with `order`"),
         (file, quote!("file.json", only = ["orders::creat"]), "did you mean `orders::create`?"),

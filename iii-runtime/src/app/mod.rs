@@ -6,6 +6,7 @@ mod report;
 mod running;
 mod settings;
 pub(crate) mod signals;
+#[cfg(feature = "cli")]
 mod visit;
 
 use std::convert::Infallible;
@@ -25,6 +26,7 @@ use crate::transport::ConnectError;
 pub(crate) use prepared::{Prepared, Surroundings};
 pub use running::{Addresses, Running};
 pub use settings::Settings;
+#[cfg(feature = "cli")]
 pub use visit::visit;
 
 /// How long a start may take before it is reported that it goes on.

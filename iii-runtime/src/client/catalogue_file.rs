@@ -169,16 +169,13 @@ impl CatalogueFile {
         for function in &mut self.functions {
             let schemas = [&mut function.request_schema, &mut function.response_schema];
             schemas.into_iter().flatten().for_each(order_schema);
-            for value in [
+            let all = [
                 &mut function.request_schema,
                 &mut function.response_schema,
                 &mut function.metadata,
-            ] {
-                if let Some(value) = value {
-                    // Some crate may have told serde_json to keep the order of fields.
-                    value.sort_all_objects();
-                }
-            }
+            ];
+            // Some crate may have told serde_json to keep the order of fields.
+            all.into_iter().flatten().for_each(Value::sort_all_objects);
         }
         self.functions.sort_by_key(CatalogueFunction::key);
     }
