@@ -1,6 +1,6 @@
 //! JSON Schema, as schemars, zod and pydantic write it, read into types. What is not understood becomes raw JSON.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -370,8 +370,10 @@ impl Types {
             return Shape::Unit;
         }
         let nullable = others.len() < values.len();
-        let texts: Vec<&str> = others.iter().filter_map(|value| value.as_str()).collect();
+        let mut texts: Vec<&str> = others.iter().filter_map(|value| value.as_str()).collect();
         let shape = if texts.len() == others.len() {
+            let mut seen = HashSet::new();
+            texts.retain(|text| seen.insert(*text));
             let place = if nullable { place.inner(self) } else { place.clone() };
             let index = self.item(document, &place, docs(schema));
             let variant = |wire: &str| TextVariant { wire: wire.to_owned(), docs: String::new() };

@@ -194,6 +194,9 @@ fn the_forms_of_enums_are_told_apart() {
     has(&texts, "#[serde(rename=\">=\")]Value,#[serde(rename=\"<=\")]Value2,}");
     has(&texts, "::core::marker::Copy");
 
+    let twice = input(&json!({"enum": ["a", "b", "a"]}));
+    has(&twice, "#[serde(rename=\"b\")]B,}");
+
     let external = input(&json!({"oneOf": [
         {"type": "string", "enum": ["Empty"]},
         {"type": "object", "properties": {"Liquid": {"type": "number"}}, "required": ["Liquid"],
