@@ -11,6 +11,8 @@ mod docs;
 mod error_derive;
 mod function;
 mod http_function;
+#[cfg(feature = "import")]
+mod import;
 mod main_;
 mod names;
 mod options;
@@ -56,6 +58,13 @@ pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn http_function(options: TokenStream, item: TokenStream) -> TokenStream {
     shown(http_function::expand(options.into(), item.into()))
+}
+
+// Makes types for calls of the functions in a catalogue file: `iii::import!("catalogue.json")`.
+#[cfg(feature = "import")]
+#[proc_macro]
+pub fn import(tokens: TokenStream) -> TokenStream {
+    shown(import::expand(tokens.into()))
 }
 
 // Makes a function the entry point of the worker: `#[iii::main]`.

@@ -16,6 +16,8 @@ use serde::de::DeserializeOwned;
 
 pub use crate::app::entry::{MainOptions, MainResult, run_main};
 pub use crate::app::signals::Signals;
+#[cfg(feature = "cli")]
+pub use crate::app::visit;
 pub use crate::declare::{
     Declaration, EndpointAuth, EndpointDescriptor, EndpointUrl, Function, FunctionDescriptor,
     HandlerFuture, Location, ServiceDeclaration, ServiceDescriptor, Signature, TriggerDescriptor,
@@ -32,6 +34,8 @@ pub use crate::telemetry::show_logs;
 pub use crate::testing;
 pub use crate::trigger;
 pub use inventory;
+pub use schemars;
+pub use serde;
 
 use crate::declare::Shape;
 use crate::error::Result;

@@ -35,7 +35,7 @@
 //! | what a function may take | [`Input`], [`Extract`], and the types in [`prelude`] |
 //! | what a function may give | [`Output`], [`Created`], [`Response`] |
 //! | errors with codes | [`macro@Error`], [`struct@Error`], [`code`] |
-//! | calling functions | [`Client`], [`Call`]; again if it fails: [`Retry`]; of other workers: [`macro@remote`] |
+//! | calling functions | [`Client`], [`Call`]; again if it fails: [`Retry`]; of other workers: [`import!`], [`macro@remote`] |
 //! | running code around functions: limits, time-outs, users | [`Interceptor`], [`mod@intercept`], [`Extension`] |
 //! | pipes of data between functions | [`Client::channel`], [`ChannelReader`], [`ChannelWriter`] |
 //! | bodies that are streamed | [`BodyStream`], [`RawBody`], [`Response::stream`], [`Sse`] |
@@ -57,9 +57,10 @@
 //! | feature | default | what for |
 //! |---|---|---|
 //! | `macros` | yes | the attributes and the derive |
+//! | `import` | yes | [`import!`]: types of the functions in a catalogue file |
 //! | `engine` | yes | the embedded engine; without it, `III_URL` names one, and its default is `ws://127.0.0.1:49134` |
 //! | `tls` | no | `wss://` addresses, with the certificates that the machine trusts |
-//! | `cli` | no | the program `iii`, an engine of its own: `iii engine --help` |
+//! | `cli` | no | the program `iii`: an engine of its own, and `iii catalogue`, which writes the file of [`import!`] |
 //! | `testing` | no | `#[iii::test]`: workers in memory, under virtual time; for `[dev-dependencies]` |
 //! | `otel` | no | traces, metrics and logs of the worker, sent to the engine and to an OTLP collector |
 //! | `logs` | yes | `#[iii::main]` shows `tracing` events on standard error |
@@ -92,11 +93,11 @@ mod worker;
 
 pub use app::{Addresses, App, CheckReport, HealthReport, HealthStatus, Running, Settings, exit};
 pub use client::{
-    Call, Change, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, DeadCount,
-    DeadLetter, DeadLetters, FunctionDetail, FunctionSummary, Listed, Listing, NewChannel,
-    QueueClient, QueueStats, QueueSummary, Receipt, Retry, StateClient, StreamClient,
-    TriggerOfFunction, TriggerSummary, TriggerTypeSummary, Update, UpdateError, UpdatePath,
-    WorkerSummary,
+    Call, CatalogueDifference, CatalogueFile, CatalogueFunction, Change, Channel, ChannelMessage,
+    ChannelReader, ChannelWriter, Client, DeadCount, DeadLetter, DeadLetters, FunctionDetail,
+    FunctionSummary, Listed, Listing, NewChannel, QueueClient, QueueStats, QueueSummary,
+    ReadCatalogue, Receipt, Retry, StateClient, StreamClient, TriggerOfFunction, TriggerSummary,
+    TriggerTypeSummary, Update, UpdateError, UpdatePath, WorkerSummary,
 };
 pub use clock::Clock;
 pub use declare::{
@@ -126,6 +127,9 @@ pub use iii_macros::function;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/http_function.md")]
 pub use iii_macros::http_function;
+#[cfg(feature = "import")]
+#[doc = include_str!("docs/import.md")]
+pub use iii_macros::import;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/main.md")]
 pub use iii_macros::main;

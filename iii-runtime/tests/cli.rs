@@ -1,5 +1,8 @@
 //! Tests of the program `iii`: it starts, serves, says what is wrong, and stops when it is told to.
 
+#[path = "cli/catalogue.rs"]
+mod catalogue;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;

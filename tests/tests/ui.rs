@@ -24,6 +24,8 @@ fn macros() {
         cases.pass(format!("ui/{of}/pass/*.rs"));
         cases.compile_fail(format!("ui/{of}/fail/*.rs"));
     }
+    // What passes needs a file beside `Cargo.toml`: it is in `import.rs`.
+    cases.compile_fail("ui/import/fail/*.rs");
 }
 
 /// A mistake that is reported twice makes the reader look for a second one.

@@ -12,6 +12,8 @@ mod settings;
 pub(crate) mod signals;
 #[cfg(feature = "otel")]
 mod telemetry;
+#[cfg(feature = "cli")]
+mod visit;
 
 use std::convert::Infallible;
 use std::mem;
@@ -37,6 +39,8 @@ use prepared::Extras;
 pub(crate) use prepared::{Prepared, Surroundings};
 pub use running::{Addresses, Running};
 pub use settings::Settings;
+#[cfg(feature = "cli")]
+pub use visit::visit;
 
 /// How long a start may take before it is reported that it goes on.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -245,7 +245,7 @@ fn telemetry(_: &Settings) -> Result<Telemetry> {
     Ok(Telemetry::default())
 }
 
-fn remote(url: &str, headers: &[(String, String)]) -> Result<WsTransport> {
+pub(super) fn remote(url: &str, headers: &[(String, String)]) -> Result<WsTransport> {
     let wrong = |error: ConnectError| Error::new(code::INVALID_CONFIGURATION, error.to_string());
     let mut transport = WsTransport::new(url).map_err(wrong)?;
     for (name, value) in headers {

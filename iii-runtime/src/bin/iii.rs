@@ -1,4 +1,7 @@
-//! The program `iii`: an engine of its own, for one machine.
+//! The program `iii`: an engine of its own, for one machine, and the catalogue of an engine that runs.
+
+#[path = "iii/catalogue.rs"]
+mod catalogue;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -18,6 +21,7 @@ const HELP: &str = "\
 An engine for iii workers: it connects workers, triggers and callers on one machine.
 
 Usage: iii engine [OPTIONS]
+       iii catalogue [OPTIONS]   the functions of a running engine as a file; see `iii catalogue --help`
 
 Options:
   --config FILE      the parts that are on and their settings, in YAML; only read, once   [default: all parts]
@@ -41,6 +45,7 @@ signal stops it at once. The status is 0 then, and 1 after an error.
 /// What the command line asks for.
 enum Command {
     Engine(Options),
+    Catalogue(catalogue::Options),
     /// Prints a text.
     Say(&'static str),
 }
@@ -64,6 +69,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Ok(Command::Engine(options)) => run(options),
+        Ok(Command::Catalogue(options)) => catalogue::run(options),
         Err(error) => Err(error),
     };
     match outcome {
@@ -85,26 +91,29 @@ fn command(args: impl IntoIterator<Item = OsString>) -> Result<Command, Error> {
     let mut parser = lexopt::Parser::from_iter(args);
     let mut options = Options::default();
     let mut engine = false;
-    while let Some(arg) = parser.next().map_err(misused)? {
+    while let Some(arg) = parser.next().map_err(unknown)? {
         match arg {
             Short('h') | Long("help") => return Ok(Command::Say(HELP)),
             Short('V') | Long("version") => {
                 return Ok(Command::Say(concat!("iii ", env!("CARGO_PKG_VERSION"), "\n")));
             }
             Value(value) if !engine && value == "engine" => engine = true,
+            Value(value) if !engine && value == "catalogue" => {
+                return catalogue::command(&mut parser);
+            }
             Short('c') | Long("config") if engine => {
-                options.config = Some(parser.value().map_err(misused)?.into());
+                options.config = Some(parser.value().map_err(unknown)?.into());
             }
             Long("data-dir") if engine => {
-                options.data_dir = Some(parser.value().map_err(misused)?.into());
+                options.data_dir = Some(parser.value().map_err(unknown)?.into());
             }
             Long("host") if engine => {
-                options.host = Some(parser.value().and_then(|v| v.string()).map_err(misused)?);
+                options.host = Some(parser.value().and_then(|v| v.string()).map_err(unknown)?);
             }
             Long("worker-port") if engine => options.worker_port = Some(port(&mut parser)?),
             Long("http-port") if engine => options.http_port = Some(port(&mut parser)?),
             Long("stream-port") if engine => options.stream_port = Some(port(&mut parser)?),
-            other => return Err(misused(other.unexpected())),
+            other => return Err(unknown(other.unexpected())),
         }
     }
     // Without a command the help says which there are.
@@ -112,11 +121,15 @@ fn command(args: impl IntoIterator<Item = OsString>) -> Result<Command, Error> {
 }
 
 fn port(parser: &mut lexopt::Parser) -> Result<u16, Error> {
-    parser.value().and_then(|value| value.parse()).map_err(misused)
+    parser.value().and_then(|value| value.parse()).map_err(unknown)
 }
 
-fn misused(error: lexopt::Error) -> Error {
-    invalid(format!("{error}; `iii --help` lists the options"))
+fn unknown(error: lexopt::Error) -> Error {
+    misused(&error, "iii --help")
+}
+
+fn misused(error: &lexopt::Error, help: &str) -> Error {
+    invalid(format!("{error}; `{help}` lists the options"))
 }
 
 fn invalid(text: String) -> Error {

@@ -1,6 +1,7 @@
 //! Calls to functions, by type or by id, and what goes with them.
 
 mod call;
+mod catalogue_file;
 pub(crate) mod channel;
 mod discovery;
 mod queue;
@@ -23,6 +24,7 @@ use crate::protocol::{Action, FunctionId, Payload};
 use crate::worker::{ConnectionState, Request, Session};
 
 pub use call::{Call, Receipt};
+pub use catalogue_file::{CatalogueDifference, CatalogueFile, CatalogueFunction, ReadCatalogue};
 pub use channel::{Channel, ChannelMessage, ChannelReader, ChannelWriter, NewChannel};
 pub use discovery::{
     FunctionDetail, FunctionSummary, Listed, Listing, TriggerOfFunction, TriggerSummary,

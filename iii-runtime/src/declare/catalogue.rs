@@ -148,7 +148,7 @@ impl Catalogue {
     }
 
     /// The catalogue of a worker that serves nothing by itself.
-    #[cfg(feature = "testing")]
+    #[cfg(any(feature = "cli", feature = "testing"))]
     pub(crate) fn empty() -> Self {
         Self { entries: Vec::new(), trigger_types: Vec::new(), services: Vec::new() }
     }

@@ -5,6 +5,7 @@
 mod channel;
 mod codec;
 mod error_body;
+mod from_any;
 mod ids;
 mod invalid;
 mod message;

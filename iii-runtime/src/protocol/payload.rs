@@ -8,6 +8,8 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::from_any;
+
 /// A frame above this is not kept in memory for a small part of it, in bytes.
 const LARGE_FRAME: usize = 4096;
 
@@ -152,7 +154,10 @@ impl Serialize for Payload {
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let raw = match from_any::json(deserializer)? {
+            from_any::Json::Raw(raw) => raw,
+            from_any::Json::Parsed(value) => return Ok(value.into()),
+        };
         Ok(Self { text: String::from(Box::<str>::from(raw)).into() })
     }
 }
@@ -251,6 +256,37 @@ mod tests {
         assert!(Payload::from_json("{").is_err());
         assert!(Payload::from_json("1 2").is_err());
         assert_eq!(Payload::from_json(" 1 ").unwrap().as_str(), "1");
+    }
+
+    #[test]
+    fn a_payload_is_read_where_serde_looks_ahead() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "type")]
+        enum Tagged {
+            Set { value: Payload, more: Option<Payload> },
+        }
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(untagged)]
+        enum Untagged {
+            Number(u8),
+            Any { any: Payload },
+        }
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Flat {
+            one: u8,
+            #[serde(flatten)]
+            rest: std::collections::BTreeMap<String, Payload>,
+        }
+        fn same<T: Serialize + DeserializeOwned>(text: &str) {
+            let read: T = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        }
+        same::<Tagged>(r#"{"type":"Set","value":{"a":[1,-2.5,null,"x"]},"more":true}"#);
+        same::<Untagged>(r#"{"any":{"a":{"b":18446744073709551615}}}"#);
+        same::<Flat>(r#"{"one":1,"three":[{}],"two":"x"}"#);
+        assert!(serde_json::from_str::<Payload>("{").is_err());
+        let value = serde_json::json!({"a": 1});
+        assert_eq!(serde_json::from_value::<Payload>(value).unwrap().as_str(), r#"{"a":1}"#);
     }
 
     #[test]
