@@ -37,9 +37,12 @@
 //! | pipes of data between functions | [`Client::channel`], [`ChannelReader`], [`ChannelWriter`] |
 //! | bodies that are streamed | [`BodyStream`], [`RawBody`], [`Response::stream`], [`Sse`] |
 //! | trigger types of your own | [`macro@trigger_type`], [`TriggerType`], [`Emitter`] |
+//! | streams that a worker keeps itself | [`macro@stream`], [`StreamStore`], [`mod@stream`] |
 //! | what the engine knows | [`Client::functions`], [`Client::workers`], [`Client::triggers`] |
+//! | following it while it changes | [`Client::on_functions_available`], [`Client::on_workers_available`], [`Following`] |
+//! | hearing of triggers for a while | [`Client::listen`], [`Listener`], [`StreamGroup::subscribe`] |
 //! | settings and environment | [`App`], [`Settings`] |
-//! | state and streams | [`StateClient`], [`StreamClient`], [`Update`] |
+//! | state and streams | [`StateClient`], [`StreamClient`], [`StreamGroup`], [`Update`] |
 //! | testing a worker in memory, under virtual time | the module `testing`, with the feature `testing` |
 //! | events and configs of triggers | [`mod@trigger`] |
 //! | the engine itself, and its YAML file | [`engine`] |
@@ -79,14 +82,16 @@ mod telemetry;
 pub mod testing;
 pub mod transport;
 pub mod trigger;
+mod turns;
+mod update;
 mod worker;
 
 pub use app::{Addresses, App, Running, Settings};
 pub use client::{
     Call, Change, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, FunctionDetail,
-    FunctionSummary, Listed, Listing, NewChannel, Receipt, StateClient, StreamClient,
-    TriggerOfFunction, TriggerSummary, TriggerTypeSummary, Update, UpdateError, UpdatePath,
-    WorkerSummary,
+    Followed, Following, FunctionSummary, Listed, Listen, Listener, Listing, NewChannel, Receipt,
+    StateClient, StreamClient, StreamGroup, TriggerOfFunction, TriggerSummary, TriggerTypeSummary,
+    Update, UpdateError, UpdatePath, Updated, WorkerSummary,
 };
 pub use clock::Clock;
 pub use declare::{
@@ -100,7 +105,9 @@ pub use extract::{
 };
 pub use output::{Created, Output, Reply, Response, Sse, SseEvent};
 pub use protocol::Payload;
-pub use provide::{Emitter, TriggerType, TriggerTypeDescriptor};
+pub use provide::{
+    Emitter, StreamStore, StreamStoreDescriptor, TriggerType, TriggerTypeDescriptor, stream,
+};
 pub use schemars::{self, JsonSchema};
 pub use tracing;
 pub use worker::{Backoff, ConnectionState};
@@ -117,6 +124,9 @@ pub use iii_macros::main;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/remote.md")]
 pub use iii_macros::remote;
+#[cfg(feature = "macros")]
+#[doc = include_str!("docs/stream.md")]
+pub use iii_macros::stream;
 #[cfg(all(feature = "macros", feature = "testing"))]
 #[doc = include_str!("docs/test.md")]
 pub use iii_macros::test;

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::declare::{Catalogue, Declarations};
 use crate::error::{Error, Result, code};
 use crate::extract::Resources;
+use crate::provide::WriteTurns;
 use crate::transport::Transport;
 use crate::worker::{
     Backoff, DispatchLimits, Dispatcher, Identity, Provider, Registrations, Session, Started,
@@ -77,6 +78,9 @@ impl Prepared {
         let namespace = settings.namespace_or_default();
         let session = Session::new(namespace.clone(), settings.call_timeout);
         resources.insert(session.clone());
+        if !catalogue.stream_stores().is_empty() {
+            resources.insert(Arc::new(WriteTurns::default()));
+        }
         let limits = DispatchLimits {
             accepted: settings.accepted,
             running: settings.concurrency,

@@ -13,6 +13,7 @@ use crate::declare::{Catalogue, Declarations};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::extract::Resources;
+use crate::protocol::DEFAULT_NAMESPACE;
 use crate::transport::Transport;
 use crate::transport::ws::WsTransport;
 use crate::worker::{Dispatcher, Refusal, WorkerHandle};
@@ -56,6 +57,16 @@ impl Running {
     ) -> Result<Self> {
         let prepared = Prepared::new(declarations, resources, &settings, Surroundings::default())?;
         let name = prepared.name.clone();
+        if settings.url.is_some()
+            && *settings.namespace_or_default() != *DEFAULT_NAMESPACE
+            && let Some(store) = prepared.catalogue.stream_stores().first()
+        {
+            tracing::warn!(
+                "the official engine asks for streams of workers in the namespace `{DEFAULT_NAMESPACE}` only, and keeps \
+                 `{}` itself",
+                store.name
+            );
+        }
 
         #[cfg(feature = "engine")]
         let (transport, engine): (Arc<dyn Transport>, _) = match &settings.url {

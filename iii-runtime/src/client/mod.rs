@@ -1,8 +1,11 @@
 //! Calls to functions, by type or by id, and what goes with them.
 
 mod call;
+mod changes;
 pub(crate) mod channel;
 mod discovery;
+mod group;
+mod listen;
 mod state;
 mod stream;
 mod update;
@@ -21,14 +24,17 @@ use crate::protocol::{Action, FunctionId, Payload};
 use crate::worker::{ConnectionState, Request, Session};
 
 pub use call::{Call, Receipt};
+pub use changes::{Followed, Following};
 pub use channel::{Channel, ChannelMessage, ChannelReader, ChannelWriter, NewChannel};
 pub use discovery::{
     FunctionDetail, FunctionSummary, Listed, Listing, TriggerOfFunction, TriggerSummary,
     TriggerTypeSummary, WorkerSummary,
 };
+pub use group::StreamGroup;
+pub use listen::{Listen, Listener};
 pub use state::StateClient;
 pub use stream::StreamClient;
-pub use update::{Change, Update, UpdateError, UpdatePath};
+pub use update::{Change, Update, UpdateError, UpdatePath, Updated};
 
 /// What a caller waits longer than the function that it calls may take.
 const MARGIN: Duration = Duration::from_secs(1);

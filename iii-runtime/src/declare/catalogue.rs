@@ -7,7 +7,9 @@ use super::{Declaration, FunctionDescriptor, Location, Signature};
 use crate::error::{Error, code};
 use crate::extract::Resources;
 use crate::protocol::Payload;
-use crate::provide::{TriggerTypeDescriptor, declared_types};
+use crate::provide::{
+    StreamStoreDescriptor, TriggerTypeDescriptor, declared_stores, declared_types,
+};
 use crate::trigger::{Binding, TriggerKind};
 
 /// The functions that the macros have declared in all crates that are linked in, sorted by id.
@@ -25,12 +27,34 @@ pub struct Declarations {
     pub functions: Vec<&'static FunctionDescriptor>,
     /// Trigger types that it provides.
     pub trigger_types: Vec<&'static TriggerTypeDescriptor>,
+    /// Streams that it keeps.
+    pub stream_stores: Vec<&'static StreamStoreDescriptor>,
 }
 
 impl Declarations {
     /// What the macros have declared in all crates that are linked in.
     pub fn linked() -> Self {
-        Self { functions: declared(), trigger_types: declared_types() }
+        Self {
+            functions: declared(),
+            trigger_types: declared_types(),
+            stream_stores: declared_stores(),
+        }
+    }
+
+    /// All functions, with those of stores.
+    fn entries(&self) -> Vec<Entry> {
+        let mut entries: Vec<Entry> =
+            self.functions.iter().map(|function| Entry::new(function)).collect();
+        for (number, store) in self.stream_stores.iter().enumerate() {
+            // Two of one name are one problem, and not one for each function.
+            if !self.stream_stores[..number].iter().any(|before| before.name == store.name) {
+                entries.extend(store.functions().iter().map(Entry::new));
+            }
+        }
+        if !self.stream_stores.is_empty() {
+            entries.sort_by_key(|entry| entry.function.id);
+        }
+        entries
     }
 }
 
@@ -40,9 +64,8 @@ impl Declarations {
 ///
 /// All problems in one report.
 pub(crate) fn check_declared() -> Result<(), Problems> {
-    let Declarations { functions, trigger_types } = Declarations::linked();
-    let entries: Vec<Entry> = functions.into_iter().map(Entry::new).collect();
-    let problems = check(&entries, &trigger_types);
+    let declarations = Declarations::linked();
+    let problems = check(&declarations.entries(), &declarations);
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
 }
 
@@ -51,6 +74,7 @@ pub(crate) fn check_declared() -> Result<(), Problems> {
 pub struct Catalogue {
     entries: Vec<Entry>,
     trigger_types: Vec<&'static TriggerTypeDescriptor>,
+    stream_stores: Vec<&'static StreamStoreDescriptor>,
 }
 
 /// One function of the catalogue.
@@ -76,14 +100,14 @@ impl Catalogue {
     /// All problems in one report: ids or routes that are declared twice, values that no one provides, path parameters
     /// that the payload does not have, and no functions at all.
     pub fn assemble(declarations: &Declarations, provided: &Resources) -> Result<Self, Problems> {
-        let Declarations { functions, trigger_types } = declarations;
-        let entries: Vec<Entry> = functions.iter().map(|function| Entry::new(function)).collect();
-        let mut problems = check(&entries, trigger_types);
+        let entries = declarations.entries();
+        let mut problems = check(&entries, declarations);
         check_provided(&entries, provided, &mut problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        Ok(Self { entries, trigger_types: trigger_types.clone() })
+        let Declarations { trigger_types, stream_stores, .. } = declarations.clone();
+        Ok(Self { entries, trigger_types, stream_stores })
     }
 
     /// The trigger types that the worker provides, sorted by id.
@@ -91,10 +115,15 @@ impl Catalogue {
         &self.trigger_types
     }
 
+    /// The streams that the worker keeps, sorted by name. Their functions are among the entries.
+    pub fn stream_stores(&self) -> &[&'static StreamStoreDescriptor] {
+        &self.stream_stores
+    }
+
     /// The catalogue of a worker that serves nothing by itself.
     #[cfg(feature = "testing")]
     pub(crate) fn empty() -> Self {
-        Self { entries: Vec::new(), trigger_types: Vec::new() }
+        Self { entries: Vec::new(), trigger_types: Vec::new(), stream_stores: Vec::new() }
     }
 
     /// The functions, sorted by id.
@@ -178,13 +207,15 @@ impl From<Problems> for Error {
 }
 
 /// Everything but what the app provides.
-fn check(entries: &[Entry], types: &[&TriggerTypeDescriptor]) -> Vec<Problem> {
+fn check(entries: &[Entry], declarations: &Declarations) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let types = &declarations.trigger_types;
     if types.is_empty() {
         check_not_empty(entries, &mut problems);
     }
     check_ids(entries, &mut problems);
     check_type_ids(types, &mut problems);
+    check_stores(&declarations.stream_stores, &mut problems);
     check_routes(entries, &mut problems);
     for entry in entries {
         check_path_params(entry, &mut problems);
@@ -235,6 +266,25 @@ fn check_type_ids(types: &[&TriggerTypeDescriptor], problems: &mut Vec<Problem>)
     }
 }
 
+fn check_stores(stores: &[&StreamStoreDescriptor], problems: &mut Vec<Problem>) {
+    let mut places: BTreeMap<&str, Vec<Location>> = BTreeMap::new();
+    for one in stores {
+        places.entry(one.name).or_default().push(one.location);
+    }
+    for (name, places) in places {
+        let (message, help) = if places.len() > 1 {
+            let message = format!("the stream `{name}` is kept {} times", places.len());
+            (message, "give each store a name of its own")
+        } else if name.is_empty() || name.chars().any(char::is_control) {
+            let message = format!("a stream cannot be named `{}`", name.escape_debug());
+            (message, "give the store a name of printable characters, such as `chat`")
+        } else {
+            continue;
+        };
+        problems.push(Problem { message, help: help.to_owned(), places });
+    }
+}
+
 fn check_routes(entries: &[Entry], problems: &mut Vec<Problem>) {
     let mut places: BTreeMap<String, Vec<Location>> = BTreeMap::new();
     for (route, location) in entries.iter().flat_map(Entry::routes) {
@@ -255,7 +305,11 @@ fn check_provided(entries: &[Entry], provided: &Resources, problems: &mut Vec<Pr
     for entry in entries {
         for requirement in entry.signature.requires() {
             if !provided.contains(requirement.type_id) {
-                missing.entry(requirement.type_name).or_default().push(entry.function.location);
+                let places = missing.entry(requirement.type_name).or_default();
+                // The functions of a store stand at one place.
+                if !places.contains(&entry.function.location) {
+                    places.push(entry.function.location);
+                }
             }
         }
     }

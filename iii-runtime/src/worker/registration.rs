@@ -1,7 +1,6 @@
 //! What a worker registers, in the order of the wire, and how it finds out that the engine has taken it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -52,8 +51,6 @@ pub(crate) struct Registrations {
     types: Vec<(RegisterTriggerType, Location)>,
     functions: Vec<(RegisterFunction, Location)>,
     triggers: Vec<(RegisterTrigger, Location)>,
-    /// Those that came after the start; nobody waits for their confirmation.
-    later: Mutex<Vec<FunctionId>>,
 }
 
 /// How the triggers of a worker are named.
@@ -108,29 +105,17 @@ impl Registrations {
             };
             (register, one.location)
         });
-        Self { types: types.collect(), functions, triggers, later: Mutex::default() }
-    }
-
-    /// Adds a function that the catalogue does not have. The message that registers it over a link that is there.
-    #[cfg(feature = "testing")]
-    pub(crate) fn add(&self, id: &FunctionId) -> Message {
-        let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
-        if !later.contains(id) {
-            later.push(id.clone());
-        }
-        bare(id.clone())
+        Self { types: types.collect(), functions, triggers }
     }
 
     /// The messages that register everything: trigger types first, and functions before what fires them.
     pub(super) fn register(&self) -> impl Iterator<Item = Message> {
         let types =
             self.types.iter().map(|(t, _)| Message::RegisterTriggerType(Box::new(t.clone())));
-        let later = self.later.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let functions = self
             .functions
             .iter()
-            .map(|(f, _)| Message::RegisterFunction(Box::new(f.clone())))
-            .chain(later.into_iter().map(bare));
+            .map(|(f, _)| Message::RegisterFunction(Box::new(f.clone())));
         let triggers =
             self.triggers.iter().map(|(t, _)| Message::RegisterTrigger(Box::new(t.clone())));
         types.chain(functions).chain(triggers)
@@ -232,18 +217,6 @@ impl Registrations {
         }
         verdict
     }
-}
-
-/// The registration of a function of which only the id is known.
-fn bare(id: FunctionId) -> Message {
-    Message::RegisterFunction(Box::new(RegisterFunction {
-        id,
-        description: None,
-        request_format: None,
-        response_format: None,
-        metadata: None,
-        invocation: None,
-    }))
 }
 
 /// What the engine says it has; `None` where it does not say.

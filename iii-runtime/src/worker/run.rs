@@ -126,6 +126,7 @@ impl Drop for Life {
     /// However the worker ends, nothing of it fires any more.
     fn drop(&mut self) {
         self.worker.provider.stop();
+        self.worker.session.bindings().end();
     }
 }
 
@@ -227,7 +228,10 @@ impl Life {
         for message in self.worker.registrations.register() {
             let _ = outbox.send(message);
         }
-        self.worker.session.up(up.clone());
+        let session = self.worker.session.clone();
+        let bindings = session.bindings();
+        bindings.linked(&outbox);
+        session.up(up.clone());
 
         let mut complaints = Complaints::default();
         let mut confirmed = false;
@@ -249,8 +253,13 @@ impl Life {
                     Some(Message::WorkerRegistered { worker_id, reattach_token }) => {
                         introduced = reattach_token.map(|token| (worker_id, token));
                     }
-                    Some(Message::InvokeFunction(m)) => dispatcher.dispatch(m, &outbox),
+                    Some(Message::InvokeFunction(m)) => {
+                        if let Some(m) = bindings.deliver(m, &outbox) {
+                            dispatcher.dispatch(m, &outbox);
+                        }
+                    }
                     Some(Message::InvocationResult(m)) => up.pending.answer(m.invocation_id, m.result),
+                    Some(Message::RegistrationRejected(m)) if bindings.rejected(&m) => {}
                     Some(Message::RegistrationRejected(m)) => {
                         if confirmed {
                             let why = m.error.as_ref().map_or_else(|| m.code.clone(), ToString::to_string);
@@ -258,6 +267,7 @@ impl Life {
                         }
                         complaints.rejected(*m);
                     }
+                    Some(Message::TriggerRegistrationResult(m)) if bindings.refused(&m) => {}
                     Some(Message::TriggerRegistrationResult(m)) => {
                         if let (true, Some(error)) = (confirmed, &m.error) {
                             tracing::error!("a `{}` trigger of `{}` was refused: {error}", m.trigger_type, m.function_id);
@@ -295,6 +305,7 @@ impl Life {
                         for message in self.worker.registrations.unregister() {
                             let _ = outbox.send(message);
                         }
+                        bindings.leave();
                         // The engine handles messages in order: after its pong, nothing new comes.
                         let _ = outbox.send(Message::Ping);
                     }

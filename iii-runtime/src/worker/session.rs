@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::bindings::Bindings;
 use super::pending::Pending;
 use crate::error::{Error, Result, code};
 use crate::extract::Trace;
@@ -80,6 +81,7 @@ pub(crate) struct Session {
     call_timeout: Duration,
     link: Mutex<Option<Up>>,
     state: watch::Sender<ConnectionState>,
+    bindings: Bindings,
 }
 
 impl fmt::Debug for Session {
@@ -99,6 +101,7 @@ impl Session {
             call_timeout,
             link: Mutex::new(None),
             state: watch::Sender::new(ConnectionState::Connecting),
+            bindings: Bindings::default(),
         })
     }
 
@@ -108,6 +111,16 @@ impl Session {
 
     pub(crate) fn state(&self) -> watch::Receiver<ConnectionState> {
         self.state.subscribe()
+    }
+
+    /// What is registered beside the declarations.
+    pub(crate) fn bindings(&self) -> &Bindings {
+        &self.bindings
+    }
+
+    /// How long a call waits if it does not say.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.call_timeout
     }
 
     /// Says how the engine is reached, the first time.
@@ -139,14 +152,6 @@ impl Session {
         self.transport.get().map_or_else(|| "no engine".to_owned(), ToString::to_string)
     }
 
-    /// Sends a message, if there is a link.
-    #[cfg(feature = "testing")]
-    pub(crate) fn send(&self, message: Message) {
-        if let Some(up) = &*self.link.lock().expect("no panic under this lock") {
-            let _ = up.outbox.send(message);
-        }
-    }
-
     /// The link is there; calls go over it from now on.
     pub(super) fn up(&self, up: Up) {
         *self.link.lock().expect("no panic under this lock") = Some(up);
@@ -157,6 +162,10 @@ impl Session {
     pub(super) fn down(&self, state: ConnectionState) {
         let up = self.link.lock().expect("no panic under this lock").take();
         self.state.send_replace(state);
+        match state {
+            ConnectionState::Disconnected | ConnectionState::Failed => self.bindings.end(),
+            _ => self.bindings.unlinked(),
+        }
         if let Some(up) = up {
             up.pending.close(|| match state {
                 ConnectionState::Disconnected => {
