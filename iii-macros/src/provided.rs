@@ -30,13 +30,15 @@ pub(crate) struct Said {
 }
 
 /// The `impl` with its constants, and its declaration. Mistakes leave it there.
-pub(crate) fn expand(attr: &Attr, said: Said, tokens: &TokenStream, mut errors: Errors) -> TokenStream {
+pub(crate) fn expand(
+    attr: &Attr,
+    said: Said,
+    tokens: &TokenStream,
+    mut errors: Errors,
+) -> TokenStream {
     let Attr { name, shape, .. } = attr;
     let Ok(mut item) = syn::parse2::<ItemImpl>(tokens.clone()) else {
-        errors.between(
-            Ends::of(tokens),
-            format!("`#[iii::{name}]` belongs on an `impl`: {shape}"),
-        );
+        errors.between(Ends::of(tokens), format!("`#[iii::{name}]` belongs on an `impl`: {shape}"));
         let errors = errors.into_tokens();
         return quote!(#tokens #errors);
     };

@@ -98,7 +98,9 @@ mod tests {
         let item = quote!(
             /// Keeps the chat.
             #[cfg(feature = "chat")]
-            impl StreamStore for Chat { type Item = Message; }
+            impl StreamStore for Chat {
+                type Item = Message;
+            }
         );
         let all = expand(quote!(name = "chat"), &item).to_string();
         for part in [
@@ -118,16 +120,29 @@ mod tests {
         let item = quote!(impl StreamStore for Chat { type Item = M; });
         for options in [quote!(), quote!(name = ""), quote!(nam = "chat"), quote!(name = 7)] {
             let all = expand(options.clone(), &item).to_string();
-            assert!(all.contains("impl StreamStore for Chat") && all.contains("const NAME"), "{all}");
+            assert!(
+                all.contains("impl StreamStore for Chat") && all.contains("const NAME"),
+                "{all}"
+            );
             assert!(all.contains("compile_error"), "{options}: {all}");
         }
         let written = quote!(impl StreamStore for Chat { const NAME: &'static str = "x"; });
         let all = expand(quote!(name = "chat"), &written).to_string();
         assert_eq!(all.matches("compile_error").count(), 1, "{all}");
-        let all = expand(quote!(name = "chat"), &quote!(struct Chat;)).to_string();
+        let all = expand(
+            quote!(name = "chat"),
+            &quote!(
+                struct Chat;
+            ),
+        )
+        .to_string();
         assert!(all.starts_with("struct Chat"), "{all}");
         assert_eq!(all.matches("compile_error").count(), 1, "{all}");
-        let generic = quote!(impl<T> StreamStore for Chat<T> { type Item = T; });
+        let generic = quote!(
+            impl<T> StreamStore for Chat<T> {
+                type Item = T;
+            }
+        );
         let all = expand(quote!(name = "chat"), &generic).to_string();
         assert!(all.contains("cannot be generic"), "{all}");
     }

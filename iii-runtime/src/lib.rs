@@ -88,10 +88,10 @@ mod worker;
 
 pub use app::{Addresses, App, Running, Settings};
 pub use client::{
-    Call, Change, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, FunctionDetail,
-    Followed, Following, FunctionSummary, Listed, Listen, Listener, Listing, NewChannel, Receipt,
-    StateClient, StreamClient, StreamGroup, TriggerOfFunction, TriggerSummary, TriggerTypeSummary,
-    Update, UpdateError, UpdatePath, Updated, WorkerSummary,
+    Call, Change, Channel, ChannelMessage, ChannelReader, ChannelWriter, Client, Followed,
+    Following, FunctionDetail, FunctionSummary, Listed, Listen, Listener, Listing, NewChannel,
+    Receipt, StateClient, StreamClient, StreamGroup, TriggerOfFunction, TriggerSummary,
+    TriggerTypeSummary, Update, UpdateError, UpdatePath, Updated, WorkerSummary,
 };
 pub use clock::Clock;
 pub use declare::{

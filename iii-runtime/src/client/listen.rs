@@ -193,7 +193,9 @@ impl<E> fmt::Debug for Listener<E> {
 
 fn missed(events: u64, link: bool) -> Error {
     let text = match (events, link) {
-        (0, _) => "the link to the engine was lost for a while: events may be missing here".to_owned(),
+        (0, _) => {
+            "the link to the engine was lost for a while: events may be missing here".to_owned()
+        }
         (events, false) => format!("{events} events are missing here: more were waiting than fit"),
         (events, true) => format!(
             "{events} events are missing here, or more: more were waiting than fit, and the link to the engine was lost"
@@ -261,7 +263,9 @@ async fn taken(session: &Session, function_id: &FunctionId, timeout: Duration) -
         let answer = match session.call(Request { timeout: Some(left), ..request }).await {
             Ok(answer) => answer.unwrap_or_default(),
             // The next link registers it again.
-            Err(error) if error.code() == code::CONNECTION_LOST && began.elapsed() < timeout => continue,
+            Err(error) if error.code() == code::CONNECTION_LOST && began.elapsed() < timeout => {
+                continue;
+            }
             Err(error) => match error.code() {
                 code::CONNECTION_LOST
                 | code::TIMEOUT

@@ -112,10 +112,8 @@ impl Registrations {
     pub(super) fn register(&self) -> impl Iterator<Item = Message> {
         let types =
             self.types.iter().map(|(t, _)| Message::RegisterTriggerType(Box::new(t.clone())));
-        let functions = self
-            .functions
-            .iter()
-            .map(|(f, _)| Message::RegisterFunction(Box::new(f.clone())));
+        let functions =
+            self.functions.iter().map(|(f, _)| Message::RegisterFunction(Box::new(f.clone())));
         let triggers =
             self.triggers.iter().map(|(t, _)| Message::RegisterTrigger(Box::new(t.clone())));
         types.chain(functions).chain(triggers)
