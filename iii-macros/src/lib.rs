@@ -16,8 +16,10 @@ mod import;
 mod main_;
 mod names;
 mod options;
+mod provided;
 mod remote;
 mod service;
+mod stream;
 mod test_;
 mod trigger;
 mod trigger_type;
@@ -40,6 +42,12 @@ pub fn trigger(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn trigger_type(options: TokenStream, item: TokenStream) -> TokenStream {
     shown(trigger_type::expand(options.into(), &item.into()))
+}
+
+// Declares a stream that this worker keeps: `#[iii::stream(name = "chat")]`.
+#[proc_macro_attribute]
+pub fn stream(options: TokenStream, item: TokenStream) -> TokenStream {
+    shown(stream::expand(options.into(), &item.into()))
 }
 
 // Makes types for calls of functions that other workers serve: `#[iii::remote(prefix = "orders")]`.

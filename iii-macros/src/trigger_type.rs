@@ -1,19 +1,22 @@
 //! `#[iii::trigger_type(id = "…")]`: an implementation of the trait `TriggerType`, and a declaration of it.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens as _, quote, quote_spanned};
-use syn::{Attribute, ImplItem, ItemImpl, LitStr, Path, parse_quote};
+use syn::LitStr;
 
 use crate::diagnostics::{Ends, Errors};
 use crate::options::Options;
-use crate::{docs, names, trigger};
+use crate::provided::{self, Attr, Said};
 
 /// All names of options.
 const OPTIONS: &[&str] = &["id", "description", "crate"];
 
-/// What is to stand below the attribute.
-const SHAPE: &str =
-    "write `impl TriggerType for Config { type Event = …; async fn run(…) … }` below it";
+const ATTR: Attr = Attr {
+    name: "trigger_type",
+    shape: "write `impl TriggerType for Config { type Event = …; async fn run(…) … }` below it",
+    not_generic: "a trigger type has one config, so the `impl` cannot be generic",
+    constants: ["ID", "DESCRIPTION"],
+    thing: "TriggerType",
+};
 
 /// Expands the attribute.
 pub(crate) fn expand(options: TokenStream, tokens: &TokenStream) -> TokenStream {
@@ -24,69 +27,7 @@ pub(crate) fn expand(options: TokenStream, tokens: &TokenStream) -> TokenStream 
     let description = options.take_str("description", "Fires when mail comes.", &mut errors);
     let krate = options.take_path("crate", "a path, such as `crate = ::iii`", &mut errors);
     options.finish(&mut errors);
-    let Ok(mut item) = syn::parse2::<ItemImpl>(tokens.clone()) else {
-        errors.between(
-            Ends::of(tokens),
-            format!("`#[iii::trigger_type]` belongs on an `impl`: {SHAPE}"),
-        );
-        let errors = errors.into_tokens();
-        return quote!(#tokens #errors);
-    };
-    if item.trait_.is_none() {
-        errors.on(&item.self_ty, format!("this `impl` has no trait: {SHAPE}"));
-    } else if !item.generics.params.is_empty() {
-        errors.on(&item.generics, "a trigger type has one config, so the `impl` cannot be generic");
-    }
-    for name in ["ID", "DESCRIPTION"] {
-        let written = item.items.iter().find_map(|item| match item {
-            ImplItem::Const(constant) if constant.ident == name => Some(&constant.ident),
-            _ => None,
-        });
-        if let Some(written) = written {
-            errors.on(written, format!("`{name}` is written by `#[iii::trigger_type]`: remove it"));
-        }
-    }
-    let description = match description {
-        Some(text) => text.value().trim().to_owned(),
-        None => docs::text(&item.attrs).unwrap_or_default(),
-    };
-    let named = id.unwrap_or_else(|| LitStr::new("", Span::call_site()));
-    if errors.is_empty() || item.trait_.is_some() {
-        item.items.insert(0, parse_quote!(const ID: &'static ::core::primitive::str = #named;));
-        item.items.insert(
-            1,
-            parse_quote!(const DESCRIPTION: &'static ::core::primitive::str = #description;),
-        );
-    }
-    if !errors.is_empty() {
-        let errors = errors.into_tokens();
-        return quote!(#item #errors);
-    }
-    declare(&item, krate.as_ref())
-}
-
-/// The implementation and its declaration.
-fn declare(item: &ItemImpl, krate: Option<&Path>) -> TokenStream {
-    let cfgs: Vec<&Attribute> =
-        item.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
-    let import = names::import(krate);
-    let ty = &item.self_ty;
-    let Ends { first, last } = Ends::of(ty);
-    // What the type lacks is shown at it.
-    let mut descriptor = quote_spanned!(first=> __iii::TriggerTypeDescriptor::new::<);
-    ty.to_tokens(&mut descriptor);
-    descriptor.extend(quote_spanned!(last=> >));
-    let location = trigger::location(first);
-    quote! {
-        #item
-        #(#cfgs)*
-        const _: () = {
-            #import
-            static __III_DESCRIPTOR: __iii::TriggerTypeDescriptor =
-                #descriptor(::core::module_path!(), #location);
-            __iii::inventory::submit! { __iii::TriggerTypeDeclaration(&__III_DESCRIPTOR) }
-        };
-    }
+    provided::expand(&ATTR, Said { name: id, description, krate }, tokens, errors)
 }
 
 /// Takes the id, and checks it.
@@ -110,7 +51,7 @@ fn take_id(options: &mut Options, errors: &mut Errors) -> Option<LitStr> {
 
 /// Checks an id.
 fn check(id: &str) -> Result<(), String> {
-    if trigger::is_of_engine(id) || id.starts_with("engine::") {
+    if crate::trigger::is_of_engine(id) || id.starts_with("engine::") {
         return Err(format!(
             "the trigger type `{id}` belongs to the engine: choose another id, such as `storage::object-created`"
         ));
@@ -129,6 +70,8 @@ fn check(id: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use quote::quote;
+
     use super::*;
 
     #[test]

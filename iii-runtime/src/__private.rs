@@ -27,7 +27,10 @@ pub use crate::extract::{Extract, HttpRequest, Input, Invocation};
 pub use crate::intercept::{AnyInterceptor, Interceptor};
 pub use crate::output::{Output, Reply};
 pub use crate::protocol::Payload;
-pub use crate::provide::{TriggerType, TriggerTypeDeclaration, TriggerTypeDescriptor};
+pub use crate::provide::{
+    StreamStoreDeclaration, StreamStoreDescriptor, TriggerType, TriggerTypeDeclaration,
+    TriggerTypeDescriptor,
+};
 #[cfg(feature = "logs")]
 pub use crate::telemetry::show_logs;
 #[cfg(feature = "testing")]

@@ -55,6 +55,8 @@ pub mod code {
     pub const CHANNEL_NOT_FOUND: &str = "channel_not_found";
     /// The other side of a channel left before the end. HTTP status 502.
     pub const CHANNEL_BROKEN: &str = "channel_broken";
+    /// Events may be missing at this place of a [`Listener`](crate::Listener): the link was lost, or too many were waiting.
+    pub const EVENTS_MISSED: &str = "events_missed";
     /// A payload is larger than a message, or a body, may be. The call was not begun, or its answer is lost. HTTP status
     /// 413.
     pub const PAYLOAD_TOO_LARGE: &str = "payload_too_large";

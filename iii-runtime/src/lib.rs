@@ -40,12 +40,15 @@
 //! | pipes of data between functions | [`Client::channel`], [`ChannelReader`], [`ChannelWriter`] |
 //! | bodies that are streamed | [`BodyStream`], [`RawBody`], [`Response::stream`], [`Sse`] |
 //! | trigger types of your own | [`macro@trigger_type`], [`TriggerType`], [`Emitter`] |
+//! | streams that a worker keeps itself | [`macro@stream`], [`StreamStore`], [`mod@stream`] |
 //! | what the engine knows | [`Client::functions`], [`Client::workers`], [`Client::triggers`] |
+//! | following it while it changes | [`Client::on_functions_available`], [`Client::on_workers_available`], [`Following`] |
+//! | hearing of triggers for a while | [`Client::listen`], [`Listener`], [`StreamGroup::subscribe`] |
 //! | settings and environment | [`App`], [`Settings`] |
 //! | the start, the end, readiness, health, exit codes | [`App`], [`HealthReport`], [`exit`] |
 //! | another worker with the same function, and pauses between attempts | [`Conflict`], [`Backoff`] |
 //! | retries, and messages that were given up | [`macro@Error`], [`Client::queue`], [`DeadLetter`] |
-//! | state and streams | [`StateClient`], [`StreamClient`], [`Update`] |
+//! | state and streams | [`StateClient`], [`StreamClient`], [`StreamGroup`], [`Update`] |
 //! | testing a worker in memory, under virtual time | the module `testing`, with the feature `testing` |
 //! | traces, metrics and logs | [`mod@telemetry`] |
 //! | events and configs of triggers | [`mod@trigger`] |
@@ -89,15 +92,18 @@ pub mod telemetry;
 pub mod testing;
 pub mod transport;
 pub mod trigger;
+mod turns;
+mod update;
 mod worker;
 
 pub use app::{Addresses, App, CheckReport, HealthReport, HealthStatus, Running, Settings, exit};
 pub use client::{
     Call, CatalogueDifference, CatalogueFile, CatalogueFunction, Change, Channel, ChannelMessage,
-    ChannelReader, ChannelWriter, Client, DeadCount, DeadLetter, DeadLetters, FunctionDetail,
-    FunctionSummary, Listed, Listing, NewChannel, QueueClient, QueueStats, QueueSummary,
-    ReadCatalogue, Receipt, Retry, StateClient, StreamClient, TriggerOfFunction, TriggerSummary,
-    TriggerTypeSummary, Update, UpdateError, UpdatePath, WorkerSummary,
+    ChannelReader, ChannelWriter, Client, DeadCount, DeadLetter, DeadLetters, Followed, Following,
+    FunctionDetail, FunctionSummary, Listed, Listen, Listener, Listing, NewChannel, QueueClient,
+    QueueStats, QueueSummary, ReadCatalogue, Receipt, Retry, StateClient, StreamClient,
+    StreamGroup, TriggerOfFunction, TriggerSummary, TriggerTypeSummary, Update, UpdateError,
+    UpdatePath, Updated, WorkerSummary,
 };
 pub use clock::Clock;
 pub use declare::{
@@ -113,7 +119,9 @@ pub use extract::{
 pub use intercept::{Interceptor, Next};
 pub use output::{Created, Output, Reply, Response, Sse, SseEvent};
 pub use protocol::Payload;
-pub use provide::{Emitter, TriggerType, TriggerTypeDescriptor};
+pub use provide::{
+    Emitter, StreamStore, StreamStoreDescriptor, TriggerType, TriggerTypeDescriptor, stream,
+};
 pub use schemars::{self, JsonSchema};
 pub use tracing;
 pub use worker::{Backoff, Conflict, ConnectionState};
@@ -139,6 +147,9 @@ pub use iii_macros::remote;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/service.md")]
 pub use iii_macros::service;
+#[cfg(feature = "macros")]
+#[doc = include_str!("docs/stream.md")]
+pub use iii_macros::stream;
 #[cfg(all(feature = "macros", feature = "testing"))]
 #[doc = include_str!("docs/test.md")]
 pub use iii_macros::test;

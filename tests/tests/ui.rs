@@ -3,10 +3,11 @@
 //! `TRYBUILD=overwrite cargo test -p iii-tests --test ui` writes the messages down anew; read them before you commit.
 
 /// The macros, each with a folder of fixtures.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "function",
     "trigger",
     "trigger_type",
+    "stream",
     "remote",
     "service",
     "http_function",

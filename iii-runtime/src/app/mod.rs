@@ -29,7 +29,7 @@ use crate::error::{Error, Result, code};
 use crate::extract::{Extract, Resources};
 use crate::intercept::{AnyInterceptor, Interceptor};
 use crate::protocol::Namespace;
-use crate::provide::{TriggerType, TriggerTypeDescriptor};
+use crate::provide::{StreamStore, StreamStoreDescriptor, TriggerType, TriggerTypeDescriptor};
 use crate::transport::ConnectError;
 use crate::worker::{Backoff, Conflict};
 
@@ -123,6 +123,19 @@ impl App {
             let location = here();
             // An app is made once, or a few times in tests, so this is no leak that grows.
             types.push(Box::leak(Box::new(TriggerTypeDescriptor::new::<T>("", location))));
+        }
+        self
+    }
+
+    /// Keeps a stream. One that is there already is not added twice. The store itself is given with [`App::state`].
+    #[track_caller]
+    pub fn stream_store<T: StreamStore>(&mut self) -> &mut Self {
+        let place = std::panic::Location::caller();
+        let location = Location { file: place.file(), line: place.line(), column: place.column() };
+        let stores = &mut self.declarations.stream_stores;
+        if !stores.iter().any(|known| known.is::<T>()) {
+            // As for trigger types, this is no leak that grows.
+            stores.push(Box::leak(Box::new(StreamStoreDescriptor::new::<T>("", location))));
         }
         self
     }

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::declare::{Catalogue, Declarations, Endpoints, Problem, Problems};
 use crate::error::{Error, Result, code};
 use crate::extract::Resources;
+use crate::provide::WriteTurns;
 use crate::telemetry::Telemetry;
 use crate::transport::Transport;
 use crate::worker::{
@@ -136,6 +137,9 @@ impl Prepared {
         let Extras { hooks, readiness, .. } = extras;
         let session = Session::new(namespace.clone(), settings.call_timeout, readiness);
         resources.insert(session.clone());
+        if !catalogue.stream_stores().is_empty() {
+            resources.insert(Arc::new(WriteTurns::default()));
+        }
         let limits = DispatchLimits {
             accepted: settings.accepted,
             running: settings.concurrency,

@@ -1,6 +1,6 @@
 //! What a worker prints: what it serves, and where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -34,6 +34,9 @@ fn text(running: &Running) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{} is ready on {}", running.name(), running.engine_name());
     text.push_str(&functions(running.catalogue()));
+    for store in running.catalogue().stream_stores() {
+        let _ = writeln!(text, "  keeps the stream `{}`", store.name);
+    }
     for waiting in running.waiting() {
         let _ = writeln!(text, "  note: {waiting}");
     }
@@ -59,9 +62,13 @@ fn text(running: &Running) -> String {
 /// The functions with their triggers, and how many each crate has, if there are several.
 fn functions(catalogue: &Catalogue) -> String {
     let mut text = String::new();
-    let widest = catalogue.entries().iter().map(|entry| entry.function.id.len()).max().unwrap_or(0);
+    // The functions of a store are shown as one thing.
+    let of_stores = catalogue.stream_stores().iter().flat_map(|store| store.functions());
+    let of_stores: HashSet<&str> = of_stores.map(|function| function.id).collect();
+    let entries = || catalogue.entries().iter().filter(|e| !of_stores.contains(e.function.id));
+    let widest = entries().map(|entry| entry.function.id.len()).max().unwrap_or(0);
     let mut crates: BTreeMap<&str, usize> = BTreeMap::new();
-    for entry in catalogue.entries() {
+    for entry in entries() {
         if entry.function.crate_name() != OWN_CRATE {
             *crates.entry(entry.function.crate_name()).or_default() += 1;
         }

@@ -16,6 +16,7 @@ use crate::declare::{Catalogue, Declarations};
 use crate::engine::Engine;
 use crate::error::{Error, Result, code};
 use crate::extract::Resources;
+use crate::protocol::DEFAULT_NAMESPACE;
 use crate::telemetry::Telemetry;
 use crate::transport::ws::WsTransport;
 use crate::transport::{ConnectError, Transport};
@@ -75,6 +76,16 @@ impl Running {
         let ready_file = settings.ready_file.clone();
         let ready_file =
             ready_file.map(|path| ReadyFile::keep(path, client.ready())).transpose()?;
+        if settings.url.is_some()
+            && *settings.namespace_or_default() != *DEFAULT_NAMESPACE
+            && let Some(store) = prepared.catalogue.stream_stores().first()
+        {
+            tracing::warn!(
+                "the official engine asks for streams of workers in the namespace `{DEFAULT_NAMESPACE}` only, and keeps \
+                 `{}` itself",
+                store.name
+            );
+        }
 
         #[cfg(feature = "engine")]
         let (transport, engine): (Arc<dyn Transport>, _) = match &settings.url {

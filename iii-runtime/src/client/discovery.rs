@@ -169,13 +169,13 @@ listed! {
 #[must_use = "a list is asked for when it is awaited"]
 #[derive(Debug)]
 pub struct Listing<T> {
-    session: Arc<Session>,
-    filter: Filter,
+    pub(super) session: Arc<Session>,
+    pub(super) filter: Filter,
     listed: PhantomData<fn() -> T>,
 }
 
-#[derive(Debug, Default, Serialize)]
-struct Filter {
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Filter {
     #[serde(skip_serializing_if = "Option::is_none")]
     search: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -193,7 +193,11 @@ struct Filter {
 
 impl<T> Listing<T> {
     fn new(session: Arc<Session>) -> Self {
-        Self { session, filter: Filter::default(), listed: PhantomData }
+        Self::of(session, Filter::default())
+    }
+
+    pub(super) fn of(session: Arc<Session>, filter: Filter) -> Self {
+        Self { session, filter, listed: PhantomData }
     }
 
     /// Only those with this text in their id or description.

@@ -2,8 +2,11 @@
 
 mod call;
 mod catalogue_file;
+mod changes;
 pub(crate) mod channel;
 mod discovery;
+mod group;
+mod listen;
 mod queue;
 mod retry;
 mod state;
@@ -25,16 +28,19 @@ use crate::worker::{ConnectionState, Request, Session};
 
 pub use call::{Call, Receipt};
 pub use catalogue_file::{CatalogueDifference, CatalogueFile, CatalogueFunction, ReadCatalogue};
+pub use changes::{Followed, Following};
 pub use channel::{Channel, ChannelMessage, ChannelReader, ChannelWriter, NewChannel};
 pub use discovery::{
     FunctionDetail, FunctionSummary, Listed, Listing, TriggerOfFunction, TriggerSummary,
     TriggerTypeSummary, WorkerSummary,
 };
+pub use group::StreamGroup;
+pub use listen::{Listen, Listener};
 pub use queue::{DeadCount, DeadLetter, DeadLetters, QueueClient, QueueStats, QueueSummary};
 pub use retry::Retry;
 pub use state::StateClient;
 pub use stream::StreamClient;
-pub use update::{Change, Update, UpdateError, UpdatePath};
+pub use update::{Change, Update, UpdateError, UpdatePath, Updated};
 
 /// What a caller waits longer than the function that it calls may take.
 const MARGIN: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use super::{Call, Change, Client, Update};
 /// Whoever is subscribed to the stream, and every function with a `stream` trigger for it, hears of each change.
 #[derive(Debug)]
 pub struct StreamClient<T> {
-    client: Client,
+    pub(super) client: Client,
     name: String,
     items: PhantomData<fn() -> T>,
 }
@@ -45,7 +45,7 @@ impl<T> StreamClient<T> {
         &self.name
     }
 
-    fn group<'a>(&'a self, group_id: &'a str) -> Group<'a> {
+    fn place<'a>(&'a self, group_id: &'a str) -> Group<'a> {
         Group { stream_name: &self.name, group_id }
     }
 
@@ -62,7 +62,7 @@ impl<T> StreamClient<T> {
             r#type: &'a str,
             data: &'a D,
         }
-        self.client.builtin("stream::send", &Input { group: self.group(group), r#type: kind, data })
+        self.client.builtin("stream::send", &Input { group: self.place(group), r#type: kind, data })
     }
 
     /// The groups of the stream that hold something, in order.
@@ -122,7 +122,7 @@ impl<T: DeserializeOwned> StreamClient<T> {
 
     /// All items of a group, without their ids, the oldest first.
     pub fn list(&self, group: &str) -> Call<Vec<T>> {
-        self.client.builtin("stream::list", &self.group(group))
+        self.client.builtin("stream::list", &self.place(group))
     }
 }
 

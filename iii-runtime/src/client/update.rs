@@ -1,9 +1,15 @@
 //! Changes of parts of a value, done by the engine in one step (protocol section 6.4).
 
+use serde::de::DeserializeOwned;
 use serde::ser::Error as _;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
+use crate::error::{Error, Result, code};
 use crate::protocol::Payload;
+use crate::update::{Path, UpdateOp, apply};
+
+pub use crate::update::UpdateError;
 
 /// What to do with a value, operation by operation, in order.
 ///
@@ -19,22 +25,13 @@ use crate::protocol::Payload;
 ///
 /// `set`, `increment`, `decrement` and `remove` work on one key of the value; dots have no meaning, and `""` is the whole
 /// value. `merge` and `append` also take a way through nested objects.
-#[derive(Debug, Clone, Default)]
+///
+/// A [`StreamStore`](crate::StreamStore) gets one, and does it with [`Update::apply`].
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Update {
-    operations: Vec<Operation>,
+    operations: Vec<UpdateOp>,
     /// The first value that could not be written as JSON.
     failed: Option<String>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-enum Operation {
-    Set { path: String, value: Payload },
-    Merge { path: UpdatePath, value: Payload },
-    Increment { path: String, by: i64 },
-    Decrement { path: String, by: i64 },
-    Append { path: UpdatePath, value: Payload },
-    Remove { path: String },
 }
 
 /// Where in a value: a key, or a way of keys through nested objects. An empty one is the whole value.
@@ -63,6 +60,12 @@ impl From<Vec<String>> for UpdatePath {
     }
 }
 
+impl UpdatePath {
+    fn wire(self) -> Path {
+        Path::Way(self.0)
+    }
+}
+
 impl Update {
     /// Nothing to do yet.
     pub fn new() -> Self {
@@ -72,40 +75,40 @@ impl Update {
     /// Replaces the value of a key.
     #[must_use]
     pub fn set(self, key: &str, value: &(impl Serialize + ?Sized)) -> Self {
-        self.with_value(value, |value| Operation::Set { path: key.to_owned(), value })
+        self.with_value(value, |value| UpdateOp::Set { path: key.to_owned(), value })
     }
 
     /// Adds the keys of an object to an object, in place of those that are there. Objects on the way are made.
     #[must_use]
     pub fn merge(self, path: impl Into<UpdatePath>, value: &(impl Serialize + ?Sized)) -> Self {
-        self.with_value(value, |value| Operation::Merge { path: path.into(), value })
+        self.with_value(value, |value| UpdateOp::Merge { path: Some(path.into().wire()), value })
     }
 
     /// Adds to a number; a missing one counts as 0.
     #[must_use]
     pub fn increment(self, key: &str, by: i64) -> Self {
-        self.with(Operation::Increment { path: key.to_owned(), by })
+        self.with(UpdateOp::Increment { path: key.to_owned(), by })
     }
 
     /// Subtracts from a number; a missing one counts as 0.
     #[must_use]
     pub fn decrement(self, key: &str, by: i64) -> Self {
-        self.with(Operation::Decrement { path: key.to_owned(), by })
+        self.with(UpdateOp::Decrement { path: key.to_owned(), by })
     }
 
     /// Adds an element to a list, or text to a text. A missing list is made.
     #[must_use]
     pub fn append(self, path: impl Into<UpdatePath>, value: &(impl Serialize + ?Sized)) -> Self {
-        self.with_value(value, |value| Operation::Append { path: path.into(), value })
+        self.with_value(value, |value| UpdateOp::Append { path: Some(path.into().wire()), value })
     }
 
     /// Removes a key; one that is missing is no error. The whole value becomes null.
     #[must_use]
     pub fn remove(self, key: &str) -> Self {
-        self.with(Operation::Remove { path: key.to_owned() })
+        self.with(UpdateOp::Remove { path: key.to_owned() })
     }
 
-    fn with(mut self, operation: Operation) -> Self {
+    fn with(mut self, operation: UpdateOp) -> Self {
         self.operations.push(operation);
         self
     }
@@ -113,15 +116,86 @@ impl Update {
     fn with_value(
         mut self,
         value: &(impl Serialize + ?Sized),
-        operation: impl FnOnce(Payload) -> Operation,
+        operation: impl FnOnce(Value) -> UpdateOp,
     ) -> Self {
-        match Payload::new(value) {
+        match serde_json::to_value(value) {
             Ok(value) => self.with(operation(value)),
             Err(error) => {
                 self.failed.get_or_insert_with(|| error.to_string());
                 self
             }
         }
+    }
+}
+
+impl Update {
+    /// Does all of it to a value, or to `{}` if there is none: what the engine does in its own stores. An operation that
+    /// cannot be done is left out, and named in [`Updated::errors`].
+    ///
+    /// ```
+    /// # use iii::Update;
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Counter { n: u32 }
+    ///
+    /// # fn main() -> iii::Result<()> {
+    /// let updated = Update::new().increment("n", 2).apply(Some(&Counter { n: 1 }))?;
+    /// assert_eq!(updated.value.n, 3);
+    /// assert!(updated.errors.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Code [`invalid_payload`](code::INVALID_PAYLOAD) if what comes out does not fit the type, and
+    /// [`internal`](code::INTERNAL) if the value before cannot be written as JSON.
+    pub fn apply<T: Serialize + DeserializeOwned>(&self, old: Option<&T>) -> Result<Updated<T>> {
+        let unusable = |failed: &dyn std::fmt::Display| {
+            Error::new(code::INTERNAL, format!("the value before cannot be worked on: {failed}"))
+        };
+        if let Some(failed) = &self.failed {
+            return Err(Error::new(
+                code::INVALID_PAYLOAD,
+                format!("a value of the update cannot be written as JSON: {failed}"),
+            ));
+        }
+        let old = old.map(Payload::new).transpose().map_err(|error| unusable(&error))?;
+        let (value, errors) =
+            apply(old.as_ref(), &self.operations).map_err(|error| unusable(&error))?;
+        let value = value.parse().map_err(|error| {
+            let text = format!("nothing was changed: what the update makes does not fit: {error}");
+            Error::new(code::INVALID_PAYLOAD, text)
+        })?;
+        Ok(Updated { value, errors })
+    }
+}
+
+/// What [`Update::apply`] made of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Updated<T> {
+    /// The value after.
+    pub value: T,
+    /// The operations that could not be done; the others were.
+    pub errors: Vec<UpdateError>,
+}
+
+impl<'de> Deserialize<'de> for Update {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self { operations: Vec::deserialize(deserializer)?, failed: None })
+    }
+}
+
+impl schemars::JsonSchema for Update {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Update".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Vec::<UpdateOp>::json_schema(generator)
     }
 }
 
@@ -145,17 +219,6 @@ pub struct Change<T> {
     /// The operations that could not be done; the others were.
     #[serde(default)]
     pub errors: Vec<UpdateError>,
-}
-
-/// An operation that could not be done.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct UpdateError {
-    /// Which operation, counted from 0.
-    pub op_index: usize,
-    /// What is wrong, for programs, such as `increment.not_number`.
-    pub code: String,
-    /// What is wrong, for people.
-    pub message: String,
 }
 
 #[cfg(test)]
@@ -184,6 +247,39 @@ mod tests {
                 r#"{"type":"remove","path":"tmp"}]"#
             )
         );
+    }
+
+    #[test]
+    fn operations_are_read_as_they_are_written() {
+        let update = Update::new().set("name", "x").append(["a", "b"], &1).increment("n", 2);
+        let text = serde_json::to_string(&update).unwrap();
+        assert_eq!(serde_json::from_str::<Update>(&text).unwrap(), update);
+    }
+
+    #[test]
+    fn operations_are_done_to_a_type_or_nothing_is() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Cart {
+            tea: u32,
+            note: Option<String>,
+        }
+        let update = Update::new().increment("tea", 2).append("note", "!").increment("note", 1);
+        let updated = update.apply(Some(&Cart { tea: 1, note: Some("hot".into()) })).unwrap();
+        assert_eq!(updated.value, Cart { tea: 3, note: Some("hot!".into()) });
+        assert_eq!(updated.errors.len(), 1);
+        assert_eq!(updated.errors[0].code, "increment.not_number");
+        assert_eq!(updated.errors[0].op_index, 2);
+
+        let none: Option<&Cart> = None;
+        let made = Update::new().set("tea", &1).apply(none).unwrap().value;
+        assert_eq!(made, Cart { tea: 1, note: None });
+        let misfit = Update::new().set("tea", "a text").apply(Some(&made)).unwrap_err();
+        assert_eq!(misfit.code(), code::INVALID_PAYLOAD);
+        let gone = Update::new().remove("").apply(Some(&made)).unwrap_err();
+        assert_eq!(gone.code(), code::INVALID_PAYLOAD);
+        let bad = std::collections::HashMap::from([([1, 2], 3)]);
+        let unwritable = Update::new().set("tea", &bad).apply(Some(&made)).unwrap_err();
+        assert_eq!(unwritable.code(), code::INVALID_PAYLOAD);
     }
 
     #[test]

@@ -10,7 +10,9 @@ use crate::error::{Error, code};
 use crate::extract::Resources;
 use crate::intercept::{AnyInterceptor, Interceptor as _};
 use crate::protocol::Payload;
-use crate::provide::{TriggerTypeDescriptor, declared_types};
+use crate::provide::{
+    StreamStoreDescriptor, TriggerTypeDescriptor, declared_stores, declared_types,
+};
 use crate::trigger::{Binding, TriggerKind};
 
 /// The functions that the macros have declared in all crates that are linked in, sorted by id.
@@ -32,6 +34,8 @@ pub struct Declarations {
     pub interceptors: Vec<AnyInterceptor>,
     /// Services that its functions are grouped in.
     pub services: Vec<&'static ServiceDescriptor>,
+    /// Streams that it keeps.
+    pub stream_stores: Vec<&'static StreamStoreDescriptor>,
 }
 
 impl Declarations {
@@ -42,6 +46,7 @@ impl Declarations {
             trigger_types: declared_types(),
             services: declared_services(),
             interceptors: Vec::new(),
+            stream_stores: declared_stores(),
         }
     }
 
@@ -65,12 +70,12 @@ impl Declarations {
 ///
 /// All problems in one report.
 pub(crate) fn check_declared() -> Result<(), Problems> {
-    let Declarations { functions, trigger_types, services, .. } = Declarations::linked();
+    let declarations = Declarations::linked();
     let mut problems = Vec::new();
     // What the environment says belongs to a start.
-    let entries = entries(&functions, Endpoints::Unused, &mut problems);
-    problems.extend(check(&entries, &trigger_types));
-    check_services(&services, &mut problems);
+    let entries = entries(&declarations, Endpoints::Unused, &mut problems);
+    problems.extend(check(&entries, &declarations));
+    check_services(&declarations.services, &mut problems);
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
 }
 
@@ -80,6 +85,7 @@ pub struct Catalogue {
     entries: Vec<Entry>,
     trigger_types: Vec<&'static TriggerTypeDescriptor>,
     services: Vec<&'static ServiceDescriptor>,
+    stream_stores: Vec<&'static StreamStoreDescriptor>,
 }
 
 /// One function of the catalogue.
@@ -119,11 +125,11 @@ impl Catalogue {
         provided: &Resources,
         endpoints: Endpoints,
     ) -> Result<Self, Problems> {
-        let Declarations { functions, trigger_types, services, interceptors } = declarations;
+        let interceptors = &declarations.interceptors;
         let mut problems = Vec::new();
-        let mut entries = entries(functions, endpoints, &mut problems);
-        problems.extend(check(&entries, trigger_types));
-        check_services(services, &mut problems);
+        let mut entries = entries(declarations, endpoints, &mut problems);
+        problems.extend(check(&entries, declarations));
+        check_services(&declarations.services, &mut problems);
         check_provided(&entries, provided, &mut problems);
         check_interceptors(interceptors, &mut problems);
         for entry in &mut entries {
@@ -134,7 +140,8 @@ impl Catalogue {
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        Ok(Self { entries, trigger_types: trigger_types.clone(), services: services.clone() })
+        let Declarations { trigger_types, services, stream_stores, .. } = declarations.clone();
+        Ok(Self { entries, trigger_types, services, stream_stores })
     }
 
     /// The trigger types that the worker provides, sorted by id.
@@ -147,10 +154,20 @@ impl Catalogue {
         &self.services
     }
 
+    /// The streams that the worker keeps, sorted by name. Their functions are among the entries.
+    pub fn stream_stores(&self) -> &[&'static StreamStoreDescriptor] {
+        &self.stream_stores
+    }
+
     /// The catalogue of a worker that serves nothing by itself.
     #[cfg(any(feature = "cli", feature = "testing"))]
     pub(crate) fn empty() -> Self {
-        Self { entries: Vec::new(), trigger_types: Vec::new(), services: Vec::new() }
+        Self {
+            entries: Vec::new(),
+            trigger_types: Vec::new(),
+            services: Vec::new(),
+            stream_stores: Vec::new(),
+        }
     }
 
     /// The functions, sorted by id.
@@ -164,9 +181,9 @@ impl Catalogue {
     }
 }
 
-/// Looks at each function.
+/// Looks at each function, with those of stores.
 fn entries(
-    functions: &[&'static FunctionDescriptor],
+    declarations: &Declarations,
     endpoints: Endpoints,
     problems: &mut Vec<Problem>,
 ) -> Vec<Entry> {
@@ -174,7 +191,18 @@ fn entries(
         endpoint: resolve(function, endpoints, problems),
         ..Entry::new(function)
     };
-    functions.iter().map(entry).collect()
+    let mut entries: Vec<Entry> = declarations.functions.iter().map(entry).collect();
+    let stores = &declarations.stream_stores;
+    for (number, store) in stores.iter().enumerate() {
+        // Two of one name are one problem, and not one for each function.
+        if !stores[..number].iter().any(|before| before.name == store.name) {
+            entries.extend(store.functions().iter().map(Entry::new));
+        }
+    }
+    if !stores.is_empty() {
+        entries.sort_by_key(|entry| entry.function.id);
+    }
+    entries
 }
 
 impl Entry {
@@ -263,13 +291,15 @@ impl From<Problems> for Error {
 }
 
 /// Everything but what the app provides.
-fn check(entries: &[Entry], types: &[&TriggerTypeDescriptor]) -> Vec<Problem> {
+fn check(entries: &[Entry], declarations: &Declarations) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let types = &declarations.trigger_types;
     if types.is_empty() {
         check_not_empty(entries, &mut problems);
     }
     check_ids(entries, &mut problems);
     check_type_ids(types, &mut problems);
+    check_stores(&declarations.stream_stores, &mut problems);
     check_routes(entries, &mut problems);
     for entry in entries {
         let FunctionDescriptor { id, location, .. } = entry.function;
@@ -322,6 +352,25 @@ fn check_type_ids(types: &[&TriggerTypeDescriptor], problems: &mut Vec<Problem>)
     }
 }
 
+fn check_stores(stores: &[&StreamStoreDescriptor], problems: &mut Vec<Problem>) {
+    let mut places: BTreeMap<&str, Vec<Location>> = BTreeMap::new();
+    for one in stores {
+        places.entry(one.name).or_default().push(one.location);
+    }
+    for (name, places) in places {
+        let (message, help) = if places.len() > 1 {
+            let message = format!("the stream `{name}` is kept {} times", places.len());
+            (message, "give each store a name of its own")
+        } else if name.is_empty() || name.chars().any(char::is_control) {
+            let message = format!("a stream cannot be named `{}`", name.escape_debug());
+            (message, "give the store a name of printable characters, such as `chat`")
+        } else {
+            continue;
+        };
+        problems.push(Problem { message, help: help.to_owned(), places });
+    }
+}
+
 fn check_routes(entries: &[Entry], problems: &mut Vec<Problem>) {
     let mut places: BTreeMap<String, Vec<Location>> = BTreeMap::new();
     for (route, location) in entries.iter().flat_map(Entry::routes) {
@@ -342,7 +391,11 @@ fn check_provided(entries: &[Entry], provided: &Resources, problems: &mut Vec<Pr
     for entry in entries {
         for requirement in entry.signature.requires() {
             if !provided.contains(requirement.type_id) {
-                missing.entry(requirement.type_name).or_default().push(entry.function.location);
+                let places = missing.entry(requirement.type_name).or_default();
+                // The functions of a store stand at one place.
+                if !places.contains(&entry.function.location) {
+                    places.push(entry.function.location);
+                }
             }
         }
     }

@@ -217,11 +217,13 @@ impl Test {
             }
         };
         let recorder = Recorder::new(clock.clone());
+        let only = self.functions.is_some();
         let mut functions = self.functions.unwrap_or_else(declared);
         // The order in which a test names them is not the order in which they are served.
         functions.sort_by_key(|function| function.id);
         let plan = Plan {
             functions,
+            only,
             set_up: self.set_up,
             provided: Vec::new(),
             queues: Vec::new(),

@@ -29,6 +29,8 @@ pub(super) type Provide = Box<dyn FnOnce(&mut App) + Send>;
 /// What is to be started.
 pub(super) struct Plan {
     pub(super) functions: Vec<&'static FunctionDescriptor>,
+    /// Whether the test has chosen the functions.
+    pub(super) only: bool,
     pub(super) set_up: Option<SetUp>,
     pub(super) provided: Vec<Provide>,
     pub(super) queues: Vec<(String, NamedQueue)>,
@@ -130,8 +132,7 @@ impl Harness {
                 self.inner.recorder.fail(error.to_string());
                 return;
             }
-            let message = self.inner.outside.registrations.add(id);
-            self.inner.outside.session.send(message);
+            self.inner.outside.session.bindings().serve(id);
         }
     }
 }
@@ -149,7 +150,11 @@ async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
         provide(&mut app);
     }
     app.namespace(inner.outside.session.namespace().clone());
-    let (declarations, resources, settings, extras) = app.into_parts();
+    let (mut declarations, resources, settings, extras) = app.into_parts();
+    if plan.only {
+        // A test that chooses functions has the stores that it provides.
+        declarations.stream_stores.retain(|store| store.is_provided(&resources));
+    }
     let surroundings = surroundings(&inner.mode, &inner.clock, &inner.recorder);
     let worker = Prepared::new(declarations, resources, &settings, extras, surroundings)?;
 
@@ -174,7 +179,7 @@ async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
     // The test comes last: a call that it makes finds everything in its place.
     for id in answered.iter().filter(|id| worker.catalogue.get(id).is_none()) {
         mockable(engine.as_ref(), id)?;
-        inner.outside.registrations.add(id);
+        inner.outside.session.bindings().serve(id);
     }
     let (own, _) = inner.outside.connect(Gated::new(transport, &inner.outside_gate)).await?;
     // What it does at the start may call what the test stands in for.

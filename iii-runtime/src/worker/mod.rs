@@ -1,6 +1,7 @@
 //! The worker: it connects, registers what the catalogue says, serves invocations, and comes back when the link is lost.
 
 mod backoff;
+mod bindings;
 mod confirm;
 mod conflict;
 mod dispatch;
@@ -13,6 +14,7 @@ mod run;
 mod session;
 mod watch;
 
+pub(crate) use bindings::{Heard, Inbox};
 pub(crate) use dispatch::{DispatchLimits, Dispatcher};
 pub(crate) use provider::Provider;
 pub(crate) use readiness::Readiness;

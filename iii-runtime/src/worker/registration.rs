@@ -1,6 +1,7 @@
 //! What a worker registers, in the order of the wire, and how it finds out that the engine has taken it.
 
 use std::collections::{HashMap, HashSet};
+#[cfg(feature = "testing")]
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -54,8 +55,6 @@ pub(crate) struct Registrations {
     services: Vec<RegisterService>,
     functions: Vec<(RegisterFunction, Location)>,
     triggers: Vec<(RegisterTrigger, Location)>,
-    /// Those that came after the start; nobody waits for their confirmation.
-    later: Mutex<Vec<FunctionId>>,
     /// Those that the worker serves itself in place of their endpoints.
     #[cfg(feature = "testing")]
     mocked: Mutex<HashSet<FunctionId>>,
@@ -122,7 +121,6 @@ impl Registrations {
             services: services.collect(),
             functions,
             triggers,
-            later: Mutex::default(),
             #[cfg(feature = "testing")]
             mocked: Mutex::default(),
         }
@@ -153,26 +151,11 @@ impl Registrations {
         Message::RegisterFunction(Box::new(function))
     }
 
-    /// Adds a function that the catalogue does not have. The message that registers it over a link that is there.
-    #[cfg(feature = "testing")]
-    pub(crate) fn add(&self, id: &FunctionId) -> Message {
-        let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
-        if !later.contains(id) {
-            later.push(id.clone());
-        }
-        bare(id.clone())
-    }
-
     /// The messages that register everything but triggers: trigger types first, then services.
     pub(super) fn register(&self) -> impl Iterator<Item = Message> {
         let types =
             self.types.iter().map(|(t, _)| Message::RegisterTriggerType(Box::new(t.clone())));
-        let later = self.later.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let functions = self
-            .functions
-            .iter()
-            .map(|(function, _)| self.registration(function))
-            .chain(later.into_iter().map(bare));
+        let functions = self.functions.iter().map(|(function, _)| self.registration(function));
         let services =
             self.services.iter().map(|one| Message::RegisterService(Box::new(one.clone())));
         types.chain(services).chain(functions)
@@ -345,18 +328,6 @@ impl Registrations {
 /// A trigger, for people.
 fn name_of(trigger: &RegisterTrigger) -> String {
     format!("the `{}` trigger of `{}`", trigger.trigger_type, trigger.function_id)
-}
-
-/// The registration of a function of which only the id is known.
-fn bare(id: FunctionId) -> Message {
-    Message::RegisterFunction(Box::new(RegisterFunction {
-        id,
-        description: None,
-        request_format: None,
-        response_format: None,
-        metadata: None,
-        invocation: None,
-    }))
 }
 
 /// What the engine says it has; `None` where it does not say.

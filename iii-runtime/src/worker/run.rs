@@ -135,6 +135,7 @@ impl Drop for Life {
     fn drop(&mut self) {
         self.worker.provider.stop();
         self.worker.session.readiness().leaving();
+        self.worker.session.bindings().end();
     }
 }
 
@@ -286,7 +287,10 @@ impl Life {
         if !waits {
             registrations.register_triggers(|_| true).for_each(|message| say(&outbox, message));
         }
-        self.worker.session.up(up.clone());
+        let session = self.worker.session.clone();
+        let bindings = session.bindings();
+        bindings.linked(&outbox);
+        session.up(up.clone());
 
         let session = self.worker.session.clone();
         let mut complaints = Complaints::default();
@@ -311,8 +315,13 @@ impl Life {
                         dispatcher.connected(worker_id);
                         introduced = reattach_token.map(|token| (worker_id, token));
                     }
-                    Some(Message::InvokeFunction(m)) => dispatcher.dispatch(m, &outbox),
+                    Some(Message::InvokeFunction(m)) => {
+                        if let Some(m) = bindings.deliver(m, &outbox) {
+                            dispatcher.dispatch(m, &outbox);
+                        }
+                    }
                     Some(Message::InvocationResult(m)) => up.pending.answer(m.invocation_id, m.result),
+                    Some(Message::RegistrationRejected(m)) if bindings.rejected(&m) => {}
                     Some(Message::RegistrationRejected(m)) => {
                         let rejected = registrations.refused_function(&m);
                         match &m.function_id {
@@ -332,6 +341,7 @@ impl Life {
                             _ => complaints.rejected(*m),
                         }
                     }
+                    Some(Message::TriggerRegistrationResult(m)) if bindings.refused(&m) => {}
                     Some(Message::TriggerRegistrationResult(m)) => {
                         if let (true, Some(error)) = (confirmed, &m.error) {
                             match registrations.refused_trigger(&m.id, error) {
@@ -391,6 +401,7 @@ impl Life {
                     for message in registrations.unregister() {
                         let _ = outbox.send(message);
                     }
+                    bindings.leave();
                     // The engine handles messages in order: after its pong, nothing new comes.
                     let _ = outbox.send(Message::Ping);
                 },

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::bindings::Bindings;
 use super::pending::Pending;
 use super::readiness::Readiness;
 use crate::error::{Error, Result, code};
@@ -85,6 +86,7 @@ pub(crate) struct Session {
     /// Nothing that its calls do is left to chance.
     steady: AtomicBool,
     readiness: Arc<Readiness>,
+    bindings: Bindings,
 }
 
 impl fmt::Debug for Session {
@@ -110,6 +112,7 @@ impl Session {
             link: Mutex::new(None),
             state: watch::Sender::new(ConnectionState::Connecting),
             steady: AtomicBool::new(false),
+            bindings: Bindings::default(),
         })
     }
 
@@ -143,6 +146,11 @@ impl Session {
 
     pub(crate) fn readiness(&self) -> &Arc<Readiness> {
         &self.readiness
+    }
+
+    /// What is registered beside the declarations.
+    pub(crate) fn bindings(&self) -> &Bindings {
+        &self.bindings
     }
 
     /// Says how the engine is reached, the first time.
@@ -193,6 +201,10 @@ impl Session {
         let up = self.link.lock().expect("no panic under this lock").take();
         self.readiness.lost();
         self.state.send_replace(state);
+        match state {
+            ConnectionState::Disconnected | ConnectionState::Failed => self.bindings.end(),
+            _ => self.bindings.unlinked(),
+        }
         if let Some(up) = up {
             up.pending.close(|| match state {
                 ConnectionState::Disconnected => {

@@ -1,15 +1,11 @@
 //! Streams that a worker keeps: functions such as `stream::set(chat)` are called instead of the store (protocol
 //! section 6.3).
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-
 use serde::Deserialize;
-use tokio::sync::{Mutex as Turnstile, OwnedMutexGuard};
 
 use super::message::quoted;
 use super::place::Place;
-use crate::engine::broker::{Broker, Request, lock};
+use crate::engine::broker::{Broker, Request};
 use crate::engine::provider::Call;
 use crate::engine::state::update::{self, UpdateError, UpdateOp};
 use crate::error::code;
@@ -83,7 +79,7 @@ pub(super) fn is_updated_in_steps(broker: &Broker, stream: &str, call: &Call) ->
 }
 
 /// Changes parts of an item by what a worker serves for reading and writing it. The item must not change in between:
-/// the caller has its [`Turn`].
+/// the caller has its turn, from [`Turns`].
 ///
 /// # Errors
 ///
@@ -121,48 +117,5 @@ pub(super) async fn update_in_steps(
     Ok((read("set", stream, &result)?, errors))
 }
 
-/// An item that a worker keeps.
-type Item = (Place, String);
-
-/// Updates of one item, one after the other.
-#[derive(Default)]
-pub(super) struct Turns {
-    items: Mutex<HashMap<Item, Arc<Turnstile<()>>>>,
-}
-
-/// The right to update an item, until it is dropped.
-pub(super) struct Turn<'a> {
-    turns: &'a Turns,
-    item: Item,
-    turnstile: Option<Arc<Turnstile<()>>>,
-    passed: Option<OwnedMutexGuard<()>>,
-}
-
-impl Turns {
-    /// Waits for the turn.
-    pub(super) async fn wait(&self, place: &Place, item: &str) -> Turn<'_> {
-        let item = (place.clone(), item.to_owned());
-        let turnstile = lock(&self.items).entry(item.clone()).or_default().clone();
-        let mut turn = Turn { turns: self, item, turnstile: Some(turnstile.clone()), passed: None };
-        turn.passed = Some(turnstile.lock_owned().await);
-        turn
-    }
-
-    /// For tests: how many items are being updated.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        lock(&self.items).len()
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let mut items = lock(&self.turns.items);
-        self.passed = None;
-        self.turnstile = None;
-        // Nobody else waits: those who do hold it too, and take hold of it under this lock.
-        if items.get(&self.item).is_some_and(|one| Arc::strong_count(one) == 1) {
-            items.remove(&self.item);
-        }
-    }
-}
+/// Updates of one item that a worker keeps, one after the other.
+pub(super) type Turns = crate::turns::Turns<(Place, String)>;

@@ -220,7 +220,7 @@ async fn update(streams: Arc<Streams>, input: Update, call: Call) -> Outcome {
         return Ok(Some(result));
     }
     if custom::is_updated_in_steps(&streams.broker, stream_name, &call) {
-        let _turn = streams.turns.wait(&place, item_id).await;
+        let _turn = streams.turns.wait((place.clone(), item_id.clone())).await;
         let updated = custom::update_in_steps(&streams.broker, &place, item_id, ops, &call).await;
         let (custom::Changed { old_value, new_value }, errors) = updated?;
         let old = old_value.filter(|old| !old.is_null());
