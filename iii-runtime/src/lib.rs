@@ -38,7 +38,8 @@
 //! | bodies that are streamed | [`BodyStream`], [`RawBody`], [`Response::stream`], [`Sse`] |
 //! | trigger types of your own | [`macro@trigger_type`], [`TriggerType`], [`Emitter`] |
 //! | what the engine knows | [`Client::functions`], [`Client::workers`], [`Client::triggers`] |
-//! | settings and environment | [`App`], [`Settings`] |
+//! | configuration: typed, from a file, the environment and the engine's store | [`macro@Config`], [`struct@Config`], [`ConfigWatch`] |
+//! | settings and environment of the worker itself | [`App`], [`Settings`] |
 //! | state and streams | [`StateClient`], [`StreamClient`], [`Update`] |
 //! | testing a worker in memory, under virtual time | the module `testing`, with the feature `testing` |
 //! | events and configs of triggers | [`mod@trigger`] |
@@ -54,6 +55,7 @@
 //! | `tls` | no | `wss://` addresses, with the certificates that the machine trusts |
 //! | `cli` | no | the program `iii`, an engine of its own: `iii engine --help` |
 //! | `testing` | no | `#[iii::test]`: workers in memory, under virtual time; for `[dev-dependencies]` |
+//! | `toml` | no | configuration files in TOML, beside JSON |
 //! | `logs` | yes | `#[iii::main]` shows `tracing` events on standard error |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -66,6 +68,7 @@ pub mod __private;
 mod app;
 mod client;
 mod clock;
+mod config;
 mod declare;
 #[cfg(feature = "engine")]
 pub mod engine;
@@ -89,6 +92,7 @@ pub use client::{
     WorkerSummary,
 };
 pub use clock::Clock;
+pub use config::{Config, ConfigDescriptor, ConfigProblem, ConfigWatch, Configurable};
 pub use declare::{
     Catalogue, Declarations, Entry, Function, FunctionDescriptor, Location, Problem, Problems,
     Requirement, Shape, Signature, TriggerDescriptor,
@@ -105,6 +109,9 @@ pub use schemars::{self, JsonSchema};
 pub use tracing;
 pub use worker::{Backoff, ConnectionState};
 
+#[cfg(feature = "macros")]
+#[doc = include_str!("docs/config.md")]
+pub use iii_macros::Config;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/error.md")]
 pub use iii_macros::Error;
@@ -136,8 +143,8 @@ pub mod prelude {
         StreamEvent,
     };
     pub use crate::{
-        App, Client, Context, Created, Headers, HttpRequest, JsonSchema, Metadata, Path, Payload,
-        Query, Response, State,
+        App, Client, Config, Configurable, Context, Created, Headers, HttpRequest, JsonSchema,
+        Metadata, Path, Payload, Query, Response, State,
     };
     // The derive macro of `JsonSchema` looks for this name.
     pub use crate::schemars;

@@ -1,6 +1,8 @@
 //! The app: what is declared, what it provides, and how it runs.
 
+mod config;
 pub(crate) mod entry;
+mod options;
 mod prepared;
 mod report;
 mod running;
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::{Configs, Variables};
 use crate::declare::{Catalogue, Declarations, Function, Location, Problems};
 use crate::error::Result;
 use crate::extract::Resources;
@@ -50,6 +53,18 @@ pub struct App {
     declarations: Declarations,
     resources: Resources,
     settings: Settings,
+    configs: Configs,
+    variables: AppVariables,
+}
+
+/// The environment that an app reads before it starts.
+#[derive(Debug)]
+struct AppVariables(Variables);
+
+impl Default for AppVariables {
+    fn default() -> Self {
+        Self(Variables::Environment)
+    }
 }
 
 impl App {
@@ -66,13 +81,13 @@ impl App {
     /// An app with these declarations.
     #[cfg(feature = "testing")]
     pub(crate) fn of(declarations: Declarations) -> Self {
-        Self { declarations, ..Self::default() }
+        Self { declarations, variables: AppVariables(Variables::None), ..Self::default() }
     }
 
     /// What the app was told so far.
     #[cfg(feature = "testing")]
-    pub(crate) fn into_parts(self) -> (Declarations, Resources, Settings) {
-        (self.declarations, self.resources, self.settings)
+    pub(crate) fn into_parts(self) -> (Declarations, Resources, Configs, Settings) {
+        (self.declarations, self.resources, self.configs, self.settings)
     }
 
     /// Adds a function, with its triggers. A function that is there already is not added twice.
@@ -126,7 +141,7 @@ impl App {
     /// What the macro knows of the package; less than what the user says.
     pub(crate) fn named(&mut self, package: &str, version: &str) {
         self.settings.package = Some(package.to_owned());
-        self.settings.version = version.to_owned();
+        self.settings.package_version = Some(version.to_owned());
     }
 
     /// Sets the namespace of the worker. Default: `III_NAMESPACE`, then `default`.
@@ -141,7 +156,7 @@ impl App {
         self
     }
 
-    /// Adds a header to the handshake with the engine.
+    /// Adds a header to the handshake with the engine. `III_HEADERS` adds those that are not set here.
     pub fn header(&mut self, name: impl Into<String>, value: impl Into<String>) -> &mut Self {
         self.settings.headers.push((name.into(), value.into()));
         self
@@ -154,27 +169,28 @@ impl App {
         self
     }
 
-    /// Sets how long a caller waits for an answer, where the call does not say. Default: 30 s.
+    /// Sets how long a caller waits for an answer, where the call does not say. Default: `III_CALL_TIMEOUT`, then 30 s.
     pub fn call_timeout(&mut self, timeout: Duration) -> &mut Self {
-        self.settings.call_timeout = timeout;
+        self.settings.call_timeout = Some(timeout);
         self
     }
 
-    /// Sets how long a handler may take, where its function does not say. Default: as long as it wants.
+    /// Sets how long a handler may take, where its function does not say. Default: `III_HANDLER_TIMEOUT`, then as long as
+    /// it wants.
     pub fn handler_timeout(&mut self, timeout: Duration) -> &mut Self {
         self.settings.handler_timeout = Some(timeout);
         self
     }
 
-    /// Sets how many handlers run at the same time; more wait. Default: 1,024.
+    /// Sets how many handlers run at the same time; more wait. Default: `III_CONCURRENCY`, then 1,024.
     pub fn concurrency(&mut self, most: usize) -> &mut Self {
-        self.settings.concurrency = most.max(1);
+        self.settings.concurrency = Some(most.max(1));
         self
     }
 
-    /// Sets how long handlers may go on after the worker is told to stop. Default: 30 s.
+    /// Sets how long handlers may go on after the worker is told to stop. Default: `III_GRACE`, then 30 s.
     pub fn grace(&mut self, grace: Duration) -> &mut Self {
-        self.settings.grace = grace;
+        self.settings.grace = Some(grace);
         self
     }
 
@@ -196,8 +212,8 @@ impl App {
     /// `invalid_catalogue`, `invalid_configuration`, `listen_failed`, `store_failed`, `connect_failed`, or
     /// `registration_rejected` (see [`code`](crate::code)).
     pub async fn start(&mut self) -> Result<Running> {
-        let Self { declarations, resources, settings } = mem::take(self);
-        Running::start(declarations, resources, settings.with_environment()?).await
+        let Self { declarations, resources, settings, configs, .. } = mem::take(self);
+        Running::start(declarations, resources, configs, settings.with_environment()?).await
     }
 
     /// Runs the worker until SIGINT or SIGTERM, then drains it: what runs is finished and answered. A second signal stops

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::prepared::{Prepared, Surroundings};
 use super::settings::Settings;
 use crate::client::Client;
+use crate::config::{ConfigCell, ConfigWatch, Configs, Configurable};
 use crate::declare::{Catalogue, Declarations};
 #[cfg(feature = "engine")]
 use crate::engine::Engine;
@@ -52,9 +53,11 @@ impl Running {
     pub(super) async fn start(
         declarations: Declarations,
         resources: Resources,
+        configs: Configs,
         settings: Settings,
     ) -> Result<Self> {
-        let prepared = Prepared::new(declarations, resources, &settings, Surroundings::default())?;
+        let surroundings = Surroundings::default();
+        let prepared = Prepared::new(declarations, resources, configs, &settings, surroundings)?;
         let name = prepared.name.clone();
 
         #[cfg(feature = "engine")]
@@ -62,11 +65,11 @@ impl Running {
             Some(url) => (Arc::new(remote(url, &settings.headers)?), None),
             None => {
                 let mut builder = Engine::builder()
-                    .host(settings.host)
-                    .worker_port(settings.worker_port)
-                    .http_port(settings.http_port)
-                    .stream_port(settings.stream_port);
-                if let Some(directory) = settings.data_dir {
+                    .host(settings.host())
+                    .worker_port(settings.worker_port())
+                    .http_port(settings.http_port())
+                    .stream_port(settings.stream_port());
+                if let Some(directory) = &settings.data_dir {
                     builder = builder.data_dir(directory);
                 }
                 let engine = builder.start().await?;
@@ -87,7 +90,7 @@ impl Running {
             dispatcher: prepared.dispatcher,
             waiting: started.waiting,
             worker,
-            grace: settings.grace,
+            grace: settings.grace(),
             #[cfg(feature = "engine")]
             engine,
         })
@@ -111,6 +114,11 @@ impl Running {
     /// Calls functions.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Hears of changes of a configuration; `None` if it is not part of the app.
+    pub fn watch_config<T: Configurable>(&self) -> Option<ConfigWatch<T>> {
+        self.dispatcher.resources().get::<ConfigCell<T>>().map(|cell| cell.watcher())
     }
 
     /// How many invocations are not yet answered.

@@ -11,7 +11,6 @@ pub use descriptor::{
     Declaration, Function, FunctionDescriptor, HandlerFuture, Location, TriggerDescriptor,
 };
 pub(crate) use signature::document;
-#[cfg(feature = "engine")]
 pub(crate) use signature::made_once;
 pub use signature::{Requirement, Shape, Signature};
 

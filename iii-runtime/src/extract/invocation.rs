@@ -25,6 +25,8 @@ pub struct Invocation {
     shape: Shape,
     http: Option<HttpParts>,
     resources: Arc<Resources>,
+    /// Values that change, as this invocation has seen them first.
+    seen: Resources,
 }
 
 /// What the worker knows when an invocation arrives.
@@ -61,7 +63,7 @@ pub struct HttpParts {
 impl Invocation {
     pub(crate) fn new(received: Received) -> Self {
         let Received { context, data, metadata, shape, resources } = received;
-        Self { context, data, metadata, shape, http: None, resources }
+        Self { context, data, metadata, shape, http: None, resources, seen: Resources::default() }
     }
 
     /// Who invokes what.
@@ -82,6 +84,16 @@ impl Invocation {
     /// What the app provides.
     pub fn resources(&self) -> &Resources {
         &self.resources
+    }
+
+    /// A value that changes, as this invocation has seen it first.
+    pub(crate) fn seen<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.seen.get()
+    }
+
+    /// Keeps a value that changes for the rest of this invocation.
+    pub(crate) fn see<T: Send + Sync + 'static>(&mut self, value: Arc<T>) {
+        self.seen.insert(value);
     }
 
     /// For [`within`](crate::client::channel::within): ends of channels in this invocation belong to this worker.

@@ -1,6 +1,7 @@
 //! One test: its runtime, its clock, and what becomes of it.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -205,8 +206,14 @@ impl Test {
         let mut functions = self.functions.unwrap_or_else(declared);
         // The order in which a test names them is not the order in which they are served.
         functions.sort_by_key(|function| function.id);
-        let plan =
-            Plan { functions, set_up: self.set_up, provided: Vec::new(), queues: Vec::new() };
+        let plan = Plan {
+            functions,
+            set_up: self.set_up,
+            provided: Vec::new(),
+            queues: Vec::new(),
+            configs: Vec::new(),
+            stored: HashMap::new(),
+        };
         let inner = Inner {
             steps: Steps::new(&mode),
             outside: super::start::outside(namespace, &mode, &clock, &recorder),

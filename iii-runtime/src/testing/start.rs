@@ -1,5 +1,6 @@
 //! The start and the end of what a test runs on: the engine, the worker, and the test's own link.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
@@ -10,6 +11,7 @@ use super::record::Recorder;
 use super::{Harness, Published, locked, report};
 use crate::app::{App, Prepared, Surroundings};
 use crate::clock::Clock;
+use crate::config::Variables;
 use crate::declare::{Catalogue, Declarations, FunctionDescriptor};
 use crate::engine::{Engine, NamedQueue};
 use crate::error::{BoxError, Error, Result, code};
@@ -31,6 +33,10 @@ pub(super) struct Plan {
     pub(super) set_up: Option<SetUp>,
     pub(super) provided: Vec<Provide>,
     pub(super) queues: Vec<(String, NamedQueue)>,
+    /// Configurations, which come before the set-up.
+    pub(super) configs: Vec<Provide>,
+    /// Values of the engine's configuration store.
+    pub(super) stored: HashMap<String, Payload>,
 }
 
 /// What runs.
@@ -50,6 +56,8 @@ fn surroundings(mode: &Mode, clock: &Clock, recorder: &Arc<Recorder>) -> Surroun
         // No chance in it: a test runs the same way each time.
         backoff: Backoff { jitter: 0.0, ..Backoff::default() },
         asks: matches!(mode, Mode::Remote { .. }),
+        variables: Variables::None,
+        stored: HashMap::new(),
     }
 }
 
@@ -62,9 +70,11 @@ pub(super) fn outside(
 ) -> Prepared {
     let mut app = App::new();
     app.name(format!("the test in {namespace}")).namespace(namespace);
-    let (_, resources, settings) = app.into_parts();
+    let (_, resources, configs, settings) = app.into_parts();
     let surroundings = surroundings(mode, clock, recorder);
-    Prepared::without_check(Catalogue::empty(), resources, &settings, surroundings)
+    let outside =
+        Prepared::without_check(Catalogue::empty(), resources, configs, &settings, surroundings);
+    outside.expect("there is no configuration to read")
 }
 
 impl Harness {
@@ -116,6 +126,11 @@ impl Harness {
 async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
     // Trigger types do nothing until something is bound to them.
     let mut app = App::of(Declarations { functions: plan.functions, ..Declarations::linked() });
+    for config in plan.configs {
+        config(&mut app);
+    }
+    // What the set-up gives does not take their place.
+    app.keep_configs();
     if let Some(set_up) = plan.set_up {
         set_up(&mut app).await.map_err(|error| {
             let text = format!("the set-up failed: {}", report::causes(&*error));
@@ -126,9 +141,12 @@ async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
         provide(&mut app);
     }
     app.namespace(inner.outside.session.namespace().clone());
-    let (declarations, resources, settings) = app.into_parts();
-    let surroundings = surroundings(&inner.mode, &inner.clock, &inner.recorder);
-    let worker = Prepared::new(declarations, resources, &settings, surroundings)?;
+    let (declarations, resources, configs, settings) = app.into_parts();
+    let surroundings = Surroundings {
+        stored: plan.stored,
+        ..surroundings(&inner.mode, &inner.clock, &inner.recorder)
+    };
+    let worker = Prepared::new(declarations, resources, configs, &settings, surroundings)?;
 
     let (transport, engine): (Arc<dyn Transport>, _) = match &inner.mode {
         Mode::Remote { url, .. } => (Arc::new(WsTransport::new(url)?), None),

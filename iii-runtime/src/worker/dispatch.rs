@@ -38,7 +38,7 @@ pub(crate) struct DispatchLimits {
 /// Gives invocations to handlers.
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
-    functions: HashMap<&'static str, Arc<Served>>,
+    functions: HashMap<FunctionId, Arc<Served>>,
     resources: Arc<Resources>,
     clock: Clock,
     watch: Option<Arc<dyn Watch>>,
@@ -74,7 +74,7 @@ impl Dispatcher {
                 timeout: function.timeout.or(limits.handler_timeout),
                 running: function.concurrency.map(|most| Arc::new(Semaphore::new(most))),
             };
-            (function.id, Arc::new(served))
+            (FunctionId::from(function.id), Arc::new(served))
         });
         Self {
             functions: functions.collect(),
@@ -86,6 +86,16 @@ impl Dispatcher {
             in_flight: Arc::default(),
             aborted: watch::Sender::new(false),
         }
+    }
+
+    /// What functions take from around the payload.
+    pub(crate) fn resources(&self) -> &Resources {
+        &self.resources
+    }
+
+    /// Serves a function that the worker itself needs, and nobody has declared.
+    pub(crate) fn serve(&mut self, id: FunctionId, handler: fn(Invocation) -> HandlerFuture) {
+        self.functions.insert(id, Arc::new(Served { handler, ..Served::elsewhere() }));
     }
 
     /// Runs an invocation, and answers over the link that it came from. Returns at once.
@@ -100,7 +110,7 @@ impl Dispatcher {
                 baggage: message.baggage.clone(),
             },
         };
-        let served = self.functions.get(&**function_id).cloned().or_else(|| {
+        let served = self.functions.get(function_id).cloned().or_else(|| {
             let watch = self.watch.as_ref()?;
             watch.serves(function_id).then(|| Arc::new(Served::elsewhere()))
         });

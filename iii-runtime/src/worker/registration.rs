@@ -11,6 +11,7 @@ use crate::protocol::{
     ErrorBody, FunctionId, Message, Namespace, Payload, RegisterFunction, RegisterTrigger,
     RegisterTriggerType, RegistrationRejected, TriggerId, TriggerRegistrationResult,
 };
+use crate::trigger::Binding;
 
 /// How the worker introduces itself (protocol section 3.2).
 #[derive(Debug, Clone, Serialize)]
@@ -28,7 +29,12 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn new(name: String, version: String, namespace: Namespace) -> Self {
+    pub(crate) fn new(
+        name: String,
+        version: String,
+        isolation: Option<String>,
+        namespace: Namespace,
+    ) -> Self {
         Self {
             runtime: "rust",
             version,
@@ -36,7 +42,7 @@ impl Identity {
             description: None,
             os: format!("{} ({})", std::env::consts::OS, std::env::consts::ARCH),
             pid: std::process::id(),
-            isolation: std::env::var("III_ISOLATION").ok().filter(|v| !v.trim().is_empty()),
+            isolation,
             namespace,
         }
     }
@@ -52,6 +58,8 @@ pub(crate) struct Registrations {
     types: Vec<(RegisterTriggerType, Location)>,
     functions: Vec<(RegisterFunction, Location)>,
     triggers: Vec<(RegisterTrigger, Location)>,
+    /// Functions that the worker can do without, should the engine refuse them or their triggers.
+    spare: Vec<FunctionId>,
     /// Those that came after the start; nobody waits for their confirmation.
     later: Mutex<Vec<FunctionId>>,
 }
@@ -108,7 +116,50 @@ impl Registrations {
             };
             (register, one.location)
         });
-        Self { types: types.collect(), functions, triggers, later: Mutex::default() }
+        Self {
+            types: types.collect(),
+            functions,
+            triggers,
+            spare: Vec::new(),
+            later: Mutex::default(),
+        }
+    }
+
+    /// Adds a function that the worker itself needs, with its triggers. An engine that refuses it is no reason to stop.
+    pub(crate) fn add_spare(
+        &mut self,
+        id: FunctionId,
+        description: &str,
+        bindings: impl Iterator<Item = (Binding, Location)>,
+        namespace: &Namespace,
+    ) {
+        let mut place = None;
+        for (number, (binding, location)) in bindings.enumerate() {
+            place = place.or(Some(location));
+            let trigger_id = TriggerId::from(format!("{id}#{}", number + 1));
+            let register = RegisterTrigger {
+                metadata: Some(Mark::write(&binding.kind, &trigger_id, None)),
+                id: trigger_id,
+                trigger_type: binding.kind.as_str().into(),
+                function_id: id.clone(),
+                config: binding.config,
+                namespace: Some(namespace.clone()),
+                trigger_namespace: None,
+            };
+            self.triggers.push((register, location));
+        }
+        let Some(place) = place else { return };
+        let register = RegisterFunction {
+            id: id.clone(),
+            description: Some(description.to_owned()),
+            request_format: None,
+            response_format: None,
+            // Lists leave it out (protocol section 2.3).
+            metadata: Some(Payload::from_built(r#"{"internal":true}"#.to_owned())),
+            invocation: None,
+        };
+        self.functions.push((register, place));
+        self.spare.push(id);
     }
 
     /// Adds a function that the catalogue does not have. The message that registers it over a link that is there.
@@ -214,14 +265,14 @@ impl Registrations {
             } else {
                 continue;
             };
-            verdict.refused.push(Refusal { text, location: Some(*location) });
+            verdict.add(self.spare.contains(&function.id), text, *location);
         }
         for (trigger, location) in &self.triggers {
             let what =
                 format!("the `{}` trigger of `{}`", trigger.trigger_type, trigger.function_id);
             if let Some(error) = complaints.triggers.get(&trigger.id) {
                 let text = format!("{what} was refused: {error}");
-                verdict.refused.push(Refusal { text, location: Some(*location) });
+                verdict.add(self.spare.contains(&trigger.function_id), text, *location);
             } else if answers.triggers.as_ref().is_some_and(|has| !has.contains(&trigger.id)) {
                 let text = format!(
                     "{what} waits: no one provides the trigger type `{}` yet",
@@ -328,4 +379,12 @@ pub(crate) struct Refusal {
 pub(super) struct Verdict {
     pub refused: Vec<Refusal>,
     pub waiting: Vec<Refusal>,
+}
+
+impl Verdict {
+    /// Notes that something was refused. What the worker can do without is only told.
+    fn add(&mut self, spare: bool, text: String, location: Location) {
+        let refusal = Refusal { text, location: Some(location) };
+        if spare { self.waiting.push(refusal) } else { self.refused.push(refusal) }
+    }
 }
