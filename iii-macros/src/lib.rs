@@ -6,6 +6,7 @@
 // The docs of the runtime's exports are shown together with these, so here are none.
 #![allow(missing_docs)]
 
+mod config_derive;
 mod diagnostics;
 mod docs;
 mod error_derive;
@@ -85,6 +86,12 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
     shown(test_::expand(options.into(), item.into()))
+}
+
+// Makes a struct a configuration of the worker: `#[derive(iii::Config)]`.
+#[proc_macro_derive(Config, attributes(config))]
+pub fn config(item: TokenStream) -> TokenStream {
+    shown(config_derive::expand(item.into()))
 }
 
 // Gives each variant of an error a code: `#[error(code = "orders/gone")]`.

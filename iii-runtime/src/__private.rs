@@ -18,6 +18,11 @@ pub use crate::app::entry::{MainOptions, MainResult, run_main};
 pub use crate::app::signals::Signals;
 #[cfg(feature = "cli")]
 pub use crate::app::visit;
+pub use crate::config::{
+    ConfigDeclaration, ConfigDescriptor, Configurable, Content as ConfigContent,
+    Field as ConfigField, KindProbe, OtherKind, Reader as ConfigReader, ValueDefault,
+    Variable as ConfigVariable, kind_of,
+};
 pub use crate::declare::{
     Declaration, EndpointAuth, EndpointDescriptor, EndpointUrl, Function, FunctionDescriptor,
     HandlerFuture, Location, ServiceDeclaration, ServiceDescriptor, Signature, TriggerDescriptor,
@@ -485,3 +490,166 @@ pub fn interceptor<I: Interceptor>(interceptor: I) -> AnyInterceptor {
 pub fn payload<T: Serialize>(value: &T) -> Payload {
     Payload::new(value).unwrap_or_default()
 }
+
+impl<T: schemars::JsonSchema> Probe<T> {
+    pub const HAS_SCHEMA: bool = true;
+}
+pub trait NotSchema {
+    const HAS_SCHEMA: bool = false;
+}
+impl<T> NotSchema for Probe<T> {}
+
+impl<T: ConfigPart> Probe<T> {
+    pub const IS_CONFIG: bool = true;
+}
+pub trait NotConfig {
+    const IS_CONFIG: bool = false;
+}
+impl<T> NotConfig for Probe<T> {}
+
+/// A value as JSON, where it can be.
+pub struct ConfigShown<T, const SERIALIZE: bool>(PhantomData<T>);
+pub trait ConfigShow<T> {
+    fn show(value: &T) -> Option<serde_json::Value>;
+}
+impl<T: Serialize> ConfigShow<T> for ConfigShown<T, true> {
+    fn show(value: &T) -> Option<serde_json::Value> {
+        serde_json::to_value(value).ok()
+    }
+}
+impl<T> ConfigShow<T> for ConfigShown<T, false> {
+    fn show(_: &T) -> Option<serde_json::Value> {
+        None
+    }
+}
+
+/// The default of a field as JSON, from its text.
+pub fn config_text(text: &str) -> Option<serde_json::Value> {
+    Some(text.into())
+}
+
+/// The schema of a field, where its type has one.
+pub struct ConfigSchema<T, const HAS: bool>(PhantomData<T>);
+pub trait ConfigSchemaOf {
+    fn schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema;
+}
+impl<T: schemars::JsonSchema> ConfigSchemaOf for ConfigSchema<T, true> {
+    fn schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        generator.subschema_for::<T>()
+    }
+}
+impl<T> ConfigSchemaOf for ConfigSchema<T, false> {
+    fn schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::Schema::default()
+    }
+}
+
+/// A field of a configuration with one value; `false` where its type cannot be read.
+pub struct ConfigSlot<T, const READABLE: bool>(PhantomData<T>);
+pub trait ConfigValue {
+    type Type;
+    fn read(
+        reader: &mut ConfigReader<'_>,
+        field: &'static ConfigField,
+        default: &ValueDefault<Self::Type>,
+    ) -> Option<Self::Type>;
+    /// Whether nothing is a value, too.
+    fn optional() -> bool;
+}
+impl<T: DeserializeOwned> ConfigValue for ConfigSlot<T, true> {
+    type Type = T;
+    fn read(
+        reader: &mut ConfigReader<'_>,
+        field: &'static ConfigField,
+        default: &ValueDefault<T>,
+    ) -> Option<T> {
+        reader.value(field, default)
+    }
+    fn optional() -> bool {
+        crate::config::fits_nothing::<T>()
+    }
+}
+impl<T> ConfigValue for ConfigSlot<T, false> {
+    type Type = T;
+    fn read(_: &mut ConfigReader<'_>, _: &'static ConfigField, _: &ValueDefault<T>) -> Option<T> {
+        None
+    }
+    fn optional() -> bool {
+        true
+    }
+}
+
+/// A type that a nested field may have: a configuration, or an option of one.
+pub trait ConfigPart: Sized {
+    const FIELDS: &'static [ConfigField];
+    const OPTIONAL: bool;
+    fn read(reader: &mut ConfigReader<'_>, field: &'static ConfigField) -> Option<Self>;
+}
+impl<T: Configurable> ConfigPart for T {
+    const FIELDS: &'static [ConfigField] = T::FIELDS;
+    const OPTIONAL: bool = false;
+    fn read(reader: &mut ConfigReader<'_>, field: &'static ConfigField) -> Option<Self> {
+        reader.nested(field)
+    }
+}
+impl<T: Configurable> ConfigPart for Option<T> {
+    const FIELDS: &'static [ConfigField] = T::FIELDS;
+    const OPTIONAL: bool = true;
+    fn read(reader: &mut ConfigReader<'_>, field: &'static ConfigField) -> Option<Self> {
+        if reader.has_any(field) { reader.nested(field).map(Some) } else { Some(None) }
+    }
+}
+
+/// A field of a configuration with fields of its own; `false` where its type has none.
+pub struct ConfigNest<T, const CONFIG: bool>(PhantomData<T>);
+pub trait ConfigNested {
+    type Type;
+    const FIELDS: &'static [ConfigField];
+    const OPTIONAL: bool;
+    fn read(reader: &mut ConfigReader<'_>, field: &'static ConfigField) -> Option<Self::Type>;
+}
+impl<T: ConfigPart> ConfigNested for ConfigNest<T, true> {
+    type Type = T;
+    const FIELDS: &'static [ConfigField] = T::FIELDS;
+    const OPTIONAL: bool = T::OPTIONAL;
+    fn read(reader: &mut ConfigReader<'_>, field: &'static ConfigField) -> Option<T> {
+        T::read(reader, field)
+    }
+}
+impl<T> ConfigNested for ConfigNest<T, false> {
+    type Type = T;
+    const FIELDS: &'static [ConfigField] = &[];
+    const OPTIONAL: bool = true;
+    fn read(_: &mut ConfigReader<'_>, _: &'static ConfigField) -> Option<T> {
+        None
+    }
+}
+
+/// Says that a field of a configuration can be read, or why not.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` cannot be the value of a configuration field",
+    label = "cannot be read",
+    note = "derive `Deserialize` for it, and `iii::JsonSchema`, so that messages and the schema know what it is",
+    note = "a struct of settings derives `iii::Config`, and its field says `#[config(nested)]`"
+)]
+pub trait CanBeConfigValue<T> {}
+
+/// Says that a field of a configuration has fields of its own, or why not.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` is no configuration, so the field cannot be nested",
+    label = "no configuration",
+    note = "derive it: `#[derive(iii::Config)]`, or leave `nested` out"
+)]
+pub trait CanBeNested<T> {}
+
+pub struct CheckedConfig<const GOOD: bool>;
+#[diagnostic::do_not_recommend]
+impl<T> CanBeConfigValue<T> for CheckedConfig<true> {}
+#[diagnostic::do_not_recommend]
+impl<T> CanBeNested<T> for CheckedConfig<true> {}
+
+/// Called with the type of each field; the bound is the check.
+pub fn config_value<T, K: CanBeConfigValue<T>>() {}
+
+/// Called with the type of each nested field; the bound is the check.
+pub fn config_nested<T, K: CanBeNested<T>>() {}

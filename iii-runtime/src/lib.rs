@@ -44,7 +44,8 @@
 //! | what the engine knows | [`Client::functions`], [`Client::workers`], [`Client::triggers`] |
 //! | following it while it changes | [`Client::on_functions_available`], [`Client::on_workers_available`], [`Following`] |
 //! | hearing of triggers for a while | [`Client::listen`], [`Listener`], [`StreamGroup::subscribe`] |
-//! | settings and environment | [`App`], [`Settings`] |
+//! | configuration: typed, from a file, the environment and the engine's store | [`macro@Config`], [`struct@Config`], [`ConfigWatch`] |
+//! | settings and environment of the worker itself | [`App`], [`Settings`] |
 //! | the start, the end, readiness, health, exit codes | [`App`], [`HealthReport`], [`exit`] |
 //! | another worker with the same function, and pauses between attempts | [`Conflict`], [`Backoff`] |
 //! | retries, and messages that were given up | [`macro@Error`], [`Client::queue`], [`DeadLetter`] |
@@ -66,6 +67,7 @@
 //! | `cli` | no | the program `iii`: an engine of its own, and `iii catalogue`, which writes the file of [`import!`] |
 //! | `testing` | no | `#[iii::test]`: workers in memory, under virtual time; for `[dev-dependencies]` |
 //! | `otel` | no | traces, metrics and logs of the worker, sent to the engine and to an OTLP collector |
+//! | `toml` | no | configuration files in TOML, beside JSON |
 //! | `logs` | yes | `#[iii::main]` shows `tracing` events on standard error |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -78,6 +80,7 @@ pub mod __private;
 mod app;
 mod client;
 mod clock;
+mod config;
 mod declare;
 #[cfg(feature = "engine")]
 pub mod engine;
@@ -106,6 +109,7 @@ pub use client::{
     UpdatePath, Updated, WorkerSummary,
 };
 pub use clock::Clock;
+pub use config::{Config, ConfigDescriptor, ConfigProblem, ConfigWatch, Configurable};
 pub use declare::{
     Catalogue, Declarations, Endpoint, EndpointAuth, EndpointDescriptor, EndpointUrl, Entry,
     Function, FunctionDescriptor, Location, Problem, Problems, Requirement, ServiceDescriptor,
@@ -126,6 +130,9 @@ pub use schemars::{self, JsonSchema};
 pub use tracing;
 pub use worker::{Backoff, Conflict, ConnectionState};
 
+#[cfg(feature = "macros")]
+#[doc = include_str!("docs/config.md")]
+pub use iii_macros::Config;
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/error.md")]
 pub use iii_macros::Error;
@@ -169,8 +176,8 @@ pub mod prelude {
         StreamEvent,
     };
     pub use crate::{
-        App, Client, Context, Created, Extension, Headers, HttpRequest, JsonSchema, Metadata, Path,
-        Payload, Query, Response, State,
+        App, Client, Config, Configurable, Context, Created, Extension, Headers, HttpRequest,
+        JsonSchema, Metadata, Path, Payload, Query, Response, State,
     };
     // The derive macro of `JsonSchema` looks for this name.
     pub use crate::schemars;

@@ -1,9 +1,11 @@
 //! The app: what is declared, what it provides, and how it runs.
 
+mod config;
 pub(crate) mod entry;
 pub mod exit;
 mod health;
 mod hooks;
+mod options;
 mod prepared;
 mod ready_file;
 mod report;
@@ -24,6 +26,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::client::Client;
+use crate::config::{Configs, Variables};
 use crate::declare::{Catalogue, Declarations, Endpoints, Function, Location, Problem, Problems};
 use crate::error::{Error, Result, code};
 use crate::extract::{Extract, Resources};
@@ -69,6 +72,18 @@ pub struct App {
     resources: Resources,
     settings: Settings,
     extras: Extras,
+    configs: Configs,
+    variables: AppVariables,
+}
+
+/// The environment that an app reads before it starts.
+#[derive(Debug)]
+struct AppVariables(Variables);
+
+impl Default for AppVariables {
+    fn default() -> Self {
+        Self(Variables::Environment)
+    }
 }
 
 impl App {
@@ -85,13 +100,13 @@ impl App {
     /// An app with these declarations.
     #[cfg(feature = "testing")]
     pub(crate) fn of(declarations: Declarations) -> Self {
-        Self { declarations, ..Self::default() }
+        Self { declarations, variables: AppVariables(Variables::None), ..Self::default() }
     }
 
     /// What the app was told so far.
     #[cfg(feature = "testing")]
-    pub(crate) fn into_parts(self) -> (Declarations, Resources, Settings, Extras) {
-        (self.declarations, self.resources, self.settings, self.extras)
+    pub(crate) fn into_parts(self) -> (Declarations, Resources, Configs, Settings, Extras) {
+        (self.declarations, self.resources, self.configs, self.settings, self.extras)
     }
 
     /// Adds a function, with its triggers and its services. A function that is there already is not added twice.
@@ -169,7 +184,7 @@ impl App {
     /// What the macro knows of the package; less than what the user says.
     pub(crate) fn named(&mut self, package: &str, version: &str) {
         self.settings.package = Some(package.to_owned());
-        self.settings.version = version.to_owned();
+        self.settings.package_version = Some(version.to_owned());
     }
 
     /// Sets the namespace of the worker. Default: `III_NAMESPACE`, then `default`.
@@ -184,7 +199,7 @@ impl App {
         self
     }
 
-    /// Adds a header to the handshake with the engine.
+    /// Adds a header to the handshake with the engine. `III_HEADERS` adds those that are not set here.
     pub fn header(&mut self, name: impl Into<String>, value: impl Into<String>) -> &mut Self {
         self.settings.headers.push((name.into(), value.into()));
         self
@@ -218,31 +233,32 @@ impl App {
         &mut self,
         settings: impl Into<Option<crate::engine::HttpFunctionSettings>>,
     ) -> &mut Self {
-        self.settings.http_functions = settings.into();
+        self.settings.http_functions = Some(settings.into());
         self
     }
 
-    /// Sets how long a caller waits for an answer, where the call does not say. Default: 30 s.
+    /// Sets how long a caller waits for an answer, where the call does not say. Default: `III_CALL_TIMEOUT`, then 30 s.
     pub fn call_timeout(&mut self, timeout: Duration) -> &mut Self {
-        self.settings.call_timeout = timeout;
+        self.settings.call_timeout = Some(timeout);
         self
     }
 
-    /// Sets how long a handler may take, where its function does not say. Default: as long as it wants.
+    /// Sets how long a handler may take, where its function does not say. Default: `III_HANDLER_TIMEOUT`, then as long as
+    /// it wants.
     pub fn handler_timeout(&mut self, timeout: Duration) -> &mut Self {
         self.settings.handler_timeout = Some(timeout);
         self
     }
 
-    /// Sets how many handlers run at the same time; more wait. Default: 1,024.
+    /// Sets how many handlers run at the same time; more wait. Default: `III_CONCURRENCY`, then 1,024.
     pub fn concurrency(&mut self, most: usize) -> &mut Self {
-        self.settings.concurrency = most.max(1);
+        self.settings.concurrency = Some(most.max(1));
         self
     }
 
-    /// Sets how long handlers may go on after the worker is told to stop. Default: 30 s.
+    /// Sets how long handlers may go on after the worker is told to stop. Default: `III_GRACE`, then 30 s.
     pub fn grace(&mut self, grace: Duration) -> &mut Self {
-        self.settings.grace = grace;
+        self.settings.grace = Some(grace);
         self
     }
 
@@ -383,8 +399,9 @@ impl App {
     /// `invalid_catalogue`, `invalid_configuration`, `listen_failed`, `store_failed`, `connect_failed`, or
     /// `registration_rejected` (see [`code`](crate::code)); and what [`App::on_start`] fails with.
     pub async fn start(&mut self) -> Result<Running> {
-        let Self { declarations, resources, settings, extras } = mem::take(self);
-        Running::start(declarations, resources, settings.with_environment()?, extras).await
+        let Self { declarations, resources, settings, configs, extras, .. } = mem::take(self);
+        let settings = settings.with_environment()?;
+        Running::start(declarations, resources, configs, settings, extras).await
     }
 
     /// Runs the worker until SIGINT or SIGTERM, then drains it: what runs is finished and answered. A second signal stops

@@ -1,5 +1,6 @@
 //! A worker between its declarations and its connection: the part that a start and a test share.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,12 +11,15 @@ use super::hooks::Hooks;
 use super::settings::Settings;
 use crate::client::Client;
 use crate::clock::Clock;
+use crate::config::{self, ConfigStore, Configs, Variables};
 use crate::declare::{Catalogue, Declarations, Endpoints, Problem, Problems};
 use crate::error::{Error, Result, code};
 use crate::extract::Resources;
+use crate::protocol::{FunctionId, Payload};
 use crate::provide::WriteTurns;
 use crate::telemetry::Telemetry;
 use crate::transport::Transport;
+use crate::trigger::{self, Binding};
 use crate::worker::{
     Backoff, Conflict, DispatchLimits, Dispatcher, Identity, Provider, Readiness, Registrations,
     Session, Started, TriggerIds, Watch, Worker, WorkerHandle,
@@ -36,6 +40,7 @@ pub(crate) struct Prepared {
     hooks: Hooks,
     stopping: Stopping,
     asks: bool,
+    config_store: Arc<ConfigStore>,
 }
 
 /// What an app is told beside what it serves and its settings.
@@ -88,6 +93,10 @@ pub(crate) struct Surroundings {
     pub telemetry: Telemetry,
     /// Whether the engine is told of HTTP endpoints.
     pub endpoints: Endpoints,
+    /// The environment that configurations are read from.
+    pub variables: Variables,
+    /// What the engine's configuration store is to have before the worker reads it.
+    pub stored: HashMap<String, Payload>,
 }
 
 impl Default for Surroundings {
@@ -100,6 +109,8 @@ impl Default for Surroundings {
             asks: true,
             telemetry: Telemetry::default(),
             endpoints: Endpoints::Used,
+            variables: Variables::Environment,
+            stored: HashMap::new(),
         }
     }
 }
@@ -109,10 +120,11 @@ impl Prepared {
     ///
     /// # Errors
     ///
-    /// `invalid_catalogue`
+    /// `invalid_catalogue` or `invalid_configuration`
     pub(crate) fn new(
         mut declarations: Declarations,
         mut resources: Resources,
+        configs: Configs,
         settings: &Settings,
         mut extras: Extras,
         surroundings: Surroundings,
@@ -122,48 +134,82 @@ impl Prepared {
         let name = worker_name(settings);
         declarations.functions.extend(health.function(&name, &extras.readiness, &mut resources));
         let catalogue = extras.assemble(&declarations, &resources, surroundings.endpoints)?;
-        Ok(Self::without_check(catalogue, resources, settings, extras, surroundings))
+        Self::without_check(catalogue, resources, configs, settings, extras, surroundings)
     }
 
     /// As [`Prepared::new`], with a catalogue that was checked.
     pub(crate) fn without_check(
         catalogue: Catalogue,
         mut resources: Resources,
+        mut configs: Configs,
         settings: &Settings,
         extras: Extras,
         surroundings: Surroundings,
-    ) -> Self {
+    ) -> Result<Self> {
         let namespace = settings.namespace_or_default();
         let Extras { hooks, readiness, .. } = extras;
-        let session = Session::new(namespace.clone(), settings.call_timeout, readiness);
+        let session = Session::new(namespace.clone(), settings.call_timeout(), readiness);
         resources.insert(session.clone());
         if !catalogue.stream_stores().is_empty() {
             resources.insert(Arc::new(WriteTurns::default()));
         }
         let limits = DispatchLimits {
-            accepted: settings.accepted,
-            running: settings.concurrency,
+            accepted: settings.accepted(),
+            running: settings.concurrency(),
             handler_timeout: settings.handler_timeout,
         };
-        let Surroundings { clock, watch, trigger_ids, backoff, asks, telemetry, .. } = surroundings;
-        let resources = Arc::new(resources);
+        let Surroundings {
+            clock,
+            watch,
+            trigger_ids,
+            backoff,
+            asks,
+            telemetry,
+            variables,
+            stored,
+            ..
+        } = surroundings;
         if matches!(trigger_ids, TriggerIds::Steady) {
             session.keep_steady();
         }
-        let dispatcher =
-            Dispatcher::new(&catalogue, resources.clone(), limits, clock, watch, telemetry);
         let client = Client::new(session.clone());
+        let path = settings.config_file.as_deref();
+        let read = configs.prepare(&catalogue, path, &variables)?;
+        configs.provide(&mut resources);
+        let config_store = Arc::new(ConfigStore::new(client.clone(), read, stored));
+        resources.insert(config_store.clone());
+        let resources = Arc::new(resources);
+        let mut dispatcher =
+            Dispatcher::new(&catalogue, resources.clone(), limits, clock, watch, telemetry);
         let stopping = Stopping(Mutex::new(hooks.stop(client.clone())));
         let provider = Provider::new(catalogue.trigger_types().to_vec(), client, resources);
-        let registrations = Registrations::new(&catalogue, &namespace, trigger_ids);
+        let mut registrations = Registrations::new(&catalogue, &namespace, trigger_ids);
+        if !config_store.is_empty() {
+            let id = FunctionId::from(match trigger_ids {
+                TriggerIds::Random => format!("{}::{}", config::CHANGED, uuid::Uuid::new_v4()),
+                TriggerIds::Steady => config::CHANGED.to_owned(),
+            });
+            dispatcher.serve(id.clone(), config::on_change);
+            let bindings = config_store.ids().map(|(id, location)| {
+                let changes = trigger::Configuration { id: Some(id), ..Default::default() };
+                (Binding::from(changes), location)
+            });
+            let text = "Hears of changes of this worker's configuration.";
+            registrations.add_spare(id, text, bindings, &namespace);
+        }
         let name = worker_name(settings);
         let mut backoff = settings.backoff.unwrap_or(backoff);
         if trigger_ids == TriggerIds::Steady {
             // No chance in it: a test runs the same way each time.
             backoff.jitter = 0.0;
         }
-        Self {
-            identity: Identity::new(name.clone(), settings.version.clone(), namespace),
+        Ok(Self {
+            identity: Identity::new(
+                name.clone(),
+                settings.version_of_worker(),
+                settings.isolation.clone(),
+                namespace,
+            ),
             name,
             catalogue,
             session,
@@ -175,7 +221,8 @@ impl Prepared {
             hooks,
             stopping,
             asks,
-        }
+            config_store,
+        })
     }
 
     /// Does what the app does at the start, when everything is confirmed. The worker is ready afterwards.
@@ -193,7 +240,7 @@ impl Prepared {
     ///
     /// # Errors
     ///
-    /// `connect_failed` or `registration_rejected`
+    /// `connect_failed`, `registration_rejected`, or `invalid_configuration`
     pub(crate) async fn connect(
         &self,
         transport: Arc<dyn Transport>,
@@ -210,18 +257,24 @@ impl Prepared {
             stopping: self.stopping.0.lock().unwrap_or_else(PoisonError::into_inner).take(),
             asks: self.asks,
         };
-        let (worker, started) = worker.spawn();
+        let (mut worker, started) = worker.spawn();
         let started = started.await.map_err(|_| {
             Error::new(code::SHUTTING_DOWN, "the worker stopped before it was ready")
         })??;
+        if !self.config_store.is_empty() {
+            // Listened to before the store is read: a link that is lost meanwhile is not missed.
+            let mut state = self.session.state();
+            state.borrow_and_update();
+            self.config_store.load().await?;
+            worker.keep(self.config_store.clone().follow(state));
+        }
         Ok((worker, started))
     }
 }
 
 /// The name of a worker: as it was said, else that of the package, else that of the program.
 pub(super) fn worker_name(settings: &Settings) -> String {
-    let name = settings.name.clone().or_else(|| settings.package.clone());
-    name.unwrap_or_else(default_name)
+    settings.name_of_worker().unwrap_or_else(default_name)
 }
 
 /// A name for a worker that nobody has named.

@@ -11,6 +11,7 @@ use super::prepared::{Extras, Prepared, Surroundings};
 use super::ready_file::ReadyFile;
 use super::settings::Settings;
 use crate::client::Client;
+use crate::config::{ConfigCell, ConfigWatch, Configs, Configurable};
 use crate::declare::{Catalogue, Declarations};
 #[cfg(feature = "engine")]
 use crate::engine::Engine;
@@ -65,12 +66,14 @@ impl Running {
     pub(super) async fn start(
         declarations: Declarations,
         resources: Resources,
+        configs: Configs,
         settings: Settings,
         extras: Extras,
     ) -> Result<Self> {
         let telemetry = telemetry(&settings)?;
         let surroundings = Surroundings { telemetry: telemetry.clone(), ..Surroundings::default() };
-        let prepared = Prepared::new(declarations, resources, &settings, extras, surroundings)?;
+        let prepared =
+            Prepared::new(declarations, resources, configs, &settings, extras, surroundings)?;
         let name = prepared.name.clone();
         let client = Client::new(prepared.session.clone());
         let ready_file = settings.ready_file.clone();
@@ -92,12 +95,12 @@ impl Running {
             Some(url) => (Arc::new(remote(url, &settings.headers)?), None),
             None => {
                 let mut builder = Engine::builder()
-                    .host(settings.host)
-                    .worker_port(settings.worker_port)
-                    .http_port(settings.http_port)
-                    .stream_port(settings.stream_port)
-                    .http_functions(settings.http_functions);
-                if let Some(directory) = settings.data_dir {
+                    .host(settings.host())
+                    .worker_port(settings.worker_port())
+                    .http_port(settings.http_port())
+                    .stream_port(settings.stream_port())
+                    .http_functions(settings.http_functions());
+                if let Some(directory) = &settings.data_dir {
                     builder = builder.data_dir(directory);
                 }
                 let engine = builder.start().await?;
@@ -121,7 +124,7 @@ impl Running {
             dispatcher: prepared.dispatcher,
             waiting: started.waiting,
             worker,
-            grace: settings.grace,
+            grace: settings.grace(),
             telemetry,
             #[cfg(feature = "engine")]
             engine,
@@ -166,6 +169,11 @@ impl Running {
     /// something, the worker is not ready.
     pub fn refused(&self) -> Vec<String> {
         self.client.session().readiness().refused()
+    }
+
+    /// Hears of changes of a configuration; `None` if it is not part of the app.
+    pub fn watch_config<T: Configurable>(&self) -> Option<ConfigWatch<T>> {
+        self.dispatcher.resources().get::<ConfigCell<T>>().map(|cell| cell.watcher())
     }
 
     /// How many invocations are not yet answered.
@@ -246,7 +254,8 @@ impl Running {
 #[cfg(feature = "otel")]
 fn telemetry(settings: &Settings) -> Result<Telemetry> {
     let name = super::prepared::worker_name(settings);
-    let identity = crate::telemetry::Identity { name: &name, version: &settings.version };
+    let identity =
+        crate::telemetry::Identity { name: &name, version: &settings.version_of_worker() };
     Telemetry::start(&settings.telemetry, &identity)
 }
 

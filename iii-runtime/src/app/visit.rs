@@ -1,6 +1,7 @@
 //! A connection that serves nothing and only asks, for the program `iii`.
 
 use crate::client::Client;
+use crate::config::Configs;
 use crate::declare::Catalogue;
 use crate::error::Result;
 use crate::extract::Resources;
@@ -30,10 +31,11 @@ pub async fn visit(url: &str, name: String, headers: &[(String, String)]) -> Res
     let prepared = Prepared::without_check(
         Catalogue::empty(),
         Resources::default(),
+        Configs::default(),
         &settings,
         Extras::default(),
         surroundings,
-    );
+    )?;
     let (worker, _) = prepared.connect(std::sync::Arc::new(remote(url, headers)?)).await?;
     Ok(Visit { client: Client::new(prepared.session), worker })
 }

@@ -17,7 +17,6 @@ pub(crate) use endpoint::Endpoints;
 pub use endpoint::{Endpoint, EndpointAuth, EndpointDescriptor, EndpointUrl};
 pub use service::{ServiceDeclaration, ServiceDescriptor};
 pub(crate) use signature::document;
-#[cfg(feature = "engine")]
 pub(crate) use signature::made_once;
 pub use signature::{Requirement, Shape, Signature};
 

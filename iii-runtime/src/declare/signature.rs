@@ -8,6 +8,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 
+use crate::config::ConfigUse;
 use crate::protocol::Payload;
 
 /// Makes the schema document of a type.
@@ -53,6 +54,7 @@ pub struct Signature {
     input: Option<SchemaOf>,
     output: Option<SchemaOf>,
     requires: Vec<Requirement>,
+    configs: Vec<ConfigUse>,
 }
 
 impl Signature {
@@ -67,6 +69,18 @@ impl Signature {
         if !self.requires.contains(&requirement) {
             self.requires.push(requirement);
         }
+    }
+
+    /// Notes that the function needs a configuration.
+    pub(crate) fn require_config(&mut self, used: ConfigUse) {
+        if !self.configs.contains(&used) {
+            self.configs.push(used);
+        }
+    }
+
+    /// The configurations that the function needs.
+    pub(crate) fn configs(&self) -> &[ConfigUse] {
+        &self.configs
     }
 
     /// Notes which parts of an HTTP request the function takes.

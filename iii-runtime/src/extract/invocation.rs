@@ -27,6 +27,8 @@ pub struct Invocation {
     http: Option<HttpParts>,
     resources: Arc<Resources>,
     pub(super) added: Added,
+    /// Values that change, as this invocation has seen them first.
+    seen: Resources,
 }
 
 /// What the worker knows when an invocation arrives.
@@ -63,7 +65,8 @@ pub struct HttpParts {
 impl Invocation {
     pub(crate) fn new(received: Received) -> Self {
         let Received { context, data, metadata, shape, resources } = received;
-        Self { context, data, metadata, shape, http: None, resources, added: Added::default() }
+        let (added, seen) = (Added::default(), Resources::default());
+        Self { context, data, metadata, shape, http: None, resources, added, seen }
     }
 
     /// Who invokes what.
@@ -93,6 +96,16 @@ impl Invocation {
     /// What the app provides.
     pub fn resources(&self) -> &Resources {
         &self.resources
+    }
+
+    /// A value that changes, as this invocation has seen it first.
+    pub(crate) fn seen<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.seen.get()
+    }
+
+    /// Keeps a value that changes for the rest of this invocation.
+    pub(crate) fn see<T: Send + Sync + 'static>(&mut self, value: Arc<T>) {
+        self.seen.insert(value);
     }
 
     /// For [`within`](crate::client::channel::within): ends of channels in this invocation belong to this worker.

@@ -133,7 +133,7 @@ impl Harness {
     }
 
     #[track_caller]
-    fn before_start(&self, what: &str, change: impl FnOnce(&mut Plan)) {
+    pub(super) fn before_start(&self, what: &str, change: impl FnOnce(&mut Plan)) {
         match &mut *locked(&self.inner.plan) {
             Some(plan) => change(plan),
             None => panic!("the worker runs already: `{what}` comes before the first call"),

@@ -2,6 +2,7 @@
 #![doc = include_str!("../docs/testing.md")]
 
 mod calls;
+mod config;
 mod faults;
 mod harness;
 mod http;

@@ -1,6 +1,7 @@
 //! One test: its runtime, its clock, and what becomes of it.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -228,6 +229,8 @@ impl Test {
             provided: Vec::new(),
             queues: Vec::new(),
             http_functions: None,
+            configs: Vec::new(),
+            stored: HashMap::new(),
         };
         let inner = Inner {
             steps: Steps::new(&mode),

@@ -1,5 +1,6 @@
 //! The start and the end of what a test runs on: the engine, the worker, and the test's own link.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::record::Recorder;
 use super::{Harness, Published, locked, report};
 use crate::app::{App, Prepared, Surroundings};
 use crate::clock::Clock;
+use crate::config::Variables;
 use crate::declare::{Catalogue, Declarations, Endpoints, FunctionDescriptor};
 use crate::engine::{Engine, HttpFunctionSettings, NamedQueue};
 use crate::error::{BoxError, Error, Result, code};
@@ -36,6 +38,10 @@ pub(super) struct Plan {
     pub(super) queues: Vec<(String, NamedQueue)>,
     /// Which endpoints may be called, if the test says so.
     pub(super) http_functions: Option<HttpFunctionSettings>,
+    /// Configurations, which come before the set-up.
+    pub(super) configs: Vec<Provide>,
+    /// Values of the engine's configuration store.
+    pub(super) stored: HashMap<String, Payload>,
 }
 
 /// What runs.
@@ -72,6 +78,8 @@ fn surroundings(mode: &Mode, clock: &Clock, recorder: &Arc<Recorder>) -> Surroun
             Mode::Virtual => Endpoints::Unused,
             Mode::Real | Mode::Remote { .. } => Endpoints::Used,
         },
+        variables: Variables::None,
+        stored: HashMap::new(),
     }
 }
 
@@ -84,9 +92,12 @@ pub(super) fn outside(
 ) -> Prepared {
     let mut app = App::new();
     app.name(format!("the test in {namespace}")).namespace(namespace);
-    let (_, resources, settings, extras) = app.into_parts();
+    let (_, resources, configs, settings, extras) = app.into_parts();
     let surroundings = surroundings(mode, clock, recorder);
-    Prepared::without_check(Catalogue::empty(), resources, &settings, extras, surroundings)
+    let nothing = Catalogue::empty();
+    let outside =
+        Prepared::without_check(nothing, resources, configs, &settings, extras, surroundings);
+    outside.expect("there is no configuration to read")
 }
 
 impl Harness {
@@ -140,6 +151,11 @@ impl Harness {
 async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
     // Trigger types do nothing until something is bound to them.
     let mut app = App::of(Declarations { functions: plan.functions, ..Declarations::linked() });
+    for config in plan.configs {
+        config(&mut app);
+    }
+    // What the set-up gives does not take their place.
+    app.keep_configs();
     if let Some(set_up) = plan.set_up {
         set_up(&mut app).await.map_err(|error| {
             let text = format!("the set-up failed: {}", report::causes(&*error));
@@ -150,19 +166,23 @@ async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
         provide(&mut app);
     }
     app.namespace(inner.outside.session.namespace().clone());
-    let (mut declarations, resources, settings, extras) = app.into_parts();
+    let (mut declarations, resources, configs, settings, extras) = app.into_parts();
     if plan.only {
         // A test that chooses functions has the stores that it provides.
         declarations.stream_stores.retain(|store| store.is_provided(&resources));
     }
-    let surroundings = surroundings(&inner.mode, &inner.clock, &inner.recorder);
-    let worker = Prepared::new(declarations, resources, &settings, extras, surroundings)?;
+    let surroundings = Surroundings {
+        stored: plan.stored,
+        ..surroundings(&inner.mode, &inner.clock, &inner.recorder)
+    };
+    let worker = Prepared::new(declarations, resources, configs, &settings, extras, surroundings)?;
 
     let (transport, engine): (Arc<dyn Transport>, _) = match &inner.mode {
         Mode::Remote { url, .. } => (Arc::new(WsTransport::new(url)?), None),
         Mode::Virtual | Mode::Real => {
             let mut builder = Engine::builder().without_listeners().clock(inner.clock.clone());
-            builder = builder.http_functions(plan.http_functions.or(settings.http_functions));
+            builder =
+                builder.http_functions(plan.http_functions.or_else(|| settings.http_functions()));
             for (name, settings) in plan.queues {
                 builder = builder.queue(name, settings);
             }
@@ -184,7 +204,7 @@ async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
     let (own, _) = inner.outside.connect(Gated::new(transport, &inner.outside_gate)).await?;
     // What it does at the start may call what the test stands in for.
     worker.begin().await?;
-    let grace = settings.grace;
+    let grace = settings.grace();
     Ok(World { engine, worker, grace, links: Mutex::new(vec![own, link]) })
 }
 

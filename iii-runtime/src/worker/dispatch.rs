@@ -36,7 +36,7 @@ pub(crate) struct DispatchLimits {
 /// Gives invocations to handlers.
 #[derive(Debug)]
 pub(crate) struct Dispatcher {
-    functions: HashMap<&'static str, Arc<Served>>,
+    functions: HashMap<FunctionId, Arc<Served>>,
     resources: Arc<Resources>,
     clock: Clock,
     watch: Option<Arc<dyn Watch>>,
@@ -77,7 +77,7 @@ impl Dispatcher {
                 running: function.concurrency.map(|most| Arc::new(Semaphore::new(most))),
                 interceptors: entry.interceptors.as_slice().into(),
             };
-            (function.id, Arc::new(served))
+            (FunctionId::from(function.id), Arc::new(served))
         });
         Self {
             functions: functions.collect(),
@@ -92,6 +92,16 @@ impl Dispatcher {
         }
     }
 
+    /// What functions take from around the payload.
+    pub(crate) fn resources(&self) -> &Resources {
+        &self.resources
+    }
+
+    /// Serves a function that the worker itself needs, and nobody has declared.
+    pub(crate) fn serve(&mut self, id: FunctionId, handler: fn(Invocation) -> HandlerFuture) {
+        self.functions.insert(id, Arc::new(Served { handler, ..Served::elsewhere() }));
+    }
+
     /// Runs an invocation, and answers over the link that it came from. Returns at once.
     pub(super) fn dispatch(&self, message: Box<InvokeFunction>, outbox: &Outbox) {
         let InvokeFunction { invocation_id, function_id, .. } = &*message;
@@ -104,7 +114,7 @@ impl Dispatcher {
                 baggage: message.baggage.clone(),
             },
         };
-        let served = self.functions.get(&**function_id).cloned().or_else(|| {
+        let served = self.functions.get(function_id).cloned().or_else(|| {
             let watch = self.watch.as_ref()?;
             watch.serves(function_id).then(|| Arc::new(Served::elsewhere()))
         });

@@ -13,6 +13,7 @@ use crate::protocol::{
     RegisterService, RegisterTrigger, RegisterTriggerType, RegistrationRejected, TriggerId,
     TriggerRegistrationResult,
 };
+use crate::trigger::Binding;
 
 /// How the worker introduces itself (protocol section 3.2).
 #[derive(Debug, Clone, Serialize)]
@@ -30,7 +31,12 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn new(name: String, version: String, namespace: Namespace) -> Self {
+    pub(crate) fn new(
+        name: String,
+        version: String,
+        isolation: Option<String>,
+        namespace: Namespace,
+    ) -> Self {
         Self {
             runtime: "rust",
             version,
@@ -38,7 +44,7 @@ impl Identity {
             description: None,
             os: format!("{} ({})", std::env::consts::OS, std::env::consts::ARCH),
             pid: std::process::id(),
-            isolation: std::env::var("III_ISOLATION").ok().filter(|v| !v.trim().is_empty()),
+            isolation,
             namespace,
         }
     }
@@ -55,6 +61,8 @@ pub(crate) struct Registrations {
     services: Vec<RegisterService>,
     functions: Vec<(RegisterFunction, Location)>,
     triggers: Vec<(RegisterTrigger, Location)>,
+    /// Functions that the worker can do without, should the engine refuse them or their triggers.
+    spare: Vec<FunctionId>,
     /// Those that the worker serves itself in place of their endpoints.
     #[cfg(feature = "testing")]
     mocked: Mutex<HashSet<FunctionId>>,
@@ -123,7 +131,45 @@ impl Registrations {
             triggers,
             #[cfg(feature = "testing")]
             mocked: Mutex::default(),
+            spare: Vec::new(),
         }
+    }
+
+    /// Adds a function that the worker itself needs, with its triggers. An engine that refuses it is no reason to stop.
+    pub(crate) fn add_spare(
+        &mut self,
+        id: FunctionId,
+        description: &str,
+        bindings: impl Iterator<Item = (Binding, Location)>,
+        namespace: &Namespace,
+    ) {
+        let mut place = None;
+        for (number, (binding, location)) in bindings.enumerate() {
+            place = place.or(Some(location));
+            let trigger_id = TriggerId::from(format!("{id}#{}", number + 1));
+            let register = RegisterTrigger {
+                metadata: Some(Mark::write(&binding.kind, &trigger_id, None)),
+                id: trigger_id,
+                trigger_type: binding.kind.as_str().into(),
+                function_id: id.clone(),
+                config: binding.config,
+                namespace: Some(namespace.clone()),
+                trigger_namespace: None,
+            };
+            self.triggers.push((register, location));
+        }
+        let Some(place) = place else { return };
+        let register = RegisterFunction {
+            id: id.clone(),
+            description: Some(description.to_owned()),
+            request_format: None,
+            response_format: None,
+            // Lists leave it out (protocol section 2.3).
+            metadata: Some(Payload::from_built(r#"{"internal":true}"#.to_owned())),
+            invocation: None,
+        };
+        self.functions.push((register, place));
+        self.spare.push(id);
     }
 
     /// Lets the worker serve a function in place of its endpoint. The message that says so over a link that is there;
@@ -289,7 +335,7 @@ impl Registrations {
                 );
                 verdict.waiting.push(Refusal { text, location, taken: true });
             } else if let Some(rejected) = complaints.functions.get(&function.id) {
-                verdict.refused.push(self.refused_function(rejected));
+                verdict.add(self.spare.contains(&function.id), self.refused_function(rejected));
             } else if let Some(error) = answers.unusable.get(&function.id) {
                 let text =
                     format!("the engine cannot call the endpoint of `{}`: {error}", function.id);
@@ -303,7 +349,10 @@ impl Registrations {
                          rules that allow the URL, and the environment variables that `auth` names; its log says more",
                     );
                 }
-                verdict.refused.push(Refusal { text, location, taken: false });
+                verdict.add(
+                    self.spare.contains(&function.id),
+                    Refusal { text, location, taken: false },
+                );
             }
         }
         for (trigger, location) in &self.triggers {
@@ -311,7 +360,10 @@ impl Registrations {
                 continue;
             }
             if let Some(error) = complaints.triggers.get(&trigger.id) {
-                verdict.refused.extend(self.refused_trigger(&trigger.id, error));
+                let spare = self.spare.contains(&trigger.function_id);
+                if let Some(refusal) = self.refused_trigger(&trigger.id, error) {
+                    verdict.add(spare, refusal);
+                }
             } else if answers.triggers.as_ref().is_some_and(|has| !has.contains(&trigger.id)) {
                 let text = format!(
                     "{} waits: no one provides the trigger type `{}` yet",
@@ -432,4 +484,11 @@ impl std::fmt::Display for Refusal {
 pub(super) struct Verdict {
     pub refused: Vec<Refusal>,
     pub waiting: Vec<Refusal>,
+}
+
+impl Verdict {
+    /// Notes that something was refused. What the worker can do without is only told.
+    fn add(&mut self, spare: bool, refusal: Refusal) {
+        if spare { self.waiting.push(refusal) } else { self.refused.push(refusal) }
+    }
 }

@@ -53,6 +53,8 @@ pub(crate) struct WorkerHandle {
     control: mpsc::UnboundedSender<Control>,
     running: tokio::task::JoinHandle<()>,
     failed: oneshot::Receiver<Error>,
+    /// Tasks that end with the worker.
+    beside: Vec<tokio::task::JoinHandle<()>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -79,11 +81,16 @@ impl Worker {
             previous: None,
         };
         let running = tokio::spawn(life.run());
-        (WorkerHandle { control, running, failed }, started)
+        (WorkerHandle { control, running, failed, beside: Vec::new() }, started)
     }
 }
 
 impl WorkerHandle {
+    /// Ends a task with the worker.
+    pub(crate) fn keep(&mut self, task: tokio::task::JoinHandle<()>) {
+        self.beside.push(task);
+    }
+
     /// Drains: no new invocations, those that run are finished and answered, then the worker leaves.
     pub(crate) fn drain(&self, grace: Duration) {
         let _ = self.control.send(Control::Drain(grace));
@@ -107,6 +114,7 @@ impl WorkerHandle {
 impl Drop for WorkerHandle {
     fn drop(&mut self) {
         self.running.abort();
+        self.beside.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
 

@@ -1,0 +1,52 @@
+//! Settings of a worker that also have a variable of their name: see [`Settings`](super::Settings).
+
+use super::App;
+
+impl App {
+    /// Sets the version of the worker, as lists show it. Default: `III_WORKER_VERSION`, then that of the package.
+    pub fn version(&mut self, version: impl Into<String>) -> &mut Self {
+        self.settings.version = Some(version.into());
+        self
+    }
+
+    /// Sets what the worker runs in, as lists show it, such as `container`. Default: `III_ISOLATION`, then none.
+    pub fn isolation(&mut self, isolation: impl Into<String>) -> &mut Self {
+        self.settings.isolation = Some(isolation.into());
+        self
+    }
+
+    /// Sets how many invocations may run or wait, of the whole worker; more are refused with `overloaded`. Default:
+    /// `III_ACCEPTED`, then 65,536.
+    pub fn accepted(&mut self, most: usize) -> &mut Self {
+        self.settings.accepted = Some(most.max(1));
+        self
+    }
+
+    /// Sets the address that the engine in this process listens on: an IP address, or a name of this machine. Default:
+    /// `III_HOST`, then `127.0.0.1`.
+    pub fn host(&mut self, host: impl Into<String>) -> &mut Self {
+        self.settings.host = Some(host.into());
+        self
+    }
+
+    /// Sets the port for workers of the engine in this process; 0 picks a free one. Default: `III_WORKER_PORT`, then
+    /// 49134.
+    pub fn worker_port(&mut self, port: u16) -> &mut Self {
+        self.settings.worker_port = Some(port);
+        self
+    }
+
+    /// Sets the port for HTTP triggers of the engine in this process; 0 picks a free one. Default: `III_HTTP_PORT`, then
+    /// 3111.
+    pub fn http_port(&mut self, port: u16) -> &mut Self {
+        self.settings.http_port = Some(port);
+        self
+    }
+
+    /// Sets the port for those who subscribe to streams of the engine in this process; 0 picks a free one. Default:
+    /// `III_STREAM_PORT`, then 3112.
+    pub fn stream_port(&mut self, port: u16) -> &mut Self {
+        self.settings.stream_port = Some(port);
+        self
+    }
+}
