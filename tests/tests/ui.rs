@@ -7,7 +7,7 @@
 #[test]
 fn macros() {
     let cases = trybuild::TestCases::new();
-    for of in ["function", "trigger", "trigger_type", "remote", "main", "test", "error"] {
+    for of in ["function", "trigger", "trigger_type", "remote", "main", "test", "error", "config"] {
         cases.pass(format!("ui/{of}/pass/*.rs"));
         cases.compile_fail(format!("ui/{of}/fail/*.rs"));
     }
@@ -18,7 +18,9 @@ fn macros() {
 fn no_place_is_reported_twice() {
     let ui = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
     let mut files = 0;
-    for group in ["function", "trigger", "trigger_type", "remote", "main", "test", "error"] {
+    for group in
+        ["function", "trigger", "trigger_type", "remote", "main", "test", "error", "config"]
+    {
         for entry in std::fs::read_dir(ui.join(group).join("fail")).expect("the fixtures are there")
         {
             let path = entry.expect("the folder can be read").path();
