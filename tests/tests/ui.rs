@@ -3,7 +3,7 @@
 //! `TRYBUILD=overwrite cargo test -p iii-tests --test ui` writes the messages down anew; read them before you commit.
 
 /// The macros, each with a folder of fixtures.
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "function",
     "trigger",
     "trigger_type",
@@ -14,6 +14,7 @@ const KINDS: [&str; 10] = [
     "main",
     "test",
     "error",
+    "config",
 ];
 
 /// The wording of the compiler changes from version to version, so the messages are those of one.

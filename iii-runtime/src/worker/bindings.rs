@@ -160,7 +160,7 @@ impl Bindings {
             state.bound.get(number)?.inbox.clone()
         };
         let taken = inbox.push(Heard::Fired(message.data));
-        let Some(invocation_id) = message.invocation_id else { return None };
+        let invocation_id = message.invocation_id?;
         let result = if taken {
             Ok(None)
         } else {

@@ -1,6 +1,7 @@
 //! What the harness promises, by tests that use it as users do.
 
 mod calls;
+mod config;
 mod cost;
 mod failures;
 mod faults;
