@@ -129,7 +129,7 @@ pub(super) fn options_of(attributes: &[Attribute], span: Span, errors: &mut Erro
                 tokens.extend(list.tokens.clone());
             }
             other => {
-                errors.on(other, "write the options in parentheses: `#[config(default = 100)]`")
+                errors.on(other, "write the options in parentheses: `#[config(default = 100)]`");
             }
         }
     }
