@@ -174,7 +174,7 @@ impl Configs {
     ) -> Result<Config<T>> {
         let cell = self.cell::<T>();
         if !cell.is_fixed() {
-            let file = file::named(path, variables).map_err(|problem| report(&[problem]))?;
+            let file = file::named(path, variables).map_err(|problem| report(&[*problem]))?;
             cell.apply(&Sources::new(variables.clone(), file)).map_err(|all| report(&all))?;
         }
         let value = cell.now.borrow().clone();
@@ -214,7 +214,7 @@ impl Configs {
         let mut problems = read::check_defaults(open.iter().map(|config| config.descriptor()));
         problems.extend(same_ids(open.iter().map(|config| config.descriptor())));
         let file = file::named(path, variables).unwrap_or_else(|problem| {
-            problems.push(problem);
+            problems.push(*problem);
             None
         });
         let sources = Sources::new(variables.clone(), file);

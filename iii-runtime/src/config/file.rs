@@ -30,33 +30,34 @@ pub(crate) struct File {
 pub(crate) fn named(
     path: Option<&Path>,
     variables: &Variables,
-) -> Result<Option<Arc<File>>, ConfigProblem> {
+) -> Result<Option<Arc<File>>, Box<ConfigProblem>> {
     let (path, by) = match path {
         Some(path) => (path.to_owned(), "the app"),
         None => match variables.get(FILE) {
             Ok(Some(path)) => (PathBuf::from(path), FILE),
             Ok(None) => return Ok(None),
             Err(_) => {
-                return Err(ConfigProblem::of_file(format!(
-                    "the variable `{FILE}` is no UTF-8 text"
-                )));
+                return Err(problem(format!("the variable `{FILE}` is no UTF-8 text")));
             }
         },
     };
     let shown = path.display();
     let text = std::fs::read_to_string(&path).map_err(|error| {
-        ConfigProblem::of_file(format!(
+        problem(format!(
             "the configuration file `{shown}`, which {by} names, cannot be read: {error}"
         ))
     })?;
     let value = parse(&path, &text)
-        .map_err(|why| ConfigProblem::of_file(format!("the configuration file `{shown}` {why}")))?;
+        .map_err(|why| problem(format!("the configuration file `{shown}` {why}")))?;
     if !value.is_object() {
-        return Err(ConfigProblem::of_file(format!(
-            "the configuration file `{shown}` must hold an object"
-        )));
+        return Err(problem(format!("the configuration file `{shown}` must hold an object")));
     }
     Ok(Some(Arc::new(File { path, value })))
+}
+
+/// A problem of the whole file.
+fn problem(message: String) -> Box<ConfigProblem> {
+    Box::new(ConfigProblem::of_file(message))
 }
 
 fn parse(path: &Path, text: &str) -> Result<Value, String> {

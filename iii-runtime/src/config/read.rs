@@ -146,7 +146,7 @@ impl Reader<'_> {
         let (found, source) = match self.find(field) {
             Ok(found) => found,
             Err(problem) => {
-                self.problems.push(problem);
+                self.problems.push(*problem);
                 return None;
             }
         };
@@ -205,7 +205,7 @@ impl Reader<'_> {
     }
 
     /// The value of the first source that has one, and where it is. Null counts as none.
-    fn find(&self, field: &'static Field) -> Result<(Found, Option<String>), ConfigProblem> {
+    fn find(&self, field: &'static Field) -> Result<(Found, Option<String>), Box<ConfigProblem>> {
         if let Some(name) = field.variable.name(&self.prefix, field.key) {
             match self.sources.variables.get(&name) {
                 Ok(Some(text)) => {
@@ -214,7 +214,7 @@ impl Reader<'_> {
                 Ok(None) => {}
                 Err(_) => {
                     let text = format!("the variable `{name}` is no UTF-8 text");
-                    return Err(ConfigProblem::new(self.config, &self.name(field), text));
+                    return Err(Box::new(ConfigProblem::new(self.config, &self.name(field), text)));
                 }
             }
         }
