@@ -1,7 +1,7 @@
 //! What a configuration becomes: its fields as data, a way to read it, and a declaration.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens as _, format_ident, quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::{DeriveInput, Ident, Path};
 
 use super::field::{Bound, Default, Field, Variable, is_duration};
@@ -125,7 +125,8 @@ fn default_function(at: usize, field: &Field) -> Option<TokenStream> {
         Default::None | Default::Text(_) => None,
         Default::OfType(span) => {
             // That the type has no default is shown at the word.
-            let value = quote_spanned!(*span=> <#alias as ::core::default::Default>::default());
+            let spanned = Ident::new(&alias.to_string(), *span);
+            let value = quote_spanned!(*span=> <#spanned as ::core::default::Default>::default());
             Some(quote!(fn #name() -> #alias { #value }))
         }
         Default::Value(expr) => Some(quote!(fn #name() -> #alias { #expr })),
@@ -289,6 +290,6 @@ fn assertion(ends: Ends, condition: &TokenStream, message: &str) -> TokenStream 
 fn option(value: Option<&String>) -> TokenStream {
     match value {
         Some(value) => quote!(::core::option::Option::Some(#value)),
-        None => quote!(::core::option::Option::None).into_token_stream(),
+        None => quote!(::core::option::Option::None),
     }
 }

@@ -68,13 +68,6 @@ impl Field {
         let name = field.ident.clone()?;
         let mut options = options_of(&field.attrs, name.span(), errors);
         options.check(OPTIONS, errors);
-        let flag = |options: &mut Options, flag: &str, errors: &mut Errors| {
-            let span = options.take_flag(flag);
-            if span.is_none() && options.take(flag, errors).is_some() {
-                errors.at(name.span(), format!("`{flag}` has no value: write it alone"));
-            }
-            span
-        };
         let secret = flag(&mut options, "secret", errors);
         let nested = flag(&mut options, "nested", errors);
         if nested.is_some() {
@@ -124,6 +117,17 @@ impl Field {
             name,
         })
     }
+}
+
+/// Takes a word that stands alone.
+fn flag(options: &mut Options, name: &str, errors: &mut Errors) -> Option<Span> {
+    let span = options.take_flag(name);
+    if span.is_none()
+        && let Some(expr) = options.take(name, errors)
+    {
+        errors.on(&expr, format!("`{name}` has no value: write it alone, or leave it out"));
+    }
+    span
 }
 
 fn variable(options: &mut Options, nested: bool, errors: &mut Errors) -> Variable {

@@ -51,7 +51,7 @@ pub(super) fn check_prefix(prefix: &str) -> Result<(), String> {
     if prefix.chars().any(|letter| letter.is_ascii_lowercase()) {
         return Err(format!(
             "a prefix is written in capital letters: write `{}`",
-            prefix.to_ascii_uppercase()
+            prefix.to_ascii_uppercase().trim_end_matches('_')
         ));
     }
     if prefix.ends_with('_') {

@@ -174,7 +174,7 @@ impl Configs {
     ) -> Result<Config<T>> {
         let cell = self.cell::<T>();
         if !cell.is_fixed() {
-            let file = file::named(path, variables).map_err(|problem| report(&[problem]))?;
+            let file = file::named(path, variables).map_err(|problem| report(&[*problem]))?;
             cell.apply(&Sources::new(variables.clone(), file)).map_err(|all| report(&all))?;
         }
         let value = cell.now.borrow().clone();
@@ -212,8 +212,9 @@ impl Configs {
             });
         }
         let mut problems = read::check_defaults(open.iter().map(|config| config.descriptor()));
+        problems.extend(same_ids(open.iter().map(|config| config.descriptor())));
         let file = file::named(path, variables).unwrap_or_else(|problem| {
-            problems.push(problem);
+            problems.push(*problem);
             None
         });
         let sources = Sources::new(variables.clone(), file);
@@ -241,6 +242,26 @@ impl Configs {
             config.provide(resources);
         }
     }
+}
+
+/// Configurations that would overwrite each other in the store.
+fn same_ids(all: impl Iterator<Item = &'static ConfigDescriptor>) -> Vec<ConfigProblem> {
+    let mut seen: Vec<&ConfigDescriptor> = Vec::new();
+    let mut problems = Vec::new();
+    for config in all {
+        let Some(id) = config.id else { continue };
+        match seen.iter().find(|earlier| earlier.id == config.id) {
+            Some(earlier) => {
+                let text = format!(
+                    "`{}` has the id `{id}`, and so has `{}` at {}: give each an id of its own",
+                    config.name, earlier.name, earlier.location
+                );
+                problems.push(ConfigProblem::new(config, "", text));
+            }
+            None => seen.push(config),
+        }
+    }
+    problems
 }
 
 /// Configurations that were read but for the engine's store.

@@ -137,7 +137,7 @@ pub trait Configurable: Sized + Send + Sync + 'static {
     /// `invalid_configuration` with all problems in one report.
     fn load() -> Result<Self> {
         let variables = Variables::Environment;
-        let file = file::named(None, &variables).map_err(|problem| problem::report(&[problem]))?;
+        let file = file::named(None, &variables).map_err(|problem| problem::report(&[*problem]))?;
         read::whole::<Self>(&Sources::new(variables, file)).map_err(|all| problem::report(&all))
     }
 

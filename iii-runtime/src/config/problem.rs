@@ -37,7 +37,7 @@ impl ConfigProblem {
     pub(super) fn new(config: &ConfigDescriptor, field: &str, message: String) -> Self {
         Self {
             config: Some(config.name.to_owned()),
-            field: Some(field.to_owned()),
+            field: Some(field.to_owned()).filter(|field| !field.is_empty()),
             source: None,
             message,
             help: None,
@@ -96,7 +96,6 @@ impl ConfigProblem {
         let id = config.id.unwrap_or_default();
         let message = format!("the engine cannot give the configuration `{id}`: {error}");
         Self {
-            field: None,
             source: Some(format!("the configuration `{id}` of the engine's store")),
             help: Some(format!(
                 "set a value that fits: call `configuration::set` with the id `{id}`"

@@ -371,6 +371,22 @@ async fn a_watch_sees_the_first_value_and_the_newest() {
 }
 
 #[test]
+fn two_configurations_cannot_share_an_id() {
+    #[derive(Debug, iii::Config)]
+    #[config(id = "t-same")]
+    struct One {}
+    #[derive(Debug, iii::Config)]
+    #[config(id = "t-same")]
+    struct Two {}
+    let mut app = App::new();
+    app.config::<One>().config::<Two>();
+    let catalogue = crate::Catalogue::empty();
+    let error = app.into_parts().2.prepare(&catalogue, None, &Variables::None).unwrap_err();
+    assert_eq!(error.code(), code::INVALID_CONFIGURATION);
+    assert!(error.message().contains("`Two` has the id `t-same`, and so has `One`"), "{error}");
+}
+
+#[test]
 fn a_value_by_hand_reads_no_source() {
     let mut configs = Configs::default();
     configs.set(Arc::new(Top { top_count: 9 }));

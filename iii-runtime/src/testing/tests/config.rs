@@ -17,7 +17,6 @@ struct Limits {
     most_items: u32,
     #[config(default = "30s")]
     timeout: Duration,
-    even: Option<u32>,
 }
 
 /// What has no default, and is not in the store.
@@ -28,6 +27,7 @@ struct Needed {
 
 #[iii::function(id = "t::config::most")]
 async fn most(limits: Config<Limits>) -> u32 {
+    assert!(limits.timeout <= Duration::from_secs(30));
     limits.most_items
 }
 
@@ -59,7 +59,7 @@ fn defaults_hold_without_anything() {
 fn a_test_gives_the_value() {
     Test::new("given").only::<most>().only::<url>().run(|iii| async move {
         iii.config(Needed { url: "x".into() });
-        let limits = Limits { most_items: 3, timeout: Duration::ZERO, even: None };
+        let limits = Limits { most_items: 3, timeout: Duration::ZERO };
         assert_eq!(iii.config(limits).most_items, 3);
         assert_eq!(iii.call::<most>(()).await.unwrap(), 3);
         assert_eq!(iii.call::<url>(()).await.unwrap(), "x");

@@ -1,11 +1,8 @@
 use std::time::Duration;
 
-struct NoDefault;
-
-impl<'de> iii::prelude::Deserialize<'de> for NoDefault {
-    fn deserialize<D>(_: D) -> Result<Self, D::Error> {
-        Ok(Self)
-    }
+#[derive(iii::prelude::Deserialize)]
+struct NoDefault {
+    _a: u8,
 }
 
 #[derive(iii::Config)]
