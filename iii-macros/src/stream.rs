@@ -55,7 +55,7 @@ fn take_name(options: &mut Options, errors: &mut Errors) -> Option<LitStr> {
 /// Checks a name.
 fn check(name: &str) -> Result<(), String> {
     if name.is_empty() {
-        return Err("the name of the stream is empty: such as `chat`".to_owned());
+        return Err("the name of the stream is empty: write one, such as `chat`".to_owned());
     }
     if name.len() > LONGEST {
         return Err(format!(

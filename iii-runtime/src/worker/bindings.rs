@@ -154,26 +154,21 @@ impl Bindings {
     ) -> Option<Box<InvokeFunction>> {
         let inbox = {
             let state = self.lock();
-            let Some(number) = state.by_function.get(&message.function_id) else {
-                return Some(message);
-            };
-            state.bound.get(number)?.inbox.clone()
+            let number = state.by_function.get(&message.function_id);
+            number.and_then(|number| state.bound.get(number)).map(|bound| bound.inbox.clone())
         };
+        let Some(inbox) = inbox else { return Some(message) };
         let taken = inbox.push(Heard::Fired(message.data));
-        let invocation_id = message.invocation_id?;
-        let result = if taken {
-            Ok(None)
-        } else {
-            let text = "the listener does not keep up: more events wait for it than may";
-            Err(ErrorBody { retryable: Some(true), ..ErrorBody::new(code::OVERLOADED, text) })
-        };
-        let _ = link.send(Message::InvocationResult(Box::new(InvocationResult {
-            invocation_id,
-            function_id: message.function_id,
-            result,
-            traceparent: message.traceparent,
-            baggage: message.baggage,
-        })));
+        if let Some(invocation_id) = message.invocation_id {
+            let result = if taken { Ok(None) } else { Err(does_not_keep_up()) };
+            let _ = link.send(Message::InvocationResult(Box::new(InvocationResult {
+                invocation_id,
+                function_id: message.function_id,
+                result,
+                traceparent: message.traceparent,
+                baggage: message.baggage,
+            })));
+        }
         None
     }
 
@@ -252,6 +247,11 @@ fn function(id: FunctionId, metadata: Option<Payload>) -> Message {
         metadata,
         invocation: None,
     }))
+}
+
+fn does_not_keep_up() -> ErrorBody {
+    let text = "the listener does not keep up: more events wait for it than may";
+    ErrorBody { retryable: Some(true), ..ErrorBody::new(code::OVERLOADED, text) }
 }
 
 /// What comes to a listener.
