@@ -56,6 +56,8 @@ struct Served {
     shape: Shape,
     timeout: Option<Duration>,
     running: Option<Arc<Semaphore>>,
+    /// Whether it is served beside the limits of the worker.
+    beside: bool,
 }
 
 impl Dispatcher {
@@ -73,6 +75,7 @@ impl Dispatcher {
                 shape: entry.signature.shape(),
                 timeout: function.timeout.or(limits.handler_timeout),
                 running: function.concurrency.map(|most| Arc::new(Semaphore::new(most))),
+                beside: false,
             };
             (FunctionId::from(function.id), Arc::new(served))
         });
@@ -93,9 +96,10 @@ impl Dispatcher {
         &self.resources
     }
 
-    /// Serves a function that the worker itself needs, and nobody has declared.
+    /// Serves a function that the worker itself needs, and nobody has declared. A worker that is busy runs it as well.
     pub(crate) fn serve(&mut self, id: FunctionId, handler: fn(Invocation) -> HandlerFuture) {
-        self.functions.insert(id, Arc::new(Served { handler, ..Served::elsewhere() }));
+        self.functions
+            .insert(id, Arc::new(Served { handler, beside: true, ..Served::elsewhere() }));
     }
 
     /// Runs an invocation, and answers over the link that it came from. Returns at once.
@@ -115,7 +119,7 @@ impl Dispatcher {
             watch.serves(function_id).then(|| Arc::new(Served::elsewhere()))
         });
         let Some(served) = served else { return answering.answer(Err(not_served(function_id))) };
-        if self.in_flight() >= self.accepted {
+        if !served.beside && self.in_flight() >= self.accepted {
             let text = format!("this worker has {} invocations waiting", self.accepted);
             return answering.answer(Err(Error::new(code::OVERLOADED, text).with_retryable(true)));
         }
@@ -167,7 +171,7 @@ impl Served {
             let error = not_served(call.context().function_id());
             Box::pin(async move { Err(error) })
         };
-        Self { handler, shape: Shape::NONE, timeout: None, running: None }
+        Self { handler, shape: Shape::NONE, timeout: None, running: None, beside: false }
     }
 }
 
@@ -195,7 +199,10 @@ impl Invoked {
             Some(running) => Some(running.acquire().await.map_err(closed)?),
             None => None,
         };
-        let _of_worker = running.acquire().await.map_err(closed)?;
+        let _of_worker = match served.beside {
+            true => None,
+            false => Some(running.acquire().await.map_err(closed)?),
+        };
 
         let message = *message;
         let function_id = message.function_id;
