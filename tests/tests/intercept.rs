@@ -77,7 +77,7 @@ async fn a_refusal_has_its_code_its_status_and_the_time_to_try_again() {
     let error = peer.next_of("invocationresult").await["error"].take();
     assert_eq!((&error["code"], &error["status"]), (&json!(code::RATE_LIMITED), &json!(429)));
     assert_eq!(error["retryable"], true);
-    let after = error["details"]["retry_after_ms"].as_u64().expect("it is a number");
+    let after = error["retry_after_ms"].as_u64().expect("it is a number");
     assert!((3_500_000..=3_600_000).contains(&after), "{error}");
 
     // The text of a panic stays inside, and the place of the limit is free again.

@@ -31,21 +31,18 @@ pub(crate) fn named(
     path: Option<&Path>,
     variables: &Variables,
 ) -> Result<Option<Arc<File>>, Box<ConfigProblem>> {
-    let (path, by) = match path {
-        Some(path) => (path.to_owned(), "the app"),
+    let path = match path {
+        Some(path) => path.to_owned(),
         None => match variables.get(FILE) {
-            Ok(Some(path)) => (PathBuf::from(path), FILE),
+            Ok(Some(path)) => PathBuf::from(path),
             Ok(None) => return Ok(None),
-            Err(_) => {
-                return Err(problem(format!("the variable `{FILE}` is no UTF-8 text")));
-            }
+            Err(_) => return Err(problem(format!("the variable `{FILE}` is no UTF-8 text"))),
         },
     };
     let shown = path.display();
     let text = std::fs::read_to_string(&path).map_err(|error| {
-        problem(format!(
-            "the configuration file `{shown}`, which {by} names, cannot be read: {error}"
-        ))
+        let text = format!("the configuration file `{shown}` cannot be read: {error}");
+        Box::new(problem(text).help(format!("`{FILE}` or `app.config_file(…)` names the file")))
     })?;
     let value = parse(&path, &text)
         .map_err(|why| problem(format!("the configuration file `{shown}` {why}")))?;
@@ -89,7 +86,7 @@ fn toml(text: &str) -> Result<Value, String> {
     }
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        format!("is not TOML, at line {}: {}", before.matches('\n').count() + 1, error.message())
+        format!("is not TOML, at line {}", before.matches('\n').count() + 1)
     })?;
     Ok(json(toml::Value::Table(table)))
 }

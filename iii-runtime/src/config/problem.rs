@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::describe::ConfigDescriptor;
+use super::describe::{ConfigDescriptor, Content, Field};
 use crate::declare::Location;
 use crate::error::{Error, code};
 
@@ -94,7 +94,12 @@ impl ConfigProblem {
     /// An answer of the engine's store that is no value.
     pub(super) fn of_store(config: &ConfigDescriptor, error: &Error) -> Self {
         let id = config.id.unwrap_or_default();
-        let message = format!("the engine cannot give the configuration `{id}`: {error}");
+        // Some engines show the value in the message.
+        let why = match has_secrets(config.fields) {
+            true => error.code().to_owned(),
+            false => error.to_string(),
+        };
+        let message = format!("the engine cannot give the configuration `{id}`: {why}");
         Self {
             source: Some(format!("the configuration `{id}` of the engine's store")),
             help: Some(format!(
@@ -149,6 +154,14 @@ pub(crate) fn report_with(problems: &[ConfigProblem], used: &[(&str, Location)])
         }
     }
     Error::new(code::INVALID_CONFIGURATION, text).with_details(&all)
+}
+
+/// Whether any field is secret.
+fn has_secrets(fields: &[Field]) -> bool {
+    fields.iter().any(|field| match field.content {
+        Content::Nested { fields, .. } => has_secrets(fields),
+        Content::Value { .. } => field.secret,
+    })
 }
 
 /// The word that was probably meant.

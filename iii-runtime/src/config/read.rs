@@ -333,8 +333,10 @@ fn bounds(
                     && !is_within(&Found::Json(value.clone()), min, max)
                 {
                     let name = path.join(".");
+                    let shown =
+                        if field.secret { String::new() } else { format!(" is `{value}`, and") };
                     let text = format!(
-                        "the default of `{name}` of `{}` is `{value}`, and must be {}",
+                        "the default of `{name}` of `{}`{shown} must be {}",
                         config.name,
                         expected(field)
                     );

@@ -282,7 +282,8 @@ fn files_are_json_or_toml() {
     assert!(missing.message.contains("/no/such/file.json"), "{missing:?}");
     let named = Variables::These(&[("III_CONFIG_FILE", "/no/such/other.json")]);
     let missing = file::named(None, &named).unwrap_err();
-    assert!(missing.message.contains("III_CONFIG_FILE"), "{missing:?}");
+    assert!(missing.message.contains("/no/such/other.json"), "{missing:?}");
+    assert!(missing.help.is_some_and(|help| help.contains("III_CONFIG_FILE")));
     assert!(file::named(None, &Variables::None).unwrap().is_none());
 }
 

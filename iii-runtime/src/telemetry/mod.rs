@@ -1,6 +1,7 @@
+//! What the worker shows of itself: the trace of an invocation and of the calls that it makes, log output, and, with the
+//! feature `otel`, all that is sent to the engine and to a collector.
+#![doc = ""]
 #![doc = include_str!("../docs/telemetry.md")]
-// What the worker shows of itself: the trace of an invocation and the calls that it makes, log output, and, with the
-// feature `otel`, all that is sent to the engine and to a collector.
 
 mod invocation;
 #[cfg(feature = "otel")]

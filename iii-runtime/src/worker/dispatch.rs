@@ -57,6 +57,8 @@ struct Served {
     running: Option<Arc<Semaphore>>,
     /// The outermost first.
     interceptors: Arc<[AnyInterceptor]>,
+    /// Whether it is served beside the limits of the worker.
+    beside: bool,
 }
 
 impl Dispatcher {
@@ -76,6 +78,7 @@ impl Dispatcher {
                 timeout: function.timeout.or(limits.handler_timeout),
                 running: function.concurrency.map(|most| Arc::new(Semaphore::new(most))),
                 interceptors: entry.interceptors.as_slice().into(),
+                beside: false,
             };
             (FunctionId::from(function.id), Arc::new(served))
         });
@@ -97,9 +100,10 @@ impl Dispatcher {
         &self.resources
     }
 
-    /// Serves a function that the worker itself needs, and nobody has declared.
+    /// Serves a function that the worker itself needs, and nobody has declared. A worker that is busy runs it as well.
     pub(crate) fn serve(&mut self, id: FunctionId, handler: fn(Invocation) -> HandlerFuture) {
-        self.functions.insert(id, Arc::new(Served { handler, ..Served::elsewhere() }));
+        self.functions
+            .insert(id, Arc::new(Served { handler, beside: true, ..Served::elsewhere() }));
     }
 
     /// Runs an invocation, and answers over the link that it came from. Returns at once.
@@ -119,7 +123,7 @@ impl Dispatcher {
             watch.serves(function_id).then(|| Arc::new(Served::elsewhere()))
         });
         let Some(served) = served else { return answering.answer(Err(not_served(function_id))) };
-        if self.in_flight() >= self.accepted {
+        if !served.beside && self.in_flight() >= self.accepted {
             let text = format!("this worker has {} invocations waiting", self.accepted);
             return answering.answer(Err(Error::new(code::OVERLOADED, text).with_retryable(true)));
         }
@@ -178,7 +182,14 @@ impl Served {
             Box::pin(async move { Err(error) })
         };
         let interceptors = Arc::default();
-        Self { handler, shape: Shape::NONE, timeout: None, running: None, interceptors }
+        Self {
+            handler,
+            shape: Shape::NONE,
+            timeout: None,
+            running: None,
+            interceptors,
+            beside: false,
+        }
     }
 }
 
@@ -202,7 +213,10 @@ impl Invoked {
     /// Runs the handler when there is room for it. What comes back is what is sent.
     async fn run(self, running: Arc<Semaphore>) -> Result<Option<Payload>> {
         let Self { message, served, resources, clock, watch, telemetry } = self;
-        let room = Room::enter(served.running.clone(), running).await?;
+        let room = match served.beside {
+            true => None,
+            false => Some(Room::enter(served.running.clone(), running).await?),
+        };
 
         let message = *message;
         let function_id = message.function_id;
@@ -245,7 +259,7 @@ impl Invoked {
             }
         };
         // The room is taken until the result is written, also by a stream.
-        let (next, flow) = Next::new(served.interceptors.clone(), handler, Some(room));
+        let (next, flow) = Next::new(served.interceptors.clone(), handler, room);
         let result = seen.run(next.go(invocation)).await;
         if let Some(ended) = ended {
             ended(Ended { result: &result, panic: flow.take_panic().as_deref() });

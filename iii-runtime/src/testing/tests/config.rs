@@ -180,6 +180,23 @@ fn a_change_while_the_link_is_down_is_seen_afterwards() {
 }
 
 #[test]
+fn a_busy_worker_hears_of_changes() {
+    Test::new("busy")
+        .only::<next>()
+        .setup(|app| {
+            app.concurrency(1).accepted(1);
+            Box::pin(async { Ok(()) })
+        })
+        .run(|iii| async move {
+            let client = iii.client();
+            let waiting = tokio::spawn(async move { client.call::<next>(()).await });
+            iii.advance(Duration::from_secs(1)).await;
+            iii.configure::<Limits>(&json!({"most_items": 7})).await.unwrap();
+            assert_eq!(waiting.await.unwrap().unwrap(), Some(7));
+        });
+}
+
+#[test]
 fn a_watch_hears_of_changes() {
     Test::new("watch").only::<next>().run(|iii| async move {
         let client = iii.client();
