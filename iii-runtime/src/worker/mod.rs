@@ -3,6 +3,7 @@
 mod backoff;
 mod bindings;
 mod dispatch;
+mod inbox;
 mod pending;
 mod provider;
 mod registration;
@@ -10,8 +11,8 @@ mod run;
 mod session;
 mod watch;
 
-pub(crate) use bindings::{Heard, Inbox};
 pub(crate) use dispatch::{DispatchLimits, Dispatcher};
+pub(crate) use inbox::{Heard, Inbox};
 pub(crate) use provider::Provider;
 pub(crate) use registration::{Identity, Refusal, Registrations, TriggerIds};
 pub(crate) use run::{Started, Worker, WorkerHandle};
