@@ -5,6 +5,7 @@ mod bindings;
 mod confirm;
 mod conflict;
 mod dispatch;
+mod inbox;
 mod leaving;
 mod pending;
 mod provider;
@@ -14,8 +15,8 @@ mod run;
 mod session;
 mod watch;
 
-pub(crate) use bindings::{Heard, Inbox};
 pub(crate) use dispatch::{DispatchLimits, Dispatcher};
+pub(crate) use inbox::{Heard, Inbox};
 pub(crate) use provider::Provider;
 pub(crate) use readiness::Readiness;
 pub(crate) use registration::{Identity, Refusal, Registrations, TriggerIds};

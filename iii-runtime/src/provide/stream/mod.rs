@@ -29,7 +29,7 @@ pub use types::{
 /// The store itself is a value that the app provides with [`App::state`](crate::App::state); functions of the worker may
 /// take it by `State<Self>`, too. [`#[iii::stream]`](macro@crate::stream) declares it:
 ///
-/// ```
+/// ```no_run
 /// use iii::prelude::*;
 /// use iii::stream::*;
 /// use std::collections::BTreeMap;
@@ -79,10 +79,6 @@ pub use types::{
 ///     app.state(Chat::default());
 ///     Ok(())
 /// }
-/// # mod runs {
-/// #     use super::*;
-/// #     pub fn check() { assert_eq!(<Chat as iii::StreamStore>::NAME, "chat"); }
-/// # }
 /// ```
 ///
 /// Writes of one item come one after the other: the next one begins when the one before is done. So [`StreamStore::update`]
