@@ -69,7 +69,8 @@
 //! | `otel` | no | traces, metrics and logs of the worker, sent to the engine and to an OTLP collector |
 //! | `toml` | no | configuration files in TOML, beside JSON |
 //! | `logs` | yes | `#[iii::main]` shows `tracing` events on standard error |
-
+//!
+#![doc = include_str!("docs/sdk.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // The macros write `::iii`, also in this crate's own examples and tests.
