@@ -283,7 +283,7 @@ impl Life {
             let _ = outbox.send(Message::Reattach { previous_worker_id, reattach_token });
         }
         let waits = self.worker.conflict == Conflict::Warn;
-        let confirming: BoxFuture<'static, _> = Box::pin(confirm(&self.worker, &up, !waits));
+        let mut confirming: BoxFuture<'static, _> = Box::pin(confirm(&self.worker, &up, !waits));
         let provider = self.worker.provider.clone();
         provider.linked();
         let registrations = self.worker.registrations.clone();
@@ -300,13 +300,11 @@ impl Life {
         bindings.linked(&outbox);
         session.up(up.clone());
 
-        let session = self.worker.session.clone();
         let mut complaints = Complaints::default();
         let mut lost = Lost::new(self.worker.backoff);
         let mut confirmed = false;
         let mut halfway = !waits;
         let dispatcher = self.worker.dispatcher.clone();
-        let mut confirming = confirming;
         let mut introduced = None;
         let mut turned_away: Option<Box<ErrorBody>> = None;
         let end = loop {

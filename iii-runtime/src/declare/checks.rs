@@ -1,0 +1,227 @@
+//! The checks of a catalogue: what no declaration can see by itself.
+
+use std::collections::BTreeMap;
+
+use super::catalogue::{Declarations, Entry};
+use super::{FunctionDescriptor, Location, Problem, texts};
+use crate::extract::Resources;
+use crate::intercept::{AnyInterceptor, Interceptor as _};
+use crate::provide::{StreamStoreDescriptor, TriggerTypeDescriptor};
+use crate::trigger::TriggerKind;
+
+/// Everything but what the app provides.
+pub(super) fn check(entries: &[Entry], declarations: &Declarations) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let types = &declarations.trigger_types;
+    if types.is_empty() {
+        check_not_empty(entries, &mut problems);
+    }
+    check_ids(entries, &mut problems);
+    check_type_ids(types, &mut problems);
+    check_stores(&declarations.stream_stores, &mut problems);
+    check_routes(entries, &mut problems);
+    for entry in entries {
+        let FunctionDescriptor { id, location, .. } = entry.function;
+        texts::check(id, *location, &entry.triggers, &mut problems);
+        check_path_params(entry, &mut problems);
+        check_http_parts(entry, &mut problems);
+        check_uses(entry, entries, &mut problems);
+    }
+    problems
+}
+
+fn check_not_empty(entries: &[Entry], problems: &mut Vec<Problem>) {
+    if entries.is_empty() {
+        problems.push(Problem {
+            message: "no function is declared".to_owned(),
+            help: "declare one with `#[iii::function(id = \"service::name\")]`. If the functions are in a \
+                   library crate, the compiler leaves the crate out until somebody names it: \
+                   `#[iii::main(link(my_crate))]`"
+                .to_owned(),
+            places: Vec::new(),
+        });
+    }
+}
+
+fn check_ids(entries: &[Entry], problems: &mut Vec<Problem>) {
+    let mut places: BTreeMap<&str, Vec<Location>> = BTreeMap::new();
+    for entry in entries {
+        places.entry(entry.function.id).or_default().push(entry.function.location);
+    }
+    for (id, places) in places.into_iter().filter(|(_, places)| places.len() > 1) {
+        problems.push(Problem {
+            message: format!("the function id `{id}` is declared {} times", places.len()),
+            help: "give each function an id of its own".to_owned(),
+            places,
+        });
+    }
+}
+
+fn check_type_ids(types: &[&TriggerTypeDescriptor], problems: &mut Vec<Problem>) {
+    let mut places: BTreeMap<&str, Vec<Location>> = BTreeMap::new();
+    for one in types {
+        places.entry(one.id).or_default().push(one.location);
+    }
+    for (id, places) in places.into_iter().filter(|(_, places)| places.len() > 1) {
+        problems.push(Problem {
+            message: format!("the trigger type `{id}` is declared {} times", places.len()),
+            help: "give each trigger type an id of its own".to_owned(),
+            places,
+        });
+    }
+}
+
+fn check_stores(stores: &[&StreamStoreDescriptor], problems: &mut Vec<Problem>) {
+    let mut places: BTreeMap<&str, Vec<Location>> = BTreeMap::new();
+    for one in stores {
+        places.entry(one.name).or_default().push(one.location);
+    }
+    for (name, places) in places {
+        let (message, help) = if places.len() > 1 {
+            let message = format!("the stream `{name}` is kept {} times", places.len());
+            (message, "give each store a name of its own")
+        } else if name.is_empty() || name.chars().any(char::is_control) {
+            let message = format!("a stream cannot be named `{}`", name.escape_debug());
+            (message, "give the store a name of printable characters, such as `chat`")
+        } else {
+            continue;
+        };
+        problems.push(Problem { message, help: help.to_owned(), places });
+    }
+}
+
+fn check_routes(entries: &[Entry], problems: &mut Vec<Problem>) {
+    let mut places: BTreeMap<String, Vec<Location>> = BTreeMap::new();
+    for (route, location) in entries.iter().flat_map(Entry::routes) {
+        places.entry(route.shape()).or_default().push(location);
+    }
+    for (shape, places) in places.into_iter().filter(|(_, places)| places.len() > 1) {
+        problems.push(Problem {
+            message: format!("the route `{shape}` is declared {} times", places.len()),
+            help: "give each route a method or a path of its own; the names of parameters do not count"
+                .to_owned(),
+            places,
+        });
+    }
+}
+
+pub(super) fn check_provided(entries: &[Entry], provided: &Resources, problems: &mut Vec<Problem>) {
+    let mut missing: BTreeMap<&str, Vec<Location>> = BTreeMap::new();
+    for entry in entries {
+        for requirement in entry.signature.requires() {
+            if !provided.contains(requirement.type_id) {
+                let places = missing.entry(requirement.type_name).or_default();
+                // The functions of a store stand at one place.
+                if !places.contains(&entry.function.location) {
+                    places.push(entry.function.location);
+                }
+            }
+        }
+    }
+    for (name, places) in missing {
+        problems.push(Problem {
+            message: format!("no one provides the state `{name}`"),
+            help: "give it to the app, `app.state(value)`, or to the test, `iii.provide(value)`"
+                .to_owned(),
+            places,
+        });
+    }
+}
+
+pub(super) fn check_interceptors(interceptors: &[AnyInterceptor], problems: &mut Vec<Problem>) {
+    for interceptor in interceptors {
+        if let Err(error) = interceptor.check() {
+            problems.push(Problem {
+                message: format!("an interceptor cannot be used: {}", error.message()),
+                help: "change how it is set up".to_owned(),
+                places: vec![interceptor.place()],
+            });
+        }
+    }
+}
+
+/// A path parameter that nobody reads is a mistake in the path or in the payload type. Only a schema that lists all its
+/// fields can tell.
+fn check_path_params(entry: &Entry, problems: &mut Vec<Problem>) {
+    let shape = entry.signature.shape();
+    if entry.routes().all(|(route, _)| route.params().next().is_none()) {
+        return;
+    }
+    let Some(schema) = entry.input_schema.as_ref().filter(|_| !shape.path && !shape.http) else {
+        return;
+    };
+    let Ok(schema) = schema.parse::<serde_json::Value>() else { return };
+    let open = ["allOf", "anyOf", "oneOf", "patternProperties", "$ref"]
+        .iter()
+        .any(|key| schema.get(key).is_some())
+        || schema.get("additionalProperties").is_some_and(|more| more.as_bool() != Some(false));
+    let Some(fields) = schema.get("properties").and_then(|p| p.as_object()).filter(|_| !open)
+    else {
+        return;
+    };
+    for (route, location) in entry.routes() {
+        for param in route.params().filter(|param| !fields.contains_key(*param)) {
+            let names: Vec<String> = fields.keys().map(|name| format!("`{name}`")).collect();
+            problems.push(Problem {
+                message: format!(
+                    "the path `{}` has the parameter `{param}`, and the payload of `{}` has no such field",
+                    route.path, entry.function.id
+                ),
+                help: format!(
+                    "name it like a field ({}), or take it by `Path<…>`",
+                    names.join(", ")
+                ),
+                places: vec![location],
+            });
+        }
+    }
+}
+
+fn check_http_parts(entry: &Entry, problems: &mut Vec<Problem>) {
+    if !entry.signature.shape().http {
+        return;
+    }
+    for (binding, location) in &entry.triggers {
+        if binding.kind != TriggerKind::Http {
+            problems.push(Problem {
+                message: format!(
+                    "`{}` takes parts of an HTTP request, and a `{}` trigger has none",
+                    entry.function.id, binding.kind
+                ),
+                help: "take a plain payload, or declare a function of its own for this trigger"
+                    .to_owned(),
+                places: vec![*location],
+            });
+        }
+    }
+}
+
+fn check_uses(entry: &Entry, entries: &[Entry], problems: &mut Vec<Problem>) {
+    for (binding, location) in &entry.triggers {
+        for used in &binding.uses {
+            let Some(function) = used.function else { continue };
+            if !entries.iter().any(|entry| entry.function.id == function.id) {
+                problems.push(Problem {
+                    message: format!(
+                        "the {} `{}` of `{}` is not part of this app",
+                        used.role, used.id, entry.function.id
+                    ),
+                    help: "add it with `app.function::<…>()`".to_owned(),
+                    places: vec![*location, function.location],
+                });
+            }
+            let takes_request = (function.signature)().shape().http;
+            if used.role == "condition" && binding.kind == TriggerKind::Http && !takes_request {
+                problems.push(Problem {
+                    message: format!(
+                        "the condition `{}` of an http trigger must take the request",
+                        used.id
+                    ),
+                    help: "let it take `HttpRequest<T>`, `Headers`, `Path<T>` or `Query<T>`"
+                        .to_owned(),
+                    places: vec![*location, function.location],
+                });
+            }
+        }
+    }
+}

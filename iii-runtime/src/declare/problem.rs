@@ -1,0 +1,64 @@
+//! What is wrong with declarations: all of it in one report, each with its places.
+
+use std::fmt;
+
+use super::Location;
+use crate::error::{Error, code};
+
+/// Something that is wrong with the declarations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+    /// The declarations that are part of it.
+    pub places: Vec<Location>,
+}
+
+/// Everything that is wrong with the declarations, in one report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub(super) Vec<Problem>);
+
+impl Problems {
+    /// The problems one by one.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+
+    /// One report of what a catalogue says and of more that is wrong.
+    pub(crate) fn with<T>(assembled: Result<T, Self>, more: Vec<Problem>) -> Result<T, Self> {
+        match assembled {
+            Ok(assembled) if more.is_empty() => Ok(assembled),
+            Ok(_) => Err(Self(more)),
+            Err(Self(mut problems)) => {
+                problems.extend(more);
+                Err(Self(problems))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        let noun = if count == 1 { "problem" } else { "problems" };
+        write!(f, "the declarations of this worker have {count} {noun}")?;
+        for (number, problem) in self.0.iter().enumerate() {
+            write!(f, "\n\n{}. {}", number + 1, problem.message)?;
+            for place in &problem.places {
+                write!(f, "\n   at {place}")?;
+            }
+            write!(f, "\n   help: {}", problem.help)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl From<Problems> for Error {
+    fn from(problems: Problems) -> Self {
+        Error::new(code::INVALID_CATALOGUE, problems.to_string())
+    }
+}
