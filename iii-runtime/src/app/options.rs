@@ -49,4 +49,23 @@ impl App {
         self.settings.stream_port = Some(port);
         self
     }
+
+    /// Sets up a named queue of the engine in this process, in place of an earlier one of this name. There is always one
+    /// named `default`. An engine elsewhere has its own settings (protocol section 5.4).
+    ///
+    /// ```
+    /// use iii::engine::NamedQueue;
+    ///
+    /// # let mut app = iii::App::new();
+    /// app.queue("mails", NamedQueue { max_retries: 5, ..NamedQueue::default() });
+    /// ```
+    #[cfg(feature = "engine")]
+    pub fn queue(
+        &mut self,
+        name: impl Into<String>,
+        settings: crate::engine::NamedQueue,
+    ) -> &mut Self {
+        self.settings.queues.push((name.into(), settings));
+        self
+    }
 }

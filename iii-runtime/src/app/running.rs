@@ -100,6 +100,9 @@ impl Running {
                     .http_port(settings.http_port())
                     .stream_port(settings.stream_port())
                     .http_functions(settings.http_functions());
+                for (name, queue) in &settings.queues {
+                    builder = builder.queue(name, queue.clone());
+                }
                 if let Some(directory) = &settings.data_dir {
                     builder = builder.data_dir(directory);
                 }

@@ -67,6 +67,8 @@ pub struct Settings {
     /// What the app says; `None`: it says nothing.
     #[cfg(feature = "engine")]
     pub(crate) http_functions: Option<Option<crate::engine::HttpFunctionSettings>>,
+    #[cfg(feature = "engine")]
+    pub(crate) queues: Vec<(String, crate::engine::NamedQueue)>,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) backoff: Option<Backoff>,
     pub(crate) conflict: Conflict,
@@ -344,6 +346,8 @@ mod tests {
                 telemetry: _,
             #[cfg(feature = "engine")]
                 http_functions: _,
+            #[cfg(feature = "engine")]
+                queues: _,
             backoff: _,
             conflict: _,
         } = settings;

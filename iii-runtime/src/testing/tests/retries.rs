@@ -112,3 +112,17 @@ async fn dead_letters_are_listed_put_back_and_forgotten(iii: Harness) {
     let nothing = client.queue("").dead().await.unwrap_err();
     assert_eq!(nothing.code(), "topic_required");
 }
+
+async fn set_up(app: &mut App) {
+    let once = crate::engine::NamedQueue { max_retries: 1, ..Default::default() };
+    app.queue("letters", once).state(Tries::default());
+}
+
+#[iii::test(only(mail), setup = set_up)]
+async fn the_app_sets_up_a_named_queue(iii: Harness) {
+    iii.enqueue::<mail>("letters", "other".into()).await.unwrap();
+    iii.settle().await;
+    assert_eq!(iii.queue("letters").await.dead.len(), 1, "one attempt is all it has");
+    let error = iii.enqueue::<mail>("parcels", "other".into()).await.unwrap_err();
+    assert_eq!(error.code(), "enqueue_error");
+}
