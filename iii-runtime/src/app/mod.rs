@@ -263,15 +263,16 @@ impl App {
     }
 
     /// Sets the pauses between attempts to reach the engine, and to get back a function id that another worker has.
-    /// Default: [`Backoff::default`].
+    /// Default: `III_BACKOFF`, then [`Backoff::default`].
     pub fn backoff(&mut self, backoff: Backoff) -> &mut Self {
         self.settings.backoff = Some(backoff);
         self
     }
 
-    /// Sets what the worker does when another one has a function id of its own. Default: [`Conflict::Fail`].
+    /// Sets what the worker does when another one has a function id of its own. Default: `III_ON_CONFLICT`, then
+    /// [`Conflict::Fail`].
     pub fn on_conflict(&mut self, conflict: Conflict) -> &mut Self {
-        self.settings.conflict = conflict;
+        self.settings.conflict = Some(conflict);
         self
     }
 

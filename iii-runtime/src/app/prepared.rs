@@ -217,7 +217,7 @@ impl Prepared {
             provider: Arc::new(provider),
             registrations: Arc::new(registrations),
             backoff,
-            conflict: settings.conflict,
+            conflict: settings.conflict.unwrap_or_default(),
             hooks,
             stopping,
             asks,

@@ -31,6 +31,8 @@ use crate::worker::{Backoff, Conflict};
 /// | `III_HTTP_PORT` | `http_port` | its port for HTTP triggers; 0 picks a free one | 3111 |
 /// | `III_STREAM_PORT` | `stream_port` | its port for those who subscribe to streams; 0 picks a free one | 3112 |
 /// | `III_DATA_DIR` | `data_dir` | the directory that keeps what it stores, also over a crash | stores are in memory |
+/// | `III_BACKOFF` | `backoff` | the first and the longest pause between attempts to reach the engine | `1s..30s` |
+/// | `III_ON_CONFLICT` | `on_conflict` | `fail` or `warn`: what to do when another worker has a function id | `fail` |
 /// | `III_READY_FILE` | `ready_file` | the file that is there while the worker is ready | none |
 /// | `III_TRACE_PAYLOADS` | `trace_payloads` | `1`: inputs and outputs of handlers are events of their spans (feature `otel`) | they are not |
 /// | `OTEL_ENABLED` | `telemetry` | `false`: no telemetry is sent (feature `otel`) | it is |
@@ -71,7 +73,7 @@ pub struct Settings {
     pub(crate) queues: Vec<(String, crate::engine::NamedQueue)>,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) backoff: Option<Backoff>,
-    pub(crate) conflict: Conflict,
+    pub(crate) conflict: Option<Conflict>,
     pub(crate) config_file: Option<PathBuf>,
 }
 
@@ -150,6 +152,18 @@ impl Settings {
         reader.fill(&mut self.handler_timeout, "III_HANDLER_TIMEOUT", a_time, some_time);
         let any_time = "a span of time, such as `30s`, `1m 30s` or `0s`";
         reader.fill(&mut self.grace, "III_GRACE", any_time, duration);
+        reader.fill(
+            &mut self.backoff,
+            "III_BACKOFF",
+            "two spans of time, such as `1s..30s`",
+            pauses,
+        );
+        let conflict = |text: &str| match text {
+            "fail" => Some(Conflict::Fail),
+            "warn" => Some(Conflict::Warn),
+            _ => None,
+        };
+        reader.fill(&mut self.conflict, "III_ON_CONFLICT", "`fail` or `warn`", conflict);
         let mut headers = None;
         let pairs = "pairs of `name=value` with commas between";
         reader.fill_secret(&mut headers, "III_HEADERS", pairs, parse_headers);
@@ -268,6 +282,13 @@ impl Reader<'_> {
     }
 }
 
+/// Reads the first and the longest pause: `1s..30s`.
+fn pauses(text: &str) -> Option<Backoff> {
+    let (initial, max) = text.split_once("..")?;
+    let (initial, max) = (duration(initial.trim())?, duration(max.trim())?);
+    (!initial.is_zero() && initial <= max).then(|| Backoff { initial, max, ..Backoff::default() })
+}
+
 /// Reads headers in the form of `OTEL_EXPORTER_OTLP_HEADERS`.
 fn parse_headers(text: &str) -> Option<Vec<(String, String)>> {
     let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
@@ -301,6 +322,8 @@ mod tests {
         ("III_GRACE", "0s"),
         ("III_CONFIG_FILE", "/etc/orders.json"),
         ("III_READY_FILE", "/run/ready"),
+        ("III_BACKOFF", "2s..1m"),
+        ("III_ON_CONFLICT", "warn"),
         ("III_HOST", "::1"),
         ("III_WORKER_PORT", "7"),
         ("III_HTTP_PORT", "0"),
@@ -348,8 +371,8 @@ mod tests {
                 http_functions: _,
             #[cfg(feature = "engine")]
                 queues: _,
-            backoff: _,
-            conflict: _,
+            backoff,
+            conflict,
         } = settings;
         vec![
             format!("{name:?}"),
@@ -370,6 +393,8 @@ mod tests {
             format!("{data_dir:?}"),
             format!("{config_file:?}"),
             format!("{ready_file:?}"),
+            format!("{backoff:?}"),
+            format!("{conflict:?}"),
         ]
     }
 
@@ -388,6 +413,12 @@ mod tests {
             .accepted(4)
             .grace(Duration::ZERO)
             .ready_file("/run/ready")
+            .backoff(Backoff {
+                initial: Duration::from_secs(2),
+                max: Duration::from_secs(60),
+                ..Backoff::default()
+            })
+            .on_conflict(Conflict::Warn)
             .host("::1")
             .worker_port(7)
             .http_port(0)
@@ -436,6 +467,8 @@ mod tests {
             ("III_CONCURRENCY", "0"),
             ("III_ACCEPTED", "many"),
             ("III_HEADERS", "secret-without-name"),
+            ("III_BACKOFF", "30s..1s"),
+            ("III_ON_CONFLICT", "win"),
         ];
         let error = with(&bad).unwrap_err();
         assert_eq!(error.code(), code::INVALID_CONFIGURATION);
