@@ -40,8 +40,13 @@ pub struct Declarations {
 impl Declarations {
     /// What the macros have declared in all crates that are linked in.
     pub fn linked() -> Self {
+        Self::linked_beside(declared())
+    }
+
+    /// As [`Declarations::linked`], with these functions in place of those that are declared.
+    pub(crate) fn linked_beside(functions: Vec<&'static FunctionDescriptor>) -> Self {
         Self {
-            functions: declared(),
+            functions,
             trigger_types: declared_types(),
             services: declared_services(),
             interceptors: Vec::new(),

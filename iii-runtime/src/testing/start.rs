@@ -150,7 +150,7 @@ impl Harness {
 
 async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
     // Trigger types do nothing until something is bound to them.
-    let mut app = App::of(Declarations { functions: plan.functions, ..Declarations::linked() });
+    let mut app = App::of(Declarations::linked_beside(plan.functions));
     for config in plan.configs {
         config(&mut app);
     }
