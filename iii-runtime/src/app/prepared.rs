@@ -86,7 +86,6 @@ pub(crate) struct Surroundings {
     pub clock: Clock,
     pub watch: Option<Arc<dyn Watch>>,
     pub trigger_ids: TriggerIds,
-    pub backoff: Backoff,
     /// Whether the engine is asked for what it has taken.
     pub asks: bool,
     /// Where the telemetry of the worker goes.
@@ -105,7 +104,6 @@ impl Default for Surroundings {
             clock: Clock::system(),
             watch: None,
             trigger_ids: TriggerIds::Random,
-            backoff: Backoff::default(),
             asks: true,
             telemetry: Telemetry::default(),
             endpoints: Endpoints::Used,
@@ -158,20 +156,8 @@ impl Prepared {
             running: settings.concurrency(),
             handler_timeout: settings.handler_timeout,
         };
-        let Surroundings {
-            clock,
-            watch,
-            trigger_ids,
-            backoff,
-            asks,
-            telemetry,
-            variables,
-            stored,
-            ..
-        } = surroundings;
-        if matches!(trigger_ids, TriggerIds::Steady) {
-            session.keep_steady();
-        }
+        let Surroundings { clock, watch, trigger_ids, asks, telemetry, variables, stored, .. } =
+            surroundings;
         let client = Client::new(session.clone());
         let path = settings.config_file.as_deref();
         let read = configs.prepare(&catalogue, path, &variables)?;
@@ -198,9 +184,10 @@ impl Prepared {
             registrations.add_spare(id, text, bindings, &namespace);
         }
         let name = worker_name(settings);
-        let mut backoff = settings.backoff.unwrap_or(backoff);
+        let mut backoff = settings.backoff.unwrap_or_default();
         if trigger_ids == TriggerIds::Steady {
             // No chance in it: a test runs the same way each time.
+            session.keep_steady();
             backoff.jitter = 0.0;
         }
         Ok(Self {

@@ -19,7 +19,7 @@ use crate::error::{BoxError, Error, Result, code};
 use crate::protocol::{FunctionId, Namespace, Payload};
 use crate::transport::Transport;
 use crate::transport::ws::WsTransport;
-use crate::worker::{Backoff, TriggerIds, WorkerHandle};
+use crate::worker::{TriggerIds, WorkerHandle};
 
 /// What the set-up of an app does.
 pub(super) type SetUp =
@@ -70,8 +70,6 @@ fn surroundings(mode: &Mode, clock: &Clock, recorder: &Arc<Recorder>) -> Surroun
         clock: clock.clone(),
         watch: Some(recorder.clone()),
         trigger_ids: TriggerIds::Steady,
-        // No chance in it: a test runs the same way each time.
-        backoff: Backoff { jitter: 0.0, ..Backoff::default() },
         asks: matches!(mode, Mode::Remote { .. }),
         // Under virtual time there are no sockets: all endpoints are mocked.
         endpoints: match mode {

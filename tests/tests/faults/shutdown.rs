@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use iii::code;
 use iii::prelude::*;
-use iii_tests::{FakeEngine, Script, within};
+use iii_tests::{FakeEngine, Peer, Script, within};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use super::{idle, invoke, started};
 
@@ -24,6 +25,20 @@ async fn gated(gate: State<Arc<Gate>>) -> &'static str {
     "done"
 }
 
+/// Starts a worker, holds its handler, and tells it to stop.
+async fn draining(
+    engine: &FakeEngine,
+    app: &mut App,
+    gate: &Gate,
+) -> (Peer, JoinHandle<iii::Result<()>>) {
+    let (mut running, Script { mut peer, .. }) = started(engine, app).await;
+    invoke(&mut peer, "faults::gated", json!({})).await;
+    within("the handler", gate.entered.notified()).await;
+    let draining = tokio::spawn(async move { running.drain().await });
+    peer.next_of("ping").await;
+    (peer, draining)
+}
+
 /// What runs when a worker stops is finished and answered; the hooks of the app come after it, over the same link.
 #[tokio::test]
 async fn f11_a_stop_finishes_and_answers_what_runs() {
@@ -35,11 +50,7 @@ async fn f11_a_stop_finishes_and_answers_what_runs() {
         client.send_raw("other::gone", &"the worker").await?;
         Ok(())
     });
-    let (mut running, Script { mut peer, .. }) = started(&engine, &mut app).await;
-    invoke(&mut peer, "faults::gated", json!({})).await;
-    within("the handler", gate.entered.notified()).await;
-    let draining = tokio::spawn(async move { running.drain().await });
-    peer.next_of("ping").await;
+    let (mut peer, draining) = draining(&engine, &mut app, &gate).await;
     peer.send(json!({"type": "pong"})).await;
     gate.open.notify_one();
     let answer = peer.next().await.expect("the link is there");
@@ -67,11 +78,7 @@ async fn f11_a_link_that_is_lost_meanwhile_ends_nothing_early() {
         of_hook.notify_one();
         Ok(())
     });
-    let (mut running, Script { mut peer, .. }) = started(&engine, &mut app).await;
-    invoke(&mut peer, "faults::gated", json!({})).await;
-    within("the handler", gate.entered.notified()).await;
-    let draining = tokio::spawn(async move { running.drain().await });
-    peer.next_of("ping").await;
+    let (peer, draining) = draining(&engine, &mut app, &gate).await;
     peer.crash();
     gate.open.notify_one();
     within("the hook", stopped.notified()).await;

@@ -179,6 +179,14 @@ fn a_change_while_the_link_is_down_is_seen_afterwards() {
     });
 }
 
+async fn a_waiting_call_hears_of_a_change(iii: Harness) {
+    let client = iii.client();
+    let waiting = tokio::spawn(async move { client.call::<next>(()).await });
+    iii.advance(Duration::from_secs(1)).await;
+    iii.configure::<Limits>(&json!({"most_items": 7})).await.unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap(), Some(7));
+}
+
 #[test]
 fn a_busy_worker_hears_of_changes() {
     Test::new("busy")
@@ -187,24 +195,12 @@ fn a_busy_worker_hears_of_changes() {
             app.concurrency(1).accepted(1);
             Box::pin(async { Ok(()) })
         })
-        .run(|iii| async move {
-            let client = iii.client();
-            let waiting = tokio::spawn(async move { client.call::<next>(()).await });
-            iii.advance(Duration::from_secs(1)).await;
-            iii.configure::<Limits>(&json!({"most_items": 7})).await.unwrap();
-            assert_eq!(waiting.await.unwrap().unwrap(), Some(7));
-        });
+        .run(a_waiting_call_hears_of_a_change);
 }
 
 #[test]
 fn a_watch_hears_of_changes() {
-    Test::new("watch").only::<next>().run(|iii| async move {
-        let client = iii.client();
-        let waiting = tokio::spawn(async move { client.call::<next>(()).await });
-        iii.advance(Duration::from_secs(1)).await;
-        iii.configure::<Limits>(&json!({"most_items": 7})).await.unwrap();
-        assert_eq!(waiting.await.unwrap().unwrap(), Some(7));
-    });
+    Test::new("watch").only::<next>().run(a_waiting_call_hears_of_a_change);
 }
 
 #[test]
