@@ -372,6 +372,7 @@ async fn a_watch_sees_the_first_value_and_the_newest() {
 }
 
 #[test]
+#[cfg(feature = "testing")]
 fn two_configurations_cannot_share_an_id() {
     #[derive(Debug, iii::Config)]
     #[config(id = "t-same")]

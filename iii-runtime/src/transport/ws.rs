@@ -1,46 +1,36 @@
 //! Links over a WebSocket: one JSON message a text frame, heartbeat by ping (protocol sections 1.3 and 1.4).
 
+mod failed;
 mod inbox;
+mod writer;
 
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{SplitSink, SplitStream, StreamExt};
-use futures_util::{FutureExt, SinkExt};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use futures_util::stream::StreamExt;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
-use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame as RawFrame};
-use tokio_tungstenite::tungstenite::{Bytes, Error, Message as Frame, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Bytes, Error};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 use inbox::Inbox;
 
-use super::{
-    ChannelError, ChannelSocket, ConnectError, Limits, Link, Outbox, OutboxReader, Transport,
-};
-use crate::protocol::{self, ChannelRef};
+use super::{ChannelError, ChannelSocket, ConnectError, Limits, Link, Outbox, Transport};
+use crate::protocol::ChannelRef;
 
-/// The largest frame that is sent: a longer message is sent in several. Engines take 16 MiB at least.
-const FRAGMENT: usize = 4 << 20;
 /// What an engine may add to a message that just fits.
 const ADDED: usize = 64 << 10;
-/// What is sent together, about.
-const BATCH: usize = 1 << 20;
 /// What is read at once. The buffer is there for as long as the connection, so it is small.
 const READ_BUFFER: usize = 16 << 10;
-/// How long the last words may take.
-const CLOSE: Duration = Duration::from_secs(1);
-/// How long a link that failed is still read.
-const DRAIN: Duration = Duration::from_secs(2);
 
 /// The first bytes of binary frames that carry telemetry and no messages (protocol section 1.6).
 const TELEMETRY: [&[u8]; 3] = [b"OTLP", b"MTRC", b"LOGS"];
@@ -224,9 +214,6 @@ impl fmt::Display for WsTransport {
 /// The socket type of outgoing connections.
 pub type ClientSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// The writing half of a socket.
-type Sink<S> = SplitSink<WebSocketStream<S>, Frame>;
-
 /// How a socket is read and written: frames and messages of at most so many bytes.
 pub(crate) fn config(frame_bytes: usize, message_bytes: usize) -> WebSocketConfig {
     WebSocketConfig::default()
@@ -261,159 +248,20 @@ where
     let (failing, failed) = oneshot::channel();
     tokio::spawn(async move {
         let _alive = alive;
-        write(sink, queue, heartbeat, failed, stopped_reading).await;
+        writer::write(sink, queue, heartbeat, failed, stopped_reading).await;
     });
     let silence = heartbeat.give_up_after;
     let inbox = Inbox::new(stream, silence, ended, reading, failing, telemetry);
     Link { outbox, inbox: inbox.boxed() }
 }
 
-/// How the writing of a link ends.
-enum Over {
-    /// Everything was sent, and the link is to be closed.
-    Done,
-    /// The socket, or the reader of the link, is gone.
-    Lost,
-}
-
-/// Sends what is queued until the link ends, and closes the socket.
-async fn write<S>(
-    mut sink: Sink<S>,
-    mut queue: OutboxReader,
-    heartbeat: Heartbeat,
-    mut failed: oneshot::Receiver<Failed<S>>,
-    stopped_reading: oneshot::Receiver<Infallible>,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let over = tokio::select! {
-        over = send_all(&mut sink, &mut queue, heartbeat) => over,
-        _ = stopped_reading => Over::Lost,
-        Ok(failure) = &mut failed => return failure.tell(sink).await,
-    };
-    // It may have failed at the same moment; then why is what the other side is to learn.
-    if !failed.is_terminated()
-        && let Ok(failure) = failed.try_recv()
-    {
-        return failure.tell(sink).await;
-    }
-    if matches!(over, Over::Done) {
-        let frame = queue
-            .close_code()
-            .map(|code| CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::default() });
-        let close = async {
-            let _ = sink.send(Frame::Close(frame)).await;
-            let _ = sink.close().await;
-        };
-        let _ = timeout(CLOSE, close).await;
-    }
-}
-
-/// Sends what is queued, as many messages at a time as are waiting, and pings in between.
-async fn send_all<S>(sink: &mut Sink<S>, queue: &mut OutboxReader, heartbeat: Heartbeat) -> Over
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let Heartbeat { every, give_up_after } = heartbeat;
-    let mut ping = tokio::time::interval(every);
-    ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    ping.reset();
-    loop {
-        let next = tokio::select! {
-            next = queue.recv() => next,
-            _ = ping.tick() => {
-                let sent = sink.send(Frame::Ping(Bytes::new()));
-                if !matches!(timeout(give_up_after, sent).await, Ok(Ok(()))) {
-                    return Over::Lost;
-                }
-                continue;
-            }
-        };
-        let Some(first) = next else { return Over::Done };
-        let mut text = protocol::encode(&first);
-        drop(first);
-        let batch = async {
-            let mut bytes = 0;
-            // A large message is sent by itself, so that none waits for it longer than it must.
-            while text.len() <= FRAGMENT {
-                bytes += text.len();
-                sink.feed(Frame::text(std::mem::take(&mut text))).await?;
-                match (bytes < BATCH).then(|| queue.try_recv()).flatten() {
-                    Some(message) => text = protocol::encode(&message),
-                    None => break,
-                }
-            }
-            sink.flush().await
-        };
-        // A peer that takes nothing for so long is as good as gone.
-        if !matches!(timeout(give_up_after, batch).await, Ok(Ok(()))) {
-            return Over::Lost;
-        }
-        for fragment in fragments(text) {
-            if !matches!(timeout(give_up_after, sink.send(fragment)).await, Ok(Ok(()))) {
-                return Over::Lost;
-            }
-        }
-    }
-}
-
-/// A large message in frames that every engine takes (RFC 6455, section 5.4); nothing of an empty one.
-fn fragments(text: String) -> impl Iterator<Item = Frame> {
-    let bytes = Bytes::from(text);
-    let pieces = bytes.len().div_ceil(FRAGMENT);
-    (0..pieces).map(move |n| {
-        let end = bytes.len().min((n + 1) * FRAGMENT);
-        let kind = if n == 0 { Data::Text } else { Data::Continue };
-        let piece = bytes.slice(n * FRAGMENT..end);
-        Frame::Frame(RawFrame::message(piece, OpCode::Data(kind), n + 1 == pieces))
-    })
-}
-
-/// Why a link cannot be read any more, and what the other side is told. Has the reading half, which is needed for that.
-struct Failed<S> {
-    frames: SplitStream<WebSocketStream<S>>,
-    close: CloseFrame,
-}
-
-impl<S> Failed<S>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    /// The close frame for an error of the other side; `None`: it would not come through.
-    fn close_for(error: &Error) -> Option<CloseFrame> {
-        let (code, reason) = match error {
-            Error::Capacity(error) => (CloseCode::Size, error.to_string()),
-            Error::Protocol(error) => (CloseCode::Protocol, error.to_string()),
-            Error::Utf8(_) => (CloseCode::Invalid, "text must be UTF-8".to_owned()),
-            _ => return None,
-        };
-        // A close frame has no room for more (RFC 6455, section 5.5).
-        let reason: String = reason.chars().filter(char::is_ascii).take(120).collect();
-        Some(CloseFrame { code, reason: reason.into() })
-    }
-
-    /// Closes the socket with the reason, and takes in what is still coming for a while: a socket that is closed with
-    /// unread data takes back what it has sent.
-    async fn tell(self, sink: Sink<S>) {
-        let Ok(mut socket) = sink.reunite(self.frames) else { return };
-        if !matches!(timeout(CLOSE, socket.close(Some(self.close))).await, Ok(Ok(()))) {
-            return;
-        }
-        let mut socket = socket.into_inner();
-        let drain = async {
-            let _ = socket.shutdown().await;
-            let mut rest = [0; 8192];
-            while socket.read(&mut rest).await.is_ok_and(|read| read > 0) {}
-        };
-        let _ = timeout(DRAIN, drain).await;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Message;
+    use crate::protocol::{self, Message};
+    use futures_util::SinkExt;
     use tokio::net::TcpListener;
+    use tokio_tungstenite::tungstenite::Message as Frame;
 
     async fn linked(heartbeat: Heartbeat) -> (WebSocketStream<TcpStream>, Link) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -15,7 +15,8 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Bytes, Message as Frame};
 
-use super::{Failed, TELEMETRY, Telemetry};
+use super::failed::Failed;
+use super::{TELEMETRY, Telemetry};
 use crate::protocol::{self, Invalid, Message};
 
 /// Ends when the other half of a link does.

@@ -1,0 +1,56 @@
+//! The end of a link that cannot be read any more: the other side is told why.
+
+use std::time::Duration;
+
+use futures_util::stream::SplitStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::writer::{CLOSE, Sink};
+
+/// How long a link that failed is still read.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Why a link cannot be read any more, and what the other side is told. Has the reading half, which is needed for that.
+pub(super) struct Failed<S> {
+    pub(super) frames: SplitStream<WebSocketStream<S>>,
+    pub(super) close: CloseFrame,
+}
+
+impl<S> Failed<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    /// The close frame for an error of the other side; `None`: it would not come through.
+    pub(super) fn close_for(error: &Error) -> Option<CloseFrame> {
+        let (code, reason) = match error {
+            Error::Capacity(error) => (CloseCode::Size, error.to_string()),
+            Error::Protocol(error) => (CloseCode::Protocol, error.to_string()),
+            Error::Utf8(_) => (CloseCode::Invalid, "text must be UTF-8".to_owned()),
+            _ => return None,
+        };
+        // A close frame has no room for more (RFC 6455, section 5.5).
+        let reason: String = reason.chars().filter(char::is_ascii).take(120).collect();
+        Some(CloseFrame { code, reason: reason.into() })
+    }
+
+    /// Closes the socket with the reason, and takes in what is still coming for a while: a socket that is closed with
+    /// unread data takes back what it has sent.
+    pub(super) async fn tell(self, sink: Sink<S>) {
+        let Ok(mut socket) = sink.reunite(self.frames) else { return };
+        if !matches!(timeout(CLOSE, socket.close(Some(self.close))).await, Ok(Ok(()))) {
+            return;
+        }
+        let mut socket = socket.into_inner();
+        let drain = async {
+            let _ = socket.shutdown().await;
+            let mut rest = [0; 8192];
+            while socket.read(&mut rest).await.is_ok_and(|read| read > 0) {}
+        };
+        let _ = timeout(DRAIN, drain).await;
+    }
+}

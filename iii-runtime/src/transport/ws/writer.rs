@@ -1,0 +1,308 @@
+//! The writing half of a link: what is queued is sent, as much together as there is, with pings in between.
+
+use std::convert::Infallible;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use futures_util::SinkExt;
+use futures_util::stream::SplitSink;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame as RawFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::{Bytes, Message as Frame, Utf8Bytes};
+
+use super::Heartbeat;
+use super::failed::Failed;
+use crate::protocol;
+use crate::transport::OutboxReader;
+
+/// The largest frame that is sent: a longer message is sent in several. Engines take 16 MiB at least.
+const FRAGMENT: usize = 4 << 20;
+/// What is sent together, about.
+const BATCH: usize = 1 << 20;
+/// How long the last words may take.
+pub(super) const CLOSE: Duration = Duration::from_secs(1);
+
+/// The writing half of a socket.
+pub(super) type Sink<S> = SplitSink<WebSocketStream<S>, Frame>;
+
+/// How the writing of a link ends.
+enum Over {
+    /// Everything was sent, and the link is to be closed.
+    Done,
+    /// The socket, or the reader of the link, is gone.
+    Lost,
+}
+
+/// Sends what is queued until the link ends, and closes the socket.
+pub(super) async fn write<S>(
+    mut sink: Sink<S>,
+    mut queue: OutboxReader,
+    heartbeat: Heartbeat,
+    mut failed: oneshot::Receiver<Failed<S>>,
+    stopped_reading: oneshot::Receiver<Infallible>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let over = tokio::select! {
+        over = send_all(&mut sink, &mut queue, heartbeat) => over,
+        _ = stopped_reading => Over::Lost,
+        Ok(failure) = &mut failed => return failure.tell(sink).await,
+    };
+    // It may have failed at the same moment; then why is what the other side is to learn.
+    if !failed.is_terminated()
+        && let Ok(failure) = failed.try_recv()
+    {
+        return failure.tell(sink).await;
+    }
+    if matches!(over, Over::Done) {
+        let frame = queue
+            .close_code()
+            .map(|code| CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::default() });
+        let close = async {
+            let _ = sink.send(Frame::Close(frame)).await;
+            let _ = sink.close().await;
+        };
+        let _ = timeout(CLOSE, close).await;
+    }
+}
+
+/// Sends what is queued, as many messages at a time as are waiting, and pings in between.
+async fn send_all<S>(sink: &mut Sink<S>, queue: &mut OutboxReader, heartbeat: Heartbeat) -> Over
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Heartbeat { every, give_up_after } = heartbeat;
+    let mut ping = tokio::time::interval(every);
+    ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ping.reset();
+    let mut gathering = Gathering::default();
+    loop {
+        sleep_until_there_is_more(sink);
+        let next = tokio::select! {
+            next = queue.recv() => next,
+            _ = ping.tick() => {
+                let sent = sink.send(Frame::Ping(Bytes::new()));
+                if !matches!(timeout(give_up_after, sent).await, Ok(Ok(()))) {
+                    return Over::Lost;
+                }
+                continue;
+            }
+        };
+        let Some(first) = next else { return Over::Done };
+        gathering.others_first().await;
+        let mut text = protocol::encode(&first);
+        drop(first);
+        let mut messages = 1;
+        let batch = async {
+            let mut bytes = 0;
+            // A large message is sent by itself, so that none waits for it longer than it must.
+            while text.len() <= FRAGMENT {
+                bytes += text.len();
+                sink.feed(Frame::text(std::mem::take(&mut text))).await?;
+                let Some(message) = (bytes < BATCH).then(|| queue.try_recv()).flatten() else {
+                    break;
+                };
+                text = protocol::encode(&message);
+                messages += 1;
+            }
+            sink.flush().await
+        };
+        // A peer that takes nothing for so long is as good as gone.
+        if !matches!(timeout(give_up_after, batch).await, Ok(Ok(()))) {
+            return Over::Lost;
+        }
+        gathering.sent(messages);
+        for fragment in fragments(text) {
+            if !matches!(timeout(give_up_after, sink.send(fragment)).await, Ok(Ok(()))) {
+                return Over::Lost;
+            }
+        }
+    }
+}
+
+/// Lets the writing task sleep while frames come in.
+///
+/// The socket keeps the waker of who wrote last, and wakes it whenever something can be read, too. A second task that
+/// wakes up for nothing brings a second thread of the runtime along, which costs more than all else that is done for a
+/// frame. So the waker that the socket keeps is one that wakes nobody. It has nothing left to write here; what fails is
+/// told when there is.
+fn sleep_until_there_is_more<S>(sink: &mut Sink<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let _ = sink.poll_flush_unpin(&mut Context::from_waker(Waker::noop()));
+}
+
+/// A large message in frames that every engine takes (RFC 6455, section 5.4); nothing of an empty one.
+fn fragments(text: String) -> impl Iterator<Item = Frame> {
+    let bytes = Bytes::from(text);
+    let pieces = bytes.len().div_ceil(FRAGMENT);
+    (0..pieces).map(move |n| {
+        let end = bytes.len().min((n + 1) * FRAGMENT);
+        let kind = if n == 0 { Data::Text } else { Data::Continue };
+        let piece = bytes.slice(n * FRAGMENT..end);
+        Frame::Frame(RawFrame::message(piece, OpCode::Data(kind), n + 1 == pieces))
+    })
+}
+
+/// Decides whether a message waits for a moment, so that others go out with it.
+///
+/// A task that answers wakes the writer, and the runtime runs the task that was woken last before all others: however
+/// many tasks are about to answer, each would get a system call of its own. So the writer lets them go first. That costs
+/// a look at the sockets, which is too much where no other task has anything to say, such as with one call in flight: then
+/// it is tried only now and then.
+#[derive(Debug, Default)]
+struct Gathering {
+    /// How many times in a row a message had no company.
+    alone: u32,
+}
+
+impl Gathering {
+    /// So often in a row a message waits for company in vain, before it does not wait any more.
+    const PATIENCE: u32 = 4;
+    /// After that, one in so many waits.
+    const TRY_EVERY: u32 = 16;
+
+    /// Lets the tasks that are ready go first, if they have had something to send lately.
+    async fn others_first(&self) {
+        if self.waits() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn waits(&self) -> bool {
+        self.alone < Self::PATIENCE || self.alone.is_multiple_of(Self::TRY_EVERY)
+    }
+
+    /// So many messages were sent together.
+    fn sent(&mut self, messages: usize) {
+        self.alone = if messages > 1 { 0 } else { self.alone.saturating_add(1) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Message;
+    use crate::transport::{Limits, Outbox};
+    use futures_util::StreamExt;
+    use std::io;
+    use std::pin::{Pin, pin};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Poll;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    async fn sockets() -> (WebSocketStream<TcpStream>, WebSocketStream<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (here, there) = tokio::join!(
+            async {
+                let stream = TcpStream::connect(address).await.unwrap();
+                tokio_tungstenite::client_async(format!("ws://{address}"), stream).await.unwrap().0
+            },
+            async {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio_tungstenite::accept_async(stream).await.unwrap()
+            },
+        );
+        (here, there)
+    }
+
+    #[tokio::test]
+    async fn what_comes_in_does_not_wake_the_writer() {
+        let (here, mut there) = sockets().await;
+        let (mut sink, mut frames) = here.split();
+        let (outbox, mut queue) = Outbox::new(Limits::default());
+        let polls = Arc::new(AtomicUsize::new(0));
+        tokio::spawn({
+            let polls = polls.clone();
+            async move {
+                let mut writing = pin!(send_all(&mut sink, &mut queue, Heartbeat::default()));
+                std::future::poll_fn(|context| {
+                    polls.fetch_add(1, Ordering::Relaxed);
+                    writing.as_mut().poll(context)
+                })
+                .await
+            }
+        });
+        outbox.send(Message::Ping).unwrap();
+        assert_eq!(there.next().await.unwrap().unwrap(), Frame::text(r#"{"type":"ping"}"#));
+        let polls_before = polls.load(Ordering::Relaxed);
+        for _ in 0..20 {
+            there.send(Frame::text("hi")).await.unwrap();
+            assert_eq!(frames.next().await.unwrap().unwrap(), Frame::text("hi"));
+        }
+        assert_eq!(polls.load(Ordering::Relaxed), polls_before);
+        // It still hears of what is queued.
+        outbox.send(Message::Ping).unwrap();
+        assert_eq!(there.next().await.unwrap().unwrap(), Frame::text(r#"{"type":"ping"}"#));
+    }
+
+    /// Takes what is written, and counts how many times.
+    struct Written(Arc<AtomicUsize>);
+
+    impl AsyncWrite for Written {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    // Only this kind of runtime runs the task that was woken last before all others.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn messages_of_tasks_that_are_ready_go_out_together() {
+        let times = Arc::new(AtomicUsize::new(0));
+        let stream = tokio::io::join(tokio::io::empty(), Written(times.clone()));
+        let socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+        let (mut sink, _frames) = socket.split();
+        let (outbox, mut queue) = Outbox::new(Limits::default());
+        let writer = tokio::spawn(async move {
+            send_all(&mut sink, &mut queue, Heartbeat::default()).await;
+        });
+        let senders = tokio::spawn(async move {
+            for _ in 0..8 {
+                let outbox = outbox.clone();
+                tokio::spawn(async move { outbox.send(Message::Ping).unwrap() });
+            }
+        });
+        senders.await.unwrap();
+        writer.await.unwrap();
+        assert_eq!(times.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_message_waits_for_company_where_it_has_had_some() {
+        let mut gathering = Gathering::default();
+        let mut alone = |times| {
+            let waits = |_| {
+                let waits = gathering.waits();
+                gathering.sent(1);
+                waits
+            };
+            (0..times).map(waits).filter(|waits| *waits).count()
+        };
+        assert_eq!(alone(4), 4);
+        assert_eq!(alone(160), 10);
+        gathering.sent(2);
+        assert!(gathering.waits());
+    }
+}
