@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
@@ -116,7 +116,9 @@ text_id! {
 impl Default for Namespace {
     /// The namespace `default`.
     fn default() -> Self {
-        Self::from(super::DEFAULT_NAMESPACE)
+        // Most things are in it: one text for all of them.
+        static DEFAULT: LazyLock<Namespace> = LazyLock::new(|| super::DEFAULT_NAMESPACE.into());
+        DEFAULT.clone()
     }
 }
 

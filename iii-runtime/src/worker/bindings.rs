@@ -100,6 +100,12 @@ impl Bindings {
         }
     }
 
+    /// Whether nothing is registered.
+    pub(super) fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.functions.is_empty() && state.bound.is_empty()
+    }
+
     /// Registers everything over a new link, and from now on what comes later.
     pub(super) fn linked(&self, link: &Outbox) {
         let mut state = self.lock();

@@ -29,6 +29,7 @@ pub(super) fn confirm(
         Vec::new()
     };
     let asks_triggers = triggers && worker.registrations.has_triggers();
+    let registers = !worker.registrations.is_empty() || !worker.session.bindings().is_empty();
     let up = up.clone();
     async move {
         if let Err(error) = introduced.await
@@ -40,7 +41,9 @@ pub(super) fn confirm(
         let mut answers = Answers::default();
         if !asks {
             // The engine handles messages in their order: after any answer, all complaints are there.
-            ask(up, "engine::functions::info", nothing()).await?;
+            if registers {
+                ask(up, "engine::functions::info", nothing()).await?;
+            }
             return Ok(answers);
         }
         for query in queries {

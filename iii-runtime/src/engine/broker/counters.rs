@@ -33,8 +33,6 @@ pub(super) struct Counters {
     most_ns: AtomicU64,
     durations: Box<[AtomicU64]>,
     by_function: Mutex<HashMap<FunctionId, Arc<AtomicU64>>>,
-    /// Those of the engine itself: they never go, and nobody looks for one by its id.
-    built_in: Mutex<Vec<(FunctionId, Arc<AtomicU64>)>>,
     /// Stands for all functions beyond the limit.
     others: Arc<AtomicU64>,
 }
@@ -51,9 +49,8 @@ impl Default for Counters {
             sum_ns: AtomicU64::new(0),
             least_ns: AtomicU64::new(u64::MAX),
             most_ns: AtomicU64::new(0),
-            durations: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+            durations: Box::new([const { AtomicU64::new(0) }; BUCKETS]),
             by_function: Mutex::default(),
-            built_in: Mutex::default(),
             others: Arc::default(),
         }
     }
@@ -70,13 +67,6 @@ impl Counters {
             return self.others.clone();
         }
         functions.entry(id.clone()).or_default().clone()
-    }
-
-    /// The counter of a function of the engine itself, which no worker can register.
-    pub(super) fn of_built_in(&self, id: &FunctionId) -> Arc<AtomicU64> {
-        let counter = Arc::default();
-        lock(&self.built_in).push((id.clone(), Arc::clone(&counter)));
-        counter
     }
 
     /// A call is on its way to whoever serves it.
@@ -120,8 +110,8 @@ impl Counters {
         self.went.fetch_add(1, Relaxed);
     }
 
-    /// All counters, each read once.
-    pub(super) fn measured(&self) -> Measured {
+    /// All counters, each read once; those of the engine's own functions, which no worker can register, are in these.
+    pub(super) fn measured<'a>(&self, built_in: impl Iterator<Item = &'a Function>) -> Measured {
         let durations: Vec<u64> = self.durations.iter().map(|count| count.load(Relaxed)).collect();
         let ended: u64 = durations.iter().sum();
         let (failed, refused) = (self.failed.load(Relaxed), self.refused.load(Relaxed));
@@ -132,7 +122,7 @@ impl Counters {
         };
         let mut by_function: Vec<(FunctionId, u64)> =
             lock(&self.by_function).iter().filter_map(|(id, count)| read(id, count)).collect();
-        by_function.extend(lock(&self.built_in).iter().filter_map(|(id, count)| read(id, count)));
+        by_function.extend(built_in.filter_map(|one| read(&one.id, &one.calls)));
         by_function.sort();
         let quantile = |share: f64| quantile(&durations, ended, share);
         let (least, most) = (self.least_ns.load(Relaxed), self.most_ns.load(Relaxed));
@@ -246,7 +236,7 @@ mod tests {
             tokio::time::advance(Duration::from_millis(millis)).await;
             counters.ended(since, millis % 10 != 0);
         }
-        let measured = counters.measured();
+        let measured = counters.measured(std::iter::empty());
         assert_eq!((measured.succeeded, measured.failed), (90, 10));
         let near = |found: Duration, millis: f64| {
             let found = found.as_secs_f64() * 1e3;
@@ -267,7 +257,7 @@ mod tests {
             counters.of(&format!("f{n}").into()).fetch_add(1, Relaxed);
         }
         counters.of(&"f0".into()).fetch_add(1, Relaxed);
-        let measured = counters.measured();
+        let measured = counters.measured(std::iter::empty());
         assert_eq!((measured.by_function.len(), measured.others), (FUNCTIONS, 2));
         assert_eq!(measured.by_function[0], ("f0".into(), 2));
     }

@@ -143,7 +143,7 @@ impl Registry {
         let function = Function {
             id: m.id,
             namespace: namespace.clone(),
-            description: m.description,
+            description: m.description.map(Into::into),
             request_schema: Schema::Given(m.request_format),
             response_schema: Schema::Given(m.response_format),
             metadata: m.metadata,

@@ -61,7 +61,7 @@ struct Inner {
     /// `registry`, which is held only to look at or alter the tables.
     changes: Mutex<()>,
     registry: RwLock<Registry>,
-    providers: RwLock<Vec<Arc<dyn Provider>>>,
+    providers: RwLock<Arc<Vec<Arc<dyn Provider>>>>,
     waiters: Waiters,
     counters: Arc<Counters>,
     clock: Clock,
@@ -133,10 +133,10 @@ impl Broker {
         let mut registry = self.registry_mut();
         for function in provider.clone().functions() {
             let function = Function {
-                calls: self.inner.counters.of_built_in(&function.id),
+                calls: Arc::default(),
                 id: function.id,
                 namespace: Default::default(),
-                description: Some(function.description.to_owned()),
+                description: Some(function.description.into()),
                 request_schema: function.request_schema,
                 response_schema: function.response_schema,
                 metadata: None,
@@ -150,7 +150,7 @@ impl Broker {
             let one = Arc::new(TriggerType {
                 id: id.clone(),
                 namespace: Default::default(),
-                description: info.description.to_owned(),
+                description: info.description.into(),
                 config_schema: info.config_schema,
                 request_schema: info.request_schema,
                 own_id: None,
@@ -158,7 +158,7 @@ impl Broker {
             });
             registry.types.entry(id).or_default().entry(Default::default()).or_default().push(one);
         }
-        write(&self.inner.providers).push(provider);
+        Arc::make_mut(&mut write(&self.inner.providers)).push(provider);
     }
 
     /// Takes a link in whose worker may do everything. The future reads it until it ends; the caller runs it as a task.
@@ -197,7 +197,7 @@ impl Broker {
     pub(crate) fn shut_down(&self, code: u16) {
         let connections: Vec<_> =
             self.registry().connections.values().map(|entry| entry.connection.clone()).collect();
-        for provider in read(&self.inner.providers).clone() {
+        for provider in read(&self.inner.providers).clone().iter() {
             provider.ending();
         }
         for connection in connections {
@@ -205,7 +205,7 @@ impl Broker {
             self.detach(&connection);
         }
         let providers = std::mem::take(&mut *write(&self.inner.providers));
-        for provider in providers {
+        for provider in providers.iter() {
             provider.stop();
         }
         // Providers know the broker, and the broker knows them: here the circle is opened.
@@ -263,7 +263,7 @@ impl Broker {
     /// Tells all providers of a change. Never called while a lock is held.
     fn notice(&self, event: &Event) {
         let providers = read(&self.inner.providers).clone();
-        for provider in providers {
+        for provider in providers.iter() {
             provider.notice(event);
         }
     }
@@ -281,7 +281,8 @@ impl Broker {
 
     /// What the broker has measured since it started.
     pub(crate) fn measured(&self) -> Measured {
-        self.inner.counters.measured()
+        let registry = self.registry();
+        self.inner.counters.measured(registry.builtins.values().map(|one| &**one))
     }
 
     fn registry(&self) -> RwLockReadGuard<'_, Registry> {

@@ -1,5 +1,6 @@
 //! The tables of the broker: connections, names, functions, trigger types and bindings. Data only, no messages.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,9 +19,9 @@ use crate::protocol::{
 /// What a registration weighs beside its texts, in bytes.
 pub(crate) const WEIGHT: usize = 256;
 
-pub(super) fn weigh(id: &str, text: Option<&String>, payloads: &[Option<&Payload>]) -> usize {
+pub(super) fn weigh(id: &str, text: Option<&str>, payloads: &[Option<&Payload>]) -> usize {
     let payloads = payloads.iter().flatten().map(|payload| payload.as_str().len()).sum::<usize>();
-    id.len() + text.map_or(0, String::len) + payloads + WEIGHT
+    id.len() + text.map_or(0, str::len) + payloads + WEIGHT
 }
 
 /// A function that can be called.
@@ -30,7 +31,7 @@ pub(crate) struct Function {
     /// The partition it is in.
     pub(crate) namespace: Namespace,
     /// What it does.
-    pub(crate) description: Option<String>,
+    pub(crate) description: Option<Cow<'static, str>>,
     /// JSON Schema of the input.
     pub(crate) request_schema: Schema,
     /// JSON Schema of the output.
@@ -70,7 +71,7 @@ impl Function {
     pub(crate) fn weight(&self) -> usize {
         let Self { request_schema, response_schema, metadata, .. } = self;
         let payloads = [request_schema.given(), response_schema.given(), metadata.as_ref()];
-        weigh(&self.id, self.description.as_ref(), &payloads)
+        weigh(&self.id, self.description.as_deref(), &payloads)
     }
 
     /// The id by which its worker knows it.
@@ -94,7 +95,7 @@ pub(crate) struct TriggerType {
     /// The partition it is in.
     pub(crate) namespace: Namespace,
     /// What fires it.
-    pub(crate) description: String,
+    pub(crate) description: Cow<'static, str>,
     /// JSON Schema of a binding's config.
     pub(crate) config_schema: Option<Payload>,
     /// JSON Schema of the payload that functions get.
@@ -275,7 +276,7 @@ pub(crate) struct Registry {
     /// The functions of the engine, all in `default`.
     pub(crate) builtins: BTreeMap<FunctionId, Arc<Function>>,
     /// The providers of each trigger type, the newest last: that one counts.
-    pub(crate) types: HashMap<TriggerTypeId, HashMap<Namespace, Vec<Arc<TriggerType>>>>,
+    pub(crate) types: BTreeMap<TriggerTypeId, BTreeMap<Namespace, Vec<Arc<TriggerType>>>>,
     /// The bindings.
     pub(crate) bindings: HashMap<TriggerId, Bound>,
     /// Those that were refused and may be taken later, and some that are no such any more.

@@ -37,7 +37,7 @@ impl Waiting {
     fn weight(&self) -> usize {
         let m = &self.registration;
         let payloads = [m.request_format.as_ref(), m.response_format.as_ref(), m.metadata.as_ref()];
-        weigh(&m.id, m.description.as_ref(), &payloads)
+        weigh(&m.id, m.description.as_deref(), &payloads)
     }
 }
 

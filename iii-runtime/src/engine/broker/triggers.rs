@@ -293,7 +293,7 @@ impl Broker {
         let one = Arc::new(TriggerType {
             id: m.id.clone(),
             namespace: namespace.clone(),
-            description: m.description,
+            description: m.description.into(),
             config_schema: m.trigger_request_format,
             request_schema: m.call_request_format,
             own_id: own_id.clone(),

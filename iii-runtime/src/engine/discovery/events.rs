@@ -77,8 +77,15 @@ impl Watch {
             Event::WorkerUpdated(id) => ("worker_metadata_updated", id),
             Event::WorkerDisconnected(id) => ("worker_disconnected", id),
         };
+        let listeners = self.listeners(WORKERS);
+        if listeners.is_empty() {
+            return;
+        }
         let text = format!(r#"{{"event":"{word}","worker_id":"{worker}"}}"#);
-        self.fire(WORKERS, &Payload::from_built(text));
+        let data = Payload::from_built(text);
+        for binding in listeners {
+            self.broker.fire(Request::fired(&binding, data.clone()));
+        }
     }
 
     /// Looks at the functions a little later.
@@ -128,11 +135,5 @@ impl Watch {
     fn listeners(&self, trigger_type: &str) -> Vec<Arc<Binding>> {
         let bindings = lock(&self.bindings);
         bindings.values().filter(|one| one.trigger_type == trigger_type).cloned().collect()
-    }
-
-    fn fire(&self, trigger_type: &str, data: &Payload) {
-        for binding in self.listeners(trigger_type) {
-            self.broker.fire(Request::fired(&binding, data.clone()));
-        }
     }
 }

@@ -13,7 +13,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::Semaphore;
@@ -82,7 +82,8 @@ pub(crate) struct HttpFunctions {
 /// What all endpoints share.
 struct Caller {
     rules: Arc<Rules>,
-    client: Client,
+    /// Made for the first call: most engines have no such function.
+    client: OnceLock<Client>,
     places: Semaphore,
     response_limit: usize,
     clock: Clock,
@@ -107,7 +108,7 @@ impl HttpFunctions {
     ) -> Result<Self, String> {
         let rules = Arc::new(Rules::new(settings)?);
         let caller = Caller {
-            client: Client::new(&rules),
+            client: OnceLock::new(),
             rules,
             places: Semaphore::new(settings.concurrency.min(Semaphore::MAX_PERMITS)),
             response_limit: settings.response_limit,
@@ -138,7 +139,11 @@ impl Caller {
 
     async fn exchange(&self, endpoint: &Endpoint, call: Call) -> Outcome {
         let request = endpoint.request(call, self.clock.unix_millis() / 1000);
-        let response = self.client.send(request, &endpoint.origin()).await?;
+        let response = self
+            .client
+            .get_or_init(|| Client::new(&self.rules))
+            .send(request, &endpoint.origin())
+            .await?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, self.response_limit).collect().await.map_err(|error| {
             let origin = endpoint.origin();

@@ -1,7 +1,7 @@
 //! What a test costs, and what it leaves behind: nothing.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::worker::{announce, create, daily, double, on_state};
 use crate::prelude::*;
@@ -64,12 +64,18 @@ fn busy() -> Duration {
 #[allow(clippy::print_stdout)]
 fn a_test_costs_less_than_two_milliseconds() {
     one_test();
-    const TESTS: u32 = 500;
-    let (begun, before) = (Instant::now(), busy());
-    for _ in 0..TESTS {
-        one_test();
-    }
-    let (elapsed, work) = (begun.elapsed() / TESTS, (busy() - before) / TESTS);
-    println!("a test with five functions and one call: {work:?} of work, done after {elapsed:?}");
-    assert!(work < Duration::from_millis(2), "{work:?}");
+    const TESTS: u32 = 100;
+    // Whatever else the machine does only adds to it: the least of some batches is the cost.
+    let batches = (0..10).map(|_| {
+        let before = busy();
+        (0..TESTS).for_each(|_| drop(one_test()));
+        (busy() - before) / TESTS
+    });
+    let mut batches: Vec<_> = batches.collect();
+    batches.sort();
+    let (least, most) = (batches[0], batches[9]);
+    println!(
+        "a test with five functions and one call: {least:?} of work; up to {most:?} in other batches"
+    );
+    assert!(least < Duration::from_millis(2), "{least:?}");
 }

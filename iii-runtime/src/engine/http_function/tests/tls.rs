@@ -59,7 +59,8 @@ async fn call(trust: bool) -> Outcome {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    functions.caller.client.trust(config);
+    let caller = &functions.caller;
+    caller.client.get_or_init(|| Client::new(&caller.rules)).trust(config);
     with_provider(&broker, functions);
     let mut worker = Worker::named(&broker, "w").await;
     let url = format!("https://localhost:{}/f", secure_endpoint());
