@@ -1,6 +1,6 @@
 //! What the broker measures of calls and workers: a few atomic counters, cheap enough for every call.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(super) struct Counters {
     least_ns: AtomicU64,
     most_ns: AtomicU64,
     durations: Box<[AtomicU64]>,
-    by_function: Mutex<HashMap<FunctionId, Arc<AtomicU64>>>,
+    by_function: Mutex<BTreeMap<FunctionId, Arc<AtomicU64>>>,
     /// Stands for all functions beyond the limit.
     others: Arc<AtomicU64>,
 }

@@ -1,7 +1,6 @@
 //! The gate of a connection: it decides over its calls and registrations for the broker, which knows no access rules.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::Hash;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -105,18 +104,18 @@ impl Gated {
 #[derive(Default)]
 pub(crate) struct Renamed {
     /// Functions.
-    pub(crate) functions: HashMap<FunctionId, FunctionId>,
+    pub(crate) functions: BTreeMap<FunctionId, FunctionId>,
     /// Bindings.
-    pub(crate) triggers: HashMap<TriggerId, TriggerId>,
+    pub(crate) triggers: BTreeMap<TriggerId, TriggerId>,
     /// Trigger types.
-    pub(crate) types: HashMap<TriggerTypeId, TriggerTypeId>,
+    pub(crate) types: BTreeMap<TriggerTypeId, TriggerTypeId>,
 }
 
 /// Notes what a name became, of `held` things that there are. What it was before, if it was.
 ///
 /// Several names may become one; then only the last is kept, so that no worker has more names than things.
-pub(super) fn rename<Id: Clone + Eq + Hash>(
-    names: &mut HashMap<Id, Id>,
+pub(super) fn rename<Id: Clone + Ord>(
+    names: &mut BTreeMap<Id, Id>,
     held: usize,
     own: Id,
     became: &Id,

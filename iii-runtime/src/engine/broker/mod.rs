@@ -195,8 +195,10 @@ impl Broker {
 
     /// Ends all connections with a WebSocket close code, and stops all providers.
     pub(crate) fn shut_down(&self, code: u16) {
-        let connections: Vec<_> =
+        let mut connections: Vec<_> =
             self.registry().connections.values().map(|entry| entry.connection.clone()).collect();
+        // Who came first hears of it first: a test runs the same way each time.
+        connections.sort_by_key(|connection| connection.arrival);
         for provider in read(&self.inner.providers).clone().iter() {
             provider.ending();
         }

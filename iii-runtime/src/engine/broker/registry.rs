@@ -1,7 +1,7 @@
 //! The tables of the broker: connections, names, functions, trigger types and bindings. Data only, no messages.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -225,15 +225,15 @@ pub(crate) struct Entry {
     /// What it says about itself; `None` before it announced itself.
     pub(crate) info: Option<WorkerInfo>,
     /// Its functions.
-    pub(crate) functions: HashSet<FunctionId>,
+    pub(crate) functions: BTreeSet<FunctionId>,
     /// The ids for which it is in line.
-    pub(crate) standby: HashSet<FunctionId>,
+    pub(crate) standby: BTreeSet<FunctionId>,
     /// Its bindings.
-    pub(crate) triggers: HashSet<TriggerId>,
+    pub(crate) triggers: BTreeSet<TriggerId>,
     /// The trigger types that it provides, and what each weighs.
     pub(crate) types: HashMap<(Namespace, TriggerTypeId), usize>,
     /// Its services.
-    pub(crate) services: HashMap<String, RegisterService>,
+    pub(crate) services: BTreeMap<String, RegisterService>,
     /// What all of that weighs.
     pub(crate) bytes: usize,
     /// What it knows by other names than the tables have.
@@ -246,11 +246,11 @@ impl Entry {
         Self {
             connection,
             info: None,
-            functions: HashSet::new(),
-            standby: HashSet::new(),
-            triggers: HashSet::new(),
+            functions: BTreeSet::new(),
+            standby: BTreeSet::new(),
+            triggers: BTreeSet::new(),
             types: HashMap::new(),
-            services: HashMap::new(),
+            services: BTreeMap::new(),
             bytes: 0,
             renamed: Renamed::default(),
         }
@@ -266,9 +266,9 @@ impl Entry {
 #[derive(Default)]
 pub(crate) struct Registry {
     /// The open connections.
-    pub(crate) connections: HashMap<WorkerId, Entry>,
+    pub(crate) connections: BTreeMap<WorkerId, Entry>,
     /// Who has which worker name.
-    pub(crate) names: HashMap<(Namespace, String), WorkerId>,
+    pub(crate) names: BTreeMap<(Namespace, String), WorkerId>,
     /// The functions of workers.
     pub(crate) functions: HashMap<Namespace, HashMap<FunctionId, Arc<Function>>>,
     /// The registrations that wait until their ids are free.
@@ -278,7 +278,7 @@ pub(crate) struct Registry {
     /// The providers of each trigger type, the newest last: that one counts.
     pub(crate) types: BTreeMap<TriggerTypeId, BTreeMap<Namespace, Vec<Arc<TriggerType>>>>,
     /// The bindings.
-    pub(crate) bindings: HashMap<TriggerId, Bound>,
+    pub(crate) bindings: BTreeMap<TriggerId, Bound>,
     /// Those that were refused and may be taken later, and some that are no such any more.
     pub(crate) refused: BTreeSet<TriggerId>,
     /// How many of them no connection owns, and what those weigh.
@@ -356,8 +356,6 @@ impl Registry {
 
     /// The bindings that `which` picks, in the order of their ids.
     pub(crate) fn bindings_where(&self, which: impl Fn(&Bound) -> bool) -> Vec<Bound> {
-        let mut found: Vec<_> = self.bindings.values().filter(|one| which(one)).cloned().collect();
-        found.sort_by(|a, b| a.binding.id.cmp(&b.binding.id));
-        found
+        self.bindings.values().filter(|one| which(one)).cloned().collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Workers in line for what another worker has: when it gives a function id back, the first of them takes it over.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -29,7 +29,7 @@ pub(crate) struct Waiting {
 #[derive(Default)]
 pub(crate) struct Standby {
     /// Those of each id, in the order of their coming. No line is empty.
-    lines: HashMap<(Namespace, FunctionId), VecDeque<Waiting>>,
+    lines: BTreeMap<(Namespace, FunctionId), VecDeque<Waiting>>,
 }
 
 impl Waiting {
