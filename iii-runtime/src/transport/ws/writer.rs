@@ -1,7 +1,7 @@
 //! The writing half of a link: what is queued is sent, as much together as there is, with pings in between.
 
 use std::convert::Infallible;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::SinkExt;
@@ -169,9 +169,20 @@ impl Gathering {
     const TRY_EVERY: u32 = 16;
 
     /// Lets the tasks that are ready go first, if they have had something to send lately.
+    ///
+    /// Not by `yield_now`, which binds the writer to this thread: a task that computes for long would hold it up, and no
+    /// other thread could take it over.
     async fn others_first(&self) {
         if self.waits() {
-            tokio::task::yield_now().await;
+            let mut waited = false;
+            std::future::poll_fn(|context| {
+                if std::mem::replace(&mut waited, true) {
+                    return Poll::Ready(());
+                }
+                context.waker().wake_by_ref();
+                Poll::Pending
+            })
+            .await;
         }
     }
 
@@ -195,7 +206,6 @@ mod tests {
     use std::pin::{Pin, pin};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Poll;
     use tokio::net::{TcpListener, TcpStream};
     use tokio_tungstenite::tungstenite::protocol::Role;
 
