@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::registration::Answers;
+use super::registration::{Answers, Registrations};
 use super::run::Worker;
 use super::session::Up;
 use crate::error::{Error, Result, code};
@@ -63,11 +63,12 @@ pub(super) fn confirm(
 
 /// Asks for the triggers that were registered after it was known who has which function.
 pub(super) fn confirm_triggers(
-    worker: &Worker,
+    registrations: &Registrations,
+    asks: bool,
     up: &Up,
     mut answers: Answers,
 ) -> impl Future<Output = Result<Answers>> + Send + use<> {
-    let (asks, has_triggers) = (worker.asks, worker.registrations.has_triggers());
+    let has_triggers = registrations.has_triggers();
     let up = up.clone();
     async move {
         if !asks {

@@ -12,6 +12,7 @@ mod provider;
 mod readiness;
 mod registration;
 mod run;
+mod serving;
 mod session;
 mod watch;
 

@@ -9,17 +9,16 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::backoff::Backoff;
-use super::confirm::{ask, confirm, confirm_triggers, nothing};
-use super::conflict::{Conflict, Lost, Turn};
+use super::conflict::Conflict;
 use super::dispatch::Dispatcher;
 use super::leaving::{Leaving, done, warn_of_last_words};
-use super::pending::Pending;
 use super::provider::Provider;
-use super::registration::{Answers, Complaints, Identity, Refusal, Registrations, Verdict};
-use super::session::{ConnectionState, Session, Up};
+use super::registration::{Identity, Refusal, Registrations, Verdict};
+use super::serving::{Failure, Serving, refused};
+use super::session::{ConnectionState, Session};
 use crate::error::{Error, Result, code};
-use crate::protocol::{ErrorBody, FunctionId, Message, WorkerId};
-use crate::transport::{ConnectError, Link, Outbox};
+use crate::protocol::WorkerId;
+use crate::transport::{ConnectError, Link};
 
 /// How long the other side may take to read what was sent last.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -278,138 +277,27 @@ impl Life {
     /// Serves one link until its end.
     async fn serve(&mut self, link: Link) -> End {
         let Link { outbox, mut inbox } = link;
-        let up = Up { outbox: outbox.clone(), pending: Pending::new() };
-        if let Some((previous_worker_id, reattach_token)) = self.previous {
-            let _ = outbox.send(Message::Reattach { previous_worker_id, reattach_token });
-        }
-        let waits = self.worker.conflict == Conflict::Warn;
-        let mut confirming: BoxFuture<'static, _> = Box::pin(confirm(&self.worker, &up, !waits));
-        let provider = self.worker.provider.clone();
-        provider.linked();
-        let registrations = self.worker.registrations.clone();
-        for message in registrations.register() {
-            let _ = outbox.send(message);
-        }
-        // What fires a function that another worker has must not fire it twice: then triggers come when it is known who
-        // has what.
-        if !waits {
-            registrations.register_triggers(|_| true).for_each(|message| say(&outbox, message));
-        }
-        let session = self.worker.session.clone();
-        let bindings = session.bindings();
-        bindings.linked(&outbox);
-        session.up(up.clone());
-
-        let mut complaints = Complaints::default();
-        let mut lost = Lost::new(self.worker.backoff);
-        let mut confirmed = false;
-        let mut halfway = !waits;
+        let mut serving = Serving::begin(&self.worker, outbox.clone(), self.previous);
         let dispatcher = self.worker.dispatcher.clone();
-        let mut introduced = None;
-        let mut turned_away: Option<Box<ErrorBody>> = None;
         let end = loop {
             tokio::select! {
                 biased;
                 message = inbox.next() => match message {
-                    None => break match (&complaints.worker, turned_away) {
-                        (Some(_), _) => End::Failed(refused(&registrations.judge(&Answers::default(), &complaints, |_| false))),
-                        (None, Some(error)) if self.is_final(&error) => End::Failed(not_let_in(&error)),
-                        (None, _) if self.leaving.begun() => End::Left,
-                        (None, _) => End::Lost,
-                    },
-                    Some(Message::WorkerRegistered { worker_id, reattach_token }) => {
-                        dispatcher.connected(worker_id);
-                        introduced = reattach_token.map(|token| (worker_id, token));
-                    }
-                    Some(Message::InvokeFunction(m)) => {
-                        if let Some(m) = bindings.deliver(m, &outbox) {
-                            dispatcher.dispatch(m, &outbox);
-                        }
-                    }
-                    Some(Message::InvocationResult(m)) => up.pending.answer(m.invocation_id, m.result),
-                    Some(Message::RegistrationRejected(m)) if bindings.rejected(&m) => {}
-                    Some(Message::RegistrationRejected(m)) => {
-                        let rejected = registrations.refused_function(&m);
-                        match &m.function_id {
-                            Some(id) if waits && m.error.is_none() => {
-                                if lost.lose(id) && confirmed {
-                                    tracing::warn!("{rejected}");
-                                    registrations.unregister_triggers(id).for_each(|message| say(&outbox, message));
-                                }
-                            }
-                            Some(_) if confirmed && !self.leaving.begun() => {
-                                tracing::error!("{rejected}");
-                                if rejected.taken && !waits {
-                                    break End::Failed(Error::new(code::REGISTRATION_REJECTED, rejected.to_string()));
-                                }
-                                session.readiness().refuse(rejected.to_string());
-                            }
-                            _ => complaints.rejected(*m),
-                        }
-                    }
-                    Some(Message::TriggerRegistrationResult(m)) if bindings.refused(&m) => {}
-                    Some(Message::TriggerRegistrationResult(m)) => {
-                        if let (true, Some(error)) = (confirmed, &m.error) {
-                            match registrations.refused_trigger(&m.id, error) {
-                                Some(refusal) => {
-                                    tracing::error!("{refusal}");
-                                    session.readiness().refuse(refusal.to_string());
-                                }
-                                None => tracing::error!("a `{}` trigger of `{}` was refused: {error}", m.trigger_type, m.function_id),
-                            }
-                        }
-                        complaints.trigger(*m);
-                    }
-                    Some(Message::RegisterTrigger(m)) => provider.bind(*m, &outbox),
-                    Some(Message::UnregisterTrigger { id, .. }) => provider.unbind(&id),
-                    Some(Message::Error(error)) if introduced.is_some() => {
-                        tracing::error!("the engine complains: {error}");
-                    }
-                    Some(Message::Error(error)) => {
-                        tracing::error!("{}", not_let_in(&error));
-                        turned_away = Some(error);
-                    }
-                    Some(Message::Ping) => drop(outbox.send(Message::Pong)),
-                    Some(Message::Pong) => self.leaving.no_more_come(),
-                    Some(_) => {}
-                },
-                answers = &mut confirming, if !confirmed => match answers {
-                    Err(error) => break End::Failed(error),
-                    Ok(answers) if !halfway => {
-                        halfway = true;
-                        let serves = |id: &FunctionId| !lost.has(id);
-                        registrations.register_triggers(serves).for_each(|message| say(&outbox, message));
-                        confirming = Box::pin(confirm_triggers(&self.worker, &up, answers));
-                    }
-                    Ok(answers) => {
-                        confirmed = true;
-                        provider.confirmed();
-                        let verdict = registrations.judge(&answers, &complaints, |id| lost.has(id));
-                        if let Some(error) = self.confirmed(verdict) {
+                    None => break self.ended(&serving),
+                    Some(message) => {
+                        if let Some(error) = serving.take(message, &mut self.leaving) {
                             break End::Failed(error);
                         }
                     }
                 },
-                turn = lost.turn(), if confirmed && !self.leaving.begun() => match turn {
-                    Turn::Ask(ids) => {
-                        registrations.again(&ids).for_each(|message| say(&outbox, message));
-                        lost.asked(Box::pin(ask(up.clone(), "engine::functions::info", nothing())));
-                    }
-                    Turn::Won(ids) => {
-                        for id in &ids {
-                            tracing::info!("the function `{id}` is taken over from another worker");
-                        }
-                        let won = |id: &FunctionId| ids.contains(id);
-                        registrations.register_triggers(won).for_each(|message| say(&outbox, message));
+                verdict = serving.verdict(self.leaving.begun()) => match verdict {
+                    Err(error) => break End::Failed(error),
+                    Ok(verdict) => if let Some(error) = self.confirmed(verdict) {
+                        break End::Failed(error);
                     }
                 },
                 control = self.control.recv() => if self.told(control) {
-                    for message in registrations.unregister() {
-                        let _ = outbox.send(message);
-                    }
-                    bindings.leave();
-                    // The engine handles messages in order: after its pong, nothing new comes.
-                    let _ = outbox.send(Message::Ping);
+                    serving.take_back();
                 },
                 () = self.leaving.barrier_over() => self.leaving.no_more_come(),
                 () = dispatcher.drained(), if self.leaving.finishing() => self.leaving.end(),
@@ -421,8 +309,8 @@ impl Life {
                 () = self.leaving.grace_over() => self.cut_off(),
             }
         };
-        if introduced.is_some() {
-            self.previous = introduced;
+        if let Some(introduced) = serving.introduced() {
+            self.previous = Some(introduced);
         }
         if !matches!(end, End::Lost) {
             outbox.close(Some(1000));
@@ -432,9 +320,17 @@ impl Life {
         end
     }
 
-    /// Whether there is no use in asking again to be let in. A worker that was in before waits for better times.
-    fn is_final(&self, error: &ErrorBody) -> bool {
-        self.previous.is_none() && error.retryable == Some(false)
+    /// What the end of a link means that the other side has closed.
+    fn ended(&self, serving: &Serving) -> End {
+        match serving.failure() {
+            Some(Failure::Registrations(error)) => End::Failed(error),
+            // There is no use in asking again to be let in; but a worker that was in before waits for better times.
+            Some(Failure::NotLetIn { error, is_final: true }) if self.previous.is_none() => {
+                End::Failed(error)
+            }
+            _ if self.leaving.begun() => End::Left,
+            _ => End::Lost,
+        }
     }
 
     /// Tells what has become of the registrations; an error ends the worker.
@@ -463,20 +359,4 @@ impl Life {
         self.ready = Some(ready);
         Some(refused(&verdict))
     }
-}
-
-/// Sends a message. A link that is gone ends by itself, and everything is said again over the next.
-fn say(outbox: &Outbox, message: Message) {
-    let _ = outbox.send(message);
-}
-
-/// The error of an engine that does not let this worker in.
-fn not_let_in(error: &ErrorBody) -> Error {
-    Error::new(code::CONNECT_FAILED, format!("the engine does not let this worker in: {error}"))
-}
-
-/// Refusals as one error.
-fn refused(verdict: &Verdict) -> Error {
-    let lines: Vec<String> = verdict.refused.iter().map(ToString::to_string).collect();
-    Error::new(code::REGISTRATION_REJECTED, lines.join("\n"))
 }
