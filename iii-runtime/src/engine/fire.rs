@@ -37,7 +37,8 @@ impl Condition {
         else {
             return Ok(true);
         };
-        let answer = broker.invoke(Request::beside(binding, function_id, data.clone())).await?;
+        let function_id = broker.named_by(binding, function_id);
+        let answer = broker.invoke(Request::beside(binding, &function_id, data.clone())).await?;
         Ok(answer.is_none_or(|answer| answer.as_str() != "false"))
     }
 

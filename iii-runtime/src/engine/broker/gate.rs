@@ -155,6 +155,14 @@ impl Broker {
         Some(gated.gate.clone())
     }
 
+    /// The function that the config of a binding names, such as its condition: the worker that has registered the binding
+    /// may know it by a name of its own.
+    pub(crate) fn named_by(&self, binding: &Binding, id: &FunctionId) -> FunctionId {
+        let registry = self.registry();
+        let entry = binding.owner.and_then(|owner| registry.connections.get(&owner));
+        entry.and_then(|entry| entry.renamed.functions.get(id)).unwrap_or(id).clone()
+    }
+
     /// The function that a call of `id` in `namespace` would reach: where it is, and what its worker says about it.
     pub(crate) fn reached(
         &self,

@@ -156,7 +156,10 @@ impl Http {
                 Err(_) => return late(),
             }
         }
-        if let Some(answer) = middleware.run(&route.middleware).await {
+        // The functions of all routes are named by the engine's settings, these by the worker.
+        let named = |id| self.broker.named_by(&route.binding, id);
+        let functions: Vec<_> = route.middleware.iter().map(named).collect();
+        if let Some(answer) = middleware.run(&functions).await {
             return answer;
         }
         let Some(mut exchange) = Exchange::open(&self.channels) else { return response::busy() };

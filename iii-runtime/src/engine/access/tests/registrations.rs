@@ -5,10 +5,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::engine::state::State;
+use crate::engine::store::Store;
 
 #[tokio::test]
 async fn a_worker_knows_its_functions_by_its_own_names() {
     let broker = engine();
+    let table = Store::in_memory().table("state");
+    with_provider(&broker, State::new(broker.clone(), table, Default::default()));
     let grants = json!({"function_registration_prefix": "ann"});
     let mut guest = guest(&broker, exposing("*"), grants).await;
     guest.function("f");
@@ -28,6 +32,16 @@ async fn a_worker_knows_its_functions_by_its_own_names() {
     guest.bind("t", "subscribe", "f", r#"{"topic":"news"}"#);
     guest.nothing_else().await;
     caller.call("publish", r#"{"topic":"news","data":1}"#).await.unwrap();
+    assert_eq!(guest.called().await.function_id, "f");
+
+    // What the config of a trigger names is one of its own as well.
+    guest.function("only-if");
+    guest.bind("c", "state", "f", r#"{"scope":"s","condition_function_id":"only-if"}"#);
+    guest.nothing_else().await;
+    caller.call("state::set", r#"{"scope":"s","key":"k","value":1}"#).await.unwrap();
+    let condition = guest.called().await;
+    assert_eq!(condition.function_id, "only-if");
+    guest.answer(&condition, Ok(Some(payload(json!(true)))));
     assert_eq!(guest.called().await.function_id, "f");
 
     // The id of the tables is not one of its own.
