@@ -219,7 +219,7 @@ impl<T> Future for NeverReady<T> {
     message = "`{T}` cannot be an argument of a function",
     label = "neither an extractor nor a payload",
     note = "a payload derives `Deserialize` and `JsonSchema`: `#[derive(Deserialize, iii::JsonSchema)]`",
-    note = "extractors are `State<T>`, `Context`, `Client`, `Metadata<T>`, `Path<T>`, `Query<T>`, `Headers`, and types that implement `iii::Extract`"
+    note = "extractors are `State<T>`, `Config<T>`, `Extension<T>`, `Context`, `Client`, `Metadata<T>`, `Path<T>`, `Query<T>`, `Headers`, and types that implement `iii::Extract`"
 )]
 pub trait CanBeArgument<T> {}
 
