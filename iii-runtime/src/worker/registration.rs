@@ -294,13 +294,13 @@ impl Registrations {
             .collect()
     }
 
-    /// Whether there is anything to ask the engine about triggers. With trigger types there is: the answer comes after
-    /// all bindings of them.
     /// Whether there is nothing that the engine could refuse.
     pub(super) fn is_empty(&self) -> bool {
         self.functions.is_empty() && !self.has_triggers()
     }
 
+    /// Whether there is anything to ask the engine about triggers. With trigger types there is: the answer comes after
+    /// all bindings of them.
     pub(super) fn has_triggers(&self) -> bool {
         !self.triggers.is_empty() || !self.types.is_empty()
     }

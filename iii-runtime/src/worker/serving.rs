@@ -33,8 +33,8 @@ pub(super) struct Serving {
     asks: bool,
     /// Learns what the engine has taken.
     confirming: BoxFuture<'static, Result<Answers>>,
-    /// Whether the triggers are registered.
-    has_triggers: bool,
+    /// Whether the triggers were sent.
+    triggers_sent: bool,
     confirmed: bool,
     complaints: Complaints,
     lost: Lost,
@@ -83,7 +83,7 @@ impl Serving {
             waits,
             asks: worker.asks,
             confirming,
-            has_triggers: !waits,
+            triggers_sent: !waits,
             confirmed: false,
             complaints: Complaints::default(),
             lost: Lost::new(worker.backoff),
@@ -210,8 +210,8 @@ impl Serving {
 
     async fn confirm(&mut self) -> Result<Verdict> {
         let mut answers = (&mut self.confirming).await?;
-        if !self.has_triggers {
-            self.has_triggers = true;
+        if !self.triggers_sent {
+            self.triggers_sent = true;
             self.register_triggers(|id| !self.lost.has(id));
             self.confirming =
                 Box::pin(confirm_triggers(&self.registrations, self.asks, &self.up, answers));

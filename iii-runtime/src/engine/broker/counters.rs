@@ -110,7 +110,7 @@ impl Counters {
         self.went.fetch_add(1, Relaxed);
     }
 
-    /// All counters, each read once; those of the engine's own functions, which no worker can register, are in these.
+    /// All counters, each read once. `built_in`: the functions of the engine itself, which no worker can register.
     pub(super) fn measured<'a>(&self, built_in: impl Iterator<Item = &'a Function>) -> Measured {
         let durations: Vec<u64> = self.durations.iter().map(|count| count.load(Relaxed)).collect();
         let ended: u64 = durations.iter().sum();
