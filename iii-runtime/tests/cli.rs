@@ -76,13 +76,14 @@ impl Drop for Running {
     }
 }
 
-/// Calls a function as a worker would.
+/// Calls a function as a worker would, which has a name of its own: the one before may still be there.
 async fn call(url: &str, function: &str, data: Value) -> Value {
     let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
     let id = uuid::Uuid::new_v4();
+    let name = id.to_string();
     let calls = [
         json!({"type": "invokefunction", "function_id": "engine::workers::register",
-            "invocation_id": uuid::Uuid::new_v4(), "data": {"runtime": "t", "version": "1", "name": "t"}}),
+            "invocation_id": uuid::Uuid::new_v4(), "data": {"runtime": "t", "version": "1", "name": name}}),
         json!({"type": "invokefunction", "function_id": function, "invocation_id": id, "data": data}),
     ];
     for call in calls {
