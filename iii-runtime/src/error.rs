@@ -67,6 +67,9 @@ pub mod code {
     pub const FUNCTION_NOT_INVOKABLE: &str = "function_not_invokable";
     /// The output of a function does not fit the type that the caller expects. HTTP status 502.
     pub const INVALID_RESULT: &str = "invalid_result";
+    /// A function gives an HTTP response that cannot be sent: no response has its status, or a header is none. HTTP status
+    /// 500.
+    pub const INVALID_RESPONSE: &str = "invalid_response";
     /// The declarations of the worker contradict each other; the message lists all problems.
     pub const INVALID_CATALOGUE: &str = "invalid_catalogue";
     /// A setting has a value that cannot be used.
@@ -130,7 +133,8 @@ impl Error {
         }
     }
 
-    /// Sets the HTTP status. Default: what fits the code, 500 for a code that this crate does not know.
+    /// Sets the HTTP status. Default: what fits the code, 500 for a code that this crate does not know; also in place of a
+    /// status that no response has, which is one outside of 200 to 999.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.inner.status = Some(status);
@@ -207,7 +211,8 @@ impl Error {
 
     /// The HTTP status that fits.
     pub fn status(&self) -> u16 {
-        self.inner.status.unwrap_or_else(|| default_status(&self.inner.code))
+        let status = self.inner.status.filter(|status| crate::output::STATUSES.contains(status));
+        status.unwrap_or_else(|| default_status(&self.inner.code))
     }
 
     /// Whether the same call may succeed later, if that is known.

@@ -4,11 +4,13 @@ mod sse;
 mod stream;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use futures_util::Stream;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 
 use crate::error::{BoxError, Error, Result, code};
 use crate::protocol::Payload;
@@ -16,6 +18,9 @@ use crate::protocol::Payload;
 pub use sse::{Sse, SseEvent};
 use stream::Pieces;
 pub(crate) use stream::write;
+
+/// The statuses that a response may have: those below are of what comes before it (RFC 9110, section 15.2).
+pub(crate) const STATUSES: RangeInclusive<u16> = 200..=999;
 
 /// What a handler gave back, before anybody decided how it travels.
 #[derive(Debug)]
@@ -87,6 +92,31 @@ impl Reply {
         };
         let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
         size_of::<Self>() + body + headers.sum::<usize>()
+    }
+
+    /// Says what cannot be sent as an HTTP response.
+    fn check(&self) -> Result<()> {
+        let wrong = |text: String| Err(Error::new(code::INVALID_RESPONSE, text));
+        if let Some(status) = self.status.filter(|status| !STATUSES.contains(status)) {
+            return wrong(format!(
+                "the function gives a response with the status {status}: use one from 200 to 999"
+            ));
+        }
+        for (name, value) in &self.headers {
+            if HeaderName::from_bytes(name.as_bytes()).is_err() {
+                return wrong(format!(
+                    "the function gives a response with the header {name:?}: a name is of letters, digits and `-`"
+                ));
+            }
+            // What the value is may be a secret.
+            if HeaderValue::from_str(value).is_err() {
+                return wrong(format!(
+                    "the function gives a response whose header `{name}` has a value with control characters: leave \
+                     them out, or encode them"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The value as it is given to a direct caller.
@@ -231,19 +261,22 @@ impl<T: Serialize + JsonSchema + Send + 'static> Output for Created<T> {
 
 /// An HTTP response with a status, headers and a body of its own. A direct caller gets the body.
 ///
-/// A body that is a stream is written piece by piece, over HTTP only.
+/// A body that is a stream is written piece by piece, over HTTP only. A response that cannot be sent is the error
+/// [`invalid_response`](code::INVALID_RESPONSE).
 #[derive(Debug)]
 pub struct Response {
     reply: Reply,
 }
 
 impl Response {
-    /// A response without a body.
+    /// A response without a body. The status is from 200 to 999.
     pub fn new(status: u16) -> Self {
         Self { reply: Reply { status: Some(status), ..Reply::new(Body::Empty) } }
     }
 
     /// Sets a header. A header that is set twice keeps the later value.
+    ///
+    /// What frames the response, such as `content-length`, is left out: the server sets it.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.reply.headers.insert(name.into().to_ascii_lowercase(), value.into());
@@ -288,6 +321,7 @@ impl Output for Response {
     type Value = Payload;
 
     fn into_reply(self) -> Result<Reply> {
+        self.reply.check()?;
         Ok(self.reply)
     }
 
@@ -302,6 +336,24 @@ mod tests {
 
     fn http(output: impl Output) -> String {
         output.into_reply().unwrap().into_http().unwrap().as_str().to_owned()
+    }
+
+    #[test]
+    fn a_response_that_cannot_be_sent_is_an_error() {
+        for (response, told) in [
+            (Response::new(42), "status 42"),
+            (Response::new(1000), "status 1000"),
+            (Response::new(200).header("x y", "1"), "\"x y\""),
+            (Response::new(200).header("", "1"), "\"\""),
+            (Response::new(302).header("location", "/a\r\nset-cookie: b"), "`location`"),
+        ] {
+            let error = response.into_reply().unwrap_err();
+            assert_eq!((error.code(), error.status()), (code::INVALID_RESPONSE, 500));
+            assert!(error.message().contains(told), "{error}");
+            assert!(!error.message().contains("set-cookie"), "{error}");
+        }
+        assert!(Response::new(999).header("X-Any", "a, b; c=\u{e9}").into_reply().is_ok());
+        assert_eq!(Error::new("a/b", "text").with_status(42).status(), 500);
     }
 
     #[test]

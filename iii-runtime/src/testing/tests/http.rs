@@ -34,3 +34,16 @@ async fn requests_go_through_the_router(iii: Harness) {
     let bad = http.post("/orders").header("content-type", "application/json").body("{").send();
     assert_eq!(bad.await.status(), 400);
 }
+
+#[iii::function(id = "t::teapot")]
+#[iii::trigger(http, path = "/teapot")]
+async fn teapot(_nothing: ()) -> Response {
+    Response::new(42)
+}
+
+#[iii::test(only(teapot))]
+async fn a_response_that_cannot_be_sent_is_told(iii: Harness) {
+    let answer = iii.http().get("/teapot").send().await;
+    assert_eq!(answer.status(), 500);
+    assert_eq!(answer.json::<serde_json::Value>()["error"]["code"], "invalid_response");
+}
