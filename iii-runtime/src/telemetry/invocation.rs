@@ -4,7 +4,7 @@ use std::fmt;
 
 use tokio::time::Instant;
 use tracing::Instrument;
-use tracing::field::{Empty, display};
+use tracing::field::{self, Empty};
 
 use super::in_trace;
 use crate::error::Error;
@@ -32,37 +32,24 @@ impl Telemetry {
         let traced = self.pipeline.as_ref().map(|pipeline| pipeline.begin(context, data));
         #[cfg(not(feature = "otel"))]
         let _ = data;
+        #[cfg(feature = "otel")]
+        let own = traced.as_ref().and_then(super::otel::HandlerSpan::traceparent);
+        #[cfg(not(feature = "otel"))]
+        let own: Option<String> = None;
+        let ids = own.as_deref().or(context.trace.traceparent.as_deref()).and_then(ids);
+        let trigger = context.trigger.as_ref();
         let span = tracing::info_span!(
             "invocation",
             function = %context.function_id,
             id = %context.invocation_id,
-            trigger = Empty,
-            trigger_id = Empty,
-            attempt = Empty,
-            trace_id = Empty,
-            span_id = Empty,
+            trigger = trigger.map(|trigger| field::display(&trigger.kind)),
+            trigger_id = trigger.map(|trigger| field::display(&trigger.id)),
+            attempt = context.attempt,
+            trace_id = ids.map(|(trace, _)| trace),
+            span_id = ids.map(|(_, span)| span),
             outcome = Empty,
             elapsed_ms = Empty,
         );
-        if !span.is_disabled() {
-            if let Some(trigger) = &context.trigger {
-                span.record("trigger", display(&trigger.kind));
-                span.record("trigger_id", display(&trigger.id));
-            }
-            if let Some(attempt) = context.attempt {
-                span.record("attempt", attempt);
-            }
-            #[cfg(feature = "otel")]
-            let own = traced.as_ref().and_then(super::otel::HandlerSpan::traceparent);
-            #[cfg(not(feature = "otel"))]
-            let own: Option<String> = None;
-            if let Some((trace, parent)) =
-                own.as_deref().or(context.trace.traceparent.as_deref()).and_then(ids)
-            {
-                span.record("trace_id", trace);
-                span.record("span_id", parent);
-            }
-        }
         Begun {
             span,
             began: Instant::now(),
@@ -143,9 +130,8 @@ impl Begun {
             Outcome::Ok(_) => "ok",
             Outcome::Failed(error) => error.code(),
         };
-        self.span.record("outcome", word);
         let elapsed_ms = elapsed.as_secs_f64() * 1000.0;
-        self.span.record("elapsed_ms", elapsed_ms);
+        tracing::record_all!(self.span, outcome = word, elapsed_ms = elapsed_ms);
         self.log(|| tracing::debug!(outcome = word, elapsed_ms, "the invocation has ended"));
         #[cfg(feature = "otel")]
         if let Some(traced) = self.traced.take() {
