@@ -1,12 +1,13 @@
 //! The checks of a catalogue: what no declaration can see by itself.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use super::catalogue::{Declarations, Entry};
 use super::{FunctionDescriptor, Location, Problem, texts};
 use crate::extract::Resources;
 use crate::intercept::{AnyInterceptor, Interceptor as _};
-use crate::provide::{StreamStoreDescriptor, TriggerTypeDescriptor};
+use crate::provide::StreamStoreDescriptor;
 use crate::trigger::TriggerKind;
 
 /// Everything but what the app provides.
@@ -16,10 +17,16 @@ pub(super) fn check(entries: &[Entry], declarations: &Declarations) -> Vec<Probl
     if types.is_empty() {
         check_not_empty(entries, &mut problems);
     }
-    check_ids(entries, &mut problems);
-    check_type_ids(types, &mut problems);
+    let ids = entries.iter().map(|entry| (entry.function.id, entry.function.location));
+    check_alone("function id", "give each function an id of its own", ids, &mut problems);
+    let ids = types.iter().map(|one| (one.id, one.location));
+    check_alone("trigger type", "give each trigger type an id of its own", ids, &mut problems);
     check_stores(&declarations.stream_stores, &mut problems);
-    check_routes(entries, &mut problems);
+    let routes =
+        entries.iter().flat_map(Entry::routes).map(|(route, place)| (route.shape(), place));
+    let help =
+        "give each route a method or a path of its own; the names of parameters do not count";
+    check_alone("route", help, routes, &mut problems);
     for entry in entries {
         let FunctionDescriptor { id, location, .. } = entry.function;
         texts::check(id, *location, &entry.triggers, &mut problems);
@@ -43,40 +50,33 @@ fn check_not_empty(entries: &[Entry], problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_ids(entries: &[Entry], problems: &mut Vec<Problem>) {
-    let mut places: BTreeMap<&str, Vec<Location>> = BTreeMap::new();
-    for entry in entries {
-        places.entry(entry.function.id).or_default().push(entry.function.location);
-    }
-    for (id, places) in places.into_iter().filter(|(_, places)| places.len() > 1) {
+/// A name is declared once. `what` is named, such as "function id", and what to do if several share a name.
+pub(super) fn check_alone<N: Ord + Display>(
+    what: &str,
+    help: &str,
+    names: impl Iterator<Item = (N, Location)>,
+    problems: &mut Vec<Problem>,
+) {
+    for (name, places) in by_name(names).into_iter().filter(|(_, places)| places.len() > 1) {
         problems.push(Problem {
-            message: format!("the function id `{id}` is declared {} times", places.len()),
-            help: "give each function an id of its own".to_owned(),
+            message: format!("the {what} `{name}` is declared {} times", places.len()),
+            help: help.to_owned(),
             places,
         });
     }
 }
 
-fn check_type_ids(types: &[&TriggerTypeDescriptor], problems: &mut Vec<Problem>) {
-    let mut places: BTreeMap<&str, Vec<Location>> = BTreeMap::new();
-    for one in types {
-        places.entry(one.id).or_default().push(one.location);
+/// Where each name stands.
+fn by_name<N: Ord>(names: impl Iterator<Item = (N, Location)>) -> BTreeMap<N, Vec<Location>> {
+    let mut places: BTreeMap<N, Vec<Location>> = BTreeMap::new();
+    for (name, place) in names {
+        places.entry(name).or_default().push(place);
     }
-    for (id, places) in places.into_iter().filter(|(_, places)| places.len() > 1) {
-        problems.push(Problem {
-            message: format!("the trigger type `{id}` is declared {} times", places.len()),
-            help: "give each trigger type an id of its own".to_owned(),
-            places,
-        });
-    }
+    places
 }
 
 fn check_stores(stores: &[&StreamStoreDescriptor], problems: &mut Vec<Problem>) {
-    let mut places: BTreeMap<&str, Vec<Location>> = BTreeMap::new();
-    for one in stores {
-        places.entry(one.name).or_default().push(one.location);
-    }
-    for (name, places) in places {
+    for (name, places) in by_name(stores.iter().map(|one| (one.name, one.location))) {
         let (message, help) = if places.len() > 1 {
             let message = format!("the stream `{name}` is kept {} times", places.len());
             (message, "give each store a name of its own")
@@ -87,21 +87,6 @@ fn check_stores(stores: &[&StreamStoreDescriptor], problems: &mut Vec<Problem>) 
             continue;
         };
         problems.push(Problem { message, help: help.to_owned(), places });
-    }
-}
-
-fn check_routes(entries: &[Entry], problems: &mut Vec<Problem>) {
-    let mut places: BTreeMap<String, Vec<Location>> = BTreeMap::new();
-    for (route, location) in entries.iter().flat_map(Entry::routes) {
-        places.entry(route.shape()).or_default().push(location);
-    }
-    for (shape, places) in places.into_iter().filter(|(_, places)| places.len() > 1) {
-        problems.push(Problem {
-            message: format!("the route `{shape}` is declared {} times", places.len()),
-            help: "give each route a method or a path of its own; the names of parameters do not count"
-                .to_owned(),
-            places,
-        });
     }
 }
 

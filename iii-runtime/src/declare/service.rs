@@ -1,7 +1,6 @@
 //! Services: groups of functions, as the macro writes them and as they are registered (protocol section 2.11).
 
-use std::collections::BTreeMap;
-
+use super::checks::check_alone;
 use super::{FunctionDescriptor, Location, Problem};
 use crate::protocol::RegisterService;
 
@@ -70,16 +69,7 @@ pub(super) fn services_of(function: &FunctionDescriptor) -> Vec<&'static Service
 
 /// An id names one service.
 pub(super) fn check_services(services: &[&ServiceDescriptor], problems: &mut Vec<Problem>) {
-    let mut places: BTreeMap<&str, Vec<Location>> = BTreeMap::new();
-    for one in services {
-        places.entry(one.id).or_default().push(one.location);
-    }
-    for (id, places) in places.into_iter().filter(|(_, places)| places.len() > 1) {
-        problems.push(Problem {
-            message: format!("the service `{id}` is declared {} times", places.len()),
-            help: "give each service an id of its own, or move its functions into one module"
-                .to_owned(),
-            places,
-        });
-    }
+    let help = "give each service an id of its own, or move its functions into one module";
+    let ids = services.iter().map(|one| (one.id, one.location));
+    check_alone("service", help, ids, problems);
 }
