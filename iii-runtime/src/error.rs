@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -211,7 +212,7 @@ impl Error {
 
     /// The HTTP status that fits.
     pub fn status(&self) -> u16 {
-        let status = self.inner.status.filter(|status| crate::output::STATUSES.contains(status));
+        let status = self.inner.status.filter(|status| STATUSES.contains(status));
         status.unwrap_or_else(|| default_status(&self.inner.code))
     }
 
@@ -251,6 +252,9 @@ impl Error {
 fn milliseconds(span: Duration) -> u32 {
     u32::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
+
+/// The statuses that a response may have: those below are of what comes before it (RFC 9110, section 15.2).
+pub(crate) const STATUSES: RangeInclusive<u16> = 200..=999;
 
 /// The status of errors that name none.
 fn default_status(code: &str) -> u16 {

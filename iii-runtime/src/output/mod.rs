@@ -4,7 +4,6 @@ mod sse;
 mod stream;
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -12,15 +11,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 
-use crate::error::{BoxError, Error, Result, code};
+use crate::error::{BoxError, Error, Result, STATUSES, code};
 use crate::protocol::Payload;
 
 pub use sse::{Sse, SseEvent};
 use stream::Pieces;
 pub(crate) use stream::write;
-
-/// The statuses that a response may have: those below are of what comes before it (RFC 9110, section 15.2).
-pub(crate) const STATUSES: RangeInclusive<u16> = 200..=999;
 
 /// What a handler gave back, before anybody decided how it travels.
 #[derive(Debug)]

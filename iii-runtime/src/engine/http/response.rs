@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::body::ResponseBody;
-use crate::error::code;
+use crate::error::{STATUSES, code};
 use crate::protocol::{ErrorBody, Payload};
 
 /// What requests are answered with.
@@ -56,7 +56,7 @@ fn described(shape: &Shape<'_>, result: &Payload) -> Answer {
         .status_code
         .or(shape.camel_status_code)
         .and_then(|status| serde_json::from_str::<u16>(status.get()).ok())
-        .filter(|status| (200..=999).contains(status))
+        .filter(|status| STATUSES.contains(status))
         .and_then(|status| StatusCode::from_u16(status).ok())
         .unwrap_or(StatusCode::OK);
     let mut response = plain(status, Bytes::new());
