@@ -71,9 +71,7 @@ impl Serving {
         let waits = worker.conflict == Conflict::Warn;
         let confirming = Box::pin(confirm(worker, &up, !waits));
         worker.provider.linked();
-        for message in worker.registrations.register() {
-            say(&up.outbox, message);
-        }
+        say_all(&up.outbox, worker.registrations.register());
         let serving = Self {
             session: worker.session.clone(),
             registrations: worker.registrations.clone(),
@@ -158,8 +156,7 @@ impl Serving {
             Some(id) if self.waits && m.error.is_none() => {
                 if self.lost.lose(id) && self.confirmed {
                     tracing::warn!("{rejected}");
-                    let messages = self.registrations.unregister_triggers(id);
-                    messages.for_each(|message| say(&self.up.outbox, message));
+                    say_all(&self.up.outbox, self.registrations.unregister_triggers(id));
                 }
             }
             Some(_) if self.confirmed && !leaving => {
@@ -226,8 +223,7 @@ impl Serving {
     fn go_on(&mut self, turn: Turn) {
         match turn {
             Turn::Ask(ids) => {
-                let messages = self.registrations.again(&ids);
-                messages.for_each(|message| say(&self.up.outbox, message));
+                say_all(&self.up.outbox, self.registrations.again(&ids));
                 let asked = ask(self.up.clone(), "engine::functions::info", nothing());
                 self.lost.asked(Box::pin(asked));
             }
@@ -242,9 +238,7 @@ impl Serving {
 
     /// The worker leaves: takes back what it has registered, and asks when nothing new comes any more.
     pub(super) fn take_back(&self) {
-        for message in self.registrations.unregister() {
-            say(&self.up.outbox, message);
-        }
+        say_all(&self.up.outbox, self.registrations.unregister());
         self.session.bindings().leave();
         // The engine handles messages in order: after its pong, nothing new comes.
         say(&self.up.outbox, Message::Ping);
@@ -252,14 +246,18 @@ impl Serving {
 
     /// Registers the triggers of these functions.
     fn register_triggers(&self, of: impl Fn(&FunctionId) -> bool) {
-        let messages = self.registrations.register_triggers(of);
-        messages.for_each(|message| say(&self.up.outbox, message));
+        say_all(&self.up.outbox, self.registrations.register_triggers(of));
     }
 }
 
 /// Sends a message. A link that is gone ends by itself, and everything is said again over the next.
 fn say(outbox: &Outbox, message: Message) {
     let _ = outbox.send(message);
+}
+
+/// Sends messages in their order, as [`say`] does.
+fn say_all(outbox: &Outbox, messages: impl Iterator<Item = Message>) {
+    messages.for_each(|message| say(outbox, message));
 }
 
 /// The error of an engine that does not let this worker in.
