@@ -1,18 +1,11 @@
 //! What a function takes and gives, told by the types of its arguments and its result.
 
 use std::any::{TypeId, type_name};
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{LazyLock, Mutex, PoisonError};
 
-use schemars::generate::SchemaSettings;
-use schemars::{Schema, SchemaGenerator};
+use iii_wire::schema::{SchemaOf, document};
 
 use crate::config::ConfigUse;
 use crate::protocol::Payload;
-
-/// Makes the schema document of a type.
-type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// A value that a function needs the app to provide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,53 +112,4 @@ impl Signature {
     pub fn output_schema(&self) -> Option<Payload> {
         self.output.map(document)
     }
-}
-
-/// A schema document in the 2020-12 draft, without what says nothing about the type.
-pub(crate) fn document(schema: SchemaOf) -> Payload {
-    made_once(schema as *const () as usize, || {
-        let mut settings = SchemaSettings::draft2020_12();
-        settings.meta_schema = None;
-        let mut document = schema(&mut settings.into_generator());
-        document.remove("title");
-        Payload::new(&document).unwrap_or_default()
-    })
-}
-
-/// Schema documents by the addresses of their makers, which are good hashes as they are.
-type Made = HashMap<usize, Payload, BuildHasherDefault<Address>>;
-
-/// The hash of an address.
-#[derive(Default)]
-struct Address(u64);
-
-impl Hasher for Address {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |hash, byte| (hash << 8) ^ u64::from(*byte));
-    }
-
-    fn write_usize(&mut self, address: usize) {
-        // The table looks at the upper bits, which are the same in all addresses.
-        self.0 = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-}
-
-/// A schema document, made the first time that it is asked for in this process. `maker` is the address of the code
-/// that makes it, which belongs to one type.
-///
-/// Making it costs more than all the rest of a start, and a process with many tests starts many workers.
-pub(crate) fn made_once(maker: usize, make: impl FnOnce() -> Payload) -> Payload {
-    static MADE: LazyLock<Mutex<Made>> = LazyLock::new(Mutex::default);
-    let made = || MADE.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(document) = made().get(&maker) {
-        return document.clone();
-    }
-    // Not under the lock: making one may ask for others.
-    let document = make();
-    made().insert(maker, document.clone());
-    document
 }

@@ -40,15 +40,6 @@ pub struct Caller {
     pub worker_id: WorkerId,
 }
 
-/// The trace that the invocation belongs to (W3C Trace Context and Baggage).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Trace {
-    /// The header `traceparent`.
-    pub traceparent: Option<String>,
-    /// The header `baggage`.
-    pub baggage: Option<String>,
-}
-
 impl Context {
     /// A context for unit tests: no trigger, no caller, no deadline.
     pub fn test() -> Self {

@@ -167,10 +167,7 @@ impl HttpCall {
         async move {
             let world = harness.started().await;
             let response = match (&world.engine, &harness.inner.mode) {
-                (Some(engine), _) => engine
-                    .respond(request)
-                    .await
-                    .map(|body| body.map_err(BoxError::from).boxed_unsync()),
+                (Some(engine), _) => engine.respond(request).await,
                 (None, Mode::Remote { http, .. }) => match elsewhere(http, request).await {
                     Ok(response) => response,
                     Err(error) => panic!("no answer from {http} (III_TEST_HTTP_URL): {error}"),

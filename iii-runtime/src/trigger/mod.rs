@@ -37,89 +37,6 @@ pub use subscribe::Subscribe;
 pub use subscription::{Admission, StreamJoin, StreamLeave, Subscription};
 pub use trace::{Trace, TraceEvent};
 
-/// The kind of a trigger.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TriggerKind {
-    /// An HTTP request.
-    Http,
-    /// A point in time.
-    Cron,
-    /// A message of a durable topic.
-    Queue,
-    /// A message of a pub/sub topic.
-    Subscribe,
-    /// A change of a state.
-    State,
-    /// A change of a stream.
-    Stream,
-    /// A client subscribes to a stream.
-    StreamJoin,
-    /// A client leaves a stream.
-    StreamLeave,
-    /// A log record.
-    Log,
-    /// A trace.
-    Trace,
-    /// A change of a configuration.
-    Configuration,
-    /// Functions come and go.
-    FunctionsAvailable,
-    /// Workers come and go.
-    WorkersAvailable,
-    /// Any other type, by its id.
-    Other(String),
-}
-
-impl TriggerKind {
-    /// The id of the trigger type on the wire (protocol section 5).
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Http => "http",
-            Self::Cron => "cron",
-            Self::Queue => "durable:subscriber",
-            Self::Subscribe => "subscribe",
-            Self::State => "state",
-            Self::Stream => "stream",
-            Self::StreamJoin => "stream:join",
-            Self::StreamLeave => "stream:leave",
-            Self::Log => "log",
-            Self::Trace => "trace",
-            Self::Configuration => "configuration",
-            Self::FunctionsAvailable => "engine::functions-available",
-            Self::WorkersAvailable => "engine::workers-available",
-            Self::Other(id) => id,
-        }
-    }
-}
-
-impl From<&str> for TriggerKind {
-    fn from(id: &str) -> Self {
-        match id {
-            "http" => Self::Http,
-            "cron" => Self::Cron,
-            "durable:subscriber" | "queue" => Self::Queue,
-            "subscribe" => Self::Subscribe,
-            "state" => Self::State,
-            "stream" => Self::Stream,
-            "stream:join" => Self::StreamJoin,
-            "stream:leave" => Self::StreamLeave,
-            "log" => Self::Log,
-            "trace" => Self::Trace,
-            "configuration" => Self::Configuration,
-            "engine::functions-available" => Self::FunctionsAvailable,
-            "engine::workers-available" => Self::WorkersAvailable,
-            other => Self::Other(other.to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for TriggerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// A trigger as it is registered: its kind, its config, and what the catalogue checks.
 #[derive(Debug, Clone)]
 pub struct Binding {
@@ -225,28 +142,6 @@ fn id_of(condition: &Option<Use>) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_kind_is_its_id() {
-        for id in [
-            "http",
-            "cron",
-            "durable:subscriber",
-            "subscribe",
-            "state",
-            "stream",
-            "stream:join",
-            "stream:leave",
-            "log",
-            "trace",
-            "configuration",
-            "engine::functions-available",
-            "engine::workers-available",
-            "x",
-        ] {
-            assert_eq!(TriggerKind::from(id).as_str(), id);
-        }
-    }
 
     #[test]
     fn routes_of_the_same_shape_collide() {

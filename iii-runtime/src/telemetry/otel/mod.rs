@@ -58,8 +58,6 @@ const HAND_OVER: Duration = Duration::from_secs(2);
 
 /// The pipeline of the worker that was started last: for what belongs to no handler.
 static NEWEST: RwLock<Weak<Pipeline>> = RwLock::new(Weak::new());
-/// The instances that were started in this process.
-static INSTANCES: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
 /// What a worker is called in what it sends.
 #[derive(Debug, Clone)]
@@ -180,7 +178,7 @@ impl Pipeline {
         let process = Arc::new(process::Process::new(identity.name));
         let measures =
             meters.as_ref().map(|meters| Measures::new(meters, frames.clone(), process.clone()));
-        write(&INSTANCES).push(instance.clone());
+        iii_wire::local_instances::insert(instance.clone());
         Ok(Self {
             tracer: tracers.tracer(SCOPE),
             logger: loggers.logger(SCOPE),
@@ -235,7 +233,7 @@ impl Pipeline {
         if let Some(collector) = &self.collector {
             collector.stop();
         }
-        write(&INSTANCES).retain(|known| *known != self.instance);
+        iii_wire::local_instances::remove(&self.instance);
         self.frames.close();
         if let Some(socket) = self.socket.get() {
             socket.abort();
@@ -276,18 +274,4 @@ fn resource(settings: &TelemetrySettings, identity: &Identity<'_>, instance: &st
         attributes.push(KeyValue::new("service.namespace", namespace.clone()));
     }
     Resource::builder().with_attributes(attributes).build()
-}
-
-/// Whether a log record with this resource comes from a worker of this process, which has shown it already.
-#[cfg(feature = "engine")]
-pub(crate) fn is_of_this_process(instance: &str) -> bool {
-    read(&INSTANCES).iter().any(|known| known == instance)
-}
-
-fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
-    lock.read().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn write<T>(lock: &RwLock<T>) -> std::sync::RwLockWriteGuard<'_, T> {
-    lock.write().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -1,0 +1,345 @@
+//! Tests of the rules at the broker: who gets in, what is called, and what is seen.
+
+mod registrations;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::broker::Broker;
+use crate::broker::testing::{Worker, broker, until, with_provider};
+use crate::discovery::Discovery;
+use crate::provider::Outcome;
+use crate::pubsub::PubSub;
+use iii_wire::protocol::{
+    Action, ErrorBody, InvokeFunction, Message, Payload, RegisterFunction, RegisterTriggerType,
+};
+
+fn payload(value: Value) -> Payload {
+    value.into()
+}
+
+/// A worker that serves functions with code.
+async fn serve(
+    broker: &Broker,
+    functions: &[&str],
+    code: impl Fn(&InvokeFunction, Value) -> Outcome + Send + 'static,
+) {
+    let mut worker = Worker::named(broker, functions[0]).await;
+    for id in functions {
+        worker.function(id);
+    }
+    worker.nothing_else().await;
+    tokio::spawn(async move {
+        while let Some(message) = worker.link.inbox.next().await {
+            let Message::InvokeFunction(call) = message else { continue };
+            let outcome = code(&call, call.data.parse().unwrap());
+            worker.answer(&call, outcome);
+        }
+    });
+}
+
+fn visitor(uri: &str) -> Visitor {
+    let request = hyper::http::Request::get(uri).header("X-Who", "ann").body(()).unwrap();
+    Visitor::new(&request, [10, 0, 0, 7].into())
+}
+
+fn middleware(function_id: &str) -> Middleware {
+    Middleware { function_id: function_id.into(), timeout: Duration::from_secs(20) }
+}
+
+/// A worker that came through a listener with these rules.
+async fn guest_of(
+    broker: &Broker,
+    access: Option<Access>,
+    middleware: Option<Middleware>,
+) -> Worker {
+    let guard = Guard::new(broker.clone(), access, middleware).unwrap();
+    let gate = guard.admit(&visitor("/")).await.unwrap();
+    Worker::connect_behind(broker, gate).await
+}
+
+/// A worker that has announced itself through a listener with rules and an auth function that grants this.
+async fn guest(broker: &Broker, access: Access, grants: Value) -> Worker {
+    serve(broker, &["gate::auth"], move |_, _| Ok(Some(payload(grants.clone())))).await;
+    let access = access.auth_function("gate::auth");
+    let mut worker = guest_of(broker, Some(access), None).await;
+    worker.announce("guest", "default").await.unwrap();
+    worker
+}
+
+fn exposing(pattern: &str) -> Access {
+    Access::new().expose(FunctionFilter::matching(pattern))
+}
+
+/// A broker with what the tests call.
+fn engine() -> Broker {
+    let broker = broker();
+    with_provider(&broker, PubSub::new(broker.clone()));
+    with_provider(&broker, Discovery::new(broker.clone(), Default::default()));
+    broker
+}
+
+#[tokio::test]
+async fn the_auth_function_hears_who_comes_and_decides() {
+    let broker = broker();
+    let guard = Guard::new(broker.clone(), Some(Access::new().auth_function("gate::auth")), None);
+    let guard = guard.unwrap();
+    let missing = guard.admit(&visitor("/")).await.map(drop).unwrap_err();
+    assert_eq!(missing.code, "AUTH_ERROR");
+
+    serve(&broker, &["gate::auth"], |_, data| {
+        let expected = json!({"headers": {"x-who": "ann"}, "query_params": data["query_params"],
+                              "ip_address": "10.0.0.7"});
+        assert_eq!(data, expected);
+        match data["query_params"]["token"][0].as_str() {
+            Some("a+b=") => Ok(Some(payload(json!({})))),
+            Some("nothing") => Ok(None),
+            Some("nonsense") => Ok(Some(payload(json!({"allowed_functions": 7})))),
+            Some("later") => {
+                let error = ErrorBody::new("busy", "ask again");
+                Err(ErrorBody { retryable: Some(true), ..error })
+            }
+            _ => Err(ErrorBody::new("no", "who are you")),
+        }
+    })
+    .await;
+    assert!(guard.admit(&visitor("/?token=a%2Bb%3D")).await.is_ok());
+    for (uri, text) in [
+        ("/?token=nothing", "no object"),
+        ("/?token=nonsense", "gave no grants"),
+        ("/?token=later", "ask again"),
+        ("/", "who are you"),
+    ] {
+        let error = guard.admit(&visitor(uri)).await.map(drop).unwrap_err();
+        assert_eq!(error.code, "AUTH_ERROR");
+        assert!(error.message.contains(text), "{error}");
+        assert_eq!(error.retryable, (text == "ask again").then_some(true));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_auth_function_that_never_answers_lets_nobody_in() {
+    let broker = broker();
+    let worker = Worker::named(&broker, "gate").await;
+    worker.function("gate::auth");
+    let access = Access::new().auth_function("gate::auth").timeout(Duration::from_secs(3));
+    let guard = Guard::new(broker.clone(), Some(access), None).unwrap();
+    until("the function", || broker.functions().len() == 1).await;
+    let error = guard.admit(&visitor("/")).await.map(drop).unwrap_err();
+    assert!(error.code == "AUTH_ERROR" && error.message.contains("3s"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_not_exposed_cannot_be_called_nor_queued() {
+    let broker = engine();
+    serve(&broker, &["api::ok", "admin::x", "engine::queue::enqueue"], |_, data| {
+        Ok(Some(payload(data)))
+    })
+    .await;
+    let access = exposing("api::*").expose(FunctionFilter::matching("engine::queue::*"));
+    let mut guest = guest_of(&broker, Some(access), None).await;
+    guest.announce("guest", "default").await.unwrap();
+    assert_eq!(guest.call("api::ok", "1").await.unwrap().unwrap().as_str(), "1");
+    let error = guest.call("admin::x", "1").await.unwrap_err();
+    assert!(error.code == "FORBIDDEN" && error.message.contains("`admin::x`"), "{error}");
+    assert_eq!(guest.call("publish", "{}").await.unwrap_err().code, "FORBIDDEN");
+    let missing = guest.call("api::nothing", "1").await.unwrap_err();
+    assert_eq!(missing.code, "function_not_found");
+
+    let enqueue = |id: &str| InvokeFunction {
+        action: Some(Action::Enqueue { queue: "q".to_owned() }),
+        ..Worker::invocation(id, "1")
+    };
+    let id = guest.start_with(enqueue("admin::x"));
+    assert_eq!(guest.answer_to(id).await.unwrap_err().code, "FORBIDDEN");
+    let id = guest.start_with(enqueue("api::ok"));
+    assert!(guest.answer_to(id).await.unwrap().unwrap().as_str().contains("messageReceiptId"));
+    // The function behind it reaches no further.
+    for data in [
+        json!({"queue": "q", "function_id": "admin::x", "data": 1}).to_string(),
+        r#"{"queue":"q","function_id":"api::ok","function_id":"admin::x","data":1}"#.to_owned(),
+    ] {
+        let error = guest.call("engine::queue::enqueue", &data).await.unwrap_err();
+        assert_eq!(error.code, "FORBIDDEN", "{data}");
+    }
+    // A call that wants no answer gets none, also if it is denied.
+    guest.void("admin::x", "1");
+    guest.nothing_else().await;
+}
+
+#[tokio::test]
+async fn a_grant_for_a_namespace_reaches_no_built_in_function() {
+    let broker = engine();
+    let mut guest =
+        guest(&broker, Access::new(), json!({"namespaces": {"shop": ["*"], "default": []}})).await;
+    for (namespace, code) in [("shop", "FORBIDDEN"), ("default", "FORBIDDEN")] {
+        let call = Worker::invocation("publish", r#"{"topic":"t","data":1}"#);
+        let id = guest.start_with(InvokeFunction { namespace: Some(namespace.into()), ..call });
+        assert_eq!(guest.answer_to(id).await.unwrap_err().code, code, "{namespace}");
+    }
+    let call = Worker::invocation("mine::f", "{}");
+    let id = guest.start_with(InvokeFunction { namespace: Some("shop".into()), ..call });
+    assert_eq!(guest.answer_to(id).await.unwrap_err().code, "function_not_found");
+}
+
+#[tokio::test]
+async fn exposed_by_metadata_is_what_its_worker_says() {
+    let broker = engine();
+    let mut owner = Worker::named(&broker, "owner").await;
+    for (id, public) in [("a::open", true), ("a::closed", false)] {
+        owner.send(Message::RegisterFunction(Box::new(RegisterFunction {
+            id: id.into(),
+            description: None,
+            request_format: None,
+            response_format: None,
+            metadata: Some(payload(json!({ "public": public }))),
+            invocation: None,
+        })));
+    }
+    owner.nothing_else().await;
+    let rules = [("public", MetadataRule::equals(true))];
+    let access = Access::new().expose(FunctionFilter::metadata(rules));
+    let mut guest = guest_of(&broker, Some(access), None).await;
+    guest.start("a::open", "{}");
+    assert_eq!(owner.called().await.function_id, "a::open");
+    assert_eq!(guest.call("a::closed", "{}").await.unwrap_err().code, "FORBIDDEN");
+}
+
+#[tokio::test(start_paused = true)]
+async fn middleware_gets_the_calls_and_answers_them() {
+    let broker = engine();
+    let mut gate = Worker::named(&broker, "gate").await;
+    gate.function("gate::check");
+    gate.function("api::f");
+    gate.nothing_else().await;
+    // No rules are needed for that.
+    let mut guest = guest_of(&broker, None, Some(middleware("gate::check"))).await;
+    guest.announce("guest", "default").await.unwrap();
+    let call = Worker::invocation("api::f", r#"{"a":1}"#);
+    let call = InvokeFunction { metadata: Some(payload(json!({"retry": 1}))), ..call };
+    let id = guest.start_with(call);
+    let seen = gate.called().await;
+    assert_eq!((&*seen.function_id, seen.caller), ("gate::check", None));
+    assert_eq!(seen.metadata, Some(payload(json!({"retry": 1}))));
+    assert_eq!(
+        seen.data.parse::<Value>().unwrap(),
+        json!({"function_id": "api::f", "payload": {"a": 1}, "action": null, "context": {},
+               "namespace": "default"})
+    );
+    gate.answer(&seen, Ok(Some(payload(json!("rewritten")))));
+    assert_eq!(guest.answer_to(id).await.unwrap().unwrap().as_str(), "\"rewritten\"");
+
+    let call = Worker::invocation("api::f", "1");
+    let id = guest.start_with(InvokeFunction {
+        action: Some(Action::Enqueue { queue: "q".to_owned() }),
+        namespace: Some("shop".into()),
+        ..call
+    });
+    let seen = gate.called().await;
+    let data: Value = seen.data.parse().unwrap();
+    assert_eq!(data["action"], json!({"type": "enqueue", "queue": "q"}));
+    assert_eq!(data["namespace"], "shop");
+    gate.answer(&seen, Err(ErrorBody::new("no", "not today")));
+    assert_eq!(guest.answer_to(id).await.unwrap_err().code, "no");
+
+    // Those of the engine go their own way; a call without answer has none, and one that is late an error.
+    assert!(guest.call("engine::functions::list", "{}").await.is_ok());
+    guest.void("api::f", "1");
+    let seen = gate.called().await;
+    gate.answer(&seen, Ok(Some(payload(json!("ignored")))));
+    gate.nothing_else().await;
+    guest.nothing_else().await;
+    let id = guest.start("api::f", "1");
+    let error = guest.answer_to(id).await.unwrap_err();
+    assert!(error.code == "timeout" && error.message.contains("20s"), "{error}");
+}
+
+#[tokio::test]
+async fn middleware_does_not_replace_the_check() {
+    let broker = engine();
+    let mut gate = Worker::named(&broker, "gate").await;
+    gate.function("gate::check");
+    gate.nothing_else().await;
+    let mut guest =
+        guest_of(&broker, Some(exposing("api::*")), Some(middleware("gate::check"))).await;
+    assert_eq!(guest.call("admin::f", "1").await.unwrap_err().code, "FORBIDDEN");
+    gate.nothing_else().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_sees_what_it_may_call_and_what_is_its_own() {
+    let broker = engine();
+    let mut owner = Worker::named(&broker, "owner").await;
+    owner.function("api::f");
+    owner.function("admin::f");
+    owner.bind("a1", "subscribe", "api::f", r#"{"topic":"x"}"#);
+    owner.bind("a2", "subscribe", "admin::f", r#"{"topic":"secret"}"#);
+    let mut hidden = Worker::named(&broker, "hidden").await;
+    hidden.function("admin::g");
+    hidden.nothing_else().await;
+    let access = exposing("api::*").expose(FunctionFilter::matching("engine::*"));
+    let mut guest =
+        guest(&broker, access, json!({"allowed_trigger_types": ["engine::functions-available"]}))
+            .await;
+    guest.function("own::f");
+
+    async fn ask(guest: &mut Worker, id: &str, input: Value) -> Value {
+        let answer = guest.call(&format!("engine::{id}"), &input.to_string()).await;
+        answer.unwrap().unwrap().parse().unwrap()
+    }
+    fn ids(list: &Value, key: &str) -> Vec<String> {
+        let ids = list.as_array().unwrap().iter().map(|one| one[key].as_str().unwrap().to_owned());
+        ids.collect()
+    }
+    let g = &mut guest;
+    let list = ask(g, "functions::list", json!({})).await;
+    assert_eq!(ids(&list["functions"], "function_id"), ["api::f", "own::f"]);
+    let asked =
+        json!({"function_ids": ["api::f", "admin::f", "nothing", "api::nothing", "own::f"]});
+    let info = ask(g, "functions::info", asked).await;
+    let errors: Vec<_> =
+        info["functions"].as_array().unwrap().iter().map(|one| one["error"].as_str()).collect();
+    assert_eq!(errors, [None, Some("forbidden"), Some("forbidden"), Some("not_found"), None]);
+    let error = g.call("engine::functions::info", r#"{"function_id":"admin::f"}"#).await;
+    assert_eq!(error.unwrap_err().code, "FORBIDDEN");
+
+    let list = ask(g, "triggers::list", json!({"include_internal": true})).await;
+    assert_eq!(ids(&list["triggers"], "id"), ["engine::functions-available"]);
+    let list = ask(g, "registered-triggers::list", json!({})).await;
+    assert_eq!(ids(&list["registered_triggers"], "id"), ["a1"]);
+    let error = g.call("engine::registered-triggers::info", r#"{"id":"a2"}"#).await;
+    assert_eq!(error.unwrap_err().code, "NOT_FOUND");
+
+    let list = ask(g, "workers::list", json!({"status": "connected"})).await;
+    assert_eq!(ids(&list["workers"], "name"), ["owner", "guest"]);
+    assert_eq!(list["workers"][0]["function_count"], 1);
+    let info = ask(g, "workers::info", json!({"name": "owner"})).await;
+    assert_eq!(ids(&info["functions"], "function_id"), ["api::f"]);
+    assert_eq!(ids(&info["registered_triggers"], "id"), ["a1"]);
+    let error = g.call("engine::workers::info", r#"{"name":"hidden"}"#).await;
+    assert_eq!(error.unwrap_err().code, "NOT_FOUND");
+
+    guest.bind("seen", "engine::functions-available", "api::f", "{}");
+    guest.nothing_else().await;
+    hidden.function("admin::h");
+    let told: Value = owner.called().await.data.parse().unwrap();
+    let told = ids(&told["functions"], "function_id");
+    assert!(told.contains(&"api::f".to_owned()), "{told:?}");
+    assert!(told.iter().all(|id| !id.starts_with("admin::")), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_gate_goes_with_its_connection() {
+    let broker = engine();
+    let guard = Guard::new(broker.clone(), Some(Access::new()), None).unwrap();
+    let gate = guard.admit(&visitor("/")).await.unwrap();
+    let weak = Arc::downgrade(&gate);
+    let worker = Worker::connect_behind(&broker, gate).await;
+    assert!(weak.upgrade().is_some());
+    drop(worker);
+    until("the gate is gone", || weak.upgrade().is_none()).await;
+}

@@ -1,0 +1,98 @@
+//! Functions that a provider serves for the worker that registered them, such as those of HTTP endpoints (protocol
+//! section 4.8): who serves one, and calls of it.
+
+use std::sync::Arc;
+
+use futures_util::future::{AbortHandle, Abortable};
+use tokio::time::Instant;
+
+use super::calls::{Asker, Waiting, stopped};
+use super::connection::Connection;
+use super::counters::Counters;
+use super::invoke::{Request, Sent, work};
+use super::{Broker, trace};
+use crate::provider::Handler;
+use iii_wire::protocol::{ErrorBody, RegisterFunction, WorkerId};
+use iii_wire::sync::read;
+
+impl Broker {
+    /// The code of such a function. Where nobody can serve it, each call of it says why: SDKs take any refusal of a
+    /// registration, except that of a taken id, for the end of the worker (protocol section 3.8).
+    /// Workers of this project ask for it when they start, and do not go on.
+    pub(super) fn external(&self, m: &RegisterFunction) -> External {
+        let providers = read(&self.inner.providers).clone();
+        let served = providers.iter().find_map(|provider| provider.external(m));
+        let error = match served {
+            Some(Ok(handler)) => return External { handler, unusable: None },
+            Some(Err(error)) => error,
+            None => ErrorBody::new(
+                "http_functions_unavailable",
+                format!("`{}` is served over HTTP, which this engine does not do", m.id),
+            ),
+        };
+        tracing::warn!(function = %m.id, "the function cannot be called: {error}");
+        let unusable = Some(error.clone());
+        let handler: Handler = Arc::new(move |_| Box::pin(std::future::ready(Err(error.clone()))));
+        External { handler, unusable }
+    }
+}
+
+/// The code of a function that an endpoint serves.
+pub(crate) struct External {
+    pub(super) handler: Handler,
+    /// Why every call of it fails.
+    pub(super) unusable: Option<ErrorBody>,
+}
+
+/// A call under way. Dropping it ends the work: nobody waits any more.
+pub(crate) struct Work(AbortHandle);
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Runs a call for the worker that owns the function. It is noted there like a call that the worker itself serves, so
+/// that it ends when the worker leaves, and when nobody waits for its answer any more.
+pub(super) fn run_for(
+    counters: &Arc<Counters>,
+    owner: &Arc<Connection>,
+    handler: &Handler,
+    request: Request,
+    caller: Option<WorkerId>,
+    asker: Asker,
+) -> Option<Sent> {
+    // While the program ends there is no runtime, and nobody to answer.
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+        asker.answer(Err(stopped()));
+        return None;
+    };
+    let baggage = trace::baggage_for(
+        &request.function_id,
+        request.traceparent.as_deref(),
+        request.baggage.as_deref(),
+    );
+    let work = work(handler, Request { baggage, ..request }, caller);
+    if !asker.wants_answer() {
+        // A void call counts for its caller until it is done.
+        runtime.spawn(async move { asker.answer(work.await) });
+        return None;
+    }
+    let (abort, registration) = AbortHandle::new_pair();
+    let asker = Asker::Working { then: Box::new(asker), _work: Work(abort) };
+    let Some(id) = owner.pending.insert(asker, owner.limits.workers.serving) else {
+        counters.ended(Instant::now(), false);
+        return None;
+    };
+    let (noted, counters) = (owner.clone(), counters.clone());
+    runtime.spawn(async move {
+        if let Ok(outcome) = Abortable::new(work, registration).await
+            && let Some(Waiting { asker, since, .. }) = noted.pending.take(id)
+        {
+            counters.ended(since, outcome.is_ok());
+            asker.answer(outcome);
+        }
+    });
+    Some(Sent { callee: owner.clone(), id, is_queued: false })
+}

@@ -1,0 +1,231 @@
+//! Registration of functions and services, and who owns which id (protocol sections 2.3 and 3.4).
+
+use std::sync::Arc;
+
+use super::Broker;
+use super::connection::Connection;
+use super::gate::rename;
+use super::registry::{Function, Registry, Target, WEIGHT};
+use super::standby::Waiting;
+use crate::provider::overloaded;
+use crate::provider::{Event, Schema};
+use iii_wire::code;
+use iii_wire::protocol::{
+    DEFAULT_NAMESPACE, ErrorBody, FunctionId, Message, Namespace, RegisterFunction,
+    RegisterService, RegistrationRejected,
+};
+use iii_wire::sync::lock;
+
+/// The function that takes queued calls. The one built-in id that a worker may take over.
+pub(crate) const ENQUEUE: &str = "engine::queue::enqueue";
+
+/// The code that tells a worker that an id is not its own.
+const CONFLICT: &str = "FUNCTION_NAMESPACE_CONFLICT";
+
+impl Broker {
+    /// Gives a function id to a connection, or tells it why not. `own`: the id by which its worker knows it, if a gate
+    /// may have given it another one.
+    pub(super) fn register_function(
+        &self,
+        owner: &Arc<Connection>,
+        m: RegisterFunction,
+        own: Option<FunctionId>,
+    ) {
+        let namespace = owner.namespace().cloned().unwrap_or_default();
+        if m.id.is_empty() {
+            return complain(owner, "a function needs an `id` that is not empty");
+        }
+        let id = own.clone().unwrap_or_else(|| m.id.clone());
+        let claim = Waiting {
+            owner: owner.clone(),
+            own: own.filter(|own| *own != m.id),
+            external: m.invocation.is_some().then(|| self.external(&m)),
+            calls: self.inner.counters.of(&m.id),
+            registration: m,
+        };
+        let claimed = {
+            let _changes = lock(&self.inner.changes);
+            self.registry_mut().claim(claim)
+        };
+        match claimed {
+            Ok(()) => self.functions_changed(),
+            Err(Refusal { holder, error }) => {
+                reject(owner, namespace, id, holder, error.map(|error| *error));
+            }
+        }
+    }
+
+    /// Takes a function away from its owner. Of anybody else the message is ignored.
+    pub(super) fn unregister_function(&self, owner: &Arc<Connection>, id: &FunctionId) {
+        let namespace = owner.namespace().cloned().unwrap_or_default();
+        {
+            let _changes = lock(&self.inner.changes);
+            let mut registry = self.registry_mut();
+            let registry = &mut *registry;
+            registry.stop_waiting(owner.id, &namespace, id);
+            let Some(entry) = registry.connections.get_mut(&owner.id) else { return };
+            let became = entry.renamed.functions.remove(id);
+            let own = id;
+            let id = became.as_ref().unwrap_or(id);
+            let functions = registry.functions.get(&namespace);
+            let function = functions.and_then(|functions| functions.get(id));
+            // Another of its functions may have become the same since.
+            let is_it = function.is_some_and(|one| one.known_as() == own);
+            if !is_it || !entry.functions.remove(id) {
+                return;
+            }
+            let weight = registry.remove_function(&namespace, id);
+            if let Some(entry) = registry.connections.get_mut(&owner.id) {
+                entry.weigh(weight, 0);
+            }
+            registry.take_over(&namespace, id);
+        }
+        self.functions_changed();
+    }
+
+    /// Keeps a service. Nothing reads it (protocol section 2.11).
+    pub(super) fn register_service(&self, owner: &Arc<Connection>, m: RegisterService) {
+        let mut registry = self.registry_mut();
+        let Some(entry) = registry.connections.get_mut(&owner.id) else { return };
+        let limits = &owner.limits.workers;
+        let before = entry.services.get(&m.id).map_or(0, weight_of_service);
+        let after = weight_of_service(&m);
+        let too_many = entry.services.len() >= limits.services && before == 0;
+        if too_many || entry.bytes - before + after > limits.registration_bytes {
+            // There is no message for this.
+            return tracing::warn!(worker = %owner.id, "the service `{}` was not registered: there are too many", m.id);
+        }
+        entry.weigh(before, after);
+        entry.services.insert(m.id.clone(), m);
+    }
+
+    fn functions_changed(&self) {
+        self.notice(&Event::FunctionsChanged);
+    }
+}
+
+/// Why a function is not entered.
+#[derive(Default)]
+pub(super) struct Refusal {
+    /// The connection that has the id; empty if it is the engine's, or nobody's.
+    holder: String,
+    /// What is wrong, if it is not that the id is taken.
+    error: Option<Box<ErrorBody>>,
+}
+
+impl Registry {
+    /// Enters a function. A worker that is refused because of another one is in line for the id from then on.
+    pub(super) fn claim(&mut self, claim: Waiting) -> Result<(), Refusal> {
+        let registry = self;
+        let namespace = &claim.owner.namespace().cloned().unwrap_or_default();
+        let m = &claim.registration;
+        let reserved = if *namespace == DEFAULT_NAMESPACE {
+            registry.builtins.contains_key(&m.id) && m.id != ENQUEUE
+        } else {
+            m.id.starts_with("engine::")
+        };
+        if reserved {
+            return Err(Refusal::default());
+        }
+        let functions = registry.functions.entry(namespace.clone()).or_default();
+        let holder = functions.get(&m.id).and_then(|function| function.owner());
+        if let Some(holder) = holder
+            && holder.id != claim.owner.id
+        {
+            let holder = holder.id.to_string();
+            registry.stand_by(claim);
+            return Err(Refusal { holder, error: None });
+        }
+        let Waiting { owner, registration: m, own, external, calls } = claim;
+        // A connection that was ended meanwhile gets nothing more.
+        let Some(entry) = registry.connections.get_mut(&owner.id) else { return Ok(()) };
+        let limits = &owner.limits.workers;
+        let before = functions.get(&m.id).map_or(0, |function| function.weight());
+        let function = Function {
+            id: m.id,
+            namespace: namespace.clone(),
+            description: m.description.map(Into::into),
+            request_schema: Schema::Given(m.request_format),
+            response_schema: Schema::Given(m.response_format),
+            metadata: m.metadata,
+            own_id: own.clone(),
+            calls,
+            target: match external {
+                Some(code) => Target::External { owner: owner.clone(), code },
+                None => Target::Worker(owner.clone()),
+            },
+        };
+        let after = function.weight();
+        let too_many = entry.functions.len() >= limits.functions && before == 0;
+        if too_many || entry.bytes - before + after > limits.registration_bytes {
+            let error = overloaded("this connection has registered too much");
+            return Err(Refusal { error: Some(Box::new(error)), ..Refusal::default() });
+        }
+        let id = function.id.clone();
+        entry.functions.insert(id.clone());
+        entry.weigh(before, after);
+        // A worker that registers an id again, which now becomes something else, does not keep what it was.
+        let became = &mut entry.renamed.functions;
+        let was = match &own {
+            Some(own) => rename(became, entry.functions.len(), own.clone(), &id),
+            None => became.remove(&id),
+        };
+        let known_as = own.as_ref().unwrap_or(&id);
+        let given_up = was.filter(|was| {
+            *was != id && functions.get(was).is_some_and(|one| one.known_as() == known_as)
+        });
+        if let Some(was) = &given_up {
+            entry.functions.remove(was);
+            entry.weigh(functions.remove(was).map_or(0, |one| one.weight()), 0);
+        }
+        functions.insert(id.clone(), Arc::new(function));
+        registry.leave_line(owner.id, namespace, &id);
+        if let Some(was) = given_up {
+            registry.take_over(namespace, &was);
+        }
+        Ok(())
+    }
+
+    /// Removes a worker's function from its namespace. What it weighed.
+    pub(super) fn remove_function(&mut self, namespace: &Namespace, id: &FunctionId) -> usize {
+        let Some(functions) = self.functions.get_mut(namespace) else { return 0 };
+        let weight = functions.remove(id).map_or(0, |function| function.weight());
+        if functions.is_empty() {
+            self.functions.remove(namespace);
+        }
+        weight
+    }
+}
+
+/// Tells a worker that one of its messages cannot be used, where no other message fits.
+pub(super) fn complain(worker: &Connection, message: &str) {
+    tracing::warn!(worker = %worker.id, "a message was refused: {message}");
+    worker.send(Message::Error(Box::new(ErrorBody::new(code::INVALID_MESSAGE, message))));
+}
+
+fn weight_of_service(m: &RegisterService) -> usize {
+    let texts = [&m.name, &m.description, &m.parent_service_id];
+    texts.into_iter().flatten().map(String::len).sum::<usize>() + m.id.len() + WEIGHT
+}
+
+/// Tells a worker that it does not get an id.
+///
+/// The code is the only one that stops no worker (protocol section 3.8); those of this project read the error as well.
+pub(super) fn reject(
+    worker: &Connection,
+    namespace: Namespace,
+    function_id: FunctionId,
+    owner_worker_id: String,
+    error: Option<ErrorBody>,
+) {
+    let why = error.as_ref().map_or_else(|| CONFLICT.to_owned(), ToString::to_string);
+    tracing::warn!(worker = %worker.id, id = %function_id, %namespace, "a registration was refused: {why}");
+    worker.send(Message::RegistrationRejected(Box::new(RegistrationRejected {
+        code: CONFLICT.to_owned(),
+        namespace,
+        function_id: Some(function_id),
+        worker_name: None,
+        owner_worker_id,
+        error,
+    })));
+}

@@ -1,0 +1,297 @@
+//! The broker: it knows connections, functions, trigger types, bindings and calls, and moves messages between them.
+//!
+//! It knows nothing of HTTP, schedules or storage: those are providers. Everything here is synchronous; only the
+//! answer of a call that the engine itself made is waited for.
+
+mod admission;
+mod calls;
+mod connection;
+mod counters;
+mod external;
+mod functions;
+mod gate;
+mod invoke;
+pub(crate) mod limits;
+mod passage;
+mod registry;
+mod standby;
+mod trace;
+mod triggers;
+mod view;
+mod workers;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use crate::limits::Limits;
+use crate::provider::{Event, Health, Provider};
+use iii_wire::clock::Clock;
+use iii_wire::protocol::{Message, TriggerTypeId};
+use iii_wire::sync::{lock, read, write};
+use iii_wire::transport::ws::Telemetry;
+use iii_wire::transport::{Link, Outbox};
+
+pub(crate) use counters::Measured;
+pub(crate) use gate::{Detour, Eyes, FORBIDDEN, Gate, forbidden};
+pub(crate) use invoke::Request;
+pub(crate) use registry::WorkerInfo;
+pub(crate) use view::{FunctionView, TriggerTypeView, WorkerView};
+pub(crate) use workers::{ANNOUNCE, Announcement, announcement_error};
+
+use connection::Connection;
+use counters::Counters;
+use registry::{Bound, Entry, Function, Registry, Source, Target, TriggerType};
+use triggers::Waiters;
+
+/// The broker of one engine. Clones are the same broker.
+#[derive(Clone)]
+pub(crate) struct Broker {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Held while a registration is applied, so that providers see changes in one order. Always taken before
+    /// `registry`, which is held only to look at or alter the tables.
+    changes: Mutex<()>,
+    registry: RwLock<Registry>,
+    providers: RwLock<Arc<Vec<Arc<dyn Provider>>>>,
+    waiters: Waiters,
+    counters: Arc<Counters>,
+    clock: Clock,
+    started_at_ms: u64,
+    grace: Duration,
+    limits: Arc<Limits>,
+    /// Sees each call of a built-in function, in tests.
+    #[cfg(feature = "testing")]
+    built_in_observer: std::sync::OnceLock<BuiltInObserver>,
+}
+
+/// Sees the id and the input of a call.
+#[cfg(feature = "testing")]
+pub type BuiltInObserver =
+    Box<dyn Fn(&iii_wire::protocol::FunctionId, &iii_wire::protocol::Payload) + Send + Sync>;
+
+impl Broker {
+    /// For tests: a broker with the usual limits.
+    #[cfg(test)]
+    pub(crate) fn new(clock: Clock, grace: Duration) -> Self {
+        Self::with_limits(clock, grace, Limits::default())
+    }
+
+    /// A broker without providers. `grace` is how long a connection may take to say its namespace.
+    pub(crate) fn with_limits(clock: Clock, grace: Duration, limits: Limits) -> Self {
+        let started_at_ms = clock.unix_millis();
+        Self {
+            inner: Arc::new(Inner {
+                changes: Mutex::default(),
+                registry: RwLock::default(),
+                providers: RwLock::default(),
+                waiters: Waiters::default(),
+                counters: Arc::default(),
+                clock,
+                started_at_ms,
+                grace,
+                limits: Arc::new(limits),
+                #[cfg(feature = "testing")]
+                built_in_observer: std::sync::OnceLock::new(),
+            }),
+        }
+    }
+
+    /// For tests: whether the broker is still there.
+    #[cfg(test)]
+    pub(crate) fn downgrade(&self) -> std::sync::Weak<impl Sized + use<>> {
+        Arc::downgrade(&self.inner)
+    }
+
+    /// Lets `built_in_observer` see each call of a built-in function. Only the first one counts.
+    #[cfg(feature = "testing")]
+    pub(crate) fn watch(&self, built_in_observer: BuiltInObserver) {
+        let _ = self.inner.built_in_observer.set(built_in_observer);
+    }
+
+    /// The clock of the engine.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// What clients can use up.
+    pub(crate) fn limits(&self) -> &Arc<Limits> {
+        &self.inner.limits
+    }
+
+    /// Adds a provider: its trigger types and functions can be used from now on.
+    pub(crate) fn install<P: Provider>(&self, provider: Arc<P>) {
+        let _changes = lock(&self.inner.changes);
+        let mut registry = self.registry_mut();
+        for function in provider.clone().functions() {
+            let function = Function {
+                calls: Arc::default(),
+                id: function.id,
+                namespace: Default::default(),
+                description: Some(function.description.into()),
+                request_schema: function.request_schema,
+                response_schema: function.response_schema,
+                metadata: None,
+                own_id: None,
+                target: Target::BuiltIn { provider: provider.name(), handler: function.handler },
+            };
+            registry.builtins.insert(function.id.clone(), Arc::new(function));
+        }
+        for info in provider.trigger_types() {
+            let id = TriggerTypeId::from(info.id);
+            let one = Arc::new(TriggerType {
+                id: id.clone(),
+                namespace: Default::default(),
+                description: info.description.into(),
+                config_schema: info.config_schema,
+                request_schema: info.request_schema,
+                own_id: None,
+                source: Source::BuiltIn(provider.clone()),
+            });
+            registry.types.entry(id).or_default().entry(Default::default()).or_default().push(one);
+        }
+        Arc::make_mut(&mut write(&self.inner.providers)).push(provider);
+    }
+
+    /// Takes a link in whose worker may do everything. The future reads it until it ends; the caller runs it as a task.
+    pub(crate) fn attach(
+        &self,
+        link: Link,
+        peer: Option<IpAddr>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        self.attach_behind(None, link, peer)
+    }
+
+    /// Like [`Broker::attach`], with a gate that decides what the worker may do.
+    pub(crate) fn attach_behind(
+        &self,
+        gate: Option<Arc<dyn Gate>>,
+        link: Link,
+        peer: Option<IpAddr>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let Link { outbox, inbox } = link;
+        let (now, limits) = (self.inner.clock.unix_millis(), self.inner.limits.clone());
+        let came = (self.inner.counters.worker_came(), now);
+        let connection = Arc::new(Connection::new(outbox, peer, gate, came, limits));
+        connection.send(Message::WorkerRegistered {
+            worker_id: connection.id,
+            reattach_token: Some(connection.token),
+        });
+        self.registry_mut().connections.insert(connection.id, Entry::new(connection.clone()));
+        let broker = self.clone();
+        async move {
+            broker.notice(&Event::WorkerConnected(connection.id));
+            broker.read(connection, inbox).await;
+        }
+    }
+
+    /// Ends all connections with a WebSocket close code, and stops all providers.
+    pub(crate) fn shut_down(&self, code: u16) {
+        let mut connections: Vec<_> =
+            self.registry().connections.values().map(|entry| entry.connection.clone()).collect();
+        // Who came first hears of it first: a test runs the same way each time.
+        connections.sort_by_key(|connection| connection.arrival);
+        for provider in read(&self.inner.providers).clone().iter() {
+            provider.ending();
+        }
+        for connection in connections {
+            connection.close(Some(code));
+            self.detach(&connection);
+        }
+        let providers = std::mem::take(&mut *write(&self.inner.providers));
+        for provider in providers.iter() {
+            provider.stop();
+        }
+        // Providers know the broker, and the broker knows them: here the circle is opened.
+        let registry = std::mem::take(&mut *self.registry_mut());
+        drop(registry);
+    }
+
+    /// Handles one message. Gives back the queue of a callee that is behind, for the caller to wait for.
+    fn handle(&self, connection: &Arc<Connection>, message: Message) -> Option<Outbox> {
+        match message {
+            Message::InvokeFunction(m) => return self.invoked(connection, *m),
+            Message::InvocationResult(m) => self.answered(connection, *m),
+            Message::Ping => connection.send(Message::Pong),
+            Message::Reattach { previous_worker_id, reattach_token } => {
+                self.reattach(connection, previous_worker_id, reattach_token);
+            }
+            Message::TriggerRegistrationResult(m) => self.provider_answered(connection, *m),
+            Message::RegisterFunction(_)
+            | Message::UnregisterFunction { .. }
+            | Message::RegisterTriggerType(_)
+            | Message::UnregisterTriggerType { .. }
+            | Message::RegisterTrigger(_)
+            | Message::UnregisterTrigger { .. }
+            | Message::RegisterService(_) => {
+                if let Some(message) = connection.hold_back(message) {
+                    self.apply(connection, message);
+                }
+            }
+            Message::Invalid(m) => connection.send(m.answer()),
+            // Those that only an engine sends mean nothing here.
+            Message::WorkerRegistered { .. }
+            | Message::RegistrationRejected(_)
+            | Message::Error(_)
+            | Message::Pong => {}
+        }
+        None
+    }
+
+    /// Enters a registration in the tables, as it is.
+    fn enter(&self, connection: &Arc<Connection>, message: Message) {
+        match message {
+            Message::RegisterFunction(m) => self.register_function(connection, *m, None),
+            Message::UnregisterFunction { id } => self.unregister_function(connection, &id),
+            Message::RegisterTriggerType(m) => self.register_type(connection, *m, None),
+            Message::UnregisterTriggerType { id } => self.unregister_type(connection, &id),
+            Message::RegisterTrigger(m) => self.register_trigger(connection, *m, None),
+            Message::UnregisterTrigger { id, .. } => {
+                self.unregister_trigger(Some(connection.id), &id);
+            }
+            Message::RegisterService(m) => self.register_service(connection, *m),
+            _ => {}
+        }
+    }
+
+    /// Tells all providers of a change. Never called while a lock is held.
+    fn notice(&self, event: &Event) {
+        let providers = read(&self.inner.providers).clone();
+        for provider in providers.iter() {
+            provider.notice(event);
+        }
+    }
+
+    /// Who takes the telemetry frames of a connection; `None`: nobody does.
+    pub(crate) fn telemetry(&self) -> Option<Telemetry> {
+        read(&self.inner.providers).iter().find_map(|provider| provider.telemetry())
+    }
+
+    /// How the parts of the engine are, of those that say so.
+    pub(crate) fn health(&self) -> Vec<Health> {
+        let providers = read(&self.inner.providers).clone();
+        providers.iter().filter_map(|provider| provider.health()).collect()
+    }
+
+    /// What the broker has measured since it started.
+    pub(crate) fn measured(&self) -> Measured {
+        let registry = self.registry();
+        self.inner.counters.measured(registry.builtins.values().map(|one| &**one))
+    }
+
+    fn registry(&self) -> RwLockReadGuard<'_, Registry> {
+        read(&self.inner.registry)
+    }
+
+    fn registry_mut(&self) -> RwLockWriteGuard<'_, Registry> {
+        write(&self.inner.registry)
+    }
+}

@@ -1,0 +1,121 @@
+//! Calls of a connection that has a gate: may they be made, and do they go to their function or elsewhere.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tokio::sync::oneshot;
+
+use super::Broker;
+use super::calls::{Answer, Asker};
+use super::functions::ENQUEUE;
+use super::gate::{Detour, Gate, forbidden};
+use super::invoke::{Request, Sent, deliver};
+use super::registry::{Function, Target};
+use iii_wire::code;
+use iii_wire::protocol::{Action, ErrorBody, FunctionId, Namespace, Payload, WorkerId};
+
+/// The part of a call of [`ENQUEUE`] that names what is to be called.
+#[derive(Deserialize)]
+struct Enqueued {
+    function_id: FunctionId,
+    #[serde(default)]
+    namespace: Option<Namespace>,
+}
+
+impl Broker {
+    /// Makes a worker's call if its gate allows that. Where it was sent, if a worker gets it.
+    pub(super) fn pass(
+        &self,
+        gate: &dyn Gate,
+        caller: WorkerId,
+        request: Request,
+        action: Option<Action>,
+        asker: Asker,
+    ) -> Option<Sent> {
+        let function = self.registry().function(&request.namespace, &request.function_id).cloned();
+        if let Err(error) = self.check_call(gate, &request, function.as_deref()) {
+            if !asker.wants_answer() {
+                tracing::warn!(worker = %caller, "a call without answer was refused: {error}");
+            }
+            asker.answer(Err(error));
+            return None;
+        }
+        let of_engine = function.as_deref().is_some_and(is_of_engine);
+        let detour = if of_engine { None } else { gate.detour(&request, action.as_ref()) };
+        if let Some(detour) = detour {
+            return self.divert(request, detour, asker);
+        }
+        match (action, function) {
+            (Some(Action::Enqueue { queue }), _) => self.enqueue(&queue, request, caller, asker),
+            (_, Some(function)) => {
+                deliver(&self.inner.counters, &function, request, Some(caller), asker)
+            }
+            (_, None) => {
+                let Request { namespace, function_id: id, .. } = request;
+                // Where else it is, is not for everybody to know.
+                asker.answer(Err(ErrorBody::new(
+                    code::FUNCTION_NOT_FOUND,
+                    format!("there is no function `{id}` in the namespace `{namespace}`"),
+                )));
+                None
+            }
+        }
+    }
+
+    /// Whether a call may be made; one that puts another call into a queue, only if that one may be made as well.
+    fn check_call(
+        &self,
+        gate: &dyn Gate,
+        request: &Request,
+        function: Option<&Function>,
+    ) -> Result<(), ErrorBody> {
+        check(gate, &request.namespace, &request.function_id, function)?;
+        if request.function_id != ENQUEUE {
+            return Ok(());
+        }
+        let inner: Enqueued = request.data.parse().map_err(|error| {
+            forbidden(format!("it cannot be seen which function is to be queued: {error}"))
+        })?;
+        let namespace = inner.namespace.unwrap_or_default();
+        let function = self.registry().function(&namespace, &inner.function_id).cloned();
+        check(gate, &namespace, &inner.function_id, function.as_deref())
+    }
+
+    /// Sends a call to another function than its own: the one of the same namespace, else of `default`. Its answer is
+    /// the answer of the call.
+    fn divert(&self, request: Request, detour: Detour, asker: Asker) -> Option<Sent> {
+        let Detour { function_id, data, limit } = detour;
+        let here = self.registry().function(&request.namespace, &function_id).is_some();
+        let namespace = if here { request.namespace } else { Namespace::default() };
+        let late = format!("`{function_id}` did not answer within {limit:?}");
+        let call = Request { namespace, function_id, data, ..request };
+        if !asker.wants_answer() {
+            return self.forward(call, None, asker);
+        }
+        let (sender, receiver) = oneshot::channel();
+        let sent = self.forward(call, None, Asker::Engine(sender));
+        let place = sent.as_ref().map(|sent| (Arc::downgrade(&sent.callee), sent.id));
+        let answer = Answer::new(receiver, place);
+        tokio::spawn(async move {
+            let answer = tokio::time::timeout(limit, answer).await;
+            asker.answer(answer.unwrap_or_else(|_| Err(ErrorBody::new(code::TIMEOUT, late))));
+        });
+        sent
+    }
+}
+
+/// Asks a gate about a function where it is, or where it would be if it were there.
+fn check(
+    gate: &dyn Gate,
+    namespace: &Namespace,
+    id: &FunctionId,
+    function: Option<&Function>,
+) -> Result<(), ErrorBody> {
+    let metadata: Option<&Payload> = function.and_then(|function| function.metadata.as_ref());
+    gate.calls(function.map_or(namespace, |function| &function.namespace), id, metadata)
+}
+
+/// Whether it is one of the engine's own functions for workers, which belong to no application.
+fn is_of_engine(function: &Function) -> bool {
+    matches!(function.target, Target::BuiltIn { .. }) && function.id.starts_with("engine::")
+}

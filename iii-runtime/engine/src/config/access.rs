@@ -1,0 +1,151 @@
+//! The listeners for workers out of their blocks in the file, with their access rules (protocol sections 9.1 and 11.3).
+
+use std::time::Duration;
+
+use super::file::named;
+use super::listener::WorkerListener;
+use super::parts::{MILLIS, address, origins};
+use super::tree::{Block, Node, Problems, Value};
+use crate::access::{Access, FunctionFilter, Glob, MetadataRule};
+
+/// One listener.
+pub(super) fn listener(block: &mut Block<'_>, problems: &mut Problems) -> WorkerListener {
+    let mut listener = WorkerListener::new();
+    address(block, &mut listener.address, problems);
+    if let Some(millis) = block.whole("handshake_timeout_ms", MILLIS, problems) {
+        listener = listener.handshake_timeout(Duration::from_millis(millis));
+    }
+    listener.allowed_origins = origins(block, problems);
+    if let Some(id) = function(block, "middleware_function_id", problems) {
+        listener = listener.middleware(id);
+    }
+    block.not_blank("rbac", problems);
+    if let Some(node) = block.take("rbac") {
+        let mut rbac = Block::new("`rbac`", node, problems);
+        listener = listener.access(rules(&mut rbac, problems));
+        rbac.finish(problems);
+    }
+    listener
+}
+
+/// The rules of a listener.
+fn rules(block: &mut Block<'_>, problems: &mut Problems) -> Access {
+    let mut access = Access::new();
+    if let Some(id) = function(block, "auth_function_id", problems) {
+        access = access.auth_function(id);
+    }
+    if let Some(id) = function(block, "on_function_registration_function_id", problems) {
+        access = access.on_function_registration(id);
+    }
+    if let Some(id) = function(block, "on_trigger_registration_function_id", problems) {
+        access = access.on_trigger_registration(id);
+    }
+    if let Some(id) = function(block, "on_trigger_type_registration_function_id", problems) {
+        access = access.on_trigger_type_registration(id);
+    }
+    match block.take("expose_functions") {
+        None => {}
+        Some(Node { value: Value::List(list), .. }) => {
+            for node in list {
+                if let Some(filter) = filter(node, problems) {
+                    access = access.expose(filter);
+                }
+            }
+        }
+        Some(node) => problems.add(
+            node.line,
+            format!("`expose_functions` must be a list of filters, not {}", node.kind()),
+        ),
+    }
+    access
+}
+
+/// The id of a function that guards something: without a value it would guard nothing.
+fn function<'a>(
+    block: &mut Block<'a>,
+    key: &'static str,
+    problems: &mut Problems,
+) -> Option<&'a str> {
+    block.not_blank(key, problems);
+    block.text(key, problems)
+}
+
+/// One filter: a text `match("…")`, or a block with `match` or `metadata`.
+fn filter(node: &Node, problems: &mut Problems) -> Option<FunctionFilter> {
+    let entries = match &node.value {
+        Value::Text(text) => {
+            let filter = Glob::quoted(text).map(FunctionFilter::glob);
+            if filter.is_none() {
+                problems.add(
+                    node.line,
+                    format!(r#"a filter that is a text has the form match("api::*"), not {text}"#),
+                );
+            }
+            return filter;
+        }
+        Value::Block(entries) => entries,
+        _ => {
+            let kind = node.kind();
+            let text = format!(
+                r#"a filter is match("…") or a block with `match` or `metadata`, not {kind}"#
+            );
+            problems.add(node.line, text);
+            return None;
+        }
+    };
+    let mut block = Block::new("a filter", node, problems);
+    let before = problems.0.len();
+    let pattern = block.text("match", problems);
+    let metadata = block.take("metadata");
+    let namespace = block.text("namespace", problems);
+    block.finish(problems);
+    let filter = match (pattern, metadata) {
+        (Some(pattern), None) if Glob::quoted(pattern).is_none() => {
+            FunctionFilter::matching(pattern)
+        }
+        (Some(pattern), None) => {
+            problems.add(
+                node.line,
+                format!("`match` of a filter is the pattern alone, such as api::*, not {pattern}"),
+            );
+            return None;
+        }
+        (None, Some(metadata)) => FunctionFilter::metadata(metadata_rules(metadata, problems)?),
+        (Some(_), Some(_)) => {
+            problems.add(node.line, "a filter has either `match` or `metadata`, not both");
+            return None;
+        }
+        (None, None) => {
+            if problems.0.len() == before || entries.is_empty() {
+                problems.add(node.line, "a filter needs `match` or `metadata`");
+            }
+            return None;
+        }
+    };
+    Some(match namespace {
+        Some(namespace) => filter.namespace(namespace),
+        None => filter,
+    })
+}
+
+/// What a filter asks of metadata.
+fn metadata_rules(node: &Node, problems: &mut Problems) -> Option<Vec<(String, MetadataRule)>> {
+    let block = Block::new("`metadata` of a filter", node, problems);
+    let mut rules = Vec::new();
+    for (name, node) in named(block.all()) {
+        let rule = match &node.value {
+            Value::Text(text) => Glob::quoted(text).map(MetadataRule::glob),
+            _ => None,
+        };
+        let equals = || node.to_json().map(MetadataRule::equals);
+        match rule.or_else(equals) {
+            Some(rule) => rules.push((name.to_owned(), rule)),
+            None => problems.add(node.line, format!("`{name}` is a number that is too large")),
+        }
+    }
+    if rules.is_empty() {
+        problems.add(node.line, "`metadata` of a filter names nothing: it would expose nothing");
+        return None;
+    }
+    Some(rules)
+}

@@ -1,0 +1,46 @@
+//! The block `limits` of the file: every bound by its name, checked against its range.
+
+use std::time::Duration;
+
+use super::tree::{Block, Node, Problems};
+use crate::limits::{Bound, Limits, Value, quiet_too_soon};
+
+/// Reads the block. What it does not name keeps its default.
+pub(super) fn read(node: &Node, problems: &mut Problems) -> Limits {
+    let mut limits = Limits::default();
+    let mut top = Block::new("`limits`", node, problems);
+    let before = problems.0.len();
+    let mut blocks: Vec<(&'static str, Option<Block<'_>>)> = Vec::new();
+    for Bound { block, key, range, value } in limits.bounds() {
+        if !block.is_empty() && blocks.last().is_none_or(|(name, _)| *name != block) {
+            let what = format!("`{block}` of `limits`");
+            let inner = top.take(block).map(|node| Block::new(what, node, problems));
+            blocks.push((block, inner));
+        }
+        let number = match blocks.last_mut() {
+            Some((name, inner)) if *name == block => {
+                inner.as_mut().and_then(|inner| inner.whole(key, range, problems))
+            }
+            _ => top.whole(key, range, problems),
+        };
+        let Some(number) = number else { continue };
+        match value {
+            Value::Count(count) => *count = usize::try_from(number).unwrap_or(usize::MAX),
+            Value::Wait(wait) => *wait = Duration::from_millis(number),
+        }
+    }
+    for block in blocks.into_iter().filter_map(|(_, block)| block) {
+        block.finish(problems);
+    }
+    let beats = [
+        ("workers", limits.workers.ping, limits.workers.silence),
+        ("streams", limits.streams.ping, limits.streams.silence),
+    ];
+    for (name, ping, silence) in beats {
+        if silence <= ping && problems.0.len() == before {
+            problems.add(top.line_of(name), quiet_too_soon(name));
+        }
+    }
+    top.finish(problems);
+    limits
+}

@@ -1,0 +1,297 @@
+//! The `invocation` object of a registered function, and the request that each call becomes (protocol section 4.8).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{HeaderMap, Method, Request, Uri};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::auth::{Auth, GivenAuth};
+use super::rules::Rules;
+use crate::http::FRAMING;
+use crate::provider::Call;
+use iii_wire::protocol::{ErrorBody, RegisterFunction, with_caller};
+
+/// How long an endpoint may take where the function does not say.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long it may take at most.
+const MAX_TIMEOUT: Duration = Duration::from_secs(60);
+/// How many headers a function may add to its requests, and how long they may be together.
+const MAX_HEADERS: (usize, usize) = (64, 16 << 10);
+
+const METHODS: [Method; 5] =
+    [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// Headers that only the engine sets.
+const OWN: &str = "x-iii-";
+const FUNCTION_PATH: HeaderName = HeaderName::from_static("x-iii-function-path");
+const INVOCATION_ID: HeaderName = HeaderName::from_static("x-iii-invocation-id");
+const TIMESTAMP: HeaderName = HeaderName::from_static("x-iii-timestamp");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+
+/// The object as it comes. Fields that it does not have are ignored.
+#[derive(Deserialize)]
+struct Given {
+    url: Option<String>,
+    method: Option<String>,
+    timeout_ms: Option<u64>,
+    #[serde(default)]
+    headers: Option<BTreeMap<String, String>>,
+    auth: Option<GivenAuth>,
+}
+
+/// Where the calls of a function go, and how.
+pub(super) struct Endpoint {
+    uri: Uri,
+    method: Method,
+    /// From the call until its answer is there.
+    pub(super) timeout: Duration,
+    /// Those of every request.
+    headers: HeaderMap,
+    auth: Option<Auth>,
+}
+
+impl Endpoint {
+    /// Reads the object of a function.
+    ///
+    /// # Errors
+    ///
+    /// Everything for which the function cannot be called, with a code. No value of the object is told: it may be a
+    /// secret in the wrong place.
+    pub(super) fn new(
+        function: &RegisterFunction,
+        rules: &Rules,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ErrorBody> {
+        let text = function.invocation.as_ref().map_or("null", |given| given.0.as_str());
+        let mut json = serde_json::Deserializer::from_str(text);
+        let given: Given = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let field = match error.path().to_string().as_str() {
+                "." => String::new(),
+                path => format!("`{path}` of "),
+            };
+            unusable(format!("{field}`invocation` has the wrong type"))
+        })?;
+        let url = given.url.ok_or_else(|| unusable("`invocation` needs a `url`"))?;
+        let uri = rules.url(&url)?;
+        let method = match given.method {
+            None => Method::POST,
+            Some(name) => METHODS
+                .into_iter()
+                .find(|method| name.trim().eq_ignore_ascii_case(method.as_str()))
+                .ok_or_else(|| unusable("the `method` is GET, POST, PUT, PATCH or DELETE"))?,
+        };
+        let timeout = match given.timeout_ms.map(Duration::from_millis) {
+            None => TIMEOUT,
+            Some(Duration::ZERO) => {
+                return Err(unusable("`timeout_ms` must be at least 1: without it, it is 30000"));
+            }
+            Some(timeout) => timeout.min(MAX_TIMEOUT),
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        let agent = concat!("iii-runtime/", env!("CARGO_PKG_VERSION"));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+        add_headers(given.headers.unwrap_or_default(), &mut headers)?;
+        let id = HeaderValue::from_bytes(function.id.as_bytes());
+        let id = id.map_err(|_| unusable("the id of the function has control characters"))?;
+        headers.insert(FUNCTION_PATH, id);
+        let auth = given.auth.map(|auth| Auth::new(&auth, variable)).transpose()?;
+        Ok(Self { uri, method, timeout, headers, auth })
+    }
+
+    /// Scheme, host and port, for messages. The path and the query may hold secrets.
+    pub(super) fn origin(&self) -> String {
+        let scheme = self.uri.scheme_str().unwrap_or_default();
+        let authority = self.uri.authority().map_or("", |authority| authority.as_str());
+        format!("{scheme}://{authority}")
+    }
+
+    /// The request of one call, `timestamp` seconds after the start of 1970.
+    pub(super) fn request(&self, call: Call, timestamp: u64) -> Request<Full<Bytes>> {
+        let body = with_caller(call.data, call.caller);
+        let mut headers = self.headers.clone();
+        let id = Uuid::new_v4().to_string();
+        for (name, text) in [
+            (INVOCATION_ID, Some(id)),
+            (TIMESTAMP, Some(timestamp.to_string())),
+            (TRACEPARENT, call.traceparent),
+            (BAGGAGE, call.baggage),
+        ] {
+            // A trace context that cannot be a header is no trace context.
+            if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
+                headers.insert(name, value);
+            }
+        }
+        // At last, so that nothing takes its place.
+        if let Some(auth) = &self.auth {
+            auth.apply(&mut headers, timestamp, &body);
+        }
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
+/// Adds the headers of a function. They take the place of the usual ones.
+fn add_headers(given: BTreeMap<String, String>, headers: &mut HeaderMap) -> Result<(), ErrorBody> {
+    let (count, bytes) = MAX_HEADERS;
+    let given_bytes: usize = given.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if given.len() > count || given_bytes > bytes {
+        return Err(unusable(format!(
+            "`headers` may have {count} entries and {bytes} bytes, and has {} and {given_bytes}",
+            given.len()
+        )));
+    }
+    for (name, value) in given {
+        let name = header_name(&name)?;
+        let value = HeaderValue::try_from(value)
+            .map_err(|_| unusable(format!("the value of the header `{name}` cannot be sent")))?;
+        headers.insert(name, value);
+    }
+    Ok(())
+}
+
+/// The name of a header that a function may set.
+pub(super) fn header_name(name: &str) -> Result<HeaderName, ErrorBody> {
+    let name = HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| unusable("`headers` and `header` need names of HTTP headers"))?;
+    let text = name.as_str();
+    // `host` would reach another host than the one that was checked.
+    if text == "host" || text.starts_with(OWN) || FRAMING.contains(&text) {
+        return Err(unusable(format!("the header `{name}` is set by the engine alone")));
+    }
+    Ok(name)
+}
+
+/// The error of an `invocation` that cannot be used.
+pub(super) fn unusable(message: impl Into<String>) -> ErrorBody {
+    ErrorBody::new("invalid_invocation", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http_function::HttpFunctionSettings;
+    use http_body_util::BodyExt;
+    use iii_wire::protocol::{HttpInvocation, Payload, WorkerId};
+
+    fn endpoint_of(id: &str, invocation: &str) -> Result<Endpoint, ErrorBody> {
+        let settings =
+            HttpFunctionSettings { require_https: false, ..HttpFunctionSettings::default() };
+        let function = RegisterFunction {
+            id: id.into(),
+            description: None,
+            request_format: None,
+            response_format: None,
+            metadata: None,
+            invocation: Some(HttpInvocation(Payload::from_json(invocation.to_owned()).unwrap())),
+        };
+        let variable = |name: &str| (name == "TOKEN").then(|| "s3cret".to_owned());
+        Endpoint::new(&function, &Rules::new(&settings).unwrap(), variable)
+    }
+
+    fn endpoint(fields: &str) -> Endpoint {
+        let text = format!(r#"{{"url":"http://a.test:81/p?q=1"{fields}}}"#);
+        endpoint_of("ext::f", &text).ok().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_call_becomes_a_request() {
+        let endpoint = endpoint("");
+        assert_eq!((endpoint.timeout, endpoint.origin().as_str()), (TIMEOUT, "http://a.test:81"));
+        let caller = WorkerId::random();
+        let call = Call {
+            caller: Some(caller),
+            traceparent: Some("00-a-b-01".to_owned()),
+            baggage: Some("bad\nline".to_owned()),
+            ..Call::of(r#"{"n":1.50}"#)
+        };
+        let request = endpoint.request(call, 17);
+        assert_eq!((request.method(), request.uri().path()), (&Method::POST, "/p"));
+        let headers = request.headers();
+        assert_eq!(headers["content-type"], "application/json");
+        assert_eq!(headers["x-iii-function-path"], "ext::f");
+        assert_eq!(headers["x-iii-timestamp"], "17");
+        assert_eq!(headers["x-iii-invocation-id"].len(), 36);
+        assert_eq!(headers["traceparent"], "00-a-b-01");
+        assert!(!headers.contains_key("baggage") && !headers.contains_key("authorization"));
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, format!(r#"{{"_caller_worker_id":"{caller}","n":1.50}}"#));
+    }
+
+    #[test]
+    fn methods_come_in_any_case_and_timeouts_are_capped() {
+        for (given, method) in
+            [("get", Method::GET), ("Put", Method::PUT), ("PATCH", Method::PATCH)]
+        {
+            let endpoint = endpoint(&format!(r#","method":"{given}","timeout_ms":61000"#));
+            assert_eq!((endpoint.method.clone(), endpoint.timeout), (method, MAX_TIMEOUT));
+        }
+        assert_eq!(endpoint(r#","timeout_ms":5,"x":[]"#).timeout, Duration::from_millis(5));
+    }
+
+    #[test]
+    fn own_headers_take_the_place_of_the_usual_ones_and_auth_that_of_both() {
+        let endpoint = endpoint(
+            r#","headers":{"Content-Type":"text/json","X-A":"1","authorization":"x","traceparent":"x"},
+               "auth":{"type":"bearer","token_key":"TOKEN"}"#,
+        );
+        let call = Call { traceparent: Some("00-a-b-01".to_owned()), ..Call::of("null") };
+        let request = endpoint.request(call, 0);
+        for (name, value) in [
+            ("content-type", "text/json"),
+            ("x-a", "1"),
+            ("authorization", "Bearer s3cret"),
+            ("traceparent", "00-a-b-01"),
+        ] {
+            let values: Vec<_> = request.headers().get_all(name).iter().collect();
+            assert_eq!(values, [value], "{name}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_told_without_its_values() {
+        let many: Vec<String> = (0..65).map(|n| format!(r#""x{n}":"""#)).collect();
+        let long = "x".repeat(20_000);
+        let cases = [
+            ("1".to_owned(), "wrong type"),
+            (r#""s3cret""#.to_owned(), "wrong type"),
+            ("[]".to_owned(), "wrong type"),
+            ("{}".to_owned(), "`url`"),
+            (r#"{"url":7}"#.to_owned(), "`url` of"),
+            (r#"{"url":"http://a.test","method":"s3cret"}"#.to_owned(), "`method`"),
+            (r#"{"url":"http://a.test","timeout_ms":0}"#.to_owned(), "`timeout_ms`"),
+            (r#"{"url":"http://a.test","timeout_ms":-1}"#.to_owned(), "`timeout_ms` of"),
+            (r#"{"url":"http://a.test","timeout_ms":"s3cret"}"#.to_owned(), "`timeout_ms` of"),
+            (r#"{"url":"http://a.test","auth":"s3cret"}"#.to_owned(), "`auth` of"),
+            (r#"{"url":"http://a.test","auth":{}}"#.to_owned(), "`auth` of"),
+            (r#"{"url":"http://a.test","headers":{"a":1}}"#.to_owned(), "`headers.a` of"),
+            (r#"{"url":"http://a.test","headers":{"a b":"s3cret"}}"#.to_owned(), "names"),
+            (r#"{"url":"http://a.test","headers":{"a":"s3cret\n"}}"#.to_owned(), "`a`"),
+            (r#"{"url":"http://a.test","headers":{"Host":"s3cret"}}"#.to_owned(), "`host`"),
+            (r#"{"url":"http://a.test","headers":{"x-iii-a":""}}"#.to_owned(), "`x-iii-a`"),
+            (r#"{"url":"http://a.test","headers":{"Content-Length":"1"}}"#.to_owned(), "alone"),
+            (format!(r#"{{"url":"http://a.test","headers":{{{}}}}}"#, many.join(",")), "64"),
+            (format!(r#"{{"url":"http://a.test","headers":{{"a":"{long}"}}}}"#), "16384"),
+        ];
+        for (text, fact) in cases {
+            let error = endpoint_of("f", &text).err().unwrap_or_else(|| panic!("taken: {text}"));
+            assert_eq!(error.code, "invalid_invocation", "{text}");
+            assert!(error.message.contains(fact), "{text}: {}", error.message);
+            assert!(!error.message.contains("s3cret"), "{}", error.message);
+        }
+        let error = endpoint_of("a\nb", r#"{"url":"http://a.test"}"#).err().unwrap();
+        assert!(error.message.contains("id"), "{}", error.message);
+        let error = endpoint_of("f", r#"{"url":"http://127.0.0.1"}"#).err().unwrap();
+        assert_eq!(error.code, "url_validation_failed");
+    }
+}

@@ -1,0 +1,138 @@
+//! From the response of an endpoint to the outcome of a call (protocol section 4.8).
+
+use bytestring::ByteString;
+use hyper::StatusCode;
+use hyper::body::Bytes;
+use serde::Deserialize;
+
+use crate::provider::Outcome;
+use iii_wire::protocol::{ErrorBody, Payload};
+
+/// The code of an error response that names no code.
+const HTTP_ERROR: &str = "http_error";
+/// The HTTP status of a call whose endpoint is at fault, as that of a gateway.
+pub(super) const BAD_GATEWAY: u16 = 502;
+
+/// The body of a response that is an error of the function.
+#[derive(Deserialize)]
+struct Failure {
+    error: Failed,
+}
+
+#[derive(Deserialize)]
+struct Failed {
+    code: Option<String>,
+    message: Option<String>,
+    retryable: Option<bool>,
+    retry_after_ms: Option<u32>,
+    details: Option<Payload>,
+}
+
+/// What a response means: its JSON, nothing, or an error.
+///
+/// The error of a function keeps the status with which it came, for whoever answers an HTTP request with it.
+pub(super) fn outcome(status: StatusCode, body: Bytes) -> Outcome {
+    if !(status.is_success() || status.is_redirection()) {
+        return Err(failure(status, &body));
+    }
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let json = ByteString::try_from(body)
+        .map_err(|_| "it is not UTF-8".to_owned())
+        .and_then(|text| Payload::from_json(text).map_err(|error| error.to_string()));
+    match json {
+        Ok(json) => Ok(Some(json)),
+        // It leads to a page, and is not followed.
+        Err(_) if status.is_redirection() => Ok(None),
+        Err(why) => Err(ErrorBody {
+            status: Some(BAD_GATEWAY),
+            ..ErrorBody::new(
+                "invalid_response",
+                format!("the endpoint did not answer with JSON: {why}"),
+            )
+        }),
+    }
+}
+
+fn failure(status: StatusCode, body: &[u8]) -> ErrorBody {
+    match serde_json::from_slice::<Failure>(body) {
+        Ok(Failure { error }) => ErrorBody {
+            status: Some(status.as_u16()),
+            retryable: error.retryable,
+            retry_after_ms: error.retry_after_ms,
+            details: error.details,
+            ..ErrorBody::new(
+                error.code.unwrap_or_else(|| HTTP_ERROR.to_owned()),
+                error.message.unwrap_or_else(|| "HTTP request failed".to_owned()),
+            )
+        },
+        Err(_) => ErrorBody {
+            status: Some(BAD_GATEWAY),
+            ..ErrorBody::new(HTTP_ERROR, format!("HTTP {status}"))
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(status: u16, body: &'static str) -> Outcome {
+        outcome(StatusCode::from_u16(status).unwrap(), Bytes::from_static(body.as_bytes()))
+    }
+
+    fn error(status: u16, body: &'static str) -> (String, String, Option<u16>) {
+        let error = of(status, body).unwrap_err();
+        (error.code, error.message, error.status)
+    }
+
+    #[test]
+    fn success_is_json_or_nothing() {
+        for status in [200, 201, 299] {
+            assert_eq!(of(status, ""), Ok(None));
+            assert_eq!(of(status, r#" {"a":1.50} "#).unwrap().unwrap().as_str(), r#"{"a":1.50}"#);
+        }
+        assert_eq!(of(200, "null").unwrap().unwrap().as_str(), "null");
+        for body in ["not json", "{", "1 2"] {
+            assert_eq!(error(200, body).0, "invalid_response");
+        }
+        let not_text = outcome(StatusCode::OK, Bytes::from_static(b"\"\xff\""));
+        assert_eq!(not_text.unwrap_err().code, "invalid_response");
+    }
+
+    #[test]
+    fn a_redirect_is_not_followed() {
+        assert_eq!(of(302, ""), Ok(None));
+        assert_eq!(of(301, "<html>"), Ok(None));
+        assert_eq!(of(300, "[1]").unwrap().unwrap().as_str(), "[1]");
+    }
+
+    #[test]
+    fn an_error_object_is_the_error_of_the_function() {
+        let told =
+            of(409, r#"{"error":{"code":"X","message":"bad","retryable":true,"details":[1]}}"#);
+        let expected = ErrorBody {
+            status: Some(409),
+            retryable: Some(true),
+            details: Some(Payload::from_json("[1]").unwrap()),
+            ..ErrorBody::new("X", "bad")
+        };
+        assert_eq!(told, Err(expected));
+        let of_parts = |body| error(500, body);
+        let failed = "HTTP request failed";
+        assert_eq!(of_parts(r#"{"error":{}}"#), ("http_error".into(), failed.into(), Some(500)));
+        assert_eq!(of_parts(r#"{"error":{"code":"X"}}"#), ("X".into(), failed.into(), Some(500)));
+    }
+
+    #[test]
+    fn any_other_error_is_the_status_line() {
+        for body in ["", "oops", r#"{"error":"text"}"#, r#"{"error":{"code":7}}"#, "[]"] {
+            let expected =
+                ("http_error".into(), "HTTP 500 Internal Server Error".into(), Some(502));
+            assert_eq!(error(500, body), expected);
+        }
+        assert_eq!(error(404, "").1, "HTTP 404 Not Found");
+        assert_eq!(error(101, "").1, "HTTP 101 Switching Protocols");
+    }
+}

@@ -1,0 +1,360 @@
+//! The listeners for workers and channels: WebSocket handshakes, and which of them are let in (protocol sections 1 and
+//! 7.2).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::io::DuplexStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, oneshot};
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
+
+use super::access::{Guard, Visitor};
+use super::broker::{Broker, Gate, limits};
+use super::channel::{self, Channels, Direction};
+use super::origins::Origins;
+use super::tasks::Tasks;
+use iii_wire::protocol::{ErrorBody, Message};
+use iii_wire::transport::{Link, ws};
+
+/// The WebSocket close code for "who you are does not let you in". No SDK takes it for a proper end: all come back.
+const NOT_ADMITTED: u16 = 4401;
+
+/// What the path of a channel begins with.
+const CHANNEL_PATH: &str = "/ws/channels/";
+
+/// What a connection is for, by its path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Purpose {
+    Worker,
+    Telemetry,
+    /// One side of a channel (protocol section 7.2).
+    Channel {
+        id: String,
+        key: String,
+        direction: Direction,
+    },
+}
+
+/// What is behind a listener, and who gets in.
+#[derive(Clone)]
+pub(crate) struct Door {
+    /// Where workers go.
+    pub(crate) broker: Broker,
+    /// Where the sockets of channels go.
+    pub(crate) channels: Channels,
+    /// How long a handshake may take.
+    pub(crate) handshake: Duration,
+    /// Which pages of browsers may connect.
+    pub(crate) origins: Arc<Origins>,
+    /// Who decides which workers get in; `None`: all do, and may do everything.
+    pub(crate) guard: Option<Guard>,
+}
+
+/// Accepts workers until the task is ended.
+pub(crate) async fn serve(listener: TcpListener, door: Door, tasks: Arc<Tasks>) {
+    let places = Arc::new(Semaphore::new(door.broker.limits().workers.connections));
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Most likely no file handles are left; some will be.
+                tracing::warn!("a worker could not be accepted: {error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            tracing::warn!(%peer, "too many workers are connected: one more was turned away");
+            continue;
+        };
+        let door = door.clone();
+        tasks.spawn(async move {
+            let _place = place;
+            admit(stream, peer, door).await;
+        });
+    }
+}
+
+/// Does the handshake and serves the connection until it ends.
+async fn admit(stream: TcpStream, peer: SocketAddr, door: Door) {
+    let Door { broker, channels, handshake: limit, origins, guard } = door;
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, "TCP_NODELAY could not be set: {error}");
+    }
+    let asks = guard.as_ref().is_some_and(Guard::asks);
+    let mut purpose = Purpose::Worker;
+    let mut visitor = None;
+    let limits = &broker.limits().clone().workers;
+    let config = ws::config(limits.frame_bytes, limits.message_bytes);
+    // The type of the refusal belongs to the library.
+    #[allow(clippy::result_large_err)]
+    let check = |request: &Request, response: Response| {
+        purpose = check(request, &channels, if asks { None } else { Some(&origins) })?;
+        visitor = guard.is_some().then(|| Visitor::new(request, peer.ip()));
+        Ok(welcome(response))
+    };
+    let handshake = accept_hdr_async_with_config(stream, check, Some(config));
+    let socket = match tokio::time::timeout(limit, handshake).await {
+        Ok(Ok(socket)) => socket,
+        Ok(Err(error)) => return tracing::debug!(%peer, "the handshake failed: {error}"),
+        Err(_) => return tracing::debug!(%peer, "the handshake took too long"),
+    };
+    if let Purpose::Channel { id, key, direction } = purpose {
+        // The key says enough: only who was let in gets one.
+        return channel::serve(socket, &channels, (&id, &key), direction, limits.ping).await;
+    }
+    let (heartbeat, bounds) = (limits.heartbeat(), limits.link());
+    let mut link = ws::link_with_telemetry(socket, heartbeat, bounds, broker.telemetry());
+    let gate = match (guard, visitor) {
+        (Some(guard), Some(visitor)) => match gate(&guard, &visitor, &mut link).await {
+            Some(gate) => Some(gate),
+            None => return,
+        },
+        _ => None,
+    };
+    match purpose {
+        Purpose::Worker => broker.attach_behind(gate, link, Some(peer.ip())).await,
+        // The link hands telemetry frames over; protocol messages mean nothing here.
+        Purpose::Telemetry | Purpose::Channel { .. } => while link.inbox.next().await.is_some() {},
+    }
+}
+
+/// Takes the telemetry of somebody in this process.
+pub(super) async fn serve_local_telemetry(broker: Broker, answer: oneshot::Sender<DuplexStream>) {
+    let (ours, theirs) = iii_wire::transport::local::pipe();
+    if answer.send(theirs).is_err() {
+        return;
+    }
+    let limits = &broker.limits().clone().workers;
+    let config = ws::config(limits.frame_bytes, limits.message_bytes);
+    let socket = WebSocketStream::from_raw_socket(ours, Role::Server, Some(config)).await;
+    let (heartbeat, bounds) = (limits.heartbeat(), limits.link());
+    let mut link = ws::link_with_telemetry(socket, heartbeat, bounds, broker.telemetry());
+    while link.inbox.next().await.is_some() {}
+}
+
+/// The gate of a worker that is let in. Any other is told why not, and its link ends.
+async fn gate(guard: &Guard, visitor: &Visitor, link: &mut Link) -> Option<Arc<dyn Gate>> {
+    match guard.admit(visitor).await {
+        Ok(gate) => Some(gate),
+        Err(error) => {
+            turn_away(link, error).await;
+            None
+        }
+    }
+}
+
+/// Tells a worker that it is not let in, and ends its link (protocol section 2.13).
+async fn turn_away(link: &mut Link, error: ErrorBody) {
+    let _ = link.outbox.send(Message::Error(Box::new(error)));
+    link.outbox.close(Some(NOT_ADMITTED));
+    // Leaving while something is unread would take back what was sent.
+    let rest = async { while link.inbox.next().await.is_some() {} };
+    let _ = tokio::time::timeout(limits::LINGER, rest).await;
+}
+
+/// Says what a request is for, or how it is refused. Without `origins`, pages of other hosts are for somebody else to judge.
+#[allow(clippy::result_large_err)]
+fn check(
+    request: &Request,
+    channels: &Channels,
+    origins: Option<&Origins>,
+) -> Result<Purpose, ErrorResponse> {
+    let origin = request.headers().get("origin");
+    if origins.is_some_and(|origins| !origins.allow(origin)) {
+        return Err(refuse(StatusCode::FORBIDDEN, "pages of this origin cannot connect here"));
+    }
+    let query = request.uri().query().unwrap_or_default();
+    match request.uri().path() {
+        "/" | "" => match stray_channel(query) {
+            Some((id, query)) => channel_side(id, query, channels),
+            None => Ok(Purpose::Worker),
+        },
+        "/otel" => Ok(Purpose::Telemetry),
+        path => match path.strip_prefix(CHANNEL_PATH) {
+            Some(id) => channel_side(id, query, channels),
+            None => Err(refuse(StatusCode::NOT_FOUND, "workers connect to /")),
+        },
+    }
+}
+
+/// The channel, and the query for it, in the query of a worker's address. Some SDKs write the path of a channel behind
+/// the address that they were given: if that has a query, such as a token, the path becomes a part of it.
+fn stray_channel(query: &str) -> Option<(&str, &str)> {
+    let (_, channel) = query.rsplit_once(CHANNEL_PATH)?;
+    channel.split_once('?')
+}
+
+/// The side of a channel that a request is for.
+#[allow(clippy::result_large_err)]
+fn channel_side(id: &str, query: &str, channels: &Channels) -> Result<Purpose, ErrorResponse> {
+    let (mut key, mut direction) = (None, None);
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match (&*name, &*value) {
+            ("key", _) => key = Some(value.into_owned()),
+            ("dir", "read") => direction = Some(Direction::Read),
+            ("dir", "write") => direction = Some(Direction::Write),
+            ("dir", _) => {
+                return Err(refuse(StatusCode::BAD_REQUEST, "`dir` must be `read` or `write`"));
+            }
+            _ => {}
+        }
+    }
+    let (Some(key), Some(direction)) = (key, direction) else {
+        return Err(refuse(StatusCode::BAD_REQUEST, "a channel needs `key` and `dir`"));
+    };
+    if !channels.knows(id, &key) {
+        return Err(refuse(StatusCode::NOT_FOUND, "Channel not found"));
+    }
+    Ok(Purpose::Channel { id: id.to_owned(), key, direction })
+}
+
+/// The answer to a worker: it may turn TCP_NODELAY on, as this side did.
+fn welcome(mut response: Response) -> Response {
+    response.headers_mut().insert("x-iii-capabilities", HeaderValue::from_static("tcp-nodelay"));
+    response
+}
+
+fn refuse(status: StatusCode, why: &str) -> ErrorResponse {
+    let mut response = ErrorResponse::new(Some(why.to_owned()));
+    *response.status_mut() = status;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::testing::{Worker, broker};
+    use futures_util::SinkExt;
+    use iii_wire::protocol::Message;
+    use iii_wire::transport::Transport;
+    use iii_wire::transport::ws::WsTransport;
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+    use tokio_tungstenite::tungstenite::{Error, Message as Frame};
+
+    async fn served() -> (SocketAddr, Arc<Tasks>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let tasks = Arc::new(Tasks::default());
+        let door = Door {
+            broker: broker(),
+            channels: Channels::default(),
+            handshake: Duration::from_secs(10),
+            origins: Arc::default(),
+            guard: None,
+        };
+        tasks.spawn(serve(listener, door, tasks.clone()));
+        (addr, tasks)
+    }
+
+    #[tokio::test]
+    async fn workers_talk_over_sockets() {
+        let (addr, _tasks) = served().await;
+        let transport = WsTransport::new(format!("ws://{addr}")).unwrap();
+        let mut callee = Worker::greeted(transport.connect().await.unwrap()).await;
+        callee.announce("callee", "default").await.unwrap();
+        callee.function("t::f");
+        callee.nothing_else().await;
+        let mut caller = Worker::greeted(transport.connect().await.unwrap()).await;
+        let id = caller.start("t::f", r#"{"x":1}"#);
+        let call = callee.called().await;
+        assert_eq!(call.caller, Some(caller.id));
+        callee.answer(&call, Ok(Some(call.data.clone())));
+        assert_eq!(caller.answer_to(id).await.unwrap().unwrap().as_str(), r#"{"x":1}"#);
+    }
+
+    #[tokio::test]
+    async fn the_answer_names_what_the_engine_can_and_telemetry_is_taken() {
+        let (addr, _tasks) = served().await;
+        let (_socket, response) =
+            tokio_tungstenite::connect_async(format!("ws://{addr}/?token=x")).await.unwrap();
+        assert_eq!(response.headers()["x-iii-capabilities"], "tcp-nodelay");
+        let (mut telemetry, _) =
+            tokio_tungstenite::connect_async(format!("ws://{addr}/otel")).await.unwrap();
+        telemetry.send(Frame::binary(&b"OTLP{}"[..])).await.unwrap();
+        telemetry.send(Frame::Ping("x".into())).await.unwrap();
+        assert!(matches!(telemetry.next().await, Some(Ok(Frame::Pong(_)))));
+    }
+
+    #[tokio::test]
+    async fn other_paths_and_foreign_pages_are_refused() {
+        let (addr, _tasks) = served().await;
+        let status = async |path: &str, origin: Option<&'static str>| {
+            let mut request = format!("ws://{addr}{path}").into_client_request().unwrap();
+            if let Some(origin) = origin {
+                request.headers_mut().insert("origin", HeaderValue::from_static(origin));
+            }
+            match tokio_tungstenite::connect_async(request).await {
+                Ok(_) => 101,
+                Err(Error::Http(response)) => response.status().as_u16(),
+                Err(error) => panic!("{error}"),
+            }
+        };
+        assert_eq!(status("/nope", None).await, 404);
+        assert_eq!(status("/", Some("https://evil.example")).await, 403);
+        assert_eq!(status("/", Some("null")).await, 403);
+        assert_eq!(status("/", Some("http://localhost.evil.example:80")).await, 403);
+        assert_eq!(status("/", Some("http://localhost:5173")).await, 101);
+        assert_eq!(status("/", Some("http://[::1]:5173")).await, 101);
+        assert_eq!(status("/", Some("http://127.0.0.1")).await, 101);
+    }
+
+    #[tokio::test]
+    async fn a_bad_frame_is_answered_and_hurts_nobody() {
+        let (addr, _tasks) = served().await;
+        let (mut socket, _) =
+            tokio_tungstenite::connect_async(format!("ws://{addr}")).await.unwrap();
+        socket.next().await.unwrap().unwrap();
+        socket.send(Frame::text("{")).await.unwrap();
+        let told = socket.next().await.unwrap().unwrap().into_text().unwrap();
+        assert!(told.contains(r#""type":"error""#) && told.contains("invalid_message"), "{told}");
+        let id = "7bf22097-7be4-48e5-a329-5a504bc71e09";
+        let call = format!(r#"{{"type":"invokefunction","invocation_id":"{id}"}}"#);
+        socket.send(Frame::text(call)).await.unwrap();
+        let told = socket.next().await.unwrap().unwrap().into_text().unwrap();
+        assert!(told.contains(r#""type":"invocationresult""#) && told.contains(id), "{told}");
+        socket.send(Frame::text(iii_wire::protocol::encode(&Message::Ping))).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap(), Frame::text(r#"{"type":"pong"}"#));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn no_answer_is_lost_under_load() {
+        const CALLERS: usize = 8;
+        const CALLS: usize = 500;
+        let (addr, _tasks) = served().await;
+        let transport = WsTransport::new(format!("ws://{addr}")).unwrap();
+        let mut callee = Worker::greeted(transport.connect().await.unwrap()).await;
+        callee.announce("callee", "default").await.unwrap();
+        callee.function("t::f");
+        callee.nothing_else().await;
+        let mut callers = tokio::task::JoinSet::new();
+        for _ in 0..CALLERS {
+            let mut caller = Worker::greeted(transport.connect().await.unwrap()).await;
+            callers.spawn(async move {
+                let mut open: std::collections::HashSet<_> =
+                    (0..CALLS).map(|n| caller.start("t::f", &n.to_string())).collect();
+                while !open.is_empty() {
+                    let Message::InvocationResult(answer) = caller.next().await else { panic!() };
+                    assert!(answer.result.is_ok() && open.remove(&answer.invocation_id));
+                }
+            });
+        }
+        let serving = tokio::spawn(async move {
+            for _ in 0..CALLERS * CALLS {
+                let call = callee.called().await;
+                callee.answer(&call, Ok(Some(call.data.clone())));
+            }
+            callee
+        });
+        while let Some(done) = callers.join_next().await {
+            done.unwrap();
+        }
+        serving.await.unwrap();
+    }
+}

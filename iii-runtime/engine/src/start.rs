@@ -1,0 +1,304 @@
+//! Starting an engine: checks its settings, binds its listeners, opens its store, installs its providers, and serves.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use iii_wire::protocol::FunctionId;
+use iii_wire::transport::local::{Arrival, LocalTransport};
+use iii_wire::{Error, Result, code};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::broker::Broker;
+use crate::config::{EngineBuilder, EngineSettings, Keep};
+use crate::engine::Engine;
+use crate::http_function::HttpFunctions;
+use crate::observability::{Gauges, Observability};
+use crate::origins::Origins;
+use crate::queue::Queues;
+use crate::store::{Room, Store};
+use crate::stream::Streams;
+use crate::tasks::Tasks;
+#[cfg(feature = "testing")]
+use crate::testing::Probes;
+use crate::{access, channel, configuration, cron, discovery, http, pubsub, server, state, stream};
+
+impl EngineBuilder {
+    /// Starts the engine. All listeners are bound before anything is served.
+    ///
+    /// # Errors
+    ///
+    /// [`LISTEN_FAILED`](iii_wire::code::LISTEN_FAILED) if an address cannot be bound,
+    /// [`STORE_FAILED`](iii_wire::code::STORE_FAILED) if the data directory cannot be used,
+    /// [`INVALID_CONFIGURATION`](iii_wire::code::INVALID_CONFIGURATION) if the file names several data directories, or a
+    /// setting is invalid or out of its range.
+    pub async fn start(mut self) -> Result<Engine> {
+        let checked = CheckedSettings::new(&mut self)?;
+        let sockets = match self.listeners {
+            true => Sockets::bind(&self.settings).await?,
+            false => Sockets::default(),
+        };
+        let room = Room::of(&self.limits);
+        let store = Stores {
+            capacity: room.capacity,
+            durable: open_store(checked.data_dir.clone(), room).await?,
+        };
+        let link = self.limits.workers.link();
+        let broker = Broker::with_limits(self.clock, self.namespace_grace, self.limits);
+        let workers = self.settings.workers.clone();
+        let installed =
+            Installed::new(&broker, self.settings, checked.http_functions, checked.cors, &store);
+
+        let (local, arrivals) = LocalTransport::new(link);
+        let (intake, stopped) = watch::channel(false);
+        let mut engine = Engine {
+            listeners: Arc::new(Tasks::default()),
+            links: Arc::new(Tasks::default()),
+            local,
+            intake,
+            http: installed.http,
+            requests: None,
+            worker_addrs: Vec::new(),
+            stream_addr: None,
+            store: store.durable,
+            data_dir: checked.data_dir,
+            #[cfg(feature = "testing")]
+            probes: Probes { queues: installed.queues, streams: installed.streams.clone() },
+            broker,
+        };
+        engine.listeners.spawn(serve_local(
+            arrivals,
+            engine.broker.clone(),
+            installed.channels.clone(),
+            engine.links.clone(),
+        ));
+        for ((socket, listener), origins) in
+            sockets.workers.into_iter().zip(workers.iter()).zip(checked.worker_origins)
+        {
+            engine.worker_addrs.extend(socket.local_addr());
+            let broker = engine.broker.clone();
+            let door = server::Door {
+                broker: broker.clone(),
+                channels: installed.channels.clone(),
+                handshake: listener.handshake_timeout,
+                origins: Arc::new(origins),
+                guard: access::Guard::new(
+                    broker,
+                    listener.access.clone(),
+                    listener.to_middleware(),
+                ),
+            };
+            engine.listeners.spawn(server::serve(socket, door, engine.links.clone()));
+        }
+        if let (Some(socket), Some(streams)) = (sockets.stream, installed.streams) {
+            engine.stream_addr = socket.local_addr().ok();
+            let origins = Arc::new(checked.stream_origins);
+            engine.listeners.spawn(stream::serve(socket, streams, engine.links.clone(), origins));
+        }
+        if let Some(socket) = sockets.http {
+            let listener = Arc::new(http::Listener::new(&socket));
+            engine.listeners.spawn(listener.clone().serve(socket, engine.http.clone(), stopped));
+            engine.requests = Some(listener);
+        }
+        Ok(engine)
+    }
+}
+
+/// What is derived from the settings and may be refused, before anything is bound or opened.
+struct CheckedSettings {
+    data_dir: Option<PathBuf>,
+    /// One for each listener for workers.
+    worker_origins: Vec<Origins>,
+    stream_origins: Origins,
+    http_functions: Option<HttpFunctions>,
+    cors: http::Cors,
+}
+
+impl CheckedSettings {
+    fn new(config: &mut EngineBuilder) -> Result<Self> {
+        let invalid = |message| Error::new(code::INVALID_CONFIGURATION, message);
+        let data_dir = config.directory()?;
+        config.limits.check().map_err(invalid)?;
+        let settings = &config.settings;
+        let worker_origins = settings
+            .workers
+            .iter()
+            .map(|listener| Origins::new(&listener.allowed_origins).map_err(invalid))
+            .collect::<Result<Vec<_>>>()?;
+        let listed = settings.stream.as_ref().map(|stream| stream.allowed_origins.as_slice());
+        let stream_origins = Origins::new(listed.unwrap_or_default()).map_err(invalid)?;
+        if let Some((queues, _)) = &settings.queue {
+            queues.check().map_err(invalid)?;
+        }
+        let http_functions = settings
+            .http_functions
+            .as_ref()
+            .map(|settings| HttpFunctions::new(settings, config.clock.clone()))
+            .transpose()
+            .map_err(invalid)?;
+        let cors = settings.http.as_ref().map(|http| http.limits.cors.clone()).unwrap_or_default();
+        let cors = http::Cors::new(&cors).map_err(invalid)?;
+        Ok(Self { data_dir, worker_origins, stream_origins, http_functions, cors })
+    }
+}
+
+/// The bound listeners.
+#[derive(Default)]
+struct Sockets {
+    workers: Vec<TcpListener>,
+    http: Option<TcpListener>,
+    stream: Option<TcpListener>,
+}
+
+impl Sockets {
+    async fn bind(settings: &EngineSettings) -> Result<Self> {
+        let mut sockets = Self::default();
+        for listener in settings.workers.iter() {
+            let at = &listener.address;
+            sockets.workers.push(listen(&at.host, at.port, "workers", "III_WORKER_PORT").await?);
+        }
+        if let Some(http) = &settings.http {
+            let at = &http.address;
+            sockets.http = Some(listen(&at.host, at.port, "http", "III_HTTP_PORT").await?);
+        }
+        if let Some(at) = &settings.stream {
+            sockets.stream = Some(listen(&at.host, at.port, "streams", "III_STREAM_PORT").await?);
+        }
+        Ok(sockets)
+    }
+}
+
+/// The durable store of the engine, and what is needed to make stores in memory beside it.
+struct Stores {
+    durable: Store,
+    capacity: usize,
+}
+
+impl Stores {
+    fn of(&self, keep: Keep) -> Store {
+        match keep {
+            Keep::Default => self.durable.clone(),
+            Keep::Memory => Store::in_memory_with(self.capacity),
+        }
+    }
+}
+
+/// The providers that other parts of the engine refer to, installed in the broker with all others.
+struct Installed {
+    channels: channel::Channels,
+    http: Arc<http::Http>,
+    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "tests look into the queues"))]
+    queues: Option<Arc<Queues>>,
+    streams: Option<Arc<Streams>>,
+}
+
+impl Installed {
+    fn new(
+        broker: &Broker,
+        settings: EngineSettings,
+        http_functions: Option<HttpFunctions>,
+        cors: http::Cors,
+        stores: &Stores,
+    ) -> Self {
+        let channels = channel::Channels::new(broker.limits().channels.clone());
+        broker.install(Arc::new(channel::ChannelFunctions::new(channels.clone())));
+        let serves_http = settings.http.is_some();
+        let limits = settings.http.unwrap_or_default().limits;
+        let http = Arc::new(http::Http::new(broker.clone(), limits, cors, channels.clone()));
+        if serves_http {
+            broker.install(http.clone());
+        }
+        if let Some(functions) = http_functions {
+            broker.install(Arc::new(functions));
+        }
+        if settings.cron {
+            broker.install(Arc::new(cron::Cron::new(broker.clone())));
+        }
+        if settings.pubsub {
+            broker.install(Arc::new(pubsub::PubSub::new(broker.clone())));
+        }
+        if let Some((settings, keep)) = settings.state {
+            let table = stores.of(keep).table("state");
+            broker.install(Arc::new(state::State::new(broker.clone(), table, settings)));
+        }
+        let queues = settings.queue.map(|(settings, keep)| {
+            Arc::new(Queues::new(broker.clone(), &stores.of(keep), settings))
+        });
+        if let Some(queues) = &queues {
+            broker.install(queues.clone());
+        }
+        let streams = settings.stream.map(|settings| {
+            let keep = if settings.in_memory { Keep::Memory } else { Keep::Default };
+            let auth = settings.auth_function.map(FunctionId::from);
+            let table = stores.of(keep).table("stream");
+            Arc::new(Streams::new(broker.clone(), table, auth))
+        });
+        if let Some(streams) = &streams {
+            broker.install(streams.clone());
+        }
+        let table = stores.durable.table("configuration");
+        broker.install(Arc::new(configuration::Configurations::new(broker.clone(), table)));
+        let gauges = Gauges::default();
+        let observability = Observability::new(
+            broker.clone(),
+            settings.observability,
+            streams.clone(),
+            gauges.clone(),
+        );
+        broker.install(Arc::new(observability));
+        broker.install(Arc::new(discovery::Discovery::new(broker.clone(), gauges)));
+        Self { channels, http, queues, streams }
+    }
+}
+
+/// Serves the connections of this process.
+async fn serve_local(
+    mut arrivals: tokio::sync::mpsc::UnboundedReceiver<Arrival>,
+    broker: Broker,
+    channels: channel::Channels,
+    links: Arc<Tasks>,
+) {
+    while let Some(arrival) = arrivals.recv().await {
+        match arrival {
+            Arrival::Link(link) => links.spawn(broker.attach(link, None)),
+            Arrival::Channel { at, answer } => {
+                links.spawn(channel::serve_local(channels.clone(), at, answer));
+            }
+            Arrival::Telemetry { answer } => {
+                links.spawn(server::serve_local_telemetry(broker.clone(), answer));
+            }
+        }
+    }
+}
+
+/// Opens the store of a directory, or makes one in memory.
+async fn open_store(directory: Option<PathBuf>, room: Room) -> Result<Store> {
+    let Some(directory) = directory else { return Ok(Store::in_memory_with(room.capacity)) };
+    let opened = tokio::task::spawn_blocking(move || Store::open_with(&directory, room)).await;
+    let error = match opened {
+        Ok(Ok(store)) => return Ok(store),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the store could not be opened".to_owned(),
+    };
+    Err(Error::new(code::STORE_FAILED, error))
+}
+
+/// Binds an address, or says what is wrong with it and what to do.
+async fn listen(host: &str, port: u16, what: &str, variable: &str) -> Result<TcpListener> {
+    TcpListener::bind((host, port)).await.map_err(|error| {
+        let message = match error.kind() {
+            std::io::ErrorKind::AddrInUse => format!(
+                "port {port} on {host} is taken, so {what} cannot be served: stop the other program or set {variable} \
+                 to another port"
+            ),
+            std::io::ErrorKind::PermissionDenied => format!(
+                "this program may not listen on port {port} of {host} for {what}: set {variable} to a port above 1023"
+            ),
+            _ => format!(
+                "{what} cannot be served on {host}, port {port}: {error}: set III_HOST to an address of this machine \
+                 and {variable} to a free port"
+            ),
+        };
+        Error::new(code::LISTEN_FAILED, message).with_source(error)
+    })
+}

@@ -1,0 +1,86 @@
+//! What the test harness of `iii-runtime` needs of an engine beyond its API: internal, without any promise of stability.
+
+use std::sync::Arc;
+
+use hyper::{Request, Response};
+
+use crate::queue::Queues;
+use crate::stream::Streams;
+
+pub use crate::stream::LocalSubscriber;
+use crate::{Engine, broker};
+
+pub use crate::broker::BuiltInObserver;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use iii_wire::protocol::Payload;
+use iii_wire::{BoxError, Error, Result, code};
+
+/// The providers that a test looks into.
+pub(crate) struct Probes {
+    pub(crate) queues: Option<Arc<Queues>>,
+    pub(crate) streams: Option<Arc<Streams>>,
+}
+
+impl Engine {
+    /// Fires a trigger, whatever its type and whether anybody provides it, and waits for the function's answer.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_argument` if there is no such trigger; else whatever the function fails with.
+    pub async fn fire(&self, id: &str, data: Payload) -> Result<Option<Payload>> {
+        let bindings = self.broker.all_bindings();
+        let Some(binding) = bindings.iter().find(|binding| binding.id == id) else {
+            let ids: Vec<String> = bindings
+                .iter()
+                .map(|binding| format!("`{}` ({})", binding.id, binding.trigger_type))
+                .collect();
+            let text = format!("there is no trigger `{id}`; there are: {}", ids.join(", "));
+            return Err(Error::new(code::INVALID_ARGUMENT, text));
+        };
+        Ok(self.broker.invoke(broker::Request::fired(binding, data)).await?)
+    }
+
+    /// Lets `observer` see the id and the input of each call of a built-in function.
+    pub fn watch(&self, observer: BuiltInObserver) {
+        self.broker.watch(observer);
+    }
+
+    /// Whether the engine itself serves a function.
+    pub fn serves(&self, id: &str) -> bool {
+        self.broker.is_built_in(id)
+    }
+
+    /// How many messages of a topic or a named queue are being worked on.
+    pub fn running(&self, queue: &str) -> usize {
+        self.probes.queues.as_ref().map_or(0, |queues| queues.running(queue))
+    }
+
+    /// Whether each message of a queue is delivered once more after it was worked on.
+    pub fn deliver_twice(&self, twice: bool) {
+        if let Some(queues) = &self.probes.queues {
+            queues.deliver_twice(twice);
+        }
+    }
+
+    /// Subscribes to a group of a stream, or to one item of it.
+    pub async fn subscribe(
+        &self,
+        stream: &str,
+        group: &str,
+        item: Option<&str>,
+    ) -> Option<LocalSubscriber> {
+        let streams = self.probes.streams.clone()?;
+        Some(LocalSubscriber::join(streams, stream, group, item).await)
+    }
+
+    /// As [`Engine::request`], with a body that is read as it comes.
+    pub async fn respond(
+        &self,
+        request: Request<Bytes>,
+    ) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
+        let response = self.http.respond(request.map(Full::new)).await;
+        response.map(|body| body.map_err(BoxError::from).boxed_unsync())
+    }
+}

@@ -1,0 +1,187 @@
+//! Frames that are no messages: what can still be read of one, so that whoever sent it is answered.
+
+use bytestring::ByteString;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::{
+    DecodeError, ErrorBody, FunctionId, InvocationId, InvocationResult, Message, TriggerId,
+    TriggerRegistrationResult, TriggerTypeId,
+};
+use crate::code;
+
+/// A frame that came and is no message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invalid {
+    /// What is wrong with it; the code is `invalid_message`.
+    pub error: ErrorBody,
+    /// What it was about, as far as that can be read.
+    pub about: About,
+}
+
+/// What a frame that is no message was about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// A call, whose caller waits for an answer.
+    Call {
+        /// The id of the call.
+        invocation_id: InvocationId,
+        /// The function; empty if it is not readable.
+        function_id: FunctionId,
+    },
+    /// A binding, which will not be made.
+    Binding {
+        /// The binding.
+        id: TriggerId,
+        /// Its type.
+        trigger_type: TriggerTypeId,
+        /// The function; empty if it is not readable.
+        function_id: FunctionId,
+    },
+    /// Something else, or nothing that is readable.
+    Unknown,
+}
+
+/// The fields that say what a frame is about, whatever is in them.
+#[derive(Default, Deserialize)]
+struct Outline<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    invocation_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    function_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    trigger_type: Option<&'a RawValue>,
+}
+
+impl Invalid {
+    /// The frame that could not be decoded, and why.
+    pub fn new(frame: &ByteString, error: &DecodeError) -> Self {
+        Self { error: body(error.to_string()), about: About::of(frame) }
+    }
+
+    /// A frame that is not even text.
+    pub fn not_text() -> Self {
+        Self { error: body("the frame is not UTF-8".to_owned()), about: About::Unknown }
+    }
+
+    /// The message that tells the sender. SDKs end a call by it, show a refused binding, and ignore the rest.
+    #[must_use]
+    pub fn answer(self) -> Message {
+        let Self { error, about } = self;
+        match about {
+            About::Call { invocation_id, function_id } => {
+                Message::InvocationResult(Box::new(InvocationResult {
+                    invocation_id,
+                    function_id,
+                    result: Err(error),
+                    traceparent: None,
+                    baggage: None,
+                }))
+            }
+            About::Binding { id, trigger_type, function_id } => {
+                Message::TriggerRegistrationResult(Box::new(TriggerRegistrationResult {
+                    id,
+                    trigger_type,
+                    function_id,
+                    error: Some(error),
+                }))
+            }
+            About::Unknown => Message::Error(Box::new(error)),
+        }
+    }
+}
+
+impl About {
+    fn of(frame: &ByteString) -> Self {
+        let outline: Outline<'_> = serde_json::from_str(frame).unwrap_or_default();
+        let text = |field| read::<String>(field).unwrap_or_default();
+        match text(outline.kind).as_str() {
+            "invokefunction" => match read(outline.invocation_id) {
+                Some(invocation_id) => {
+                    Self::Call { invocation_id, function_id: text(outline.function_id).into() }
+                }
+                None => Self::Unknown,
+            },
+            "registertrigger" => match (read::<String>(outline.id), read(outline.trigger_type)) {
+                (Some(id), Some(trigger_type)) => Self::Binding {
+                    id: id.into(),
+                    trigger_type,
+                    function_id: text(outline.function_id).into(),
+                },
+                _ => Self::Unknown,
+            },
+            _ => Self::Unknown,
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(field: Option<&RawValue>) -> Option<T> {
+    serde_json::from_str(field?.get()).ok()
+}
+
+fn body(message: String) -> ErrorBody {
+    ErrorBody::new(code::INVALID_MESSAGE, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{decode, encode};
+
+    /// The message with which a frame is answered.
+    fn answer(frame: &str) -> Message {
+        let frame = ByteString::from(frame);
+        Invalid::new(&frame, &decode(&frame).unwrap_err()).answer()
+    }
+
+    #[test]
+    fn a_call_that_cannot_be_read_is_answered_as_a_call() {
+        let id = "7bf22097-7be4-48e5-a329-5a504bc71e09";
+        for rest in [
+            r#""function_id":"a::b","action":{"type":"later"}"#,
+            r#""function_id":"a::b","namespace":5"#,
+            r#""function_id":5"#,
+            r#""data":{}"#,
+        ] {
+            let frame = format!(r#"{{"type":"invokefunction","invocation_id":"{id}",{rest}}}"#);
+            let Message::InvocationResult(answer) = answer(&frame) else { panic!("{frame}") };
+            assert_eq!(answer.invocation_id.to_string(), id);
+            assert_eq!(answer.result.unwrap_err().code, code::INVALID_MESSAGE);
+            assert_eq!(answer.function_id == "a::b", rest.contains("a::b"));
+        }
+    }
+
+    #[test]
+    fn a_binding_that_cannot_be_read_is_refused() {
+        let frame = r#"{"type":"registertrigger","id":"t","trigger_type":"http","config":{}}"#;
+        let Message::TriggerRegistrationResult(answer) = answer(frame) else { panic!() };
+        assert_eq!((answer.id.as_str(), answer.trigger_type.as_str()), ("t", "http"));
+        let error = answer.error.unwrap();
+        assert_eq!(error.code, code::INVALID_MESSAGE);
+        assert!(error.message.contains("`function_id`"), "{error}");
+    }
+
+    #[test]
+    fn everything_else_is_answered_with_the_reason() {
+        for (frame, word) in [
+            ("{", "not a protocol message"),
+            ("[1]", "not a protocol message"),
+            (r#"{"type":"nobody"}"#, "`nobody`"),
+            (r#"{"type":"registerfunction"}"#, "`id`"),
+            (r#"{"type":"invokefunction","invocation_id":"7"}"#, "not a protocol message"),
+        ] {
+            let message = answer(frame);
+            let Message::Error(error) = &message else { panic!("{frame}: {message:?}") };
+            assert_eq!(error.code, code::INVALID_MESSAGE);
+            assert!(error.message.contains(word), "{frame}: {error}");
+            let text = encode(&message);
+            assert!(text.starts_with(r#"{"type":"error","error":{"code":"invalid_message","#));
+        }
+        assert!(matches!(Invalid::not_text().answer(), Message::Error(_)));
+    }
+}

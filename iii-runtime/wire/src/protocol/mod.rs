@@ -1,0 +1,32 @@
+//! The wire protocol: messages, raw payloads, error bodies and ids, and how they become text.
+//!
+//! This room knows JSON and nothing of sockets, workers or engines.
+
+mod channel;
+mod codec;
+mod error_body;
+mod from_any;
+mod ids;
+mod invalid;
+mod message;
+mod payload;
+mod write;
+
+pub use channel::{ChannelDirection, ChannelRef};
+pub use codec::{DecodeError, decode, encode};
+pub use codec::{with_caller, without_caller};
+pub use error_body::ErrorBody;
+pub use ids::{FunctionId, InvocationId, Namespace, TriggerId, TriggerTypeId, WorkerId};
+pub use invalid::{About, Invalid};
+pub use message::{
+    Action, HttpInvocation, InvocationResult, InvokeFunction, Message, RegisterFunction,
+    RegisterService, RegisterTrigger, RegisterTriggerType, RegistrationRejected,
+    TriggerRegistrationResult,
+};
+pub use payload::Payload;
+pub use payload::fields;
+pub use write::push_text;
+pub use write::push_uuid;
+
+/// The namespace of everything that names none (protocol section 3.10).
+pub const DEFAULT_NAMESPACE: &str = "default";

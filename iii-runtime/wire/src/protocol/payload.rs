@@ -1,0 +1,294 @@
+//! Raw JSON on its way through: parsed once, by the one who needs what is in it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytestring::ByteString;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::from_any;
+
+/// A frame above this is not kept in memory for a small part of it, in bytes.
+const LARGE_FRAME: usize = 4096;
+
+/// One well-formed JSON value, kept as text.
+///
+/// A payload is a view into the frame it came in: cloning it copies no text, and nothing on the way from the
+/// socket to a handler parses it. [`Payload::parse`] reads it into a type.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Payload {
+    // Invariant: exactly one well-formed JSON value. Every constructor keeps it.
+    text: ByteString,
+}
+
+impl Payload {
+    /// The JSON value `null`.
+    pub const fn null() -> Self {
+        Self { text: ByteString::from_static("null") }
+    }
+
+    /// The JSON text of `value`.
+    ///
+    /// # Errors
+    ///
+    /// If the type refuses to be serialised, or has map keys that are not text.
+    pub fn new<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
+        serde_json::to_string(value).map(|text| Self { text: text.into() })
+    }
+
+    /// Takes JSON text after checking that it is one well-formed value.
+    ///
+    /// # Errors
+    ///
+    /// If the text is not JSON.
+    pub fn from_json(text: impl Into<ByteString>) -> Result<Self, serde_json::Error> {
+        let text = text.into();
+        let raw: &RawValue = serde_json::from_str(&text)?;
+        let text = text.slice_ref(raw.get());
+        Ok(Self { text })
+    }
+
+    /// The part `raw` of `frame`, without a copy. `raw` must have been parsed out of `frame`.
+    pub fn slice_of(frame: &ByteString, raw: &RawValue) -> Self {
+        Self { text: frame.slice_ref(raw.get()) }
+    }
+
+    /// Like [`Payload::slice_of`], for a part that may wait for long: a small part of a large frame is copied, so that it
+    /// does not keep the rest of the frame in memory.
+    pub fn out_of(frame: &ByteString, raw: &RawValue) -> Self {
+        let text = raw.get();
+        if text.len() < frame.len() / 2 && frame.len() > LARGE_FRAME {
+            return Self { text: text.into() };
+        }
+        Self::slice_of(frame, raw)
+    }
+
+    /// Text that the caller has built as one well-formed JSON value.
+    pub fn from_built(text: String) -> Self {
+        debug_assert!(
+            serde_json::from_str::<&RawValue>(&text).is_ok(),
+            "a payload that was built by hand must be JSON: {text}"
+        );
+        Self { text: text.into() }
+    }
+
+    /// The part `raw` of this payload, without a copy. `raw` must have been parsed out of this payload.
+    pub fn part(&self, raw: &RawValue) -> Self {
+        Self::slice_of(&self.text, raw)
+    }
+
+    /// The JSON text as bytes, without a copy.
+    pub fn into_bytes(self) -> bytes::Bytes {
+        self.text.into_bytes()
+    }
+
+    /// The JSON text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether this is the JSON value `null`.
+    pub fn is_null(&self) -> bool {
+        self.as_str() == "null"
+    }
+
+    /// Whether this is a JSON object.
+    pub fn is_object(&self) -> bool {
+        self.text.starts_with('{')
+    }
+
+    /// Reads the payload into a type.
+    ///
+    /// # Errors
+    ///
+    /// If the JSON does not fit the type.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.as_str())
+    }
+
+    /// Reads the payload into a type that borrows from it.
+    pub fn parse_borrowed<'de, T: Deserialize<'de>>(&'de self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.as_str())
+    }
+
+    /// See [`fields`].
+    pub fn fields(&self) -> Result<Vec<(Cow<'_, str>, &RawValue)>, serde_json::Error> {
+        fields(self.as_str())
+    }
+
+    /// The payload as [`RawValue`], to put it into a larger value that is serialised.
+    pub fn as_raw(&self) -> &RawValue {
+        serde_json::from_str(self.as_str()).expect("a payload is well-formed JSON")
+    }
+}
+
+impl Default for Payload {
+    /// The JSON value `null`.
+    fn default() -> Self {
+        Self::null()
+    }
+}
+
+impl From<serde_json::Value> for Payload {
+    fn from(value: serde_json::Value) -> Self {
+        Self { text: value.to_string().into() }
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_raw().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = match from_any::json(deserializer)? {
+            from_any::Json::Raw(raw) => raw,
+            from_any::Json::Parsed(value) => return Ok(value.into()),
+        };
+        Ok(Self { text: String::from(Box::<str>::from(raw)).into() })
+    }
+}
+
+impl schemars::JsonSchema for Payload {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Payload".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        true.into()
+    }
+}
+
+/// The fields of a JSON object in their order, values raw. One pass, no tree.
+pub fn fields(json: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, serde_json::Error> {
+    serde_json::from_str::<Fields<'_>>(json).map(|fields| fields.0)
+}
+
+/// The fields of an object in their order, values raw.
+struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(key) = map.next_key::<Key<'de>>()? {
+                    fields.push((key.0, map.next_value()?));
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        #[derive(Deserialize)]
+        #[serde(transparent)]
+        struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_part_does_not_keep_a_large_frame() {
+        let frame =
+            ByteString::from(format!(r#"{{"a":"small","b":"{}"}}"#, "x".repeat(LARGE_FRAME)));
+        #[derive(Deserialize)]
+        struct Parts<'a> {
+            #[serde(borrow)]
+            a: &'a RawValue,
+            #[serde(borrow)]
+            b: &'a RawValue,
+        }
+        let parts: Parts<'_> = serde_json::from_str(&frame).unwrap();
+        let shares = |part| {
+            let part = Payload::out_of(&frame, part);
+            frame.as_bytes().as_ptr_range().contains(&part.as_str().as_ptr())
+        };
+        assert!(!shares(parts.a) && shares(parts.b));
+        assert_eq!(Payload::out_of(&frame, parts.a).as_str(), r#""small""#);
+    }
+
+    #[test]
+    fn a_slice_shares_the_text_of_its_frame() {
+        let frame = ByteString::from(r#"{"data": {"sku":"tea"} }"#);
+        #[derive(Deserialize)]
+        struct Envelope<'a> {
+            #[serde(borrow)]
+            data: &'a RawValue,
+        }
+        let envelope: Envelope<'_> = serde_json::from_str(&frame).unwrap();
+        let payload = Payload::slice_of(&frame, envelope.data);
+        assert_eq!(payload.as_str(), r#"{"sku":"tea"}"#);
+        let start = frame.as_ptr() as usize + r#"{"data": "#.len();
+        assert_eq!(payload.as_str().as_ptr() as usize, start);
+    }
+
+    #[test]
+    fn from_json_refuses_what_is_not_one_value() {
+        assert!(Payload::from_json("{").is_err());
+        assert!(Payload::from_json("1 2").is_err());
+        assert_eq!(Payload::from_json(" 1 ").unwrap().as_str(), "1");
+    }
+
+    #[test]
+    fn a_payload_is_read_where_serde_looks_ahead() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "type")]
+        enum Tagged {
+            Set { value: Payload, more: Option<Payload> },
+        }
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(untagged)]
+        enum Untagged {
+            Number(u8),
+            Any { any: Payload },
+        }
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Flat {
+            one: u8,
+            #[serde(flatten)]
+            rest: std::collections::BTreeMap<String, Payload>,
+        }
+        fn same<T: Serialize + DeserializeOwned>(text: &str) {
+            let read: T = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), text);
+        }
+        same::<Tagged>(r#"{"type":"Set","value":{"a":[1,-2.5,null,"x"]},"more":true}"#);
+        same::<Untagged>(r#"{"any":{"a":{"b":18446744073709551615}}}"#);
+        same::<Flat>(r#"{"one":1,"three":[{}],"two":"x"}"#);
+        assert!(serde_json::from_str::<Payload>("{").is_err());
+        let value = serde_json::json!({"a": 1});
+        assert_eq!(serde_json::from_value::<Payload>(value).unwrap().as_str(), r#"{"a":1}"#);
+    }
+
+    #[test]
+    fn a_payload_serialises_as_the_value_it_is() {
+        let inner = Payload::from_json(r#"{"b":1,"a":2}"#).unwrap();
+        assert_eq!(serde_json::to_string(&[inner]).unwrap(), r#"[{"b":1,"a":2}]"#);
+    }
+}

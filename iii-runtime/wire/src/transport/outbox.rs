@@ -1,0 +1,253 @@
+//! The queue of messages that wait to be sent over one link, with its two bounds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{Notify, mpsc};
+
+use crate::protocol::Message;
+use crate::protocol::Payload;
+
+/// Room for what goes with a payload in a message.
+const MARGIN: usize = 4 << 10;
+
+/// How much may wait in an [`Outbox`], in bytes of payload plus a small constant for each message.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Above this, [`Outbox::ready`] waits: polite senders slow down. Default 1 MiB.
+    pub soft: usize,
+    /// Above this, [`Outbox::send`] refuses. Default 128 MiB.
+    pub hard: usize,
+    /// The size of one message; [`Outbox::send`] refuses a larger one, which would end the link at the other side.
+    /// Default 64 MiB.
+    pub message: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { soft: 1 << 20, hard: 128 << 20, message: 64 << 20 }
+    }
+}
+
+/// Why a message could not be queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendError {
+    /// The link is gone.
+    Closed,
+    /// The other side does not read fast enough, and the hard limit is reached.
+    Full,
+    /// The message is larger than the other side takes.
+    TooLarge,
+}
+
+/// What waits in the queue.
+#[derive(Debug)]
+enum Item {
+    Message(Message),
+    Close(Option<u16>),
+}
+
+#[derive(Debug)]
+struct Shared {
+    limits: Limits,
+    queued: AtomicUsize,
+    drained: Notify,
+}
+
+/// The sending end of a link. Sending never waits, so it can be done under a lock; [`Outbox::ready`] is the brake.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    queue: mpsc::UnboundedSender<Item>,
+    shared: Arc<Shared>,
+}
+
+/// The end of the queue that the carrier of the link empties.
+#[derive(Debug)]
+pub struct OutboxReader {
+    queue: mpsc::UnboundedReceiver<Item>,
+    shared: Arc<Shared>,
+    closing: Option<Option<u16>>,
+}
+
+impl Outbox {
+    /// A queue and the end that empties it.
+    pub fn new(limits: Limits) -> (Self, OutboxReader) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let shared =
+            Arc::new(Shared { limits, queued: AtomicUsize::new(0), drained: Notify::new() });
+        (
+            Self { queue: sender, shared: shared.clone() },
+            OutboxReader { queue: receiver, shared, closing: None },
+        )
+    }
+
+    /// Queues a message.
+    ///
+    /// # Errors
+    ///
+    /// If the link is gone, more than the hard limit is waiting already, or the message is too large.
+    pub fn send(&self, message: Message) -> Result<(), SendError> {
+        let weight = message.weight();
+        if weight > self.shared.limits.message {
+            return Err(SendError::TooLarge);
+        }
+        if self.shared.queued.load(Ordering::Relaxed) > self.shared.limits.hard {
+            return Err(if self.queue.is_closed() { SendError::Closed } else { SendError::Full });
+        }
+        self.shared.queued.fetch_add(weight, Ordering::Relaxed);
+        self.queue.send(Item::Message(message)).map_err(|_| {
+            self.shared.queued.fetch_sub(weight, Ordering::Relaxed);
+            SendError::Closed
+        })
+    }
+
+    /// Whether a message can carry this.
+    pub fn takes(&self, payload: &Payload) -> bool {
+        payload.as_str().len() + MARGIN <= self.shared.limits.message
+    }
+
+    /// Waits until no more than the soft limit is queued, or the link is gone.
+    pub async fn ready(&self) {
+        loop {
+            if self.shared.queued.load(Ordering::Acquire) <= self.shared.limits.soft {
+                return;
+            }
+            let drained = self.shared.drained.notified();
+            tokio::pin!(drained);
+            drained.as_mut().enable();
+            let queued = self.shared.queued.load(Ordering::Acquire);
+            if queued <= self.shared.limits.soft || self.queue.is_closed() {
+                return;
+            }
+            drained.await;
+        }
+    }
+
+    /// Ends the link after what is queued was sent, with a WebSocket close code if one is given (RFC 6455, section 7.4).
+    pub fn close(&self, code: Option<u16>) {
+        let _ = self.queue.send(Item::Close(code));
+    }
+
+    /// Whether the link is gone.
+    pub fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+}
+
+impl OutboxReader {
+    /// The next message; `None` when the link is to end.
+    pub async fn recv(&mut self) -> Option<Message> {
+        if self.closing.is_some() {
+            return None;
+        }
+        let item = self.queue.recv().await;
+        self.took(item)
+    }
+
+    /// The next message if one is waiting.
+    pub fn try_recv(&mut self) -> Option<Message> {
+        if self.closing.is_some() {
+            return None;
+        }
+        let item = self.queue.try_recv().ok()?;
+        self.took(Some(item))
+    }
+
+    /// The close code to end with, after [`OutboxReader::recv`] gave `None`.
+    pub fn close_code(&self) -> Option<u16> {
+        self.closing.flatten()
+    }
+
+    fn took(&mut self, item: Option<Item>) -> Option<Message> {
+        match item {
+            Some(Item::Message(message)) => {
+                let weight = message.weight();
+                let before = self.shared.queued.fetch_sub(weight, Ordering::AcqRel);
+                let soft = self.shared.limits.soft;
+                if before > soft && before - weight <= soft {
+                    self.shared.drained.notify_waiters();
+                }
+                Some(message)
+            }
+            Some(Item::Close(code)) => {
+                self.closing = Some(code);
+                None
+            }
+            None => {
+                self.closing = Some(None);
+                None
+            }
+        }
+    }
+}
+
+impl Drop for OutboxReader {
+    fn drop(&mut self) {
+        self.queue.close();
+        self.shared.drained.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{InvocationId, InvocationResult, Payload};
+
+    const SMALL: Limits = Limits { soft: 256, hard: 512, message: 1024 };
+
+    #[tokio::test]
+    async fn what_is_queued_comes_out_in_order_and_then_the_close() {
+        let (outbox, mut reader) = Outbox::new(Limits::default());
+        outbox.send(Message::Ping).unwrap();
+        outbox.send(Message::Pong).unwrap();
+        outbox.close(Some(1012));
+        assert_eq!(reader.recv().await, Some(Message::Ping));
+        assert_eq!(reader.try_recv(), Some(Message::Pong));
+        assert_eq!(reader.recv().await, None);
+        assert_eq!(reader.close_code(), Some(1012));
+    }
+
+    #[tokio::test]
+    async fn ready_waits_for_the_soft_limit_and_send_refuses_above_the_hard_one() {
+        let (outbox, mut reader) = Outbox::new(SMALL);
+        for _ in 0..3 {
+            outbox.send(Message::Ping).unwrap();
+        }
+        assert_eq!(outbox.send(Message::Ping), Err(SendError::Full));
+        let large = Message::InvocationResult(Box::new(InvocationResult {
+            invocation_id: InvocationId::random(),
+            function_id: "f".into(),
+            result: Ok(Some(Payload::new(&"x".repeat(1024)).unwrap())),
+            traceparent: None,
+            baggage: None,
+        }));
+        assert_eq!(outbox.send(large), Err(SendError::TooLarge));
+
+        let waiting = tokio::spawn({
+            let outbox = outbox.clone();
+            async move { outbox.ready().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        reader.recv().await;
+        reader.recv().await;
+        waiting.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lost_link_lets_go_of_everybody() {
+        let (outbox, reader) = Outbox::new(SMALL);
+        for _ in 0..3 {
+            outbox.send(Message::Ping).unwrap();
+        }
+        let waiting = tokio::spawn({
+            let outbox = outbox.clone();
+            async move { outbox.ready().await }
+        });
+        tokio::task::yield_now().await;
+        drop(reader);
+        waiting.await.unwrap();
+        assert_eq!(outbox.send(Message::Ping), Err(SendError::Closed));
+        assert!(outbox.is_closed());
+    }
+}

@@ -1,0 +1,392 @@
+//! Update operations on a JSON value, each with its own error (protocol section 6.4): for the engine's stores, and for
+//! those of workers.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Number, Value};
+
+use crate::protocol::Payload;
+
+/// Segments of a path.
+const DEPTH: usize = 32;
+/// Bytes of a segment.
+const SEGMENT: usize = 256;
+/// Nesting of a value to merge.
+const VALUE_DEPTH: usize = 16;
+/// Keys of a value to merge.
+const VALUE_KEYS: usize = 1024;
+/// Keys that would change the nature of objects in JavaScript workers.
+const POLLUTING: [&str; 3] = ["__proto__", "constructor", "prototype"];
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum UpdateOp {
+    /// Replaces the value of a key.
+    Set {
+        /// A key of the value; empty: the whole value.
+        path: String,
+        /// The new value. Absent: null.
+        #[serde(default)]
+        value: Value,
+    },
+    /// Adds the keys of an object.
+    Merge {
+        /// Where; absent or empty: into the whole value.
+        #[serde(default)]
+        path: Option<Path>,
+        /// The object.
+        value: Value,
+    },
+    /// Adds to a number.
+    Increment {
+        /// A key of the value; empty: the whole value.
+        path: String,
+        /// How much.
+        by: i64,
+    },
+    /// Subtracts from a number.
+    Decrement {
+        /// A key of the value; empty: the whole value.
+        path: String,
+        /// How much.
+        by: i64,
+    },
+    /// Adds to a list or to a text.
+    Append {
+        /// Where; absent or empty: to the whole value.
+        #[serde(default)]
+        path: Option<Path>,
+        /// What.
+        value: Value,
+    },
+    /// Removes a key.
+    Remove {
+        /// A key of the value; empty: the whole value becomes null.
+        path: String,
+    },
+}
+
+/// Where in a value: one key, or a way of keys. Dots have no meaning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum Path {
+    /// One key; empty: the whole value.
+    Key(String),
+    /// A way through nested objects.
+    Way(Vec<String>),
+}
+
+/// An operation that could not be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct UpdateError {
+    /// Which operation, counted from 0.
+    pub op_index: usize,
+    /// What is wrong, for programs, such as `increment.not_number`.
+    pub code: String,
+    /// What is wrong, for people.
+    pub message: String,
+}
+
+/// A code without the name of the operation, and a message.
+type Failure = (&'static str, String);
+
+/// Applies operations to a stored value, or to `{}` if there is none. One that fails is left out.
+///
+/// # Errors
+///
+/// If the stored value is nested too deeply to be worked on.
+pub fn apply(
+    old: Option<&Payload>,
+    ops: &[UpdateOp],
+) -> Result<(Payload, Vec<UpdateError>), serde_json::Error> {
+    // `None`: nothing is there yet, which some operations on the whole value tell apart from `{}`.
+    let mut root = old.map(Payload::parse::<Value>).transpose()?;
+    let mut errors = Vec::new();
+    for (op_index, op) in ops.iter().enumerate() {
+        if let Err((code, message)) = op.apply(&mut root) {
+            errors.push(UpdateError { op_index, code: format!("{}.{code}", op.name()), message });
+        }
+    }
+    Ok((Payload::from(root.unwrap_or_else(empty)), errors))
+}
+
+impl UpdateOp {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Set { .. } => "set",
+            Self::Merge { .. } => "merge",
+            Self::Increment { .. } => "increment",
+            Self::Decrement { .. } => "decrement",
+            Self::Append { .. } => "append",
+            Self::Remove { .. } => "remove",
+        }
+    }
+
+    fn apply(&self, root: &mut Option<Value>) -> Result<(), Failure> {
+        match self {
+            Self::Set { path, value } => match one_key(path)? {
+                None => {
+                    *root = Some(value.clone());
+                    Ok(())
+                }
+                Some(key) => {
+                    object(root, key)?.insert(key.to_owned(), value.clone());
+                    Ok(())
+                }
+            },
+            Self::Merge { path, value } => merge(root, &way(path.as_ref())?, value),
+            Self::Increment { path, by } => add(root, path, i128::from(*by)),
+            Self::Decrement { path, by } => add(root, path, -i128::from(*by)),
+            Self::Append { path, value } => append(root, &way(path.as_ref())?, value),
+            Self::Remove { path } => match one_key(path)? {
+                None => {
+                    *root = Some(Value::Null);
+                    Ok(())
+                }
+                Some(key) => {
+                    object(root, key)?.remove(key);
+                    Ok(())
+                }
+            },
+        }
+    }
+}
+
+fn empty() -> Value {
+    Value::Object(Map::new())
+}
+
+/// The key of a path that is one key; `None`: the whole value.
+fn one_key(path: &str) -> Result<Option<&str>, Failure> {
+    if path.is_empty() {
+        return Ok(None);
+    }
+    check_segment(path)?;
+    Ok(Some(path))
+}
+
+/// The way of a path; none at all: the whole value.
+fn way(path: Option<&Path>) -> Result<Vec<&str>, Failure> {
+    let way: Vec<&str> = match path {
+        None => Vec::new(),
+        Some(Path::Key(key)) if key.is_empty() => Vec::new(),
+        Some(Path::Key(key)) => vec![key],
+        Some(Path::Way(way)) => way.iter().map(String::as_str).collect(),
+    };
+    if way.len() > DEPTH {
+        let message = format!("the path has {} segments, at most {DEPTH} are allowed", way.len());
+        return Err(("path.too_deep", message));
+    }
+    way.iter().try_for_each(|segment| check_segment(segment))?;
+    Ok(way)
+}
+
+fn check_segment(segment: &str) -> Result<(), Failure> {
+    if segment.is_empty() {
+        return Err(("path.empty_segment", "a segment of the path is empty".to_owned()));
+    }
+    if segment.len() > SEGMENT {
+        let message = format!("a segment of the path is longer than {SEGMENT} bytes");
+        return Err(("path.segment_too_long", message));
+    }
+    if POLLUTING.contains(&segment) {
+        return Err(("path.proto_polluted", format!("`{segment}` cannot be part of a path")));
+    }
+    Ok(())
+}
+
+/// The whole value as an object, to work on `key`.
+fn object<'a>(
+    root: &'a mut Option<Value>,
+    key: &str,
+) -> Result<&'a mut Map<String, Value>, Failure> {
+    match root.get_or_insert_with(empty) {
+        Value::Object(object) => Ok(object),
+        other => Err(not_object(&[key], other)),
+    }
+}
+
+fn not_object(way: &[&str], found: &Value) -> Failure {
+    let message =
+        format!("{} cannot be reached: there is {}, not an object", shown(way), kind(found));
+    ("target_not_object", message)
+}
+
+fn merge(root: &mut Option<Value>, way: &[&str], value: &Value) -> Result<(), Failure> {
+    let Value::Object(added) = value else {
+        return Err((
+            "value.not_an_object",
+            format!("only an object can be merged, not {}", kind(value)),
+        ));
+    };
+    check_merged(added)?;
+    let mut target = root.get_or_insert_with(empty);
+    if !target.is_object() {
+        return Err(not_object(way, target));
+    }
+    for segment in way {
+        // What is no object on the way gives way to one.
+        if !target.is_object() {
+            *target = empty();
+        }
+        target = match target {
+            Value::Object(object) => object.entry((*segment).to_owned()).or_insert_with(empty),
+            other => return Err(not_object(way, other)),
+        };
+    }
+    if !target.is_object() {
+        *target = empty();
+    }
+    if let Value::Object(object) = target {
+        object.extend(added.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+    Ok(())
+}
+
+fn check_merged(added: &Map<String, Value>) -> Result<(), Failure> {
+    if added.len() > VALUE_KEYS {
+        return Err((
+            "value.too_many_keys",
+            format!("at most {VALUE_KEYS} keys can be merged at once"),
+        ));
+    }
+    check_nesting(added.values(), added.keys(), 1)
+}
+
+fn check_nesting<'a>(
+    values: impl Iterator<Item = &'a Value>,
+    mut keys: impl Iterator<Item = &'a String>,
+    depth: usize,
+) -> Result<(), Failure> {
+    if depth > VALUE_DEPTH {
+        return Err(("value.too_deep", format!("the value is nested deeper than {VALUE_DEPTH}")));
+    }
+    if let Some(key) = keys.find(|key| POLLUTING.contains(&key.as_str())) {
+        return Err(("value.proto_polluted", format!("`{key}` cannot be a key")));
+    }
+    for value in values {
+        match value {
+            Value::Object(object) => check_nesting(object.values(), object.keys(), depth + 1)?,
+            Value::Array(list) => check_nesting(list.iter(), std::iter::empty(), depth + 1)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn add(root: &mut Option<Value>, path: &str, by: i128) -> Result<(), Failure> {
+    let Some(key) = one_key(path)? else {
+        let sum = sum(root.as_ref(), by, path)?;
+        *root = Some(sum);
+        return Ok(());
+    };
+    let object = object(root, key)?;
+    let sum = sum(object.get(key), by, key)?;
+    object.insert(key.to_owned(), sum);
+    Ok(())
+}
+
+/// Integers stay integers, other numbers stay what they are; nothing counts as 0.
+fn sum(number: Option<&Value>, by: i128, path: &str) -> Result<Value, Failure> {
+    let failure = |found: &str| {
+        (
+            "not_number",
+            format!("{} is {found}, not a number that can be counted on", shown(&[path])),
+        )
+    };
+    let too_large = || failure("too large");
+    let whole = |sum: i128| {
+        let number =
+            i64::try_from(sum).map(Number::from).or_else(|_| u64::try_from(sum).map(Number::from));
+        number.map(Value::Number).map_err(|_| too_large())
+    };
+    match number {
+        None => whole(by),
+        Some(Value::Number(number)) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(number), _, _) => whole(i128::from(number) + by),
+            (_, Some(number), _) => whole(i128::from(number) + by),
+            (_, _, Some(number)) => {
+                #[allow(clippy::cast_precision_loss)]
+                let sum = Number::from_f64(number + by as f64);
+                sum.map(Value::Number).ok_or_else(too_large)
+            }
+            _ => Err(too_large()),
+        },
+        Some(other) => Err(failure(kind(other))),
+    }
+}
+
+fn append(root: &mut Option<Value>, way: &[&str], value: &Value) -> Result<(), Failure> {
+    let Some((leaf, above)) = way.split_last() else {
+        return match root {
+            None | Some(Value::Null) => {
+                *root = Some(begun(value));
+                Ok(())
+            }
+            Some(target) => append_to(target, value, way),
+        };
+    };
+    let mut target = root.get_or_insert_with(empty);
+    for segment in above {
+        target = match target {
+            Value::Object(object) => object.entry((*segment).to_owned()).or_insert_with(empty),
+            other => return Err(not_object(way, other)),
+        };
+    }
+    let object = match target {
+        Value::Object(object) => object,
+        other => return Err(not_object(way, other)),
+    };
+    match object.get_mut(*leaf) {
+        Some(Value::Null) | None => {
+            let nested = !above.is_empty() && !object.contains_key(*leaf);
+            let first = if nested { Value::Array(vec![value.clone()]) } else { begun(value) };
+            object.insert((*leaf).to_owned(), first);
+            Ok(())
+        }
+        Some(target) => append_to(target, value, way),
+    }
+}
+
+/// What appending to nothing makes: a text stays one, everything else begins a list.
+fn begun(value: &Value) -> Value {
+    if value.is_string() { value.clone() } else { Value::Array(vec![value.clone()]) }
+}
+
+fn append_to(target: &mut Value, value: &Value, way: &[&str]) -> Result<(), Failure> {
+    match (target, value) {
+        (Value::Array(list), value) => {
+            list.push(value.clone());
+            Ok(())
+        }
+        (Value::String(text), Value::String(more)) => {
+            text.push_str(more);
+            Ok(())
+        }
+        (target, value) => {
+            let message =
+                format!("{} is {}, {} cannot be appended", shown(way), kind(target), kind(value));
+            Err(("type_mismatch", message))
+        }
+    }
+}
+
+/// A path in a message.
+fn shown(way: &[&str]) -> String {
+    match way {
+        [] | [""] => "the value".to_owned(),
+        way => format!("`{}`", way.join("`, `")),
+    }
+}
+
+/// A type in a message.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
