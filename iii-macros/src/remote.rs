@@ -180,9 +180,6 @@ fn function_of(
                 #output,
                 { <__iii::Probe<#output>>::IS_RESULT },
             > as __iii::Split>::Ok;
-            fn descriptor() -> ::core::option::Option<&'static __iii::FunctionDescriptor> {
-                ::core::option::Option::None
-            }
         }
     })
 }

@@ -24,14 +24,14 @@ pub use crate::config::{
     Variable as ConfigVariable, kind_of,
 };
 pub use crate::declare::{
-    Declaration, EndpointAuth, EndpointDescriptor, EndpointUrl, Function, FunctionDescriptor,
-    HandlerFuture, Location, ServiceDeclaration, ServiceDescriptor, Signature, TriggerDescriptor,
+    Declaration, Declared, EndpointAuth, EndpointDescriptor, EndpointUrl, FunctionDescriptor,
+    ServiceDeclaration, ServiceDescriptor, TriggerDescriptor,
 };
-pub use crate::error::{Error, IntoError};
 pub use crate::extract::{Extract, HttpRequest, Input, Invocation};
+pub use crate::function::{Function, FunctionInfo, Location, Signature};
 pub use crate::intercept::{AnyInterceptor, Interceptor};
-pub use crate::output::{Output, Reply};
-pub use crate::protocol::Payload;
+pub use crate::output::HandlerFuture;
+pub use crate::output::{IntoError, Output, Reply};
 pub use crate::provide::{
     StreamStoreDeclaration, StreamStoreDescriptor, TriggerType, TriggerTypeDeclaration,
     TriggerTypeDescriptor,
@@ -41,12 +41,14 @@ pub use crate::telemetry::show_logs;
 #[cfg(feature = "testing")]
 pub use crate::testing;
 pub use crate::trigger;
+pub use iii_wire::Error;
+pub use iii_wire::protocol::Payload;
 pub use inventory;
 pub use schemars;
 pub use serde;
 
-use crate::declare::Shape;
-use crate::error::Result;
+use crate::function::Shape;
+use iii_wire::Result;
 
 /// The kinds of arguments and results.
 pub const EXTRACTOR: u8 = 0;
@@ -181,7 +183,7 @@ macro_rules! mistaken_argument {
 
 /// Never runs: the check beside it does not compile.
 fn mistaken() -> Error {
-    Error::new(crate::error::code::INTERNAL, "this function does not compile")
+    Error::new(iii_wire::code::INTERNAL, "this function does not compile")
 }
 
 /// The payload type among arguments: the first one, or what `Rest` has.
@@ -475,7 +477,7 @@ pub fn receives<T: Received>(signature: &mut Signature, is_unit: bool) {
 /// The test that `#[iii::main]` writes: what can be known of the declarations without running main.
 #[track_caller]
 pub fn check_declarations() {
-    if let Err(problems) = crate::declare::check_declared() {
+    if let Err(problems) = crate::catalogue::check_declared() {
         panic!("{problems}");
     }
 }

@@ -76,60 +76,72 @@
 // The macros write `::iii`, also in this crate's own examples and tests.
 extern crate self as iii;
 
+// The layers, from the ground up: each module imports only from those above it. `tests/tests/layers.rs` reads this list.
 #[doc(hidden)]
 pub mod __private;
 mod app;
+mod catalogue;
+mod channel;
 mod client;
-mod clock;
 mod config;
 mod declare;
-#[cfg(feature = "engine")]
-pub mod engine;
-mod error;
 mod extract;
+mod function;
 pub mod intercept;
+mod names;
 mod output;
-pub mod protocol;
 mod provide;
+mod session;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod transport;
+mod time;
+mod trace;
 pub mod trigger;
-mod turns;
 mod update;
 mod worker;
 
+#[cfg(feature = "engine")]
+#[doc(inline)]
+pub use iii_engine as engine;
+pub use iii_wire::clock::Clock;
+pub use iii_wire::protocol;
+pub use iii_wire::protocol::Payload;
+#[doc(hidden)]
+pub use iii_wire::transport;
+pub use iii_wire::{BoxError, Error, Result, TraceContext, code};
+
 pub use app::{Addresses, App, CheckReport, HealthReport, HealthStatus, Running, Settings, exit};
+pub use catalogue::{Catalogue, Declarations, Endpoint, Entry, Problem, Problems};
+pub use channel::{Channel, ChannelMessage, ChannelReader, ChannelWriter};
 pub use client::{
-    Call, CatalogueDifference, CatalogueFile, CatalogueFunction, Change, Channel, ChannelMessage,
-    ChannelReader, ChannelWriter, Client, DeadCount, DeadLetter, DeadLetters, Followed, Following,
-    FunctionDetail, FunctionSummary, Listed, Listen, Listener, Listing, NewChannel, QueueClient,
-    QueueStats, QueueSummary, ReadCatalogue, Receipt, Retry, StateClient, StreamClient,
-    StreamGroup, TriggerOfFunction, TriggerSummary, TriggerTypeSummary, Update, UpdateError,
-    UpdatePath, Updated, WorkerSummary,
+    Call, CatalogueDifference, CatalogueFile, CatalogueFunction, Client, DeadCount, DeadLetter,
+    DeadLetters, Followed, Following, FunctionDetail, FunctionSummary, Listed, Listen, Listener,
+    Listing, NewChannel, QueueClient, QueueStats, QueueSummary, ReadCatalogue, Receipt, Retry,
+    StateClient, StreamClient, StreamGroup, TriggerOfFunction, TriggerSummary, TriggerTypeSummary,
+    WorkerSummary,
 };
-pub use clock::Clock;
 pub use config::{Config, ConfigDescriptor, ConfigProblem, ConfigWatch, Configurable};
 pub use declare::{
-    Catalogue, Declarations, Endpoint, EndpointAuth, EndpointDescriptor, EndpointUrl, Entry,
-    Function, FunctionDescriptor, Location, Problem, Problems, Requirement, ServiceDescriptor,
-    Shape, Signature, TriggerDescriptor,
+    Declared, EndpointAuth, EndpointDescriptor, EndpointUrl, FunctionDescriptor, ServiceDescriptor,
+    TriggerDescriptor,
 };
-pub use error::{BoxError, Error, IntoError, Result, code};
 pub use extract::{
     BodyStream, Caller, Context, Extension, Extract, Headers, HttpParts, HttpRequest, Input,
-    Invocation, Metadata, Path, Query, RawBody, Resources, State, Trace, TriggerInfo,
+    Invocation, Metadata, Path, Query, RawBody, Resources, State, TriggerInfo,
 };
+pub use function::{Function, Location, Requirement, Shape, Signature};
 pub use intercept::{Interceptor, Next};
-pub use output::{Created, Output, Reply, Response, Sse, SseEvent};
-pub use protocol::Payload;
+pub use output::{Created, IntoError, Output, Reply, Response, Sse, SseEvent};
 pub use provide::{
     Emitter, StreamStore, StreamStoreDescriptor, TriggerType, TriggerTypeDescriptor, stream,
 };
 pub use schemars::{self, JsonSchema};
+pub use session::ConnectionState;
+pub use time::Backoff;
 pub use tracing;
-pub use worker::{Backoff, Conflict, ConnectionState};
+pub use update::{Change, Update, UpdateError, UpdatePath, Updated};
+pub use worker::Conflict;
 
 #[cfg(feature = "macros")]
 #[doc = include_str!("docs/config.md")]

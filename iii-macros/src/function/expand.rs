@@ -35,8 +35,7 @@ impl Function<'_> {
         let handler = self.handler();
         let signature = self.signature();
         let descriptor = self.descriptor();
-        let descriptor_of_stub = quote!(::core::option::Option::Some(&__III_DESCRIPTOR));
-        let stub = self.implement(&self.id(), Types::Known, &descriptor_of_stub);
+        let stub = self.implement(&self.id(), Types::Known, true);
         let claims = sentinel::claims(self.options, self.triggers, &self.item.cfgs());
         let content = quote! {
             #types
@@ -56,13 +55,12 @@ impl Function<'_> {
             // Inside of an `impl`, nothing but the method may stand.
             return self.item.to_token_stream();
         }
-        let none = quote!(::core::option::Option::None);
         let content = if signature_is_sound {
             let types = self.types();
-            let stub = self.implement(&quote!(""), Types::Known, &none);
+            let stub = self.implement(&quote!(""), Types::Known, false);
             quote!(#types #stub)
         } else {
-            self.implement(&quote!(""), Types::Unit, &none).unwrap_or_default()
+            self.implement(&quote!(""), Types::Unit, false).unwrap_or_default()
         };
         self.surround(&content, &TokenStream::new())
     }
@@ -312,9 +310,17 @@ impl Function<'_> {
         &self,
         id: &TokenStream,
         types: Types,
-        descriptor: &TokenStream,
+        declared: bool,
     ) -> Option<TokenStream> {
         let name = self.stub()?;
+        let (info, descriptor) = match declared {
+            true => (
+                quote!(::core::option::Option::Some(__III_DESCRIPTOR.info())),
+                quote!(&__III_DESCRIPTOR),
+            ),
+            // It does not compile, so nobody asks.
+            false => (quote!(::core::option::Option::None), quote!(::core::unreachable!())),
+        };
         // A type that is less known than the function is reported where it is written.
         let taken = self.parts.payload().unwrap_or_else(|| Ends::at(name.span()));
         let given = self.parts.output.all;
@@ -342,8 +348,13 @@ impl Function<'_> {
             impl __iii::Function for #name {
                 const ID: &'static ::core::primitive::str = #id;
                 #types
-                fn descriptor()
-                -> ::core::option::Option<&'static __iii::FunctionDescriptor> {
+                fn info() -> ::core::option::Option<__iii::FunctionInfo> {
+                    #info
+                }
+            }
+            #[automatically_derived]
+            impl __iii::Declared for #name {
+                fn descriptor() -> &'static __iii::FunctionDescriptor {
                     #descriptor
                 }
             }

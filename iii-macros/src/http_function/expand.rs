@@ -31,10 +31,7 @@ impl HttpFunction<'_> {
         };
         let types = self.types();
         let descriptor = self.descriptor(id, url);
-        let implementation = self.implement(
-            &id.to_token_stream(),
-            &quote!(::core::option::Option::Some(&__III_DESCRIPTOR)),
-        );
+        let implementation = self.implement(&id.to_token_stream(), true);
         let claim = claim_id(id, &self.head.of(&["cfg"]).into_iter());
         let content = quote! {
             #types
@@ -58,7 +55,7 @@ impl HttpFunction<'_> {
                 type __IiiOk = ();
             ),
         };
-        let implementation = self.implement(&quote!(""), &quote!(::core::option::Option::None));
+        let implementation = self.implement(&quote!(""), false);
         self.surround(&quote!(#types #implementation), &TokenStream::new())
     }
 
@@ -130,8 +127,16 @@ impl HttpFunction<'_> {
     }
 
     /// Makes the type one for typed calls.
-    fn implement(&self, id: &TokenStream, descriptor: &TokenStream) -> Option<TokenStream> {
+    fn implement(&self, id: &TokenStream, declared: bool) -> Option<TokenStream> {
         let name = self.stub()?;
+        let (info, descriptor) = match declared {
+            true => (
+                quote!(::core::option::Option::Some(__III_DESCRIPTOR.info())),
+                quote!(&__III_DESCRIPTOR),
+            ),
+            // It does not compile, so nobody asks.
+            false => (quote!(::core::option::Option::None), quote!(::core::unreachable!())),
+        };
         // A type that is less known than the function is reported where it is written.
         let sent = self.parts.payload().unwrap_or_else(|| Ends::at(self.name().span()));
         let given = self.parts.output.all;
@@ -144,8 +149,13 @@ impl HttpFunction<'_> {
             impl __iii::Function for #name {
                 const ID: &'static ::core::primitive::str = #id;
                 #types
-                fn descriptor()
-                -> ::core::option::Option<&'static __iii::FunctionDescriptor> {
+                fn info() -> ::core::option::Option<__iii::FunctionInfo> {
+                    #info
+                }
+            }
+            #[automatically_derived]
+            impl __iii::Declared for #name {
+                fn descriptor() -> &'static __iii::FunctionDescriptor {
                     #descriptor
                 }
             }

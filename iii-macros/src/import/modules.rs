@@ -186,9 +186,6 @@ impl All<'_> {
                 const TIMEOUT: ::core::option::Option<::core::time::Duration> = #timeout;
                 type Input = #input;
                 type Output = #output;
-                fn descriptor() -> ::core::option::Option<&'static #private::FunctionDescriptor> {
-                    ::core::option::Option::None
-                }
             }
         }
     }

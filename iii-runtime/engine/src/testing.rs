@@ -42,6 +42,23 @@ impl Engine {
         Ok(self.broker.invoke(broker::Request::fired(binding, data)).await?)
     }
 
+    /// Calls a built-in function as the engine itself.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the function fails with.
+    pub async fn call(&self, function_id: &'static str, data: Payload) -> Result<Option<Payload>> {
+        let request = broker::Request {
+            namespace: Default::default(),
+            function_id: function_id.into(),
+            data,
+            metadata: None,
+            traceparent: None,
+            baggage: None,
+        };
+        Ok(self.broker.invoke(request).await?)
+    }
+
     /// Lets `observer` see the id and the input of each call of a built-in function.
     pub fn watch(&self, observer: BuiltInObserver) {
         self.broker.watch(observer);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::App;
 use crate::config::{Config, ConfigWatch, Configurable};
-use crate::error::Result;
+use iii_wire::Result;
 
 impl App {
     /// Adds a configuration, so that it is read at the start. Those that functions take are there without.

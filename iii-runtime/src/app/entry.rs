@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use futures_util::future::BoxFuture;
 
 use super::{App, exit};
-use crate::error::BoxError;
+use iii_wire::BoxError;
 
 /// What the macro knows of the worker.
 #[derive(Debug, Clone, Copy)]

@@ -15,7 +15,7 @@
 //!
 //! A program with a main of its own gets the code of an error by [`exit::of`](of). A panic of your main is the 101 of Rust.
 
-use crate::error::{Error, code};
+use iii_wire::{Error, code};
 
 /// A clean stop: everything was answered.
 pub const OK: u8 = 0;

@@ -11,11 +11,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::declare::{FunctionDescriptor, HandlerFuture, Location, Problem, Signature};
-use crate::error::{Error, Result, code};
+use crate::catalogue::Problem;
+use crate::declare::FunctionDescriptor;
 use crate::extract::{Extract, Invocation, Resources};
+use crate::function::{Location, Signature};
+use crate::output::HandlerFuture;
 use crate::output::{Output, Response};
-use crate::worker::Readiness;
+use crate::session::Readiness;
+use iii_wire::{Error, Result, code};
 
 /// The crate of functions that nobody has declared.
 pub(super) const OWN_CRATE: &str = "iii";

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::client::Client;
-use crate::error::{Error, Result, code};
+use iii_wire::{Error, Result, code};
 
 /// One of them.
 type Hook = Box<dyn FnOnce(Client) -> BoxFuture<'static, Result<()>> + Send>;

@@ -25,16 +25,18 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::catalogue::{Catalogue, Declarations, Endpoints, Problems};
 use crate::client::Client;
 use crate::config::{Configs, Variables};
-use crate::declare::{Catalogue, Declarations, Endpoints, Function, Location, Problem, Problems};
-use crate::error::{Error, Result, code};
+use crate::declare::Declared;
 use crate::extract::{Extract, Resources};
+use crate::function::Location;
 use crate::intercept::{AnyInterceptor, Interceptor};
-use crate::protocol::Namespace;
 use crate::provide::{StreamStore, StreamStoreDescriptor, TriggerType, TriggerTypeDescriptor};
-use crate::transport::ConnectError;
-use crate::worker::{Backoff, Conflict};
+use crate::time::Backoff;
+use crate::worker::Conflict;
+use iii_wire::protocol::Namespace;
+use iii_wire::{Error, Result, code};
 
 pub use health::{CheckReport, HealthReport, HealthStatus};
 use prepared::Extras;
@@ -110,23 +112,8 @@ impl App {
     }
 
     /// Adds a function, with its triggers and its services. A function that is there already is not added twice.
-    ///
-    /// A function that another worker serves has no handler: then the start fails with `invalid_catalogue`.
-    #[track_caller]
-    pub fn function<F: Function>(&mut self) -> &mut Self {
-        let Some(function) = F::descriptor() else {
-            self.extras.problems.push(Problem {
-                message: format!(
-                    "`{}` is served by another worker: this app cannot serve it",
-                    F::ID
-                ),
-                help: "call it, `client.call::<…>(input)`, and leave it out of `app.function`"
-                    .to_owned(),
-                places: vec![here()],
-            });
-            return self;
-        };
-        self.declarations.add(function);
+    pub fn function<F: Declared>(&mut self) -> &mut Self {
+        self.declarations.add(F::descriptor());
         self
     }
 
@@ -231,7 +218,7 @@ impl App {
     #[cfg(feature = "engine")]
     pub fn http_functions(
         &mut self,
-        settings: impl Into<Option<crate::engine::HttpFunctionSettings>>,
+        settings: impl Into<Option<iii_engine::HttpFunctionSettings>>,
     ) -> &mut Self {
         self.settings.http_functions = Some(settings.into());
         self
@@ -453,10 +440,4 @@ impl App {
 fn here() -> Location {
     let place = std::panic::Location::caller();
     Location { file: place.file(), line: place.line(), column: place.column() }
-}
-
-impl From<ConnectError> for crate::Error {
-    fn from(error: ConnectError) -> Self {
-        Self::new(crate::code::CONNECT_FAILED, error.to_string())
-    }
 }

@@ -63,7 +63,7 @@ impl App {
     pub fn queue(
         &mut self,
         name: impl Into<String>,
-        settings: crate::engine::NamedQueue,
+        settings: iii_engine::NamedQueue,
     ) -> &mut Self {
         self.settings.queues.push((name.into(), settings));
         self

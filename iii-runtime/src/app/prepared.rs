@@ -9,21 +9,23 @@ use futures_util::future::BoxFuture;
 use super::health::Health;
 use super::hooks::Hooks;
 use super::settings::Settings;
+use crate::catalogue::{Catalogue, Declarations, Endpoints, Problem, Problems};
 use crate::client::Client;
-use crate::clock::Clock;
 use crate::config::{self, ConfigStore, Configs, Variables};
-use crate::declare::{Catalogue, Declarations, Endpoints, Problem, Problems};
-use crate::error::{Error, Result, code};
 use crate::extract::Resources;
-use crate::protocol::{FunctionId, Payload};
-use crate::provide::WriteTurns;
+use crate::provide::ItemLocks;
+use crate::session::{Readiness, Session};
 use crate::telemetry::Telemetry;
-use crate::transport::Transport;
+use crate::time::Backoff;
 use crate::trigger::{self, Binding};
 use crate::worker::{
-    Backoff, Conflict, DispatchLimits, Dispatcher, Identity, Provider, Readiness, Registrations,
-    Session, Started, TriggerIds, Watch, Worker, WorkerHandle,
+    Conflict, DispatchLimits, Dispatcher, Environment, Identity, Provider, Registrations, Started,
+    TriggerIds, Watch, Worker, WorkerHandle,
 };
+use iii_wire::clock::Clock;
+use iii_wire::protocol::{FunctionId, Payload};
+use iii_wire::transport::Transport;
+use iii_wire::{Error, Result, code};
 
 /// A worker that is gathered and checked, and not yet connected.
 #[derive(Debug)]
@@ -147,26 +149,31 @@ impl Prepared {
         let namespace = settings.namespace_or_default();
         let Extras { hooks, readiness, .. } = extras;
         let session = Session::new(namespace.clone(), settings.call_timeout(), readiness);
-        resources.insert(session.clone());
         if !catalogue.stream_stores().is_empty() {
-            resources.insert(Arc::new(WriteTurns::default()));
+            resources.insert(Arc::new(ItemLocks::default()));
         }
         let limits = DispatchLimits {
-            accepted: settings.accepted(),
-            running: settings.concurrency(),
+            max_in_flight: settings.accepted(),
+            concurrency: settings.concurrency(),
             handler_timeout: settings.handler_timeout,
         };
         let Surroundings { clock, watch, trigger_ids, asks, telemetry, variables, stored, .. } =
             surroundings;
         let client = Client::new(session.clone());
         let path = settings.config_file.as_deref();
-        let read = configs.prepare(&catalogue, path, &variables)?;
+        let read = configs.prepare(catalogue.config_uses(), path, &variables)?;
         configs.provide(&mut resources);
         let config_store = Arc::new(ConfigStore::new(client.clone(), read, stored));
         resources.insert(config_store.clone());
         let resources = Arc::new(resources);
-        let mut dispatcher =
-            Dispatcher::new(&catalogue, resources.clone(), limits, clock, watch, telemetry);
+        let environment = Environment {
+            resources: resources.clone(),
+            session: session.clone(),
+            clock,
+            watch,
+            telemetry,
+        };
+        let mut dispatcher = Dispatcher::new(&catalogue, limits, environment);
         let stopping = Stopping(Mutex::new(hooks.stop(client.clone())));
         let provider = Provider::new(catalogue.trigger_types().to_vec(), client, resources);
         let mut registrations = Registrations::new(&catalogue, &namespace, trigger_ids);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::error::{Error, Result, code};
+use iii_wire::{Error, Result, code};
 
 /// Keeps the file as it should be. Dropping it removes the file.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use super::Running;
 use super::health::OWN_CRATE;
-use crate::declare::Catalogue;
+use crate::catalogue::Catalogue;
 
 /// Prints what is served. A closed standard output is no reason to stop.
 pub(super) fn print(running: &Running) {

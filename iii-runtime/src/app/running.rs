@@ -10,18 +10,18 @@ use tokio::sync::watch;
 use super::prepared::{Extras, Prepared, Surroundings};
 use super::ready_file::ReadyFile;
 use super::settings::Settings;
+use crate::catalogue::{Catalogue, Declarations};
 use crate::client::Client;
 use crate::config::{ConfigCell, ConfigWatch, Configs, Configurable};
-use crate::declare::{Catalogue, Declarations};
-#[cfg(feature = "engine")]
-use crate::engine::Engine;
-use crate::error::{Error, Result, code};
 use crate::extract::Resources;
-use crate::protocol::DEFAULT_NAMESPACE;
 use crate::telemetry::Telemetry;
-use crate::transport::ws::WsTransport;
-use crate::transport::{ConnectError, Transport};
 use crate::worker::{Dispatcher, Refusal, WorkerHandle};
+#[cfg(feature = "engine")]
+use iii_engine::Engine;
+use iii_wire::protocol::DEFAULT_NAMESPACE;
+use iii_wire::transport::ws::WsTransport;
+use iii_wire::transport::{ConnectError, Transport};
+use iii_wire::{Error, Result, code};
 
 /// The engine to connect to when none is named and none can be started (protocol section 1.1).
 #[cfg(not(feature = "engine"))]

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::duration;
-use crate::declare::texts;
-use crate::error::{Error, Result, code};
-use crate::protocol::{DEFAULT_NAMESPACE, Namespace};
-use crate::worker::{Backoff, Conflict};
+use crate::names;
+use crate::time::Backoff;
+use crate::worker::Conflict;
+use iii_wire::protocol::{DEFAULT_NAMESPACE, Namespace};
+use iii_wire::{Error, Result, code};
 
 /// The settings of a worker: methods of [`App`](crate::App), and the environment variables of the same names.
 ///
@@ -68,9 +69,9 @@ pub struct Settings {
     pub(crate) telemetry: crate::telemetry::TelemetrySettings,
     /// What the app says; `None`: it says nothing.
     #[cfg(feature = "engine")]
-    pub(crate) http_functions: Option<Option<crate::engine::HttpFunctionSettings>>,
+    pub(crate) http_functions: Option<Option<iii_engine::HttpFunctionSettings>>,
     #[cfg(feature = "engine")]
-    pub(crate) queues: Vec<(String, crate::engine::NamedQueue)>,
+    pub(crate) queues: Vec<(String, iii_engine::NamedQueue)>,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) backoff: Option<Backoff>,
     pub(crate) conflict: Option<Conflict>,
@@ -126,7 +127,7 @@ impl Settings {
             [("worker name", self.name.as_deref()), ("namespace", self.namespace.as_deref())];
         for (what, text) in names.iter().filter_map(|(what, text)| Some((what, (*text)?))) {
             if !text.trim().is_empty()
-                && let Err(problem) = texts::name(what, text)
+                && let Err(problem) = names::check(what, text)
             {
                 problems.push(problem);
             }
@@ -185,7 +186,7 @@ impl Settings {
 
     /// Which endpoints the engine in this process may call; `None`: none.
     #[cfg(feature = "engine")]
-    pub(crate) fn http_functions(&self) -> Option<crate::engine::HttpFunctionSettings> {
+    pub(crate) fn http_functions(&self) -> Option<iii_engine::HttpFunctionSettings> {
         self.http_functions.clone().unwrap_or_else(|| Some(Default::default()))
     }
 

@@ -1,6 +1,6 @@
 //! The signals that tell a worker to stop.
 
-use crate::error::Result;
+use iii_wire::Result;
 
 /// SIGINT and SIGTERM; on systems without them, Ctrl-C.
 #[derive(Debug)]

@@ -1,11 +1,11 @@
 //! A connection that serves nothing and only asks, for the program `iii`.
 
+use crate::catalogue::Catalogue;
 use crate::client::Client;
 use crate::config::Configs;
-use crate::declare::Catalogue;
-use crate::error::Result;
 use crate::extract::Resources;
 use crate::worker::WorkerHandle;
+use iii_wire::Result;
 
 use super::prepared::{Extras, Prepared, Surroundings};
 use super::running::remote;

@@ -8,12 +8,12 @@ use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::channel::{Reading, within};
 use super::named;
 use super::retry::Retry;
-use crate::error::{Error, Result, code};
-use crate::protocol::{Namespace, Payload};
-use crate::worker::{Request, Session};
+use crate::channel::within;
+use crate::session::{Request, Session};
+use iii_wire::protocol::{Namespace, Payload};
+use iii_wire::{Error, Result, code};
 
 /// A call that is made when it is awaited.
 ///
@@ -110,8 +110,8 @@ impl<T: 'static> IntoFuture for Call<T> {
                 Some(retry) => retry.run(&self.session, request).await?,
             };
             let result = result.unwrap_or_default();
-            let (reading, read) = (Reading::Session(self.session), self.read);
-            within(reading, || read(&result)).map_err(|error| {
+            let read = self.read;
+            within(Some(self.session), || read(&result)).map_err(|error| {
                 let text = format!("the result of `{function_id}` does not fit: {error}");
                 Error::new(code::INVALID_RESULT, text)
             })

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Client, FunctionSummary, WorkerSummary};
-use crate::error::{Error, Result, code};
-use crate::protocol::{FunctionId, Namespace, Payload};
+use iii_wire::protocol::{FunctionId, Namespace, Payload};
+use iii_wire::{Error, Result, code};
 
 /// The version of the form.
 const VERSION: u32 = 1;

@@ -10,9 +10,9 @@ use futures_util::{FutureExt, Stream};
 use super::discovery::{Filter, Listed, Listing};
 use super::listen::{Listen, Listener};
 use super::{Client, FunctionSummary, WorkerSummary};
-use crate::error::{Result, code};
-use crate::protocol::Payload;
 use crate::trigger::{Binding, FunctionsAvailable, WorkersAvailable};
+use iii_wire::protocol::Payload;
+use iii_wire::{Result, code};
 
 /// Something that the engine lists, and tells of when it changes.
 pub trait Followed: Listed + Clone + PartialEq + Sync {

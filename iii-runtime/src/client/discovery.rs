@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Client, payload};
-use crate::error::{Error, Result, code};
-use crate::protocol::{FunctionId, Namespace, Payload, TriggerId, TriggerTypeId};
-use crate::worker::{Request, Session};
+use crate::session::{Request, Session};
+use iii_wire::protocol::{FunctionId, Namespace, Payload, TriggerId, TriggerTypeId};
+use iii_wire::{Error, Result, code};
 
 /// A function, as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -4,9 +4,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::listen::Listen;
-use super::{Call, Change, StreamClient, Update, payload};
-use crate::error::{Error, code};
-use crate::trigger::{StreamEvent, TriggerKind};
+use super::{Call, StreamClient, payload};
+use crate::trigger::StreamEvent;
+use crate::update::{Change, Update};
+use iii_wire::TriggerKind;
+use iii_wire::{Error, code};
 
 /// One group of a stream. Made by [`StreamClient::group`].
 ///

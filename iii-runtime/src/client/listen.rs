@@ -15,12 +15,13 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::channel::{Reading, within};
 use super::{Client, payload};
-use crate::error::{Error, Result, code};
-use crate::protocol::{ErrorBody, FunctionId, Namespace, Payload, RegisterTrigger, TriggerId};
-use crate::trigger::{Binding, TriggerKind};
-use crate::worker::{Heard, Inbox, Request, Session};
+use crate::channel::within;
+use crate::session::{Heard, Inbox, Request, Session};
+use crate::trigger::Binding;
+use iii_wire::TriggerKind;
+use iii_wire::protocol::{ErrorBody, FunctionId, Namespace, Payload, RegisterTrigger, TriggerId};
+use iii_wire::{Error, Result, code};
 
 /// The events that may wait, if nobody says how many.
 const CAPACITY: usize = 1024;
@@ -159,7 +160,7 @@ impl<E: DeserializeOwned> Listener<E> {
     fn read(&self, heard: Heard) -> Result<E> {
         match heard {
             Heard::Fired(data) => {
-                let parsed = within(Reading::Session(self.session.clone()), || data.parse());
+                let parsed = within(Some(self.session.clone()), || data.parse());
                 parsed.map_err(|error| {
                     let text = format!("an event of the trigger does not fit: {error}");
                     Error::new(code::INVALID_PAYLOAD, text)

@@ -3,7 +3,7 @@
 mod call;
 mod catalogue_file;
 mod changes;
-pub(crate) mod channel;
+mod channel;
 mod discovery;
 mod group;
 mod listen;
@@ -11,7 +11,6 @@ mod queue;
 mod retry;
 mod state;
 mod stream;
-mod update;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,16 +19,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use crate::declare::{Function, texts};
-use crate::error::{Error, Result, code};
 use crate::extract::{Extract, Invocation};
-use crate::protocol::{Action, FunctionId, Payload};
-use crate::worker::{ConnectionState, Request, Session};
+use crate::function::Function;
+use crate::names;
+use crate::session::{ConnectionState, Request, Session};
+use iii_wire::protocol::{Action, FunctionId, Payload};
+use iii_wire::{Error, Result, code};
 
 pub use call::{Call, Receipt};
 pub use catalogue_file::{CatalogueDifference, CatalogueFile, CatalogueFunction, ReadCatalogue};
 pub use changes::{Followed, Following};
-pub use channel::{Channel, ChannelMessage, ChannelReader, ChannelWriter, NewChannel};
+pub use channel::NewChannel;
 pub use discovery::{
     FunctionDetail, FunctionSummary, Listed, Listing, TriggerOfFunction, TriggerSummary,
     TriggerTypeSummary, WorkerSummary,
@@ -40,7 +40,6 @@ pub use queue::{DeadCount, DeadLetter, DeadLetters, QueueClient, QueueStats, Que
 pub use retry::Retry;
 pub use state::StateClient;
 pub use stream::StreamClient;
-pub use update::{Change, Update, UpdateError, UpdatePath, Updated};
 
 /// What a caller waits longer than the function that it calls may take.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -80,7 +79,7 @@ impl Client {
     {
         let call = self.of::<F, _>(&input, None);
         // A caller that gives up first would miss the function's own answer.
-        let own = || F::descriptor()?.timeout.map(|limit| limit.saturating_add(MARGIN));
+        let own = || F::info()?.timeout.map(|limit| limit.saturating_add(MARGIN));
         match F::TIMEOUT.or_else(own) {
             Some(timeout) => call.timeout(timeout),
             None => call,
@@ -279,7 +278,7 @@ struct Publish<'a, T: ?Sized> {
 
 /// A name that an engine can have something under.
 fn named(what: &str, text: &str) -> Result<()> {
-    texts::name(what, text).map_err(|text| Error::new(code::INVALID_ARGUMENT, text))
+    names::check(what, text).map_err(|text| Error::new(code::INVALID_ARGUMENT, text))
 }
 
 fn payload(input: &(impl Serialize + ?Sized)) -> Result<Payload> {
@@ -290,7 +289,7 @@ fn payload(input: &(impl Serialize + ?Sized)) -> Result<Payload> {
 
 impl Extract for Client {
     async fn extract(call: &mut Invocation) -> Result<Self> {
-        let session = call.resources().get::<Session>().ok_or_else(|| {
+        let session = call.session().cloned().ok_or_else(|| {
             Error::new(code::INTERNAL, "there is no client outside of a running worker")
         })?;
         Ok(Self { session })

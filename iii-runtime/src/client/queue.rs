@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Client};
-use crate::error::{Error, Result, code};
-use crate::protocol::Payload;
+use iii_wire::protocol::Payload;
+use iii_wire::{Error, Result, code};
 
 /// A durable topic or a named queue, and its dead letters: messages that were given up. Made by [`Client::queue`].
 ///

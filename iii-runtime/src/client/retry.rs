@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::{Error, Result, code};
-use crate::protocol::Payload;
-use crate::worker::{Backoff, Request, Session, after};
+use crate::session::{Request, Session};
+use crate::time::{Backoff, after};
+use iii_wire::protocol::Payload;
+use iii_wire::{Error, Result, code};
 
 /// When a call is made again, and after what pause. See [`Call::retry`](crate::Call::retry).
 ///

@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Change, Client, Update};
+use super::{Call, Client};
+use crate::update::{Change, Update};
 
 /// The state of one scope. Made by [`Client::state`].
 ///

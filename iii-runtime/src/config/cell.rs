@@ -13,9 +13,9 @@ use super::problem::{ConfigProblem, report, report_with};
 use super::read;
 use super::source::{Sources, Variables};
 use super::{Config, ConfigWatch, Configurable, file};
-use crate::declare::{Catalogue, Location};
-use crate::error::{Error, Result, code};
 use crate::extract::Resources;
+use crate::function::{ConfigUse, Location};
+use iii_wire::{Error, Result, code};
 
 /// The current value of a configuration.
 pub(crate) struct ConfigCell<T> {
@@ -101,29 +101,12 @@ impl<T: Configurable> AnyConfig for ConfigCell<T> {
     }
 }
 
-/// A configuration that a function needs.
-#[derive(Clone, Copy)]
-pub(crate) struct ConfigUse {
-    type_id: TypeId,
-    make: fn() -> Arc<dyn AnyConfig>,
-}
-
-impl ConfigUse {
-    pub(crate) fn of<T: Configurable>() -> Self {
-        Self { type_id: TypeId::of::<T>(), make: || Arc::new(ConfigCell::<T>::new()) }
-    }
-}
-
-impl PartialEq for ConfigUse {
-    fn eq(&self, other: &Self) -> bool {
-        self.type_id == other.type_id
-    }
-}
-
-impl fmt::Debug for ConfigUse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConfigUse").field("type_id", &self.type_id).finish_non_exhaustive()
-    }
+/// The use of the configuration `T` by a function.
+pub(super) fn use_of<T: Configurable>() -> ConfigUse {
+    ConfigUse::new(TypeId::of::<T>(), || {
+        let cell: Arc<dyn AnyConfig> = Arc::new(ConfigCell::<T>::new());
+        Box::new(cell)
+    })
 }
 
 /// The configurations of an app.
@@ -137,16 +120,18 @@ pub(crate) struct Configs {
 impl Configs {
     /// Adds a configuration, unless it is there.
     fn add(&mut self, used: ConfigUse) -> Arc<dyn AnyConfig> {
-        if let Some((_, known)) = self.all.iter().find(|(type_id, _)| *type_id == used.type_id) {
+        let type_id = used.type_id();
+        if let Some((_, known)) = self.all.iter().find(|(known, _)| *known == type_id) {
             return known.clone();
         }
-        let made = (used.make)();
-        self.all.push((used.type_id, made.clone()));
+        let made = used.make().downcast::<Arc<dyn AnyConfig>>();
+        let made = *made.expect("only `use_of` makes uses of configurations");
+        self.all.push((type_id, made.clone()));
         made
     }
 
     pub(crate) fn cell<T: Configurable>(&mut self) -> Arc<ConfigCell<T>> {
-        let cell = self.add(ConfigUse::of::<T>()).into_any().downcast::<ConfigCell<T>>();
+        let cell = self.add(use_of::<T>()).into_any().downcast::<ConfigCell<T>>();
         cell.expect("the cell of a type is kept under its type")
     }
 
@@ -192,16 +177,13 @@ impl Configs {
     /// `invalid_configuration` with all problems in one report.
     pub(crate) fn prepare(
         &mut self,
-        catalogue: &Catalogue,
+        uses: impl IntoIterator<Item = (ConfigUse, Location)>,
         path: Option<&Path>,
         variables: &Variables,
     ) -> Result<Prepared> {
         let mut used: Vec<(&str, Location)> = Vec::new();
-        for entry in catalogue.entries() {
-            for one in entry.signature.configs() {
-                let config = self.add(*one);
-                used.push((config.descriptor().name, entry.function.location));
-            }
+        for (config, location) in uses {
+            used.push((self.add(config).descriptor().name, location));
         }
         let open: Vec<_> =
             self.all.iter().map(|(_, config)| config).filter(|config| !config.is_fixed()).collect();

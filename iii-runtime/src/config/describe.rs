@@ -3,7 +3,7 @@
 use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
-use crate::declare::Location;
+use crate::function::Location;
 
 /// A declared configuration.
 #[derive(Debug)]

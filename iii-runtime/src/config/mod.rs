@@ -20,12 +20,13 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::declare::Signature;
-use crate::error::{Error, Result, code};
 use crate::extract::{Extract, Invocation};
-use crate::protocol::Payload;
+use crate::function::Signature;
+use iii_wire::protocol::Payload;
+use iii_wire::{Error, Result, code};
 
-pub(crate) use cell::{ConfigCell, ConfigUse, Configs};
+use cell::use_of;
+pub(crate) use cell::{ConfigCell, Configs};
 pub use describe::{ConfigDeclaration, ConfigDescriptor, Content, Field, Variable};
 pub use kind::{KindProbe, OtherKind, kind_of};
 pub use problem::ConfigProblem;
@@ -99,7 +100,7 @@ impl<T: Configurable> Extract for Config<T> {
     }
 
     fn describe(signature: &mut Signature) {
-        signature.require_config(ConfigUse::of::<T>());
+        signature.require_config(use_of::<T>());
     }
 }
 

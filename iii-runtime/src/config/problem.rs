@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::describe::{ConfigDescriptor, Content, Field};
-use crate::declare::Location;
-use crate::error::{Error, code};
+use crate::function::Location;
+use iii_wire::{Error, code};
 
 /// One problem of a configuration. The details of an `invalid_configuration` error are a list of these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]

@@ -5,8 +5,8 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::describe::{ConfigDescriptor, Content, Field};
-use crate::declare::made_once;
-use crate::protocol::Payload;
+use iii_wire::protocol::Payload;
+use iii_wire::schema::memoized;
 
 /// Whom a schema is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) fn document(config: &'static ConfigDescriptor, audience: Audience) ->
         Audience::People => std::ptr::from_ref(config) as usize,
         Audience::Store => std::ptr::from_ref(&config.name) as usize + 1,
     };
-    made_once(address, || {
+    memoized(address, || {
         let mut settings = SchemaSettings::draft2020_12();
         settings.meta_schema = None;
         let mut generator = settings.into_generator();

@@ -16,12 +16,13 @@ use super::read::unknown_in_store;
 use super::schema::{Audience, document};
 use super::source::Sources;
 use crate::client::Client;
-use crate::declare::{HandlerFuture, Location};
-use crate::error::{Error, Result, code};
 use crate::extract::Invocation;
+use crate::function::Location;
+use crate::output::HandlerFuture;
 use crate::output::Output as _;
-use crate::protocol::Payload;
-use crate::worker::ConnectionState;
+use crate::session::ConnectionState;
+use iii_wire::protocol::Payload;
+use iii_wire::{Error, Result, code};
 
 /// How the id of the function begins that hears of changes. Each worker has one of its own: with one id for all copies
 /// of a worker, only one of them would hear.

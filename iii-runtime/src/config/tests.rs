@@ -15,8 +15,8 @@ use super::problem::{ConfigProblem, report};
 use super::read;
 use super::source::{Sources, Variables};
 use crate::config::Configs;
-use crate::error::code;
 use crate::prelude::*;
+use iii_wire::code;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -383,7 +383,8 @@ fn two_configurations_cannot_share_an_id() {
     let mut app = App::new();
     app.config::<One>().config::<Two>();
     let catalogue = crate::Catalogue::empty();
-    let error = app.into_parts().2.prepare(&catalogue, None, &Variables::None).unwrap_err();
+    let error =
+        app.into_parts().2.prepare(catalogue.config_uses(), None, &Variables::None).unwrap_err();
     assert_eq!(error.code(), code::INVALID_CONFIGURATION);
     assert!(error.message().contains("`Two` has the id `t-same`, and so has `One`"), "{error}");
 }

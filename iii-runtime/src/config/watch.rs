@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Config, ConfigCell, ConfigUse, Configurable, not_part};
-use crate::declare::Signature;
-use crate::error::Result;
+use super::{Config, ConfigCell, Configurable, not_part, use_of};
 use crate::extract::{Extract, Invocation};
+use crate::function::Signature;
+use iii_wire::Result;
 
 /// Hears of changes of a configuration. Made by [`App::watch_config`](crate::App::watch_config) and
 /// [`Running::watch_config`](crate::Running::watch_config); functions take it as an argument.
@@ -75,6 +75,6 @@ impl<T: Configurable> Extract for ConfigWatch<T> {
     }
 
     fn describe(signature: &mut Signature) {
-        signature.require_config(ConfigUse::of::<T>());
+        signature.require_config(use_of::<T>());
     }
 }

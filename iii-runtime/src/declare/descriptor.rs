@@ -1,37 +1,14 @@
 //! The static descriptors that the macros write, one for each declared function.
 
-use std::fmt;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-
-use super::{EndpointDescriptor, Signature};
-use crate::error::Result;
+use super::EndpointDescriptor;
 use crate::extract::Invocation;
+use crate::function::{Function, FunctionInfo, Location, Signature};
 use crate::intercept::AnyInterceptor;
-use crate::output::Reply;
-use crate::protocol::Payload;
+use crate::output::HandlerFuture;
 use crate::trigger::Binding;
-
-/// The place of a declaration in the source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Location {
-    /// The file, as the compiler was given it.
-    pub file: &'static str,
-    /// The line, from 1.
-    pub line: u32,
-    /// The column, from 1.
-    pub column: u32,
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.line, self.column)
-    }
-}
-
-/// What a handler gives back, in the end.
-pub type HandlerFuture = BoxFuture<'static, Result<Reply>>;
+use iii_wire::protocol::Payload;
 
 /// A declared function.
 #[derive(Debug)]
@@ -63,6 +40,11 @@ pub struct FunctionDescriptor {
 }
 
 impl FunctionDescriptor {
+    /// What callers and triggers need to know of it.
+    pub fn info(&self) -> FunctionInfo {
+        FunctionInfo { location: self.location, signature: self.signature, timeout: self.timeout }
+    }
+
     /// The crate that declares it.
     pub fn crate_name(&self) -> &'static str {
         self.module.split("::").next().unwrap_or(self.module)
@@ -78,26 +60,16 @@ pub struct TriggerDescriptor {
     pub binding: fn() -> Binding,
 }
 
-/// A function that can be called by its type: the struct of the function's name that
-/// [`macro@crate::function`] makes.
+/// A function that a worker of this framework declares, as opposed to one that is only called by its type
+/// ([`macro@crate::remote`], [`macro@crate::import`]).
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a declared function",
-    label = "not a function of a worker",
-    note = "put `#[iii::function(id = \"…\")]` on it, and name it without parentheses: `client.call::<create>(input)`"
+    message = "`{Self}` is not a function that this worker can serve",
+    label = "declared elsewhere",
+    note = "only functions with `#[iii::function]` or `#[iii::http_function]` can be served; those of `#[iii::remote]` and `iii::import!` are called"
 )]
-pub trait Function: 'static {
-    /// The id on the wire.
-    const ID: &'static str;
-    /// Where it is. `None`: in the namespace of the worker that calls.
-    const NAMESPACE: Option<&'static str> = None;
-    /// How long a caller waits. `None`: as long as the function itself may take, else as long as the app says.
-    const TIMEOUT: Option<Duration> = None;
-    /// What it takes.
-    type Input;
-    /// What it gives.
-    type Output;
-    /// Its declaration; `None` for a function that another worker serves.
-    fn descriptor() -> Option<&'static FunctionDescriptor>;
+pub trait Declared: Function {
+    /// Its declaration.
+    fn descriptor() -> &'static FunctionDescriptor;
 }
 
 /// What the macros put into the inventory.

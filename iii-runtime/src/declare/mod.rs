@@ -1,27 +1,11 @@
-//! Declarations as data: what the macros submit, and the catalogue that is made of it.
+//! Declarations as data: the static descriptors that the macros emit and submit to the inventory.
 //!
-//! A declaration does nothing by itself. [`Catalogue::assemble`] gathers and checks all of them without a connection.
+//! A descriptor does nothing by itself. The catalogue gathers and checks all of them without a connection.
 
-mod catalogue;
-mod checks;
 mod descriptor;
 mod endpoint;
-mod problem;
 mod service;
-mod signature;
-pub(crate) mod texts;
 
-pub use catalogue::{Catalogue, Declarations, Entry};
-pub use descriptor::{
-    Declaration, Function, FunctionDescriptor, HandlerFuture, Location, TriggerDescriptor,
-};
-pub(crate) use endpoint::Endpoints;
-pub use endpoint::{Endpoint, EndpointAuth, EndpointDescriptor, EndpointUrl};
-pub use problem::{Problem, Problems};
+pub use descriptor::{Declaration, Declared, FunctionDescriptor, TriggerDescriptor};
+pub use endpoint::{EndpointAuth, EndpointDescriptor, EndpointUrl};
 pub use service::{ServiceDeclaration, ServiceDescriptor};
-pub use signature::{Requirement, Shape, Signature};
-pub(crate) use signature::{document, made_once};
-
-pub(crate) use catalogue::check_declared;
-#[cfg(feature = "testing")]
-pub(crate) use catalogue::declared;

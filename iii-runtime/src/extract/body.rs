@@ -10,10 +10,9 @@ use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{Extract, Invocation};
-use crate::client::channel::{ChannelMessage, ChannelReader};
-use crate::declare::Shape;
-use crate::error::{Error, Result, code};
-use crate::worker::Session;
+use crate::channel::{ChannelMessage, ChannelReader};
+use crate::function::Shape;
+use iii_wire::{Error, Result, code};
 
 /// How long a body may be that is taken as a whole.
 const WHOLE: usize = 16 << 20;
@@ -79,7 +78,7 @@ impl Extract for BodyStream {
     const SHAPE: Shape = Shape::REQUEST;
 
     async fn extract(call: &mut Invocation) -> Result<Self> {
-        let session = call.resources().get::<Session>();
+        let session = call.session().cloned();
         let parts = call.http()?;
         let Some(at) = parts.request_body.clone() else {
             let body = &parts.body;

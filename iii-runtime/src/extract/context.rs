@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::{Extract, Invocation};
-use crate::clock::Clock;
-use crate::error::Result;
-use crate::protocol::{FunctionId, InvocationId, TriggerId, WorkerId};
-use crate::trigger::TriggerKind;
-use crate::worker::after;
+use crate::time::after;
+use iii_wire::Result;
+use iii_wire::clock::Clock;
+use iii_wire::protocol::{FunctionId, InvocationId, TriggerId, WorkerId};
+use iii_wire::{TraceContext, TriggerKind};
 
 /// Who invokes what, and until when.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct Context {
     pub(crate) caller: Option<Caller>,
     pub(crate) attempt: Option<u32>,
     pub(crate) deadline: Option<Instant>,
-    pub(crate) trace: Trace,
+    pub(crate) trace: TraceContext,
     pub(crate) clock: Clock,
 }
 
@@ -50,7 +50,7 @@ impl Context {
             caller: None,
             attempt: None,
             deadline: None,
-            trace: Trace::default(),
+            trace: TraceContext::default(),
             clock: Clock::system(),
         }
     }
@@ -118,7 +118,7 @@ impl Context {
     }
 
     /// The trace that the invocation belongs to.
-    pub fn trace(&self) -> &Trace {
+    pub fn trace(&self) -> &TraceContext {
         &self.trace
     }
 }

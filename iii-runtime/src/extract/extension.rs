@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Context, Extract, Input, Invocation, Received, Resources};
-use crate::declare::Shape;
-use crate::error::{Error, Result, code};
-use crate::protocol::Payload;
+use crate::function::Shape;
+use iii_wire::protocol::Payload;
+use iii_wire::{Error, Result, code};
 
 /// A value that an interceptor has put into the invocation with [`Invocation::insert`].
 ///
@@ -93,7 +93,8 @@ impl Invocation {
     /// An invocation by a direct call, for unit tests of interceptors and extractors.
     pub fn test(context: Context, data: Payload) -> Self {
         let resources = Arc::default();
-        Self::new(Received { context, data, metadata: None, shape: Shape::NONE, resources })
+        let (metadata, shape, session) = (None, Shape::NONE, None);
+        Self::new(Received { context, data, metadata, shape, resources, session })
     }
 
     /// Puts a value in, in place of an earlier one of its type. Interceptors further in see it, and the function takes it by

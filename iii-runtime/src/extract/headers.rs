@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Extract, Invocation};
-use crate::declare::Shape;
-use crate::error::Result;
+use crate::function::Shape;
+use iii_wire::Result;
 
 /// The headers of an HTTP request, by lower-case name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -11,9 +11,9 @@ use super::invocation::Text;
 use super::payload::{read_json, read_values};
 use super::text::{Value, Values};
 use super::{Extract, Headers, Input, Invocation};
-use crate::client::channel::within;
-use crate::declare::Shape;
-use crate::error::{Result, code};
+use crate::channel::within;
+use crate::function::Shape;
+use iii_wire::{Result, code};
 
 /// The path parameters of an HTTP request, read into a type.
 ///
@@ -131,9 +131,9 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for HttpRequest<T>
     const IS_HTTP_REQUEST: bool = true;
 
     fn from_invocation(call: &mut Invocation) -> Result<Self> {
-        let reading = call.reading();
+        let session = call.session().cloned();
         let parts = call.http()?;
-        let body = within(reading, || read_json(parts.body.as_str()))
+        let body = within(session, || read_json(parts.body.as_str()))
             .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the body"))?;
         Ok(Self {
             method: parts.method.clone(),

@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 
 use super::extension::Added;
 use super::{Context, Headers, Resources};
-use crate::client::channel::Reading;
-use crate::declare::Shape;
-use crate::error::{Error, Result, code};
-use crate::protocol::{ChannelRef, Payload, TriggerId, TriggerTypeId};
-use crate::trigger::TriggerKind;
+use crate::function::Shape;
+use crate::session::Session;
+use iii_wire::TriggerKind;
+use iii_wire::protocol::{ChannelRef, Payload, TriggerId, TriggerTypeId};
+use iii_wire::{Error, Result, code};
 
 /// One invocation, before its arguments are taken.
 ///
@@ -26,6 +26,7 @@ pub struct Invocation {
     shape: Shape,
     http: Option<HttpParts>,
     resources: Arc<Resources>,
+    session: Option<Arc<Session>>,
     pub(super) added: Added,
     /// Values that change, as this invocation has seen them first.
     seen: Resources,
@@ -39,6 +40,8 @@ pub(crate) struct Received {
     pub metadata: Option<Payload>,
     pub shape: Shape,
     pub resources: Arc<Resources>,
+    /// The connection of the worker; `None` outside of a running worker.
+    pub session: Option<Arc<Session>>,
 }
 
 /// The parts of an HTTP request, as the engine sends them (protocol section 5.1).
@@ -64,9 +67,9 @@ pub struct HttpParts {
 
 impl Invocation {
     pub(crate) fn new(received: Received) -> Self {
-        let Received { context, data, metadata, shape, resources } = received;
+        let Received { context, data, metadata, shape, resources, session } = received;
         let (added, seen) = (Added::default(), Resources::default());
-        Self { context, data, metadata, shape, http: None, resources, added, seen }
+        Self { context, data, metadata, shape, http: None, resources, session, added, seen }
     }
 
     /// Who invokes what.
@@ -108,9 +111,9 @@ impl Invocation {
         self.seen.insert(value);
     }
 
-    /// For [`within`](crate::client::channel::within): ends of channels in this invocation belong to this worker.
-    pub(crate) fn reading(&self) -> Reading {
-        Reading::Resources(self.resources.clone())
+    /// The connection of the worker that serves the invocation; `None` outside of a running worker.
+    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
+        self.session.as_ref()
     }
 
     /// Which parts of an HTTP request the function takes by extractors.

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::{Extract, Invocation};
-use crate::error::{Result, code};
+use iii_wire::{Result, code};
 
 /// The metadata of the invocation, read into a type.
 ///

@@ -19,11 +19,11 @@ use std::future::Future;
 
 use schemars::{Schema, SchemaGenerator};
 
-use crate::declare::{Shape, Signature};
-use crate::error::Result;
+use crate::function::{Shape, Signature};
+use iii_wire::Result;
 
 pub use body::{BodyStream, RawBody};
-pub use context::{Caller, Context, Trace, TriggerInfo};
+pub use context::{Caller, Context, TriggerInfo};
 pub use extension::Extension;
 pub use headers::Headers;
 pub use http::{HttpRequest, Path, Query};

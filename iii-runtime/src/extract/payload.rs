@@ -8,19 +8,19 @@ use serde_json::value::RawValue;
 use super::invocation::{QueryTexts, Request};
 use super::text::{Value, Values};
 use super::{Input, Invocation};
-use crate::client::channel::within;
-use crate::declare::Shape;
-use crate::error::{Error, Result, code};
-use crate::protocol::{Payload, fields};
+use crate::channel::within;
+use crate::function::Shape;
+use iii_wire::protocol::{Payload, fields};
+use iii_wire::{Error, Result, code};
 
 impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for T {
     fn from_invocation(call: &mut Invocation) -> Result<Self> {
         if !call.is_http() {
-            return within(call.reading(), || read_json(call.data().as_str()))
+            return within(call.session().cloned(), || read_json(call.data().as_str()))
                 .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the payload"));
         }
         let request = Request::read(call.data())?;
-        within(call.reading(), || read_http(&request, call.shape()))?
+        within(call.session().cloned(), || read_http(&request, call.shape()))?
             .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the request"))
     }
 
@@ -156,11 +156,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::extract::{
-        Context, Extract, Headers, HttpRequest, Path, Query, Received, Resources,
-    };
+    use crate::extract::{Context, Extract, Headers, HttpRequest, Path, Query, Received};
     use crate::extract::{Metadata, State, TriggerInfo};
-    use crate::trigger::TriggerKind;
+    use iii_wire::TriggerKind;
 
     #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
     struct Order {
@@ -186,7 +184,8 @@ mod tests {
             data: data.into(),
             metadata: None,
             shape,
-            resources: Arc::new(Resources::default()),
+            resources: Arc::default(),
+            session: None,
         })
     }
 

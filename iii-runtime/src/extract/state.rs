@@ -5,8 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::{Extract, Invocation};
-use crate::declare::Signature;
-use crate::error::{Error, Result, code};
+use crate::function::Signature;
+use iii_wire::{Error, Result, code};
 
 /// A value that the app provides with [`App::state`](crate::App::state), shared by all handlers.
 ///

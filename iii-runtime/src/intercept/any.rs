@@ -7,10 +7,10 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::{Interceptor, Next};
-use crate::declare::Location;
-use crate::error::Result;
 use crate::extract::Invocation;
+use crate::function::Location;
 use crate::output::Reply;
+use iii_wire::Result;
 
 /// An interceptor of any type, and the place where it was given. Cheap to clone; clones share what it counts.
 #[derive(Clone)]

@@ -8,9 +8,9 @@ use tokio::sync::Semaphore;
 use super::key::Digest;
 use super::next::locked;
 use super::{Interceptor, Key, Next};
-use crate::error::{Error, Result, code};
 use crate::extract::Invocation;
 use crate::output::Reply;
+use iii_wire::{Error, Result, code};
 
 /// How many may wait, unless somebody says otherwise.
 const WAITING: usize = 1_000;

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use super::key::Digest;
 use super::next::locked;
 use super::{Interceptor, Key, Next};
-use crate::error::{Error, Result, code};
 use crate::extract::Invocation;
 use crate::output::Reply;
-use crate::protocol::ErrorBody;
+use iii_wire::protocol::ErrorBody;
+use iii_wire::{Error, Result, code};
 
 /// How many results are remembered, unless somebody says otherwise.
 const ENTRIES: usize = 10_000;

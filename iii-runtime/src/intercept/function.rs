@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::{Interceptor, Next};
-use crate::error::Result;
 use crate::extract::Invocation;
 use crate::output::Reply;
+use iii_wire::Result;
 
 /// An interceptor that is a closure. Made by [`from_fn`].
 #[derive(Clone, Copy)]

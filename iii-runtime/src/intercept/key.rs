@@ -9,8 +9,8 @@ use serde::Deserializer;
 use serde::de::{Deserialize, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::error::{Error, Result, code};
 use crate::extract::{HttpParts, Invocation};
+use iii_wire::{Error, Result, code};
 
 /// What tells invocations apart.
 ///

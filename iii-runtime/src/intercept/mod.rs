@@ -14,10 +14,10 @@ mod timeout;
 mod traced;
 mod when;
 
-use crate::declare::Function;
-use crate::error::Result;
 use crate::extract::Invocation;
+use crate::function::Function;
 use crate::output::Reply;
+use iii_wire::Result;
 
 pub use any::AnyInterceptor;
 pub use concurrency::ConcurrencyLimit;

@@ -12,11 +12,11 @@ use futures_util::FutureExt;
 use tokio::time::timeout_at;
 
 use super::{AnyInterceptor, Room};
-use crate::declare::HandlerFuture;
-use crate::error::{Error, Result, code};
 use crate::extract::Invocation;
+use crate::output::HandlerFuture;
 use crate::output::Reply;
-use crate::protocol::InvocationId;
+use iii_wire::protocol::InvocationId;
+use iii_wire::{Error, Result, code};
 
 /// How long interceptors may go on after the deadline, once the handler has ended. Callers wait a second longer than a
 /// function may take.

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use super::key::Digest;
 use super::next::locked;
 use super::{Interceptor, Key, Next};
-use crate::error::{Error, Result, code};
 use crate::extract::Invocation;
 use crate::output::Reply;
+use iii_wire::{Error, Result, code};
 
 /// How many keys are remembered, unless somebody says otherwise.
 const KEYS: usize = 10_000;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-use crate::error::{Error, Result, code};
+use iii_wire::{Error, Result, code};
 
 /// The room that an invocation takes. Others have it when this is dropped.
 #[derive(Debug)]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{Interceptor, Next};
-use crate::error::{Error, Result, code};
 use crate::extract::Invocation;
 use crate::output::Reply;
+use iii_wire::{Error, Result, code};
 
 /// Ends what is further in after some time, with the code [`timeout`](code::TIMEOUT).
 ///

@@ -6,9 +6,9 @@ use tokio::time::Instant;
 use tracing::Level;
 
 use super::{Interceptor, Next};
-use crate::error::Result;
 use crate::extract::{Context, Invocation};
 use crate::output::Reply;
+use iii_wire::Result;
 
 /// Writes one [`tracing`] event for each invocation, when it ends: `function`, `trigger`, `attempt`, `outcome` and
 /// `elapsed_ms`.

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::{Interceptor, Next};
-use crate::error::Result;
 use crate::extract::Invocation;
 use crate::output::Reply;
+use iii_wire::Result;
 
 /// An interceptor around some invocations only. Made by [`Interceptor::when`] and [`Interceptor::except`].
 pub struct When<I> {

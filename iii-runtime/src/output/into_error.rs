@@ -1,6 +1,6 @@
 //! Errors that a function may return.
 
-use crate::{BoxError, Error};
+use iii_wire::{BoxError, Error};
 
 /// An error that a handler may return: it has a code.
 ///

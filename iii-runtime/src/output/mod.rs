@@ -1,5 +1,6 @@
 //! Handler results: what a function gives back, as a plain value to a caller and as a response over HTTP.
 
+mod into_error;
 mod sse;
 mod stream;
 
@@ -7,16 +8,21 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use futures_util::future::BoxFuture;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 
-use crate::error::{BoxError, Error, Result, STATUSES, code};
-use crate::protocol::Payload;
+use iii_wire::protocol::Payload;
+use iii_wire::{BoxError, Error, Result, STATUSES, code};
 
+pub use into_error::IntoError;
 pub use sse::{Sse, SseEvent};
 use stream::Pieces;
 pub(crate) use stream::write;
+
+/// What a handler returns, boxed.
+pub type HandlerFuture = BoxFuture<'static, Result<Reply>>;
 
 /// What a handler gave back, before anybody decided how it travels.
 #[derive(Debug)]

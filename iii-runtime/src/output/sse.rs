@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::time::{Instant, Sleep};
 
 use super::{Output, Reply, Response};
-use crate::error::{BoxError, Result};
+use iii_wire::{BoxError, Result};
 
 /// How long a quiet connection is left without a sign of life.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -177,8 +177,8 @@ impl SseEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
     use futures_util::stream;
+    use iii_wire::Error;
 
     #[test]
     fn an_event_is_lines() {

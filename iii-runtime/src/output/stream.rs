@@ -9,11 +9,10 @@ use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 
 use super::{Body, Reply};
-use crate::client::channel::ChannelWriter;
-use crate::error::{BoxError, Error, Result, code};
-use crate::extract::Resources;
-use crate::protocol::{ChannelRef, Payload};
-use crate::worker::Session;
+use crate::channel::ChannelWriter;
+use crate::session::Session;
+use iii_wire::protocol::{ChannelRef, Payload};
+use iii_wire::{BoxError, Error, Result, code};
 
 /// The pieces of a body.
 ///
@@ -46,12 +45,12 @@ impl std::fmt::Debug for Pieces {
 ///
 /// If nothing was written yet: the stream failed at once, or there is nowhere to write to. An error after that is only
 /// logged: the client sees that the body broke off.
-pub(crate) async fn write(reply: Reply, data: &Payload, resources: &Resources) -> Result<Reply> {
+pub(crate) async fn write(reply: Reply, data: &Payload, session: &Arc<Session>) -> Result<Reply> {
     let Reply { status, headers, body: Body::Stream(Pieces(pieces)) } = reply else {
         return Ok(reply);
     };
     let mut pieces = pieces.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut writer = response_of(data, resources)?;
+    let mut writer = response_of(data, session)?;
     // As long as nothing was written, an error can still be a response of its own.
     let mut next = pieces.next().await.transpose().map_err(Error::internal)?;
     let head = async {
@@ -89,14 +88,13 @@ fn written() -> Reply {
 }
 
 /// The writing end of the response of a request.
-fn response_of(data: &Payload, resources: &Resources) -> Result<ChannelWriter> {
+fn response_of(data: &Payload, session: &Arc<Session>) -> Result<ChannelWriter> {
     #[derive(serde::Deserialize)]
     struct Request {
         response: ChannelRef,
     }
-    let session: Option<Arc<Session>> = resources.get();
     match data.parse::<Request>() {
-        Ok(Request { response }) => Ok(ChannelWriter::new(response, session)),
+        Ok(Request { response }) => Ok(ChannelWriter::new(response, Some(session.clone()))),
         Err(_) => Err(Error::new(
             code::STREAM_NEEDS_HTTP,
             "this function writes its response piece by piece, so it must be called over HTTP",

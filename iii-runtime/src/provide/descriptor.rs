@@ -10,10 +10,11 @@ use serde::Deserialize;
 use super::emitter::Inner;
 use super::{Emitter, TriggerType};
 use crate::client::Client;
-use crate::declare::{Location, document};
-use crate::error::{Error, Result, code};
 use crate::extract::Resources;
-use crate::protocol::{FunctionId, Payload, RegisterTrigger};
+use crate::function::Location;
+use iii_wire::protocol::{FunctionId, Payload, RegisterTrigger};
+use iii_wire::schema::document;
+use iii_wire::{Error, Result, code};
 
 /// The code that runs for one binding, until it is dropped.
 pub(crate) type Running = BoxFuture<'static, Result<()>>;

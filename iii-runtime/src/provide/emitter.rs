@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::client::{Call, Client, Receipt};
-use crate::error::{Error, Result, code};
 use crate::extract::Resources;
-use crate::protocol::{FunctionId, Namespace, Payload, TriggerId};
+use iii_wire::protocol::{FunctionId, Namespace, Payload, TriggerId};
+use iii_wire::{Error, Result, code};
 
 /// Fires the function of one binding. Cheap to clone.
 ///

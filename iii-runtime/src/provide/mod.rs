@@ -8,6 +8,6 @@ mod trigger_type;
 pub(crate) use descriptor::{Begin, Running, declared_types};
 pub use descriptor::{TriggerTypeDeclaration, TriggerTypeDescriptor};
 pub use emitter::Emitter;
+pub(crate) use stream::{ItemLocks, declared_stores};
 pub use stream::{StreamStore, StreamStoreDeclaration, StreamStoreDescriptor};
-pub(crate) use stream::{WriteTurns, declared_stores};
 pub use trigger_type::TriggerType;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Emitter;
-use crate::error::Result;
+use iii_wire::Result;
 
 /// A trigger type that this worker provides. The type itself is the config of a binding.
 ///

@@ -6,11 +6,12 @@ use tokio::time::Instant;
 use tracing::Instrument;
 use tracing::field::{self, Empty};
 
-use super::in_trace;
-use crate::error::Error;
-use crate::extract::{Context, Trace};
+use crate::extract::Context;
 use crate::output::Reply;
-use crate::protocol::{Payload, WorkerId};
+use crate::trace;
+use iii_wire::Error;
+use iii_wire::TraceContext;
+use iii_wire::protocol::{Payload, WorkerId};
 
 /// Where the telemetry of one worker goes. The default: nowhere but to the log.
 #[derive(Clone, Default)]
@@ -91,7 +92,7 @@ pub(crate) enum Outcome<'a> {
 pub(crate) struct Begun {
     span: tracing::Span,
     began: Instant,
-    trace: Trace,
+    trace: TraceContext,
     ended: bool,
     #[cfg(feature = "otel")]
     traced: Option<super::otel::HandlerSpan>,
@@ -100,7 +101,7 @@ pub(crate) struct Begun {
 impl Begun {
     /// Runs the handler, or a part of it: its logs and its calls belong to this invocation.
     pub(crate) fn run<T>(&self, handler: impl Future<Output = T>) -> impl Future<Output = T> {
-        let handler = in_trace(self.trace.clone(), handler).instrument(self.span.clone());
+        let handler = trace::scope(self.trace.clone(), handler).instrument(self.span.clone());
         #[cfg(feature = "otel")]
         let handler = super::otel::in_context(self.context(), handler);
         handler
@@ -144,7 +145,7 @@ impl Drop for Begun {
     fn drop(&mut self) {
         if !self.ended {
             let text = "the worker stopped before the function was done";
-            self.close(Outcome::Failed(&Error::new(crate::error::code::SHUTTING_DOWN, text)));
+            self.close(Outcome::Failed(&Error::new(iii_wire::code::SHUTTING_DOWN, text)));
         }
     }
 }
@@ -158,8 +159,8 @@ mod tests {
     use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt};
 
     use super::*;
-    use crate::error::code;
-    use crate::trigger::TriggerKind;
+    use iii_wire::TriggerKind;
+    use iii_wire::code;
 
     /// Remembers the fields of spans as `name=value`.
     #[derive(Clone, Default)]

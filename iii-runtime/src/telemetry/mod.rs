@@ -6,28 +6,20 @@
 mod invocation;
 #[cfg(feature = "otel")]
 mod otel;
-#[cfg(any(feature = "engine", feature = "otel"))]
-mod secret;
 #[cfg(feature = "otel")]
 mod settings;
 
-use crate::extract::Trace;
+use iii_wire::TraceContext;
+
+use crate::trace;
 
 pub(crate) use invocation::{Begun, Outcome, Telemetry};
 #[cfg(feature = "otel")]
 pub(crate) use otel::Identity;
-#[cfg(all(feature = "engine", feature = "otel"))]
-pub(crate) use otel::is_of_this_process;
 #[cfg(feature = "otel")]
 pub use otel::layer;
-#[cfg(any(feature = "engine", feature = "otel"))]
-pub(crate) use secret::{REDACTED, is_secret};
 #[cfg(feature = "otel")]
 pub(crate) use settings::TelemetrySettings;
-
-tokio::task_local! {
-    static TRACE: Trace;
-}
 
 /// The trace to hand on to what is called now: calls of a [`Client`](crate::Client) do so by themselves, requests to others
 /// need it in their headers.
@@ -41,13 +33,8 @@ tokio::task_local! {
 /// let header = ("traceparent", trace.traceparent?);
 /// # Some(header) }
 /// ```
-pub fn current_trace() -> Trace {
-    let came = || TRACE.try_with(Clone::clone).unwrap_or_default();
-    #[cfg(feature = "otel")]
-    if let Some(trace) = otel::current_trace(came) {
-        return trace;
-    }
-    came()
+pub fn current_trace() -> TraceContext {
+    trace::current()
 }
 
 /// Keeps a future in the trace and the log span of the invocation that runs now, for a task of its own.
@@ -67,28 +54,22 @@ pub fn current_trace() -> Trace {
 pub fn in_current_trace<F: Future>(future: F) -> impl Future<Output = F::Output> {
     use tracing::Instrument;
 
-    let trace = TRACE.try_with(Clone::clone).unwrap_or_default();
-    let future = TRACE.scope(trace, future).in_current_span();
+    let future = trace::scope(trace::arrived(), future).in_current_span();
     #[cfg(feature = "otel")]
     let future = otel::in_current_context(future);
     future
 }
 
-/// Runs a handler as part of a trace.
-fn in_trace<T>(trace: Trace, handler: impl Future<Output = T>) -> impl Future<Output = T> {
-    TRACE.scope(trace, handler)
-}
-
 /// As [`in_current_trace`], for a plain function that runs on another thread.
 pub(crate) fn carried<T>(function: impl FnOnce() -> T) -> impl FnOnce() -> T {
     let span = tracing::Span::current();
-    let trace = TRACE.try_with(Clone::clone).unwrap_or_default();
+    let arrived = trace::arrived();
     #[cfg(feature = "otel")]
     let context = otel::current_context();
     move || {
         #[cfg(feature = "otel")]
         let _attached = context.attach();
-        span.in_scope(|| TRACE.sync_scope(trace, function))
+        span.in_scope(|| trace::sync_scope(arrived, function))
     }
 }
 

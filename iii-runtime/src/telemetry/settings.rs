@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::{Error, Result, code};
+use iii_wire::{Error, Result, code};
 
 /// The settings of the telemetry of one worker.
 #[derive(Debug, Clone)]

@@ -12,11 +12,12 @@ use serde::de::DeserializeOwned;
 use super::harness::Mode;
 use super::record::{End, Facts};
 use super::{Harness, locked, report};
-use crate::declare::Function;
-use crate::error::Error;
 use crate::extract::{Context, Input};
-use crate::protocol::Payload;
-use crate::trigger::{LogEvent, TriggerKind};
+use crate::function::Function;
+use crate::trigger::LogEvent;
+use iii_wire::Error;
+use iii_wire::TriggerKind;
+use iii_wire::protocol::Payload;
 
 /// An invocation that began in the test, as it was when the test looked.
 ///

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::{Harness, locked};
 use crate::config::Configurable;
-use crate::error::Result;
-use crate::protocol::Payload;
+use iii_wire::Result;
+use iii_wire::protocol::Payload;
 
 impl Harness {
     /// Gives the value of a configuration, in place of all its sources and of what the set-up gives. The same value, to

@@ -11,11 +11,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Harness, locked};
-use crate::declare::Function;
-use crate::error::IntoError;
-use crate::protocol::ChannelRef;
-use crate::transport::{ChannelError, ChannelSocket, ConnectError, Link, Transport};
-use crate::worker::ConnectionState;
+use crate::function::Function;
+use crate::output::IntoError;
+use crate::session::ConnectionState;
+use iii_wire::protocol::ChannelRef;
+use iii_wire::transport::{ChannelError, ChannelSocket, ConnectError, Link, Transport};
 
 /// What can be done to the links of one worker.
 #[derive(Debug)]

@@ -18,11 +18,11 @@ use super::start::{Plan, World};
 use super::{Http, locked};
 use crate::app::Prepared;
 use crate::client::{Call, Client, NewChannel, Receipt, StateClient, StreamClient};
-use crate::clock::Clock;
-use crate::declare::Function;
-use crate::engine::{HttpFunctionSettings, NamedQueue};
-use crate::error::Result;
-use crate::protocol::{FunctionId, Payload};
+use crate::function::Function;
+use iii_engine::{HttpFunctionSettings, NamedQueue};
+use iii_wire::Result;
+use iii_wire::clock::Clock;
+use iii_wire::protocol::{FunctionId, Payload};
 
 /// How far virtual time may move by itself after the last step of the test.
 const PATIENCE: Duration = Duration::from_secs(3600);

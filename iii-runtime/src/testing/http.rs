@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::Harness;
 use super::harness::Mode;
-use crate::error::BoxError;
+use iii_wire::BoxError;
 
 /// Makes requests. Made by [`Harness::http`].
 #[derive(Debug, Clone)]

@@ -11,11 +11,11 @@ use serde::Serialize;
 use super::record::input;
 use super::rules::{Answer, Times};
 use super::{Harness, locked};
-use crate::declare::Function;
-use crate::error::{Error, Result, code};
 use crate::extract::Input;
+use crate::function::Function;
 use crate::output::Reply;
-use crate::protocol::{FunctionId, Payload};
+use iii_wire::protocol::{FunctionId, Payload};
+use iii_wire::{Error, Result, code};
 
 impl Harness {
     /// Lets a closure run in place of a function: one of another worker, or one of the worker under test, with all its
@@ -37,7 +37,6 @@ impl Harness {
     ///     const ID: &'static str = "payments::charge";
     ///     type Input = u64;
     ///     type Output = String;
-    ///     fn descriptor() -> Option<&'static iii::FunctionDescriptor> { None }
     /// }
     ///
     /// #[iii::function(id = "doc::buy")]

@@ -6,12 +6,12 @@ use std::time::SystemTime;
 
 use super::rules::{Rules, When};
 use super::{locked, panics, report};
-use crate::clock::Clock;
-use crate::declare::Shape;
-use crate::error::{Error, Result, code};
 use crate::extract::{Context, Input, Invocation, Received};
-use crate::protocol::{FunctionId, Payload};
+use crate::function::Shape;
 use crate::worker::{Begun, Ended, Plan, Watch, Watched};
+use iii_wire::clock::Clock;
+use iii_wire::protocol::{FunctionId, Payload};
+use iii_wire::{Error, Result, code};
 
 /// Sees the invocations of the worker and those of the mocks.
 #[derive(Debug)]
@@ -115,6 +115,7 @@ impl Facts {
             metadata: self.metadata.clone(),
             shape: self.shape,
             resources: Arc::default(),
+            session: None,
         })
     }
 
@@ -133,6 +134,7 @@ pub(super) fn input<I: Input>(mut invocation: Invocation) -> Result<I> {
             metadata: None,
             shape: Shape::NONE,
             resources: Arc::default(),
+            session: None,
         };
         return I::from_invocation(&mut Invocation::new(nothing));
     }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::record::{End, Facts};
-use crate::protocol::Payload;
+use iii_wire::protocol::Payload;
 
 /// The longest payload that is shown whole, in characters.
 const LONGEST: usize = 200;

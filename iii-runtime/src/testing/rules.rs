@@ -10,10 +10,10 @@ use futures_util::future::BoxFuture;
 
 use super::record::Facts;
 use super::report;
-use crate::declare::HandlerFuture;
-use crate::error::{Error, Result};
 use crate::extract::Invocation;
-use crate::protocol::FunctionId;
+use crate::output::HandlerFuture;
+use iii_wire::protocol::FunctionId;
+use iii_wire::{Error, Result};
 
 /// Runs in place of a handler.
 pub(super) type Answer = Arc<dyn Fn(Invocation) -> HandlerFuture + Send + Sync>;

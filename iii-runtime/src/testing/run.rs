@@ -20,10 +20,12 @@ use super::start::{Plan, SetUp};
 use super::{Harness, PointInTime, locked, panics, report};
 use crate::app::App;
 use crate::app::entry::MainResult;
-use crate::clock::Clock;
-use crate::declare::{Function, FunctionDescriptor, declared};
-use crate::error::BoxError;
-use crate::protocol::Namespace;
+use crate::catalogue::declared;
+use crate::declare::Declared;
+use crate::declare::FunctionDescriptor;
+use iii_wire::BoxError;
+use iii_wire::clock::Clock;
+use iii_wire::protocol::Namespace;
 
 /// When virtual time begins, if the test does not say: a Monday.
 const START: &str = "2026-01-05T00:00:00Z";
@@ -100,15 +102,8 @@ impl Test {
     }
 
     /// Only this function, and others that are named so, in place of all that are declared.
-    ///
-    /// # Panics
-    ///
-    /// If another worker serves it.
-    #[track_caller]
-    pub fn only<F: Function>(mut self) -> Self {
-        let Some(function) = F::descriptor() else {
-            panic!("`{}` is served by another worker: mock it", F::ID);
-        };
+    pub fn only<F: Declared>(mut self) -> Self {
+        let function = F::descriptor();
         let functions = self.functions.get_or_insert_default();
         if !functions.iter().any(|known| std::ptr::eq(*known, function)) {
             functions.push(function);

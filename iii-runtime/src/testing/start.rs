@@ -11,15 +11,16 @@ use super::harness::{Inner, Mode, Stage};
 use super::record::Recorder;
 use super::{Harness, Published, locked, report};
 use crate::app::{App, Prepared, Surroundings};
-use crate::clock::Clock;
+use crate::catalogue::{Catalogue, Declarations, Endpoints};
 use crate::config::Variables;
-use crate::declare::{Catalogue, Declarations, Endpoints, FunctionDescriptor};
-use crate::engine::{Engine, HttpFunctionSettings, NamedQueue};
-use crate::error::{BoxError, Error, Result, code};
-use crate::protocol::{FunctionId, Namespace, Payload};
-use crate::transport::Transport;
-use crate::transport::ws::WsTransport;
+use crate::declare::FunctionDescriptor;
 use crate::worker::{TriggerIds, WorkerHandle};
+use iii_engine::{Engine, HttpFunctionSettings, NamedQueue};
+use iii_wire::clock::Clock;
+use iii_wire::protocol::{FunctionId, Namespace, Payload};
+use iii_wire::transport::Transport;
+use iii_wire::transport::ws::WsTransport;
+use iii_wire::{BoxError, Error, Result, code};
 
 /// What the set-up of an app does.
 pub(super) type SetUp =

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Harness;
-use crate::engine::LocalSubscriber;
-use crate::protocol::Payload;
+use iii_engine::testing::LocalSubscriber;
+use iii_wire::protocol::Payload;
 
 /// What a subscriber of a stream is sent (protocol section 8.3).
 #[derive(Debug, Clone, PartialEq, Eq)]

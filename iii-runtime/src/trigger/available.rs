@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Binding, TriggerKind};
 use crate::client::FunctionSummary;
-use crate::protocol::WorkerId;
+use iii_wire::protocol::WorkerId;
 
 /// What a `functions_available` trigger is told: nothing.
 #[derive(Debug, Clone, Copy, Default)]

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Binding, TriggerKind, Use};
-use crate::protocol::Payload;
 use crate::provide::TriggerType;
+use iii_wire::protocol::Payload;
 
 /// What a trigger of another type is told.
 #[derive(Debug, Clone, Copy)]

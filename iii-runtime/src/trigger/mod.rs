@@ -15,12 +15,11 @@ mod subscribe;
 mod subscription;
 mod trace;
 
-use std::fmt;
-
 use serde::Serialize;
 
-use crate::declare::{Function, FunctionDescriptor};
-use crate::protocol::Payload;
+use crate::function::{Function, FunctionInfo};
+pub use iii_wire::TriggerKind;
+use iii_wire::protocol::Payload;
 
 pub use available::{
     FunctionsAvailable, FunctionsEvent, WorkerChange, WorkersAvailable, WorkersEvent,
@@ -89,18 +88,18 @@ pub struct Use {
     /// The id of the function.
     pub id: &'static str,
     /// Its declaration, if it is served by a worker of this framework.
-    pub function: Option<&'static FunctionDescriptor>,
+    pub function: Option<FunctionInfo>,
 }
 
 impl Use {
     /// Names `F` as a condition.
     pub fn condition<F: Function<Output = bool>>() -> Self {
-        Self { role: "condition", id: F::ID, function: F::descriptor() }
+        Self { role: "condition", id: F::ID, function: F::info() }
     }
 
     /// Names `F` as middleware.
     pub fn middleware<F: Function<Input = MiddlewareRequest, Output = Middleware>>() -> Self {
-        Self { role: "middleware", id: F::ID, function: F::descriptor() }
+        Self { role: "middleware", id: F::ID, function: F::info() }
     }
 }
 

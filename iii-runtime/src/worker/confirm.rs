@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::registration::{Answers, Registrations};
 use super::run::Worker;
-use super::session::Up;
-use crate::error::{Error, Result, code};
-use crate::protocol::{InvocationId, InvokeFunction, Message, Namespace, Payload};
+use crate::session::Up;
+use iii_wire::protocol::{InvocationId, InvokeFunction, Message, Namespace, Payload};
+use iii_wire::{Error, Result, code};
 
 /// How long the engine may take to say what it has.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);

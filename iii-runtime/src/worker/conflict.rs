@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::backoff::Backoff;
-use super::session::after;
-use crate::error::Result;
-use crate::protocol::{FunctionId, Payload};
+use crate::time::Backoff;
+use crate::time::after;
+use iii_wire::Result;
+use iii_wire::protocol::{FunctionId, Payload};
 
 /// What a worker does when another one has a function id of its own: an id has one owner at a time (protocol section
 /// 3.4).

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::session::after;
+use crate::time::after;
 
 /// How long the engine may take to say that no more invocations come.
 const BARRIER_TIMEOUT: Duration = Duration::from_secs(2);

@@ -8,11 +8,13 @@ use futures_util::FutureExt;
 use tokio::task::AbortHandle;
 
 use crate::client::Client;
-use crate::error::{Error, Result, code};
 use crate::extract::Resources;
-use crate::protocol::{ErrorBody, Message, RegisterTrigger, TriggerId, TriggerRegistrationResult};
 use crate::provide::{Begin, Running, TriggerTypeDescriptor};
-use crate::transport::Outbox;
+use iii_wire::protocol::{
+    ErrorBody, Message, RegisterTrigger, TriggerId, TriggerRegistrationResult,
+};
+use iii_wire::transport::Outbox;
+use iii_wire::{Error, Result, code};
 
 /// The trigger types of a worker, and what runs for their bindings.
 #[derive(Debug)]

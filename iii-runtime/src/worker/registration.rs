@@ -6,14 +6,15 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::declare::{Catalogue, Location};
+use crate::catalogue::Catalogue;
 use crate::extract::Mark;
-use crate::protocol::{
+use crate::function::Location;
+use crate::trigger::Binding;
+use iii_wire::protocol::{
     ErrorBody, FunctionId, HttpInvocation, Message, Namespace, Payload, RegisterFunction,
     RegisterService, RegisterTrigger, RegisterTriggerType, RegistrationRejected, TriggerId,
     TriggerRegistrationResult,
 };
-use crate::trigger::Binding;
 
 /// How the worker introduces itself (protocol section 3.2).
 #[derive(Debug, Clone, Serialize)]

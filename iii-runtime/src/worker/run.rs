@@ -8,17 +8,17 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::backoff::Backoff;
 use super::conflict::Conflict;
 use super::dispatch::Dispatcher;
 use super::leaving::{Leaving, done, warn_of_last_words};
 use super::provider::Provider;
 use super::registration::{Identity, Refusal, Registrations, Verdict};
 use super::serving::{Failure, Serving, refused};
-use super::session::{ConnectionState, Session};
-use crate::error::{Error, Result, code};
-use crate::protocol::WorkerId;
-use crate::transport::{ConnectError, Link};
+use crate::session::{ConnectionState, Session};
+use crate::time::Backoff;
+use iii_wire::protocol::WorkerId;
+use iii_wire::transport::{ConnectError, Link};
+use iii_wire::{Error, Result, code};
 
 /// How long the other side may take to read what was sent last.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

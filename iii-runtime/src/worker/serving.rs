@@ -9,16 +9,16 @@ use super::confirm::{ask, confirm, confirm_triggers, nothing};
 use super::conflict::{Conflict, Lost, Turn};
 use super::dispatch::Dispatcher;
 use super::leaving::Leaving;
-use super::pending::Pending;
 use super::provider::Provider;
 use super::registration::{Answers, Complaints, Registrations, Verdict};
 use super::run::Worker;
-use super::session::{Session, Up};
-use crate::error::{Error, Result, code};
-use crate::protocol::{
+use crate::session::Pending;
+use crate::session::{Session, Up};
+use iii_wire::protocol::{
     ErrorBody, FunctionId, Message, RegistrationRejected, TriggerRegistrationResult, WorkerId,
 };
-use crate::transport::Outbox;
+use iii_wire::transport::Outbox;
+use iii_wire::{Error, Result, code};
 
 /// A link that is served.
 pub(super) struct Serving {

@@ -7,11 +7,12 @@ use std::fmt;
 
 use futures_util::future::BoxFuture;
 
-use crate::declare::{HandlerFuture, Shape};
-use crate::error::Result;
 use crate::extract::{Context, Invocation};
+use crate::function::Shape;
+use crate::output::HandlerFuture;
 use crate::output::Reply;
-use crate::protocol::{FunctionId, Payload};
+use iii_wire::Result;
+use iii_wire::protocol::{FunctionId, Payload};
 
 /// Sees the invocations of a worker, and may run something else.
 pub(crate) trait Watch: fmt::Debug + Send + Sync {

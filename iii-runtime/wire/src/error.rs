@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::code;
 use crate::protocol::{ErrorBody, Payload};
+use crate::transport::ConnectError;
 
 /// The result of most functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -255,6 +256,12 @@ impl From<ErrorBody> for Error {
                 source: None,
             }),
         }
+    }
+}
+
+impl From<ConnectError> for Error {
+    fn from(error: ConnectError) -> Self {
+        Self::new(code::CONNECT_FAILED, error.to_string())
     }
 }
 

@@ -12,11 +12,11 @@ mod traced;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::error::Result;
 use crate::extract::Invocation;
 use crate::intercept::{Interceptor, Next};
 use crate::output::Reply;
 use crate::prelude::*;
+use iii_wire::Result;
 
 const SECOND: Duration = Duration::from_secs(1);
 

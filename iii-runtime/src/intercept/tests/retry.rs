@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-use crate::error::Error;
 use crate::{Backoff, Retry};
+use iii_wire::Error;
 
 /// How often it fails before it does not.
 #[derive(Debug, Default)]

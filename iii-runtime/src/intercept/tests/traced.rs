@@ -8,7 +8,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::*;
 use crate::intercept::Traced;
-use crate::trigger::TriggerKind;
+use iii_wire::TriggerKind;
 
 /// Keeps the events of `Traced` as lines.
 #[derive(Debug, Default)]

@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::{StreamStore, serve};
-use crate::declare::{FunctionDescriptor, Location};
+use crate::declare::FunctionDescriptor;
 #[cfg(feature = "testing")]
 use crate::extract::Resources;
-use crate::turns::Turns;
+use crate::function::Location;
+use iii_wire::keyed_lock::KeyedLock;
 
-/// Writes of one item of one stream, one after the other.
-pub(crate) type WriteTurns = Turns<(&'static str, String, String)>;
+/// Serialises the writes to one item of one stream.
+pub(crate) type ItemLocks = KeyedLock<(&'static str, String, String)>;
 
 /// A declared stream store.
 pub struct StreamStoreDescriptor {

@@ -10,12 +10,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::Result;
+use iii_wire::Result;
 
 #[doc(hidden)]
 pub use descriptor::StreamStoreDeclaration;
 pub use descriptor::StreamStoreDescriptor;
-pub(crate) use descriptor::{WriteTurns, declared_stores};
+pub(crate) use descriptor::{ItemLocks, declared_stores};
 pub use types::{
     StreamDeleteInput, StreamDeleteResult, StreamGetInput, StreamListGroupsInput, StreamListInput,
     StreamSetInput, StreamSetResult, StreamUpdateInput, StreamUpdateResult,

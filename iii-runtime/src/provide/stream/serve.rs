@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use super::{
-    StreamDeleteInput, StreamDeleteResult, StreamGetInput, StreamListGroupsInput, StreamListInput,
-    StreamSetInput, StreamSetResult, StreamStore, StreamStoreDescriptor, StreamUpdateInput,
-    StreamUpdateResult, WriteTurns,
+    ItemLocks, StreamDeleteInput, StreamDeleteResult, StreamGetInput, StreamListGroupsInput,
+    StreamListInput, StreamSetInput, StreamSetResult, StreamStore, StreamStoreDescriptor,
+    StreamUpdateInput, StreamUpdateResult,
 };
-use crate::declare::{FunctionDescriptor, HandlerFuture, Signature};
-use crate::error::{Error, Result, code};
+use crate::declare::FunctionDescriptor;
 use crate::extract::{Extract, Input, Invocation, State};
+use crate::function::Signature;
+use crate::output::HandlerFuture;
 use crate::output::Output;
+use iii_wire::{Error, Result, code};
 
 /// What a function of a store is made of.
 struct One {
@@ -97,10 +99,10 @@ async fn asked<T: StreamStore, I: Input>(call: &mut Invocation) -> Result<(State
     Ok((State::extract(call).await?, input))
 }
 
-/// What orders the writes of the worker.
-fn turns(call: &Invocation) -> Result<Arc<WriteTurns>> {
-    let turns = call.resources().get::<WriteTurns>();
-    turns.ok_or_else(|| {
+/// The locks that serialise the writes of the worker.
+fn item_locks(call: &Invocation) -> Result<Arc<ItemLocks>> {
+    let locks = call.resources().get::<ItemLocks>();
+    locks.ok_or_else(|| {
         Error::new(code::INTERNAL, "a stream is not written outside of a running worker")
     })
 }
@@ -115,8 +117,8 @@ fn get<T: StreamStore>(mut call: Invocation) -> HandlerFuture {
 fn set<T: StreamStore>(mut call: Invocation) -> HandlerFuture {
     Box::pin(async move {
         let (store, new) = asked::<T, StreamSetInput<T::Item>>(&mut call).await?;
-        let turns = turns(&call)?;
-        let _turn = turns.wait((T::NAME, new.group_id.clone(), new.item_id.clone())).await;
+        let locks = item_locks(&call)?;
+        let _guard = locks.acquire((T::NAME, new.group_id.clone(), new.item_id.clone())).await;
         store.set(new).await?.into_reply()
     })
 }
@@ -124,8 +126,8 @@ fn set<T: StreamStore>(mut call: Invocation) -> HandlerFuture {
 fn delete<T: StreamStore>(mut call: Invocation) -> HandlerFuture {
     Box::pin(async move {
         let (store, at) = asked::<T, StreamDeleteInput>(&mut call).await?;
-        let turns = turns(&call)?;
-        let _turn = turns.wait((T::NAME, at.group_id.clone(), at.item_id.clone())).await;
+        let locks = item_locks(&call)?;
+        let _guard = locks.acquire((T::NAME, at.group_id.clone(), at.item_id.clone())).await;
         store.delete(at).await?.into_reply()
     })
 }
@@ -147,8 +149,9 @@ fn list_groups<T: StreamStore>(mut call: Invocation) -> HandlerFuture {
 fn update<T: StreamStore>(mut call: Invocation) -> HandlerFuture {
     Box::pin(async move {
         let (store, change) = asked::<T, StreamUpdateInput>(&mut call).await?;
-        let turns = turns(&call)?;
-        let _turn = turns.wait((T::NAME, change.group_id.clone(), change.item_id.clone())).await;
+        let locks = item_locks(&call)?;
+        let _guard =
+            locks.acquire((T::NAME, change.group_id.clone(), change.item_id.clone())).await;
         store.update(change).await?.into_reply()
     })
 }

@@ -8,7 +8,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::payload::Redact;
-use crate::telemetry::REDACTED;
+use iii_wire::secret::REDACTED;
 
 /// Hands spans to another exporter, without the values of attributes whose names are those of secrets.
 #[derive(Debug)]

@@ -18,8 +18,8 @@ use opentelemetry_otlp::{
 };
 use tokio_tungstenite::tungstenite::Bytes;
 
-use crate::error::{Error, Result, code};
 use crate::telemetry::settings::{Signals, TelemetrySettings};
+use iii_wire::{Error, Result, code};
 
 /// Bytes of an answer; collectors have little to say.
 const ANSWER: usize = 64 << 10;

@@ -10,7 +10,7 @@ use opentelemetry::trace::TraceContextExt;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
 use super::{Pipeline, newest};
-use crate::extract::Trace;
+use iii_wire::TraceContext;
 
 /// The pipeline that a context leads to.
 pub(super) struct Leads(pub(super) Arc<Pipeline>);
@@ -21,14 +21,14 @@ pub(super) fn pipeline_of(context: &Context) -> Option<Arc<Pipeline>> {
 }
 
 /// The context that an invocation comes with.
-pub(super) fn read(trace: &Trace) -> Context {
+pub(super) fn read(trace: &TraceContext) -> Context {
     let carrier = Read(trace);
     let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier);
     BaggagePropagator::new().extract_with_context(&context, &carrier)
 }
 
 /// The trace to hand on from here, if a span is active; its baggage is that of the context, else what came.
-pub(in crate::telemetry) fn current_trace(came: impl FnOnce() -> Trace) -> Option<Trace> {
+pub(super) fn current_trace(came: &dyn Fn() -> TraceContext) -> Option<TraceContext> {
     Context::map_current(|context| {
         let span = context.span();
         let span = span.span_context();
@@ -43,11 +43,11 @@ pub(in crate::telemetry) fn current_trace(came: impl FnOnce() -> Trace) -> Optio
             BaggagePropagator::new().inject_context(context, &mut written);
             written.0
         };
-        Some(Trace { traceparent: Some(traceparent), baggage })
+        Some(TraceContext { traceparent: Some(traceparent), baggage })
     })
 }
 
-/// A span in the form of the header (W3C Trace Context, section 3.2).
+/// A span in the form of the header (W3C TraceContext Context, section 3.2).
 pub(super) fn traceparent(span: &opentelemetry::trace::SpanContext) -> String {
     // Only this flag has a meaning.
     let sampled = u8::from(span.is_sampled());
@@ -75,7 +75,7 @@ pub(in crate::telemetry) fn in_current_context<T>(
 }
 
 /// The headers that a trace stands for.
-struct Read<'a>(&'a Trace);
+struct Read<'a>(&'a TraceContext);
 
 impl Extractor for Read<'_> {
     fn get(&self, key: &str) -> Option<&str> {
@@ -108,25 +108,27 @@ mod tests {
 
     #[test]
     fn a_context_is_read_and_written() {
-        let came =
-            || Trace { traceparent: Some(CAME.into()), baggage: Some("tenant=a%20b".into()) };
+        let came = || TraceContext {
+            traceparent: Some(CAME.into()),
+            baggage: Some("tenant=a%20b".into()),
+        };
         let _attached = read(&came()).attach();
-        assert_eq!(current_trace(Trace::default), Some(came()));
+        assert_eq!(current_trace(&TraceContext::default), Some(came()));
     }
 
     #[test]
     fn without_a_span_there_is_nothing_to_hand_on() {
-        assert_eq!(current_trace(Trace::default), None);
-        let bad = Trace { traceparent: Some("00-zz".into()), baggage: None };
+        assert_eq!(current_trace(&TraceContext::default), None);
+        let bad = TraceContext { traceparent: Some("00-zz".into()), baggage: None };
         let _attached = read(&bad).attach();
-        assert_eq!(current_trace(Trace::default), None);
+        assert_eq!(current_trace(&TraceContext::default), None);
     }
 
     #[test]
     fn baggage_that_nobody_read_is_handed_on_as_it_came() {
-        let only_span = Trace { traceparent: Some(CAME.into()), baggage: None };
+        let only_span = TraceContext { traceparent: Some(CAME.into()), baggage: None };
         let _attached = read(&only_span).attach();
-        let came = || Trace { traceparent: None, baggage: Some("k=v".into()) };
-        assert_eq!(current_trace(came).unwrap().baggage.as_deref(), Some("k=v"));
+        let came = || TraceContext { traceparent: None, baggage: Some("k=v".into()) };
+        assert_eq!(current_trace(&came).unwrap().baggage.as_deref(), Some("k=v"));
     }
 }

@@ -13,7 +13,7 @@ use tracing_subscriber::layer::Context as LayerContext;
 
 use super::context::pipeline_of;
 use super::payload::Redact;
-use crate::telemetry::REDACTED;
+use iii_wire::secret::REDACTED;
 
 /// Structured data of a record, as the loggers of the SDKs name it.
 const DATA: &str = "log.data";

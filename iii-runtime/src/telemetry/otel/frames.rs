@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-use crate::transport::{ChannelSocket, Transport};
-use crate::worker::Backoff;
+use crate::time::Backoff;
+use iii_wire::transport::{ChannelSocket, Transport};
 
 /// Bytes of one frame; engines take 16 MiB.
 pub(super) const FRAME: usize = 4 << 20;

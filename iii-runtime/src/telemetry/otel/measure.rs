@@ -10,7 +10,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use super::SCOPE;
 use super::frames::Frames;
 use super::process::{Figure, Process};
-use crate::protocol::FunctionId;
+use iii_wire::protocol::FunctionId;
 
 const FUNCTION: &str = "iii.function.id";
 const OUTCOME: &str = "iii.outcome";

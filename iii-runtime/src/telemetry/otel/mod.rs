@@ -33,11 +33,13 @@ use tokio::task::JoinHandle;
 
 use super::Telemetry;
 use super::settings::TelemetrySettings;
-use crate::error::Result;
-use crate::protocol::WorkerId;
-use crate::transport::Transport;
+use iii_wire::Result;
+use iii_wire::protocol::WorkerId;
+use iii_wire::sync::{read, write};
+use iii_wire::transport::Transport;
 
-pub(super) use context::{current_context, current_trace, in_context, in_current_context};
+use context::current_trace;
+pub(super) use context::{current_context, in_context, in_current_context};
 pub use layer::layer;
 pub(super) use span::HandlerSpan;
 
@@ -101,6 +103,7 @@ impl Telemetry {
     ///
     /// `invalid_configuration` if the address of the collector is none.
     pub(crate) fn start(settings: &TelemetrySettings, identity: &Identity<'_>) -> Result<Self> {
+        crate::trace::set_active_span(current_trace);
         if settings.enabled == Some(false) {
             return Ok(Self::default());
         }

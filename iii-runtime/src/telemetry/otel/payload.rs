@@ -5,8 +5,8 @@ use std::sync::Arc;
 use opentelemetry::KeyValue;
 use serde_json::Value;
 
-use crate::protocol::Payload;
-use crate::telemetry::{REDACTED, is_secret};
+use iii_wire::protocol::Payload;
+use iii_wire::secret::{REDACTED, is_secret};
 
 /// What stands at the end of a text that was cut.
 const CUT: &str = "…";

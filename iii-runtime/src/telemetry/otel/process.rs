@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use opentelemetry::KeyValue;
 use tokio::task::JoinHandle;
 
-use crate::protocol::WorkerId;
+use iii_wire::protocol::WorkerId;
 
 /// How often the runtime is asked how late it is.
 const PROBE: Duration = Duration::from_secs(1);

@@ -9,10 +9,10 @@ use opentelemetry::{Context as OtelContext, KeyValue};
 
 use super::Pipeline;
 use super::context::{self, Leads};
-use crate::error::Error;
 use crate::extract::Context;
-use crate::protocol::{FunctionId, Payload};
 use crate::telemetry::Outcome;
+use iii_wire::Error;
+use iii_wire::protocol::{FunctionId, Payload};
 
 /// The attribute that names the function. The engine puts it into the baggage as well.
 const FUNCTION: &str = "iii.function.id";
@@ -38,7 +38,7 @@ impl Pipeline {
             .filter(|(key, _)| key.as_str() != FUNCTION)
             .map(|(key, (value, _))| {
                 let hidden = self.redact.hides(key.as_str());
-                let value = if hidden { crate::telemetry::REDACTED } else { value.as_str() };
+                let value = if hidden { iii_wire::secret::REDACTED } else { value.as_str() };
                 KeyValue::new(key.clone(), value.to_owned())
             })
             .collect();

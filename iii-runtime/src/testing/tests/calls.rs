@@ -2,7 +2,7 @@
 
 use super::worker::*;
 use crate::prelude::*;
-use crate::trigger::TriggerKind;
+use iii_wire::TriggerKind;
 
 #[iii::test(only(create, announce))]
 async fn a_call_goes_through_the_engine(iii: Harness) -> iii::Result<()> {

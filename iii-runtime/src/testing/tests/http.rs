@@ -2,7 +2,7 @@
 
 use super::worker::*;
 use crate::prelude::*;
-use crate::trigger::TriggerKind;
+use iii_wire::TriggerKind;
 
 #[iii::test(only(create, announce, greet))]
 async fn requests_go_through_the_router(iii: Harness) {

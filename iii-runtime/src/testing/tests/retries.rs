@@ -114,7 +114,7 @@ async fn dead_letters_are_listed_put_back_and_forgotten(iii: Harness) {
 }
 
 async fn set_up(app: &mut App) {
-    let once = crate::engine::NamedQueue { max_retries: 1, ..Default::default() };
+    let once = iii_engine::NamedQueue { max_retries: 1, ..Default::default() };
     app.queue("letters", once).state(Tries::default());
 }
 

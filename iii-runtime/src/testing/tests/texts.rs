@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::worker::*;
-use crate::declare::texts::tests::AWKWARD;
-use crate::error::code;
+use crate::catalogue::AWKWARD;
 use crate::prelude::*;
-use crate::transport::ws::WsTransport;
-use crate::trigger::TriggerKind;
 use crate::{Error, Update};
+use iii_wire::TriggerKind;
+use iii_wire::code;
+use iii_wire::transport::ws::WsTransport;
 
 /// Whether a call ended as it may: it did what it can, or says with a code why not.
 #[track_caller]

@@ -143,9 +143,6 @@ impl iii::Function for Charge {
     const ID: &'static str = "payments::charge";
     type Input = u64;
     type Output = String;
-    fn descriptor() -> Option<&'static iii::FunctionDescriptor> {
-        None
-    }
 }
 
 #[iii::function(id = "t::on_state")]

@@ -13,10 +13,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::scope;
-use crate::error::{Error, Result, code};
-use crate::protocol::{ChannelDirection, ChannelRef};
-use crate::transport::{ChannelError, ChannelSocket};
-use crate::worker::Session;
+use crate::session::Session;
+use iii_wire::protocol::{ChannelDirection, ChannelRef};
+use iii_wire::transport::{ChannelError, ChannelSocket};
+use iii_wire::{Error, Result, code};
 
 /// How far an end is.
 pub(super) enum Socket {
@@ -108,7 +108,7 @@ impl Drop for Socket {
     /// until the engine gives the channel up: it is opened, so that its end is seen.
     fn drop(&mut self) {
         // What deserialising tries and drops, as an untagged enum does, is not the end that the handler gets.
-        if scope::is_read() {
+        if scope::is_active() {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -158,7 +158,7 @@ pub(super) fn not_written(error: &tungstenite::Error) -> Error {
 }
 
 /// Checks that a ref is for the side that it is used as.
-pub(super) fn expect(at: &ChannelRef, wanted: ChannelDirection) -> Result<(), String> {
+pub(crate) fn check_direction(at: &ChannelRef, wanted: ChannelDirection) -> Result<(), String> {
     if at.direction == wanted {
         return Ok(());
     }

@@ -1,11 +1,11 @@
 //! What a function takes and gives, told by the types of its arguments and its result.
 
-use std::any::{TypeId, type_name};
+use std::any::{Any, TypeId, type_name};
+use std::fmt;
 
 use iii_wire::schema::{SchemaOf, document};
 
-use crate::config::ConfigUse;
-use crate::protocol::Payload;
+use iii_wire::protocol::Payload;
 
 /// A value that a function needs the app to provide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,40 @@ impl Shape {
     pub const QUERY: Self = Self { http: true, path: false, query: true };
     /// All of a request.
     pub const WHOLE_REQUEST: Self = Self { http: true, path: true, query: true };
+}
+
+/// The use of a configuration by a function, of a type that only the module `config` knows.
+#[derive(Clone, Copy)]
+pub(crate) struct ConfigUse {
+    type_id: TypeId,
+    make: fn() -> Box<dyn Any + Send>,
+}
+
+impl ConfigUse {
+    /// The use of the configuration `type_id`. `make` creates the cell that holds its value.
+    pub(crate) fn new(type_id: TypeId, make: fn() -> Box<dyn Any + Send>) -> Self {
+        Self { type_id, make }
+    }
+
+    pub(crate) fn type_id(&self) -> TypeId {
+        self.type_id
+    }
+
+    pub(crate) fn make(&self) -> Box<dyn Any + Send> {
+        (self.make)()
+    }
+}
+
+impl PartialEq for ConfigUse {
+    fn eq(&self, other: &Self) -> bool {
+        self.type_id == other.type_id
+    }
+}
+
+impl fmt::Debug for ConfigUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigUse").field("type_id", &self.type_id).finish_non_exhaustive()
+    }
 }
 
 /// What a function takes and gives.

@@ -8,19 +8,21 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::time::after;
+
 use super::bindings::Bindings;
 use super::pending::Pending;
 use super::readiness::Readiness;
-use crate::error::{Error, Result, code};
-use crate::extract::Trace;
-use crate::protocol::{
+use crate::trace;
+use iii_wire::TraceContext;
+use iii_wire::protocol::{
     Action, ChannelRef, DEFAULT_NAMESPACE, FunctionId, InvocationId, InvokeFunction, Message,
     Namespace, Payload,
 };
-use crate::telemetry;
-use crate::transport::{
+use iii_wire::transport::{
     ChannelError, ChannelSocket, ConnectError, Link, Outbox, SendError, Transport,
 };
+use iii_wire::{Error, Result, code};
 
 /// The state of the connection to the engine (protocol section 1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +73,7 @@ impl Request {
 
 /// The link of the moment.
 #[derive(Debug, Clone)]
-pub(super) struct Up {
+pub(crate) struct Up {
     pub outbox: Outbox,
     pub pending: Arc<Pending>,
 }
@@ -170,7 +172,7 @@ impl Session {
     }
 
     /// Opens a new link to the engine.
-    pub(super) async fn connect(&self) -> Result<Link, ConnectError> {
+    pub(crate) async fn connect(&self) -> Result<Link, ConnectError> {
         match self.transport.get() {
             Some(transport) => transport.connect().await,
             None => Err(ConnectError::permanent("nobody has said where the engine is")),
@@ -178,7 +180,7 @@ impl Session {
     }
 
     /// The engine, for people.
-    pub(super) fn engine(&self) -> String {
+    pub(crate) fn engine(&self) -> String {
         self.transport.get().map_or_else(|| "no engine".to_owned(), ToString::to_string)
     }
 
@@ -191,13 +193,13 @@ impl Session {
     }
 
     /// The link is there; calls go over it from now on.
-    pub(super) fn up(&self, up: Up) {
+    pub(crate) fn up(&self, up: Up) {
         *self.link.lock().expect("no panic under this lock") = Some(up);
         self.state.send_replace(ConnectionState::Connected);
     }
 
     /// The link is gone, and all calls over it with it.
-    pub(super) fn down(&self, state: ConnectionState) {
+    pub(crate) fn down(&self, state: ConnectionState) {
         let up = self.link.lock().expect("no panic under this lock").take();
         self.readiness.lost();
         self.state.send_replace(state);
@@ -340,7 +342,7 @@ impl Session {
                 self.namespace.clone()
             }
         });
-        let Trace { traceparent, baggage } = telemetry::current_trace();
+        let TraceContext { traceparent, baggage } = trace::current();
         InvokeFunction {
             invocation_id,
             function_id: request.function_id.clone(),
@@ -353,10 +355,4 @@ impl Session {
             namespace: (&*namespace != DEFAULT_NAMESPACE).then_some(namespace),
         }
     }
-}
-
-/// The instant after a timeout; a timeout without end ends in thirty years.
-pub(crate) fn after(timeout: Duration) -> Instant {
-    const LONG: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
-    Instant::now() + timeout.min(LONG)
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::catalogue::{Declarations, Entry};
-use super::{FunctionDescriptor, Location, Problem, texts};
+use super::{Declarations, Entry};
+use super::{Problem, texts};
+use crate::declare::FunctionDescriptor;
 use crate::extract::Resources;
+use crate::function::Location;
 use crate::intercept::{AnyInterceptor, Interceptor as _};
 use crate::provide::StreamStoreDescriptor;
-use crate::trigger::TriggerKind;
+use iii_wire::TriggerKind;
 
 /// Everything but what the app provides.
 pub(super) fn check(entries: &[Entry], declarations: &Declarations) -> Vec<Problem> {
@@ -185,7 +187,7 @@ fn check_uses(entry: &Entry, entries: &[Entry], problems: &mut Vec<Problem>) {
     for (binding, location) in &entry.triggers {
         for used in &binding.uses {
             let Some(function) = used.function else { continue };
-            if !entries.iter().any(|entry| entry.function.id == function.id) {
+            if !entries.iter().any(|entry| entry.function.id == used.id) {
                 problems.push(Problem {
                     message: format!(
                         "the {} `{}` of `{}` is not part of this app",

@@ -1,6 +1,8 @@
-//! How long to wait before the next attempt to connect.
+//! Time: deadlines, and the pauses between attempts.
 
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Pauses that grow, with some chance in them, so that workers that lost an engine together do not come back together.
 ///
@@ -50,6 +52,12 @@ fn random_fraction() -> f64 {
     let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
     // The upper 32 bits of a version 4 UUID are all random.
     (high >> 32) as f64 / f64::from(u32::MAX)
+}
+
+/// The instant after a timeout; a timeout without end ends in thirty years.
+pub(crate) fn after(timeout: Duration) -> Instant {
+    const LONG: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+    Instant::now() + timeout.min(LONG)
 }
 
 #[cfg(test)]

@@ -17,13 +17,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use super::socket::{Socket, expect, not_written};
+use super::socket::{Socket, check_direction, not_written};
 use super::{ChannelMessage, FRAME, scope};
-use crate::client::Client;
-use crate::error::{Error, Result, code};
-use crate::protocol::{ChannelDirection, ChannelRef};
-use crate::transport::ChannelSocket;
-use crate::worker::Session;
+use crate::session::Session;
+use iii_wire::protocol::{ChannelDirection, ChannelRef};
+use iii_wire::transport::ChannelSocket;
+use iii_wire::{Error, Result, code};
 
 /// How long the engine may take to say that it has everything.
 const FINISH: Duration = Duration::from_secs(10);
@@ -42,17 +41,6 @@ pub struct ChannelWriter {
 impl ChannelWriter {
     pub(crate) fn new(at: ChannelRef, session: Option<Arc<Session>>) -> Self {
         Self { socket: Socket::new(at, session), closing: false }
-    }
-
-    /// The writing end that `at` opens, through the connection of `client`.
-    ///
-    /// # Errors
-    ///
-    /// Code [`invalid_argument`](code::INVALID_ARGUMENT) if it opens the reading end.
-    pub fn attach(at: ChannelRef, client: &Client) -> Result<Self> {
-        expect(&at, ChannelDirection::Write)
-            .map_err(|text| Error::new(code::INVALID_ARGUMENT, text))?;
-        Ok(Self::new(at, Some(client.session().clone())))
     }
 
     /// Writes one message, and waits until the engine takes it. Bytes of more than 64 KiB are several messages.
@@ -225,7 +213,7 @@ impl Serialize for ChannelWriter {
 impl<'de> Deserialize<'de> for ChannelWriter {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let at = ChannelRef::deserialize(deserializer)?;
-        expect(&at, ChannelDirection::Write).map_err(serde::de::Error::custom)?;
+        check_direction(&at, ChannelDirection::Write).map_err(serde::de::Error::custom)?;
         Ok(Self::new(at, scope::session()))
     }
 }

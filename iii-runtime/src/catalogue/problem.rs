@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::Location;
-use crate::error::{Error, code};
+use crate::function::Location;
+use iii_wire::{Error, code};
 
 /// Something that is wrong with the declarations.
 #[derive(Debug, Clone, PartialEq, Eq)]

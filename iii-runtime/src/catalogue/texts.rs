@@ -1,40 +1,14 @@
-//! Texts that people write and engines read: what each must be, told before anything is sent.
+//! Checks the strings in configs of triggers: topics, paths, schedules, ids.
 //!
 //! The macros check literals while compiling. Constants, and what is made while the program runs, are checked here.
 
 use serde_json::Value;
 
 use super::Problem;
-use crate::declare::Location;
-use crate::trigger::{Binding, TriggerKind};
-
-/// The longest name, in bytes. Engines take longer ones of some kinds; nobody means one.
-const LONGEST: usize = 1024;
-
-/// Checks a name of any kind: of a function, a worker, a namespace, a queue.
-///
-/// # Errors
-///
-/// What is wrong with it.
-pub(crate) fn name(what: &str, text: &str) -> Result<(), String> {
-    if text.trim().is_empty() {
-        return Err(format!("the {what} is blank: write a name"));
-    }
-    if text.len() > LONGEST {
-        return Err(format!(
-            "the {what} has {} bytes, and at most {LONGEST} are allowed",
-            text.len()
-        ));
-    }
-    match text.chars().find(|character| character.is_control()) {
-        Some(bad) => Err(format!(
-            "the {what} `{}` has the control character `{}`: leave it out",
-            text.escape_debug(),
-            bad.escape_debug()
-        )),
-        None => Ok(()),
-    }
-}
+use crate::function::Location;
+use crate::names;
+use crate::trigger::Binding;
+use iii_wire::TriggerKind;
 
 /// Checks the path of an `http` trigger. The slash at its beginning may be missing, as on the wire.
 ///
@@ -84,13 +58,20 @@ pub(super) fn check(
             problems.push(Problem { message, help: help.to_owned(), places: vec![place] });
         }
     };
-    refuse(name("function id", id), "use `service::name`, such as `orders::create`", location);
+    refuse(
+        names::check("function id", id),
+        "use `service::name`, such as `orders::create`",
+        location,
+    );
     for (binding, place) in triggers {
         let config = || binding.config.parse::<Value>().unwrap_or_default();
         let field = |field: &str, what: &str| {
             let config = config();
             // What is no text is for the engine to judge: it may be a config of somebody's own making.
-            config.get(field).and_then(Value::as_str).map_or(Ok(()), |text| name(what, text))
+            config
+                .get(field)
+                .and_then(Value::as_str)
+                .map_or(Ok(()), |text| names::check(what, text))
         };
         let (checked, help) = match &binding.kind {
             TriggerKind::Http => {
@@ -105,7 +86,7 @@ pub(super) fn check(
                 "write the name of the stream, such as `chat`",
             ),
             TriggerKind::Other(id) => {
-                (name("trigger type", id), "write the id of the type, such as `mail`")
+                (names::check("trigger type", id), "write the id of the type, such as `mail`")
             }
             _ => continue,
         };
@@ -145,10 +126,14 @@ pub(crate) mod tests {
 
     #[test]
     fn a_name_is_told_what_is_wrong_with_it() {
-        assert!(name("topic", "  ").unwrap_err().contains("the topic is blank"));
-        assert!(name("topic", "a\0b").unwrap_err().contains(r"`\0`"));
-        assert!(name("topic", &"x".repeat(LONGEST + 1)).unwrap_err().contains("1025 bytes"));
-        assert_eq!(name("topic", "ü: a b"), Ok(()));
+        assert!(names::check("topic", "  ").unwrap_err().contains("the topic is blank"));
+        assert!(names::check("topic", "a\0b").unwrap_err().contains(r"`\0`"));
+        assert!(
+            names::check("topic", &"x".repeat(names::LONGEST + 1))
+                .unwrap_err()
+                .contains("1025 bytes")
+        );
+        assert_eq!(names::check("topic", "ü: a b"), Ok(()));
     }
 
     #[test]
@@ -165,7 +150,7 @@ pub(crate) mod tests {
     #[test]
     fn nothing_panics_on_awkward_texts() {
         for text in AWKWARD {
-            let _ = (name("name", text), path(text), path(&format!("/{text}/:{text}")));
+            let _ = (names::check("name", text), path(text), path(&format!("/{text}/:{text}")));
         }
     }
 }

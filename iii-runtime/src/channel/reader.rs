@@ -15,12 +15,11 @@ use tokio_tungstenite::tungstenite::Message;
 
 use std::sync::Arc;
 
-use super::socket::{Socket, expect};
+use super::socket::{Socket, check_direction};
 use super::{ChannelMessage, scope};
-use crate::client::Client;
-use crate::error::{Error, Result, code};
-use crate::protocol::{ChannelDirection, ChannelRef};
-use crate::worker::Session;
+use crate::session::Session;
+use iii_wire::protocol::{ChannelDirection, ChannelRef};
+use iii_wire::{Error, Result, code};
 
 /// The reading end of a channel.
 ///
@@ -60,17 +59,6 @@ pub struct ChannelReader {
 impl ChannelReader {
     pub(crate) fn new(at: ChannelRef, session: Option<Arc<Session>>) -> Self {
         Self { socket: Socket::new(at, session), rest: Bytes::new() }
-    }
-
-    /// The reading end that `at` opens, through the connection of `client`.
-    ///
-    /// # Errors
-    ///
-    /// Code [`invalid_argument`](code::INVALID_ARGUMENT) if it opens the writing end.
-    pub fn attach(at: ChannelRef, client: &Client) -> Result<Self> {
-        expect(&at, ChannelDirection::Read)
-            .map_err(|text| Error::new(code::INVALID_ARGUMENT, text))?;
-        Ok(Self::new(at, Some(client.session().clone())))
     }
 
     /// The next message; `None` when the writer has finished.
@@ -170,7 +158,7 @@ impl Serialize for ChannelReader {
 impl<'de> Deserialize<'de> for ChannelReader {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let at = ChannelRef::deserialize(deserializer)?;
-        expect(&at, ChannelDirection::Read).map_err(serde::de::Error::custom)?;
+        check_direction(&at, ChannelDirection::Read).map_err(serde::de::Error::custom)?;
         Ok(Self::new(at, scope::session()))
     }
 }

@@ -3,16 +3,16 @@
 use super::checks::{check, check_interceptors, check_provided};
 use super::endpoint::{Endpoint, Endpoints, resolve};
 use super::service::{check_services, declared_services, services_of};
-use super::{
-    Declaration, FunctionDescriptor, Location, Problem, Problems, ServiceDescriptor, Signature,
-};
+use super::{Problem, Problems};
+use crate::declare::{Declaration, FunctionDescriptor, ServiceDescriptor};
 use crate::extract::Resources;
+use crate::function::{ConfigUse, Location, Signature};
 use crate::intercept::AnyInterceptor;
-use crate::protocol::Payload;
 use crate::provide::{
     StreamStoreDescriptor, TriggerTypeDescriptor, declared_stores, declared_types,
 };
 use crate::trigger::Binding;
+use iii_wire::protocol::Payload;
 
 /// The functions that the macros have declared in all crates that are linked in, sorted by id.
 pub(crate) fn declared() -> Vec<&'static FunctionDescriptor> {
@@ -179,6 +179,13 @@ impl Catalogue {
         &self.entries
     }
 
+    /// The configurations that functions use, each with the location of the function.
+    pub(crate) fn config_uses(&self) -> impl Iterator<Item = (ConfigUse, Location)> {
+        self.entries.iter().flat_map(|entry| {
+            entry.signature.configs().iter().map(|used| (*used, entry.function.location))
+        })
+    }
+
     /// The function with an id.
     pub fn get(&self, id: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.function.id == id)
@@ -239,11 +246,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::declare::{HandlerFuture, Shape, TriggerDescriptor};
-    use crate::error::{Error, code};
+    use crate::declare::TriggerDescriptor;
     use crate::extract::{Input, Invocation};
+    use crate::function::Shape;
+    use crate::output::HandlerFuture;
     use crate::output::Output;
     use crate::trigger::{Cron, Http};
+    use iii_wire::{Error, code};
 
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     #[allow(dead_code)]

@@ -38,7 +38,7 @@ impl Readiness {
     }
 
     /// The engine has answered for everything, and has refused this.
-    pub(super) fn confirmed(&self, refused: Vec<String>) {
+    pub(crate) fn confirmed(&self, refused: Vec<String>) {
         self.change(|facts| {
             facts.confirmed = true;
             facts.refused = refused;
@@ -46,12 +46,12 @@ impl Readiness {
     }
 
     /// The engine has refused something that it had not before.
-    pub(super) fn refuse(&self, text: String) {
+    pub(crate) fn refuse(&self, text: String) {
         self.change(|facts| facts.refused.push(text));
     }
 
     /// The link is gone.
-    pub(super) fn lost(&self) {
+    pub(crate) fn lost(&self) {
         self.change(|facts| {
             facts.confirmed = false;
             facts.refused.clear();

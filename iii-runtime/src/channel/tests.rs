@@ -1,5 +1,6 @@
 //! Ends of channels over the transport in this process; `tests/tests/channels.rs` has the same over sockets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -7,23 +8,23 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::socket::Socket;
 use super::*;
-use crate::engine::Engine;
-use crate::engine::testing::Worker;
-use crate::error::code;
-use crate::protocol::{ChannelDirection, Namespace};
-use crate::transport::Transport;
+use crate::session::Session;
+use iii_engine::Engine;
+use iii_wire::code;
+use iii_wire::protocol::{ChannelDirection, ChannelRef, Namespace, Payload};
+use serde::Deserialize;
 
 /// An engine, and a channel of it.
 async fn channel() -> (Engine, Channel) {
     let engine = Engine::builder().without_listeners().start().await.unwrap();
     let local = engine.local();
-    let mut worker = Worker::greeted(local.connect().await.unwrap()).await;
     #[derive(Deserialize)]
     struct Refs {
         writer: ChannelRef,
         reader: ChannelRef,
     }
-    let refs = worker.call("engine::channels::create", r#"{"buffer_size":2}"#).await.unwrap();
+    let size = Payload::from_json(r#"{"buffer_size":2}"#).unwrap();
+    let refs = engine.call("engine::channels::create", size).await.unwrap();
     let Refs { writer, reader } = refs.unwrap().parse().unwrap();
     let session = Session::new(Namespace::default(), Duration::from_secs(1), Arc::default());
     session.reach_by(Arc::new(local));
@@ -134,7 +135,7 @@ async fn an_end_that_is_given_away_may_be_dropped() {
         },
     }
     let text = format!(r#"{{"writer":{text}}}"#);
-    let read = within(Reading::Session(session), || serde_json::from_str::<Either>(&text).unwrap());
+    let read = within(Some(session), || serde_json::from_str::<Either>(&text).unwrap());
     let Either::Plain { mut writer } = read else { panic!("there is no name") };
     writer.send(Bytes::from_static(b"here")).await.unwrap();
     writer.finish().await.unwrap();

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::inbox::{Heard, Inbox};
-use crate::error::{Error, Result, code};
-use crate::protocol::{
+use iii_wire::protocol::{
     ErrorBody, FunctionId, InvocationResult, InvokeFunction, Message, Payload, RegisterFunction,
     RegisterTrigger, RegistrationRejected, TriggerId, TriggerRegistrationResult,
 };
-use crate::transport::{Outbox, SendError};
+use iii_wire::transport::{Outbox, SendError};
+use iii_wire::{Error, Result, code};
 
 /// The registrations that came after the start.
 #[derive(Debug, Default)]
@@ -101,13 +101,13 @@ impl Bindings {
     }
 
     /// Whether nothing is registered.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let state = self.lock();
         state.functions.is_empty() && state.bound.is_empty()
     }
 
     /// Registers everything over a new link, and from now on what comes later.
-    pub(super) fn linked(&self, link: &Outbox) {
+    pub(crate) fn linked(&self, link: &Outbox) {
         let mut state = self.lock();
         for id in &state.functions {
             let _ = link.send(function(id.clone(), None));
@@ -122,12 +122,12 @@ impl Bindings {
     }
 
     /// The link is gone.
-    pub(super) fn unlinked(&self) {
+    pub(crate) fn unlinked(&self) {
         self.lock().link = None;
     }
 
     /// The worker leaves: nothing is to fire any more. What waits can still be read.
-    pub(super) fn leave(&self) {
+    pub(crate) fn leave(&self) {
         let state = self.lock();
         if let Some(link) = &state.link {
             state.bound.values().for_each(|bound| bound.unregister(link));
@@ -135,7 +135,7 @@ impl Bindings {
     }
 
     /// The worker has stopped.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         let mut state = self.lock();
         state.over = true;
         state.link = None;
@@ -148,7 +148,7 @@ impl Bindings {
     /// Puts an invocation into the inbox that it is for, and answers it; gives it back if it is for none.
     ///
     /// This is done at once, and not in a task of its own, so that events keep their order.
-    pub(super) fn deliver(
+    pub(crate) fn deliver(
         &self,
         message: Box<InvokeFunction>,
         link: &Outbox,
@@ -174,7 +174,7 @@ impl Bindings {
     }
 
     /// Whether the engine speaks of a trigger that is bound here, and of nothing else.
-    pub(super) fn refused(&self, result: &TriggerRegistrationResult) -> bool {
+    pub(crate) fn refused(&self, result: &TriggerRegistrationResult) -> bool {
         let mut state = self.lock();
         let is_it = |bound: &&Bound| bound.trigger.id == result.id;
         let Some(bound) = state.bound.values().find(is_it) else { return false };
@@ -186,7 +186,7 @@ impl Bindings {
     }
 
     /// As [`Bindings::refused`], of a function.
-    pub(super) fn rejected(&self, rejected: &RegistrationRejected) -> bool {
+    pub(crate) fn rejected(&self, rejected: &RegistrationRejected) -> bool {
         let Some(function) = &rejected.function_id else { return false };
         let mut state = self.lock();
         if !state.by_function.contains_key(function) {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 
-use crate::protocol::{ErrorBody, Payload};
+use iii_wire::protocol::{ErrorBody, Payload};
 
 /// The bytes that may wait for one listener.
 const MOST_BYTES: usize = 16 << 20;
@@ -54,14 +54,14 @@ impl Inbox {
     }
 
     /// Adds something; `false` if there was no room for it, which is noted in its place.
-    pub(super) fn push(&self, heard: Heard) -> bool {
+    pub(crate) fn push(&self, heard: Heard) -> bool {
         let taken = self.lock().push(heard, self.most);
         self.waker.wake();
         taken
     }
 
     /// Nothing more comes.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.lock().ended = true;
         self.waker.wake();
     }

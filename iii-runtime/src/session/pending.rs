@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
-use crate::error::Error;
-use crate::protocol::{ErrorBody, InvocationId, Payload};
+use iii_wire::Error;
+use iii_wire::protocol::{ErrorBody, InvocationId, Payload};
 
 /// How a call ends.
-pub(super) type Answer = Result<Option<Payload>, Error>;
+pub(crate) type Answer = Result<Option<Payload>, Error>;
 
 /// The calls of one link. When the link is lost all of them fail, and no more are taken.
 #[derive(Debug, Default)]
-pub(super) struct Pending {
+pub(crate) struct Pending {
     inserted: AtomicU64,
     // `None` once the link is lost: a call that comes too late must not wait for an answer that cannot come.
     calls: Mutex<Option<HashMap<InvocationId, Place>>>,
@@ -30,19 +30,19 @@ struct Place {
 
 /// A place in the table; dropping it forgets the call.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     pending: Arc<Pending>,
     id: InvocationId,
     answer: oneshot::Receiver<Answer>,
 }
 
 impl Pending {
-    pub(super) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { inserted: AtomicU64::new(0), calls: Mutex::new(Some(HashMap::new())) })
     }
 
     /// Takes a call before it is sent; `None` if the link is lost.
-    pub(super) fn insert(self: &Arc<Self>, id: InvocationId) -> Option<Waiting> {
+    pub(crate) fn insert(self: &Arc<Self>, id: InvocationId) -> Option<Waiting> {
         let (sender, answer) = oneshot::channel();
         let number = self.inserted.fetch_add(1, Ordering::Relaxed);
         let place = Place { number, answer: sender };
@@ -51,12 +51,12 @@ impl Pending {
     }
 
     /// How many calls wait.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.calls.lock().expect("no panic under this lock").as_ref().map_or(0, HashMap::len)
     }
 
     /// Ends a call. An answer to nothing is ignored: its caller has given up.
-    pub(super) fn answer(&self, id: InvocationId, result: Result<Option<Payload>, ErrorBody>) {
+    pub(crate) fn answer(&self, id: InvocationId, result: Result<Option<Payload>, ErrorBody>) {
         let mut calls = self.calls.lock().expect("no panic under this lock");
         if let Some(caller) = calls.as_mut().and_then(|calls| calls.remove(&id)) {
             let _ = caller.answer.send(result.map_err(Error::from));
@@ -64,7 +64,7 @@ impl Pending {
     }
 
     /// Fails all calls and takes no more.
-    pub(super) fn close(&self, error: impl Fn() -> Error) {
+    pub(crate) fn close(&self, error: impl Fn() -> Error) {
         let calls = self.calls.lock().expect("no panic under this lock").take();
         let mut callers: Vec<Place> = calls.into_iter().flatten().map(|(_, place)| place).collect();
         // Whoever called first hears of it first: a test runs the same way each time.
@@ -77,7 +77,7 @@ impl Pending {
 
 impl Waiting {
     /// Waits for the answer; `None` if the link was closed without a word.
-    pub(super) async fn answer(&mut self) -> Option<Answer> {
+    pub(crate) async fn answer(&mut self) -> Option<Answer> {
         (&mut self.answer).await.ok()
     }
 }

@@ -7,21 +7,12 @@ mod socket;
 mod tests;
 mod writer;
 
-use std::future::IntoFuture;
-use std::sync::Arc;
-
 use bytes::Bytes;
 use bytestring::ByteString;
-use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
-
-use super::{Call, payload};
-use crate::error::Result;
-use crate::protocol::ChannelRef;
-use crate::worker::{Request, Session};
 
 pub use reader::ChannelReader;
-pub(crate) use scope::{Reading, within};
+pub(crate) use scope::within;
+pub(crate) use socket::check_direction;
 pub use writer::ChannelWriter;
 
 /// How many bytes travel in one frame: as many as the SDKs of other languages send (protocol section 7.3).
@@ -86,53 +77,5 @@ impl From<String> for ChannelMessage {
 impl From<&str> for ChannelMessage {
     fn from(text: &str) -> Self {
         Self::Text(text.into())
-    }
-}
-
-/// Makes a channel when it is awaited.
-#[must_use = "a channel is made when it is awaited"]
-#[derive(Debug)]
-pub struct NewChannel {
-    session: Arc<Session>,
-    buffer: Option<u64>,
-}
-
-impl NewChannel {
-    pub(super) fn new(session: Arc<Session>) -> Self {
-        Self { session, buffer: None }
-    }
-
-    /// How many messages may wait in the engine, from 1 to 1024. Default 64. While it is full, the writer waits.
-    pub fn buffer(mut self, messages: u32) -> Self {
-        self.buffer = Some(messages.into());
-        self
-    }
-}
-
-impl IntoFuture for NewChannel {
-    type Output = Result<Channel>;
-    type IntoFuture = BoxFuture<'static, Result<Channel>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        #[derive(Serialize)]
-        struct Create {
-            #[serde(skip_serializing_if = "Option::is_none")]
-            buffer_size: Option<u64>,
-        }
-        #[derive(Deserialize)]
-        struct Refs {
-            writer: ChannelRef,
-            reader: ChannelRef,
-        }
-        Box::pin(async move {
-            let Self { session, buffer } = self;
-            let data = payload(&Create { buffer_size: buffer })?;
-            let request = Request::builtin("engine::channels::create", data);
-            let Refs { writer, reader } = Call::new(session.clone(), Ok(request)).await?;
-            Ok(Channel {
-                writer: ChannelWriter::new(writer, Some(session.clone())),
-                reader: ChannelReader::new(reader, Some(session)),
-            })
-        })
     }
 }

@@ -5,11 +5,11 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use crate::error::{Error, Result, code};
-use crate::protocol::Payload;
-use crate::update::{Path, UpdateOp, apply};
+use iii_wire::protocol::Payload;
+use iii_wire::update::{Path, UpdateOp, apply};
+use iii_wire::{Error, Result, code};
 
-pub use crate::update::UpdateError;
+pub use iii_wire::update::UpdateError;
 
 /// What to do with a value, operation by operation, in order.
 ///

@@ -1,0 +1,19 @@
+//! The catalogue: joins all declarations of a worker, checks them, and describes them, without a connection.
+
+#[expect(clippy::module_inception, reason = "the type that the module is named after")]
+mod catalogue;
+mod checks;
+mod endpoint;
+mod problem;
+mod service;
+mod texts;
+
+pub(crate) use catalogue::check_declared;
+#[cfg(feature = "testing")]
+pub(crate) use catalogue::declared;
+pub use catalogue::{Catalogue, Declarations, Entry};
+pub use endpoint::Endpoint;
+pub(crate) use endpoint::Endpoints;
+pub use problem::{Problem, Problems};
+#[cfg(all(test, feature = "testing"))]
+pub(crate) use texts::tests::AWKWARD;

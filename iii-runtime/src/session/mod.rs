@@ -1,0 +1,15 @@
+//! One connection to an engine and what is pending on it: calls, listeners, readiness. Workers and clients share it.
+
+mod bindings;
+mod inbox;
+mod pending;
+mod readiness;
+#[expect(clippy::module_inception, reason = "the type that the module is named after")]
+mod session;
+
+pub(crate) use inbox::{Heard, Inbox};
+pub(crate) use pending::Pending;
+pub(crate) use readiness::Readiness;
+pub(crate) use session::{Request, Session, Up};
+
+pub use session::ConnectionState;
