@@ -2,8 +2,8 @@
 
 use std::sync::Mutex;
 
+use iii::channel::{ChannelMessage, ChannelReader, ChannelWriter};
 use iii::prelude::*;
-use iii::{ChannelMessage, ChannelReader, ChannelWriter};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 

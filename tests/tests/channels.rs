@@ -5,8 +5,11 @@ use std::net::SocketAddr;
 use futures_util::{StreamExt, stream};
 use iii::engine::Engine;
 use iii::prelude::*;
-use iii::{BodyStream, Channel, ChannelMessage, ChannelReader, ChannelWriter, RawBody};
-use iii::{Running, Sse, SseEvent, code};
+use iii::{
+    BodyStream, RawBody,
+    channel::{Channel, ChannelMessage, ChannelReader, ChannelWriter},
+};
+use iii::{Running, Sse, code, output::SseEvent};
 use iii_tests::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

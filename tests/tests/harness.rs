@@ -30,9 +30,6 @@ impl iii::Function for Charge {
     const ID: &'static str = "payments::charge";
     type Input = u32;
     type Output = u32;
-    fn descriptor() -> Option<&'static iii::FunctionDescriptor> {
-        None
-    }
 }
 
 async fn set_up(app: &mut App) -> iii::Result<()> {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use iii::prelude::*;
-use iii::{CatalogueFile, Function};
+use iii::{Function, catalogue::CatalogueFile};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ fn each_function_of_the_official_engine_can_be_called() {
     assert_eq!(engine::state::update::ID, "state::update");
     assert_eq!(engine::iii_cron::on_config_change::ID, "iii-cron::on-config-change");
     assert_eq!(engine::publish::NAMESPACE, Some("default"));
-    assert!(engine::publish::descriptor().is_none());
+    assert!(<engine::publish as iii::Function>::info().is_none());
     let update: engine::state::UpdateInput = same(json!({
         "scope": "orders", "key": "7",
         "ops": [

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use iii::intercept::{ConcurrencyLimit, RateLimit, from_fn};
 use iii::prelude::*;
-use iii::{Invocation, Next, Reply, Running, code};
+use iii::{Invocation, Next, Running, code, output::Reply};
 use iii_tests::{FakeEngine, Peer, Script, within};
 use serde_json::{Value, json};
 use tokio::sync::Notify;

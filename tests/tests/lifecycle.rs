@@ -1,6 +1,6 @@
 //! The end of a worker as a supervisor sees it: exit codes, the readiness file, and the health function of a program.
 
-use iii::exit;
+use iii::lifecycle::exit;
 use iii_tests::{FakeEngine, Peer, Program, Script, until};
 use serde_json::json;
 

@@ -152,12 +152,12 @@ async fn the_same_program_joins_an_engine_that_runs_elsewhere() {
     // A second copy is told that its name is taken, and leaves.
     let second = Program::start(QUICKSTART, &[("III_URL", &url)]);
     let (status, lines) = second.ended().await;
-    assert_eq!(status.code(), Some(i32::from(iii::exit::REJECTED)));
+    assert_eq!(status.code(), Some(i32::from(iii::lifecycle::exit::REJECTED)));
     assert!(lines.iter().any(|line| line.contains("III_WORKER_NAME")), "{lines:?}");
     // Under another name its functions are taken.
     let variables = [("III_URL", url.as_str()), ("III_WORKER_NAME", "second")];
     let (status, lines) = Program::start(QUICKSTART, &variables).ended().await;
-    assert_eq!(status.code(), Some(i32::from(iii::exit::REJECTED)));
+    assert_eq!(status.code(), Some(i32::from(iii::lifecycle::exit::REJECTED)));
     let taken = |line: &String| line.contains("`orders::get` belongs to another worker");
     assert!(lines.iter().any(taken), "{lines:?}");
     // In a namespace of its own it could serve, but for the routes, which are the engine's.
@@ -203,7 +203,7 @@ async fn a_taken_port_is_a_clear_error() {
     let variables =
         [("III_WORKER_PORT", "0"), ("III_STREAM_PORT", "0"), ("III_HTTP_PORT", port.as_str())];
     let (status, lines) = Program::start(QUICKSTART, &variables).ended().await;
-    assert_eq!(status.code(), Some(i32::from(iii::exit::UNAVAILABLE)));
+    assert_eq!(status.code(), Some(i32::from(iii::lifecycle::exit::UNAVAILABLE)));
     let text = lines.join("\n");
     assert!(text.contains(&port) && text.contains("III_HTTP_PORT"), "{text}");
 }
@@ -213,7 +213,8 @@ async fn a_bad_setting_is_a_clear_error() {
     // A file is no directory.
     let file = std::env::current_exe().unwrap();
     let file = file.to_str().unwrap();
-    let (wrong, unusable) = (iii::exit::MISCONFIGURED, iii::exit::UNAVAILABLE);
+    let (wrong, unusable) =
+        (iii::lifecycle::exit::MISCONFIGURED, iii::lifecycle::exit::UNAVAILABLE);
     for (name, value, code) in [
         ("III_URL", "http://x", wrong),
         ("III_HTTP_PORT", "x", wrong),

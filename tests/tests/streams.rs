@@ -265,7 +265,7 @@ async fn a_store_that_lost_its_link_is_asked_again() {
     let again = Engine::builder().worker_port(port).http_port(0).stream_port(0);
     let _again = within("the same port", again.start()).await.unwrap();
     let mut state = client.connection_state();
-    let connected = state.wait_for(|state| *state == iii::ConnectionState::Connected);
+    let connected = state.wait_for(|state| *state == iii::lifecycle::ConnectionState::Connected);
     drop(within("the link", connected).await.unwrap());
     within("the store", async {
         while room.get("m1").await.ok().flatten().is_none() {

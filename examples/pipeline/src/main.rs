@@ -10,7 +10,10 @@
 mod tests;
 
 use iii::prelude::*;
-use iii::{BodyStream, ChannelReader, ChannelWriter};
+use iii::{
+    BodyStream,
+    channel::{ChannelReader, ChannelWriter},
+};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, BufWriter};
 
 /// What a stage reads from, and what it writes to. A stage may be in another worker, and in another language.

@@ -1,6 +1,6 @@
 //! Files through the whole pipeline, and through one stage.
 
-use iii::Channel;
+use iii::channel::Channel;
 
 use super::*;
 

@@ -306,12 +306,7 @@ impl Function<'_> {
     }
 
     /// Makes the type for typed calls one.
-    fn implement(
-        &self,
-        id: &TokenStream,
-        types: Types,
-        declared: bool,
-    ) -> Option<TokenStream> {
+    fn implement(&self, id: &TokenStream, types: Types, declared: bool) -> Option<TokenStream> {
         let name = self.stub()?;
         let (info, descriptor) = match declared {
             true => (

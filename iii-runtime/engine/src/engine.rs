@@ -15,11 +15,16 @@ use crate::config::EngineBuilder;
 use crate::http;
 use crate::store::Store;
 use crate::tasks::Tasks;
-#[cfg(feature = "testing")]
-use crate::testing::Probes;
 
 /// The WebSocket close code for "the engine restarts": workers come back (protocol section 1.7).
 const RESTARTING: u16 = 1012;
+
+/// The providers that the test harness looks into.
+#[cfg(feature = "testing")]
+pub(crate) struct Probes {
+    pub(crate) queues: Option<Arc<crate::queue::Queues>>,
+    pub(crate) streams: Option<Arc<crate::stream::Streams>>,
+}
 
 /// A running engine in this process. Dropping it ends it at once; [`Engine::stop`] does so politely.
 pub struct Engine {

@@ -52,6 +52,7 @@ pub use config::{EngineBuilder, StreamSettings, WorkerListener};
 pub use engine::Engine;
 pub use http::CorsSettings;
 pub use http_function::HttpFunctionSettings;
+pub use iii_wire::clock::Clock;
 pub use limits::{
     ChannelLimits, EventLimits, HttpLimits, Limits, QueueLimits, StreamLimits, WorkerLimits,
 };

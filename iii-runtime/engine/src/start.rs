@@ -12,6 +12,8 @@ use tokio::sync::watch;
 use crate::broker::Broker;
 use crate::config::{EngineBuilder, EngineSettings, Keep};
 use crate::engine::Engine;
+#[cfg(feature = "testing")]
+use crate::engine::Probes;
 use crate::http_function::HttpFunctions;
 use crate::observability::{Gauges, Observability};
 use crate::origins::Origins;
@@ -19,8 +21,6 @@ use crate::queue::Queues;
 use crate::store::{Room, Store};
 use crate::stream::Streams;
 use crate::tasks::Tasks;
-#[cfg(feature = "testing")]
-use crate::testing::Probes;
 use crate::{access, channel, configuration, cron, discovery, http, pubsub, server, state, stream};
 
 impl EngineBuilder {

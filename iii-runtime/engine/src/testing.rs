@@ -1,14 +1,10 @@
 //! What the test harness of `iii-runtime` needs of an engine beyond its API: internal, without any promise of stability.
 
-use std::sync::Arc;
-
 use hyper::{Request, Response};
 
-use crate::queue::Queues;
-use crate::stream::Streams;
-
+use crate::broker;
+use crate::engine::Engine;
 pub use crate::stream::LocalSubscriber;
-use crate::{Engine, broker};
 
 pub use crate::broker::BuiltInObserver;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -16,12 +12,6 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use iii_wire::protocol::Payload;
 use iii_wire::{BoxError, Error, Result, code};
-
-/// The providers that a test looks into.
-pub(crate) struct Probes {
-    pub(crate) queues: Option<Arc<Queues>>,
-    pub(crate) streams: Option<Arc<Streams>>,
-}
 
 impl Engine {
     /// Fires a trigger, whatever its type and whether anybody provides it, and waits for the function's answer.

@@ -37,7 +37,7 @@ pub const SIGNAL: u8 = 128;
 /// The exit code for an error of [`App::run`](crate::App::run) or [`App::start`](crate::App::start).
 ///
 /// ```
-/// use iii::{Error, code, exit};
+/// use iii::{Error, code, lifecycle::exit};
 ///
 /// let error = Error::new(code::INVALID_CATALOGUE, "two functions with one id");
 /// assert_eq!(exit::of(&error), exit::MISCONFIGURED);

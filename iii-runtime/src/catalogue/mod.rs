@@ -17,3 +17,12 @@ pub(crate) use endpoint::Endpoints;
 pub use problem::{Problem, Problems};
 #[cfg(all(test, feature = "testing"))]
 pub(crate) use texts::tests::AWKWARD;
+
+pub use crate::client::{CatalogueDifference, CatalogueFile, CatalogueFunction, ReadCatalogue};
+pub use crate::config::ConfigDescriptor;
+pub use crate::declare::{
+    Declared, EndpointAuth, EndpointDescriptor, EndpointUrl, FunctionDescriptor, ServiceDescriptor,
+    TriggerDescriptor,
+};
+pub use crate::function::{FunctionInfo, Location, Requirement, Shape, Signature};
+pub use crate::provide::{StreamStoreDescriptor, TriggerTypeDescriptor};

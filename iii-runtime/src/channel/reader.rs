@@ -28,7 +28,7 @@ use iii_wire::{Error, Result, code};
 ///
 /// ```no_run
 /// # use iii::prelude::*;
-/// use iii::ChannelReader;
+/// use iii::channel::ChannelReader;
 ///
 /// /// Counts the lines of a file that somebody else sends.
 /// #[iii::function(id = "files::lines")]
@@ -38,7 +38,7 @@ use iii_wire::{Error, Result, code};
 /// }
 ///
 /// # async fn example(client: Client) -> iii::Result<()> {
-/// let iii::Channel { mut writer, reader } = client.channel().await?;
+/// let iii::channel::Channel { mut writer, reader } = client.channel().await?;
 /// let counting = client.call::<lines>(reader);
 /// let (_, count) = tokio::try_join!(
 ///     async { writer.send(&b"one\ntwo"[..]).await?; writer.finish().await },

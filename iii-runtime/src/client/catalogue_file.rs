@@ -25,7 +25,7 @@ const AT_ONCE: usize = 32;
 ///
 /// ```
 /// # use iii::prelude::*;
-/// # use iii::CatalogueFile;
+/// # use iii::catalogue::CatalogueFile;
 /// # async fn example(client: Client) -> iii::Result<()> {
 /// # let committed = r#"{"version": 1, "functions": []}"#;
 /// let engine = client.catalogue_file().prefix("orders").await?;

@@ -5,35 +5,14 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Client, payload};
 use crate::session::{Request, Session};
+pub use iii_wire::event::FunctionSummary;
 use iii_wire::protocol::{FunctionId, Namespace, Payload, TriggerId, TriggerTypeId};
 use iii_wire::{Error, Result, code};
-
-/// A function, as lists show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct FunctionSummary {
-    /// Its id.
-    #[schemars(with = "String")]
-    pub function_id: FunctionId,
-    /// The partition it is in.
-    #[serde(default)]
-    #[schemars(with = "String")]
-    pub namespace: Namespace,
-    /// The worker that serves it: its name, else the first part of the function's id.
-    #[serde(default)]
-    pub worker_name: String,
-    /// What it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// What its worker says about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metadata: Option<Payload>,
-}
 
 /// A function with its schemas and what fires it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

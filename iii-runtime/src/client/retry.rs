@@ -27,7 +27,7 @@ use iii_wire::{Error, Result, code};
 ///
 /// ```
 /// use iii::prelude::*;
-/// use iii::{Backoff, Retry};
+/// use iii::{lifecycle::Backoff, Retry};
 /// use std::time::Duration;
 ///
 /// #[iii::function(id = "doc::rate")]

@@ -382,7 +382,7 @@ fn two_configurations_cannot_share_an_id() {
     struct Two {}
     let mut app = App::new();
     app.config::<One>().config::<Two>();
-    let catalogue = crate::Catalogue::empty();
+    let catalogue = crate::catalogue::Catalogue::empty();
     let error =
         app.into_parts().2.prepare(catalogue.config_uses(), None, &Variables::None).unwrap_err();
     assert_eq!(error.code(), code::INVALID_CONFIGURATION);

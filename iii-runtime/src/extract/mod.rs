@@ -44,7 +44,7 @@ pub use state::State;
 /// struct User(String);
 ///
 /// impl Extract for User {
-///     const SHAPE: iii::Shape = Headers::SHAPE;
+///     const SHAPE: iii::catalogue::Shape = Headers::SHAPE;
 ///
 ///     async fn extract(call: &mut Invocation) -> iii::Result<Self> {
 ///         let headers = Headers::extract(call).await?;

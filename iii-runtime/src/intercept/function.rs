@@ -15,7 +15,7 @@ pub struct FromFn<F>(F);
 ///
 /// ```
 /// use iii::intercept::from_fn;
-/// use iii::{Error, Invocation, Next, Reply};
+/// use iii::{Error, Invocation, Next, output::Reply};
 ///
 /// /// Only the attempts of queues that are the first three.
 /// async fn few_attempts(call: Invocation, next: Next) -> iii::Result<Reply> {

@@ -22,7 +22,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 ///
 /// ```
 /// use futures_util::{StreamExt, stream};
-/// use iii::{Sse, SseEvent};
+/// use iii::{Sse, output::SseEvent};
 ///
 /// /// Counts to three.
 /// #[iii::function(id = "count::watch")]

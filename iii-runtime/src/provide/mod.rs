@@ -4,6 +4,7 @@ mod descriptor;
 mod emitter;
 pub mod stream;
 mod trigger_type;
+mod typed;
 
 pub(crate) use descriptor::{Begin, Running, declared_types};
 pub use descriptor::{TriggerTypeDeclaration, TriggerTypeDescriptor};
@@ -11,3 +12,4 @@ pub use emitter::Emitter;
 pub(crate) use stream::{ItemLocks, declared_stores};
 pub use stream::{StreamStore, StreamStoreDeclaration, StreamStoreDescriptor};
 pub use trigger_type::TriggerType;
+pub(crate) use typed::Typed;

@@ -9,7 +9,7 @@ mod otel;
 #[cfg(feature = "otel")]
 mod settings;
 
-use iii_wire::TraceContext;
+pub use iii_wire::TraceContext;
 
 use crate::trace;
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Binding, TriggerKind};
-use crate::client::FunctionSummary;
+use iii_wire::event::FunctionSummary;
 use iii_wire::protocol::WorkerId;
 
 /// What a `functions_available` trigger is told: nothing.

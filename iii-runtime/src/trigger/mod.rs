@@ -26,7 +26,7 @@ pub use available::{
 };
 pub use configuration::{Configuration, ConfigurationChange, ConfigurationEvent};
 pub use cron::{Cron, CronTick};
-pub use custom::{Custom, Typed};
+pub use custom::Custom;
 pub use http::{Http, Middleware, MiddlewareRequest};
 pub use log::{Log, LogEvent, LogLevel};
 pub use queue::{Queue, QueueMode};
@@ -105,7 +105,11 @@ impl Use {
 
 impl Binding {
     /// A binding of `kind`. A config that cannot be serialised becomes `null`.
-    fn new(kind: TriggerKind, config: &impl Serialize, summary: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        kind: TriggerKind,
+        config: &impl Serialize,
+        summary: impl Into<String>,
+    ) -> Self {
         Self {
             kind,
             config: Payload::new(config).unwrap_or_default(),
@@ -116,7 +120,7 @@ impl Binding {
         }
     }
 
-    fn with_condition(mut self, condition: Option<Use>) -> Self {
+    pub(crate) fn with_condition(mut self, condition: Option<Use>) -> Self {
         self.uses.extend(condition);
         self
     }

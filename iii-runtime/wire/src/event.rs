@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::protocol::{FunctionId, Namespace, Payload};
+
 /// The event of a `stream` trigger.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -71,6 +73,27 @@ pub struct Sent {
     /// Its data.
     #[serde(default)]
     pub data: serde_json::Value,
+}
+
+/// A function, as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FunctionSummary {
+    /// Its id.
+    #[schemars(with = "String")]
+    pub function_id: FunctionId,
+    /// The partition it is in.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub namespace: Namespace,
+    /// The worker that serves it: its name, else the first part of the function's id.
+    #[serde(default)]
+    pub worker_name: String,
+    /// What it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What its worker says about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Payload>,
 }
 
 #[cfg(test)]

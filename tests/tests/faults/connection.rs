@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use iii::prelude::*;
-use iii::{Backoff, ConnectionState, code};
+use iii::{
+    code,
+    lifecycle::{Backoff, ConnectionState},
+};
 use iii_tests::{FakeEngine, Script, within};
 
 use super::{CALL, TOKEN, idle, started};

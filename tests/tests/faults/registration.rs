@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use iii::prelude::*;
-use iii::{Backoff, Conflict, code};
+use iii::{
+    code,
+    lifecycle::{Backoff, Conflict},
+};
 use iii_tests::{FakeEngine, Peer, Program, Script, engine, until, within, worker_url};
 use serde_json::{Value, json};
 
@@ -239,5 +242,5 @@ async fn f10_an_id_that_is_lost_later_ends_the_worker() {
     assert!(error.message().contains("`faults::idle` belongs to another worker"), "{error}");
     assert!(error.message().contains("main.rs:"), "{error}");
     until("it is not ready", || !*ready.borrow()).await;
-    assert_eq!(iii::exit::of(&error), iii::exit::THROWN_OUT);
+    assert_eq!(iii::lifecycle::exit::of(&error), iii::lifecycle::exit::THROWN_OUT);
 }

@@ -64,7 +64,7 @@ async fn refuse(_order: Order) -> Result<(), Refused> {
 }
 
 /// For workers with one function, and nothing else that is special.
-fn serving<F: iii::Function>(app: &mut App) {
+fn serving<F: iii::catalogue::Declared>(app: &mut App) {
     app.function::<F>();
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use iii::__private::visit;
-use iii::{CatalogueFile, Error, code};
+use iii::{Error, catalogue::CatalogueFile, code};
 use lexopt::prelude::*;
 
 use super::{Command, invalid, misused, say, variable};

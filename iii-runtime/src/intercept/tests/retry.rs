@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-use crate::{Backoff, Retry};
+use crate::{Retry, lifecycle::Backoff};
 use iii_wire::Error;
 
 /// How often it fails before it does not.

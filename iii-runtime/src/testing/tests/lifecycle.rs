@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::worker::*;
 use super::{failed, start};
+use crate::lifecycle::{CheckReport, HealthReport, HealthStatus};
 use crate::prelude::*;
 use crate::testing::Test;
-use crate::{CheckReport, HealthReport, HealthStatus};
 
 const SECOND: Duration = Duration::from_secs(1);
 

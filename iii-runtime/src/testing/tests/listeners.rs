@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::worker::*;
 use crate::prelude::*;
-use crate::{Listener, Payload, TriggerSummary, code};
+use crate::{Listener, Payload, code, discovery::TriggerSummary};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -171,7 +171,7 @@ async fn lists_follow_their_changes(iii: Harness) -> iii::Result<()> {
     let client = iii.client();
     let mut functions = client.on_functions_available();
     let mut mocked = client.functions().prefix("mocked::").follow();
-    let ids = |list: &[crate::FunctionSummary]| -> Vec<String> {
+    let ids = |list: &[crate::discovery::FunctionSummary]| -> Vec<String> {
         // The engine has some, too.
         let ours = list.iter().filter(|one| {
             one.function_id.starts_with("t::") || one.function_id.starts_with("mocked::")

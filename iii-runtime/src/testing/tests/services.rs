@@ -1,7 +1,7 @@
 //! Services: what is registered, and the ids of the functions inside.
 
+use crate::catalogue::{Catalogue, Declarations, Location, ServiceDescriptor};
 use crate::prelude::*;
-use crate::{Catalogue, Declarations, Location, ServiceDescriptor};
 
 /// All that is sold.
 #[iii::service(name = "The shop")]

@@ -138,7 +138,7 @@ pub(crate) mod worker {
 struct Quiet;
 
 impl iii::Interceptor for Quiet {
-    async fn around(&self, call: iii::Invocation, next: iii::Next) -> iii::Result<iii::Reply> {
+    async fn around(&self, call: iii::Invocation, next: iii::Next) -> iii::Result<iii::output::Reply> {
         next.run(call).await
     }
 }

@@ -35,8 +35,9 @@ error!(Failure, Gone = "macros/gone" "it is gone", Late = "macros/late" "it is l
 
 fn main() {
     use iii::Function as _;
+    use iii::catalogue::Declared as _;
     assert_eq!(first::ID, "macros::first");
-    let declared = second::descriptor().expect("it is declared here");
+    let declared = second::descriptor();
     assert_eq!((declared.triggers[0].binding)().summary, "PUT /second/:id");
     assert_eq!([Failure::Gone, Failure::Late].map(|error| error.to_string()), ["it is gone", "it is late"]);
 }

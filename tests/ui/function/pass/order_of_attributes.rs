@@ -39,8 +39,8 @@ mod inside {
     async fn hidden() {}
 }
 
-fn paths(function: Option<&'static iii::FunctionDescriptor>) -> Vec<String> {
-    let triggers = function.expect("it is declared here").triggers.iter();
+fn paths(function: &'static iii::catalogue::FunctionDescriptor) -> Vec<String> {
+    let triggers = function.triggers.iter();
     triggers.map(|trigger| (trigger.binding)().summary).collect()
 }
 
@@ -48,7 +48,7 @@ fn main() {
     #[function(id = "order::local")]
     async fn local() {}
 
-    use iii::Function;
+    use iii::catalogue::Declared;
     assert_eq!(paths(above::descriptor()), ["GET /a", "GET /b"]);
     assert_eq!(paths(below::descriptor()), ["GET /c", "GET /d"]);
     assert_eq!(paths(both::descriptor()), ["GET /e", "GET /f"]);

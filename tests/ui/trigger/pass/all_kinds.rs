@@ -3,7 +3,8 @@
 #![deny(warnings, missing_docs, unused)]
 
 use iii::trigger::{Middleware, MiddlewareRequest};
-use iii::{Function, Payload};
+use iii::Payload;
+use iii::catalogue::Declared;
 
 const TOPIC: &str = "constant";
 
@@ -60,7 +61,7 @@ async fn all(payload: Payload) -> Payload {
 }
 
 fn main() {
-    let declared = all::descriptor().expect("it is declared here");
+    let declared = all::descriptor();
     let bindings = declared.triggers.iter().map(|trigger| {
         let binding = (trigger.binding)();
         let metadata = binding.metadata.map(|metadata| metadata.as_str().to_owned());
