@@ -26,16 +26,15 @@ use table::{Rows, Usage};
 
 /// How much a store may hold. All of it is in memory.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Room {
+pub(crate) struct StoreLimits {
     /// Bytes of all keys and values.
     pub(crate) capacity: usize,
     /// Bytes of the changes that are not on disk yet; one more change is refused then.
     pub(crate) backlog: usize,
 }
 
-impl Room {
-    /// What an engine is set to.
-    pub(crate) fn of(limits: &Limits) -> Self {
+impl From<&Limits> for StoreLimits {
+    fn from(limits: &Limits) -> Self {
         Self { capacity: limits.store_bytes, backlog: limits.journal_bytes }
     }
 }
@@ -99,7 +98,7 @@ impl Store {
     /// For tests: [`Store::open_with`] the usual room.
     #[cfg(test)]
     pub(crate) fn open(directory: &Path) -> Result<Self, StoreError> {
-        Self::open_with(directory, Room::of(&Limits::default()))
+        Self::open_with(directory, StoreLimits::from(&Limits::default()))
     }
 
     /// Opens the durable store of a directory, or makes one; reads all of it. Blocks the thread. What is there is read even
@@ -109,7 +108,7 @@ impl Store {
     ///
     /// If the directory or its file cannot be used: it is taken by another engine, not readable, damaged, of another
     /// program or of a later version. No value is altered then.
-    pub(crate) fn open_with(directory: &Path, room: Room) -> Result<Self, StoreError> {
+    pub(crate) fn open_with(directory: &Path, room: StoreLimits) -> Result<Self, StoreError> {
         let (disk, tables) = file::open(directory)?;
         let journal = Journal::start(disk, room.backlog)?;
         Ok(Self::new(room.capacity, tables, Some(Arc::new(journal))))

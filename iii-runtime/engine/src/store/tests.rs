@@ -107,7 +107,7 @@ async fn a_store_counts_what_it_finds() {
     let store = directory.open();
     set(&store, "t", ("s", "a"), Some("1")).await;
     drop(store);
-    let store = Store::open_with(&directory.0, Room { capacity: 100, backlog: 1 << 20 }).unwrap();
+    let store = Store::open_with(&directory.0, StoreLimits { capacity: 100, backlog: 1 << 20 }).unwrap();
     let mut decide = |_: Option<&Payload>| Ok(Some(json("1")));
     assert!(store.table("t").change("s", "b", &mut decide, &mut |_| {}).is_err());
     set(&store, "t", ("s", "a"), None).await;
