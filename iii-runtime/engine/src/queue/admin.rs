@@ -214,7 +214,7 @@ fn again(
     lane: &Lane,
     message: Message,
     code: &str,
-) -> Result<crate::store::Committed, ErrorBody> {
+) -> Result<crate::store::PendingWrite, ErrorBody> {
     let written = record::update(&keeper.table, &lane.scope, message.id, |record| {
         (record.attempts, record.due, record.dead, record.error) = (0, None, None, None);
     });

@@ -19,7 +19,7 @@ use crate::broker::Broker;
 use crate::limits::QueueLimits;
 use crate::provider::overloaded;
 use crate::provider::{Binding, refused};
-use crate::store::{Committed, StoreError, Table};
+use crate::store::{PendingWrite, StoreError, Table};
 use crate::tasks::Tasks;
 use iii_wire::protocol::{ErrorBody, Payload, TriggerId};
 use iii_wire::sync::lock;
@@ -90,7 +90,7 @@ impl Keeper {
         &self,
         name: &str,
         record: &Record<'_>,
-    ) -> Result<Vec<Committed>, ErrorBody> {
+    ) -> Result<Vec<PendingWrite>, ErrorBody> {
         let mut book = lock(&self.book);
         if !book.topics.contains_key(name) {
             let most = self.limits.topics;
@@ -132,7 +132,7 @@ impl Keeper {
         id: Uuid,
         record: &Record<'_>,
         data: &Payload,
-    ) -> Result<Option<Committed>, ErrorBody> {
+    ) -> Result<Option<PendingWrite>, ErrorBody> {
         let known = &self.settings.queues;
         let Some((queue, lane)) = known
             .get(name)
@@ -189,7 +189,7 @@ impl Keeper {
         id: Uuid,
         new: &Record<'_>,
         (group, priority): (Option<Arc<str>>, u8),
-    ) -> Result<Committed, ErrorBody> {
+    ) -> Result<PendingWrite, ErrorBody> {
         lane.add(|delay| {
             let seq = self.last_seq.fetch_add(1, Ordering::Relaxed) + 1;
             let waits = !delay.is_zero();

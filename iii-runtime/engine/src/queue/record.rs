@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::line::Message;
 use super::settings::NamedQueue;
 use crate::provider::to_payload;
-use crate::store::{Committed, StoreError, Table};
+use crate::store::{PendingWrite, StoreError, Table};
 use iii_wire::protocol::{ErrorBody, FunctionId, Namespace, Payload};
 
 /// What a message weighs in memory beside its record and its group, in bytes: keys, indexes and places in lines. With a
@@ -137,7 +137,7 @@ pub(super) fn insert(
     scope: &str,
     key: &str,
     record: &Payload,
-) -> Result<Committed, StoreError> {
+) -> Result<PendingWrite, StoreError> {
     let done = table.change(scope, key, &mut |_| Ok(Some(record.clone())), &mut |_| {});
     done.map(|(_, committed)| committed)
 }
@@ -152,7 +152,7 @@ pub(super) fn update(
     scope: &str,
     id: Uuid,
     mut alter: impl FnMut(&mut Record<'_>),
-) -> Result<Committed, StoreError> {
+) -> Result<PendingWrite, StoreError> {
     let mut decide = |old: Option<&Payload>| {
         let Some(old) = old else { return Ok(None) };
         let mut record = Record::read(old)?;
@@ -168,7 +168,7 @@ pub(super) fn update(
 /// # Errors
 ///
 /// If the store cannot be written.
-pub(super) fn remove(table: &Table, scope: &str, key: &str) -> Result<Committed, StoreError> {
+pub(super) fn remove(table: &Table, scope: &str, key: &str) -> Result<PendingWrite, StoreError> {
     let done = table.change(scope, key, &mut |_| Ok(None), &mut |_| {});
     done.map(|(_, committed)| committed)
 }

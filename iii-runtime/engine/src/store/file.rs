@@ -149,7 +149,7 @@ fn check(database: &mut Database) -> Result<(), Trouble> {
     match database.check_integrity() {
         Ok(true) => Ok(()),
         Ok(false) => {
-            // Committed in two phases, values are never rolled back by this: only free pages were counted anew.
+            // PendingWrite in two phases, values are never rolled back by this: only free pages were counted anew.
             tracing::warn!("the store had lost count of its free pages; they were counted anew");
             Ok(())
         }

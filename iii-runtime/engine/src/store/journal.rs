@@ -57,16 +57,16 @@ pub(super) trait Disk: Send + 'static {
 /// the change back.
 #[must_use = "a change is certain only when this is done"]
 #[derive(Debug)]
-pub(crate) struct Committed(Option<oneshot::Receiver<Result<(), StoreError>>>);
+pub(crate) struct PendingWrite(Option<oneshot::Receiver<Result<(), StoreError>>>);
 
-impl Committed {
+impl PendingWrite {
     /// Of a change that need not be written.
     pub(crate) fn done() -> Self {
         Self(None)
     }
 }
 
-impl Future for Committed {
+impl Future for PendingWrite {
     type Output = Result<(), StoreError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -136,7 +136,7 @@ impl Journal {
     /// # Errors
     ///
     /// If too much waits, an earlier change could not be written, or the store is closed.
-    pub(super) fn write(&self, record: Record) -> Result<Committed, StoreError> {
+    pub(super) fn write(&self, record: Record) -> Result<PendingWrite, StoreError> {
         let mut queue = lock(&self.shared.queue);
         if let Some(error) = &queue.failed {
             return Err(error.clone());
@@ -154,7 +154,7 @@ impl Journal {
         queue.entries.push_back(Entry { record, done });
         drop(queue);
         self.shared.wake.notify_one();
-        Ok(Committed(Some(receiver)))
+        Ok(PendingWrite(Some(receiver)))
     }
 
     /// Why nothing can be written any more; `None`: all is well.

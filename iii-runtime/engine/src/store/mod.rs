@@ -1,6 +1,6 @@
 //! The storage door: values by table, scope and key, read from memory and, in a durable store, journaled to disk.
 
-mod answer;
+mod write_function;
 mod file;
 mod journal;
 mod table;
@@ -17,8 +17,8 @@ use crate::limits::Limits;
 use iii_wire::protocol::{ErrorBody, Payload};
 use iii_wire::sync::lock;
 
-pub(crate) use answer::storing;
-pub(crate) use journal::Committed;
+pub(crate) use write_function::write_function;
+pub(crate) use journal::PendingWrite;
 pub(crate) use table::Table;
 
 use journal::Journal;
@@ -75,7 +75,7 @@ pub(crate) type Seen<'a> = dyn FnMut(&Change) + 'a;
 
 /// All that an engine keeps. Clones are the same store.
 ///
-/// Reads are answered from memory. A durable store also writes each change to disk, and says by [`Committed`] when it
+/// Reads are answered from memory. A durable store also writes each change to disk, and says by [`PendingWrite`] when it
 /// is there; a change can be read before that.
 #[derive(Clone)]
 pub(crate) struct Store {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 
-use super::journal::{Committed, Journal, Record};
+use super::journal::{PendingWrite, Journal, Record};
 use super::{Change, Decide, Seen, StoreError};
 use crate::provider::Health;
 use iii_wire::protocol::Payload;
@@ -62,7 +62,7 @@ impl Table {
     /// Changes a value in one step. `seen` is called in the order of the changes, under the lock of the table: it must
     /// not come back to it.
     ///
-    /// The change can be read when this returns; it is certain when [`Committed`] is done.
+    /// The change can be read when this returns; it is certain when [`PendingWrite`] is done.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl Table {
         key: &str,
         decide: &mut Decide<'_>,
         seen: &mut Seen<'_>,
-    ) -> Result<(Change, Committed), StoreError> {
+    ) -> Result<(Change, PendingWrite), StoreError> {
         let mut rows = write(&self.inner.rows);
         let old = rows.get(scope, key).cloned();
         // What is kept must not hold on to the whole frame that it came in.
@@ -92,7 +92,7 @@ impl Table {
                 };
                 journal.write(record).inspect_err(|_| self.inner.usage.undo(before, after))?
             }
-            _ => Committed::done(),
+            _ => PendingWrite::done(),
         };
         match &new {
             Some(new) => rows.set(scope, key, new.clone()),

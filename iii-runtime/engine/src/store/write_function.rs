@@ -5,7 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use super::Committed;
+use super::PendingWrite;
 use crate::provider::{BuiltIn, Call, Handler, misfit};
 use iii_wire::protocol::{ErrorBody, Payload};
 
@@ -13,7 +13,7 @@ use iii_wire::protocol::{ErrorBody, Payload};
 ///
 /// `code` runs at once, so that the changes of one caller come in the order of its calls. A change that cannot be
 /// written is answered with the code `failure`.
-pub(crate) fn storing<I, O, F>(
+pub(crate) fn write_function<I, O, F>(
     id: &'static str,
     description: &'static str,
     failure: &'static str,
@@ -22,7 +22,7 @@ pub(crate) fn storing<I, O, F>(
 where
     I: DeserializeOwned + JsonSchema,
     O: JsonSchema,
-    F: Fn(I) -> Result<(Option<Payload>, Committed), ErrorBody> + Send + Sync + 'static,
+    F: Fn(I) -> Result<(Option<Payload>, PendingWrite), ErrorBody> + Send + Sync + 'static,
 {
     let handler: Handler = Arc::new(move |call: Call| {
         let begun = match call.data.parse::<I>() {
