@@ -177,7 +177,7 @@ impl Configurations {
         id: &str,
         decide: &mut dyn FnMut(Option<Entry>) -> Result<Entry, ErrorBody>,
     ) -> Result<(Change, PendingWrite), ErrorBody> {
-        self.events.check_room()?;
+        self.events.check_capacity()?;
         let mut refused = None;
         let mut step = |old: Option<&Payload>| {
             let decided = old.map(read).transpose().and_then(&mut *decide);

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::policy::{Growth, Policy};
 use super::settings::{ATTEMPTS, BACKOFF_MS, CONCURRENCY, NAME_BYTES};
-use crate::fire::Condition;
+use crate::condition::Condition;
 use crate::provider::{Binding, refused};
 use iii_wire::protocol::{ErrorBody, Payload};
 

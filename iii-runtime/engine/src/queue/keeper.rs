@@ -116,7 +116,7 @@ impl Keeper {
             lanes.clone_from(&topic.lanes);
         }
         let size = record.size();
-        self.check_room(name, &topic.usage, lanes.len(), size.saturating_mul(lanes.len()))?;
+        self.check_capacity(name, &topic.usage, lanes.len(), size.saturating_mul(lanes.len()))?;
         let copies = lanes.iter().map(|lane| self.add(lane, Uuid::new_v4(), record, (None, 0)));
         copies.collect()
     }
@@ -148,12 +148,12 @@ impl Keeper {
         if self.table.get(&lane.scope, &id.to_string()).is_some() {
             return Ok(None);
         }
-        self.check_room(name, &lane.usage, 1, record.size())?;
+        self.check_capacity(name, &lane.usage, 1, record.size())?;
         self.add(&lane, id, record, place).map(Some)
     }
 
     /// Checks that messages may be added. The book is locked.
-    fn check_room(
+    fn check_capacity(
         &self,
         name: &str,
         usage: &Usage,

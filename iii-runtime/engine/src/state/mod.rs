@@ -121,7 +121,7 @@ impl State {
         decide: &mut Decide<'_>,
     ) -> Result<(Change, PendingWrite), ErrorBody> {
         if self.settings.triggers_enabled {
-            self.events.check_room()?;
+            self.events.check_capacity()?;
         }
         let limit = self.settings.max_value_bytes.unwrap_or(usize::MAX);
         let mut too_large = None;

@@ -7,26 +7,16 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
 use super::broker::Broker;
-use super::fire::Condition;
-use super::provider::Binding;
+use super::condition::ConditionalBinding;
 use crate::provider::overloaded;
 use iii_wire::protocol::{ErrorBody, Payload};
 use iii_wire::sync::lock;
-
-/// Who hears of an event.
-#[derive(Debug, Clone)]
-pub(crate) struct Listener {
-    /// The binding that fires.
-    pub(crate) binding: Arc<Binding>,
-    /// What is asked first.
-    pub(crate) condition: Condition,
-}
 
 /// The place of a value: its scope and its key.
 pub(crate) type Place = (String, String);
 
 /// A queue for each place at which something is going on.
-pub(crate) struct Ordered {
+pub(crate) struct OrderedDispatcher {
     broker: Broker,
     queues: Queues,
     waiting: Arc<Waiting>,
@@ -42,7 +32,7 @@ struct Waiting {
 type Queues = Arc<Mutex<HashMap<Place, mpsc::UnboundedSender<Event>>>>;
 
 struct Event {
-    listeners: Vec<Listener>,
+    listeners: Vec<ConditionalBinding>,
     data: Payload,
     _counted: Counted,
 }
@@ -65,7 +55,7 @@ impl Drop for Counted {
     }
 }
 
-impl Ordered {
+impl OrderedDispatcher {
     /// Without queues.
     pub(crate) fn new(broker: Broker) -> Self {
         Self { broker, queues: Arc::default(), waiting: Arc::default() }
@@ -76,7 +66,7 @@ impl Ordered {
     /// # Errors
     ///
     /// Code `overloaded` if too many wait already.
-    pub(crate) fn check_room(&self) -> Result<(), ErrorBody> {
+    pub(crate) fn check_capacity(&self) -> Result<(), ErrorBody> {
         let limits = &self.broker.limits().events;
         let events = self.waiting.events.load(Ordering::Relaxed);
         let bytes = self.waiting.bytes.load(Ordering::Relaxed);
@@ -88,7 +78,7 @@ impl Ordered {
     }
 
     /// Queues an event. Its listeners hear of it one after the other, in the order of their ids. Never waits.
-    pub(crate) fn tell(&self, place: Place, mut listeners: Vec<Listener>, data: Payload) {
+    pub(crate) fn dispatch(&self, place: Place, mut listeners: Vec<ConditionalBinding>, data: Payload) {
         listeners.sort_by(|a, b| a.binding.id.cmp(&b.binding.id));
         let counted = Counted::new(&self.waiting, data.as_str().len());
         let event = Event { listeners, data, _counted: counted };
@@ -134,7 +124,7 @@ async fn dispatch(
                 }
             }
         };
-        for Listener { binding, condition } in &event.listeners {
+        for ConditionalBinding { binding, condition } in &event.listeners {
             condition.fire_and_wait(&broker, binding, event.data.clone()).await;
         }
     }

@@ -1,5 +1,7 @@
 //! What the trigger types share: the condition that decides whether a binding fires.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::broker::{Broker, Request};
@@ -58,4 +60,13 @@ impl Condition {
             );
         }
     }
+}
+
+/// Who hears of an event.
+#[derive(Debug, Clone)]
+pub(crate) struct ConditionalBinding {
+    /// The binding that fires.
+    pub(crate) binding: Arc<Binding>,
+    /// What is asked first.
+    pub(crate) condition: Condition,
 }
