@@ -18,7 +18,7 @@ pub(crate) struct Condition {
 
 impl Condition {
     /// Whether there is a function to ask.
-    pub(crate) fn asks(&self) -> bool {
+    pub(crate) fn is_configured(&self) -> bool {
         self.condition_function_id.as_ref().is_some_and(|id| !id.is_empty())
     }
 

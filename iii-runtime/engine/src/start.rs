@@ -219,7 +219,7 @@ impl Installed {
         }
         if let Some((settings, keep)) = settings.state {
             let table = stores.of(keep).table("state");
-            broker.install(Arc::new(state::State::new(broker.clone(), table, settings)));
+            broker.install(Arc::new(state::StateProvider::new(broker.clone(), table, settings)));
         }
         let queues = settings.queue.map(|(settings, keep)| {
             Arc::new(Queues::new(broker.clone(), &stores.of(keep), settings))

@@ -102,7 +102,7 @@ impl Queues {
 
     /// How many messages of a topic or a named queue are being worked on.
     #[cfg(feature = "testing")]
-    pub(crate) fn running(&self, name: &str) -> usize {
+    pub(crate) fn in_flight(&self, name: &str) -> usize {
         self.keeper.lanes(name).iter().map(|lane| lane.running()).sum()
     }
 

@@ -101,13 +101,13 @@ impl Default for StateSettings {
 type Storing = Result<(Option<Payload>, PendingWrite), ErrorBody>;
 
 /// The provider of `state::*` and of the trigger type `state`.
-pub(crate) struct State {
+pub(crate) struct StateProvider {
     table: Table,
     events: Events,
     settings: StateSettings,
 }
 
-impl State {
+impl StateProvider {
     /// State that is kept in `table`.
     pub(crate) fn new(broker: Broker, table: Table, settings: StateSettings) -> Self {
         Self { table, events: Events::new(broker), settings }
@@ -184,7 +184,7 @@ fn list_of(values: &[(String, Payload)]) -> Payload {
     Payload::from_built(format!("[{}]", values.join(",")))
 }
 
-impl Provider for State {
+impl Provider for StateProvider {
     fn name(&self) -> &'static str {
         "iii-state"
     }

@@ -174,7 +174,7 @@ impl Journal {
     }
 
     /// Like [`Journal::close`]; blocks the thread until it is done.
-    pub(super) fn close_now(&self) {
+    pub(super) fn close_blocking(&self) {
         self.shared.close();
         let writer = lock(&self.writer).take();
         if let Some(writer) = writer {
@@ -185,7 +185,7 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        self.close_now();
+        self.close_blocking();
     }
 }
 

@@ -162,9 +162,9 @@ impl Store {
     }
 
     /// Like [`Store::close`], for those who cannot wait: the thread is blocked for the last write.
-    pub(crate) fn close_now(&self) {
+    pub(crate) fn close_blocking(&self) {
         if let Some(journal) = &self.inner.journal {
-            journal.close_now();
+            journal.close_blocking();
         }
     }
 }
