@@ -46,6 +46,7 @@ mod stream;
 mod tasks;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trigger_index;
 
 pub use access::{Access, FunctionFilter, MetadataRule};
 pub use config::{EngineBuilder, StreamSettings, WorkerListener};

@@ -1,4 +1,4 @@
-//! Events in their order: those of one place wait for each other, those of different places do not.
+//! Ordered dispatch of change events: events of one key run one after the other, events of different keys concurrently.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,120 +12,129 @@ use crate::provider::overloaded;
 use iii_wire::protocol::{ErrorBody, Payload};
 use iii_wire::sync::lock;
 
-/// The place of a value: its scope and its key.
-pub(crate) type Place = (String, String);
+/// The scope and the key of the value that an event is about.
+pub(crate) type ValueKey = (String, String);
 
-/// A queue for each place at which something is going on.
+/// Fires triggers for change events, with a FIFO queue for each key that has pending events.
 pub(crate) struct OrderedDispatcher {
     broker: Broker,
-    queues: Queues,
-    waiting: Arc<Waiting>,
+    queues: EventQueues,
+    pending: Arc<PendingEvents>,
 }
 
-/// What waits in all queues together, the events that are being handled included.
+/// Events that are queued or being handled, over all keys.
 #[derive(Default)]
-struct Waiting {
+struct PendingEvents {
     events: AtomicUsize,
     bytes: AtomicUsize,
 }
 
-type Queues = Arc<Mutex<HashMap<Place, mpsc::UnboundedSender<Event>>>>;
+type EventQueues = Arc<Mutex<HashMap<ValueKey, mpsc::UnboundedSender<QueuedEvent>>>>;
 
-struct Event {
-    listeners: Vec<ConditionalBinding>,
+struct QueuedEvent {
+    bindings: Vec<ConditionalBinding>,
     data: Payload,
-    _counted: Counted,
+    _pending: PendingGuard,
 }
 
-/// One of the events that wait, as long as it is there.
-struct Counted(Arc<Waiting>, usize);
+/// Counts one event as pending until it is dropped.
+struct PendingGuard {
+    pending: Arc<PendingEvents>,
+    bytes: usize,
+}
 
-impl Counted {
-    fn new(waiting: &Arc<Waiting>, bytes: usize) -> Self {
-        waiting.events.fetch_add(1, Ordering::Relaxed);
-        waiting.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Self(waiting.clone(), bytes)
+impl PendingGuard {
+    fn new(pending: &Arc<PendingEvents>, bytes: usize) -> Self {
+        pending.events.fetch_add(1, Ordering::Relaxed);
+        pending.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Self { pending: pending.clone(), bytes }
     }
 }
 
-impl Drop for Counted {
+impl Drop for PendingGuard {
     fn drop(&mut self) {
-        self.0.events.fetch_sub(1, Ordering::Relaxed);
-        self.0.bytes.fetch_sub(self.1, Ordering::Relaxed);
+        self.pending.events.fetch_sub(1, Ordering::Relaxed);
+        self.pending.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
 impl OrderedDispatcher {
-    /// Without queues.
+    /// A dispatcher without pending events.
     pub(crate) fn new(broker: Broker) -> Self {
-        Self { broker, queues: Arc::default(), waiting: Arc::default() }
+        Self { broker, queues: Arc::default(), pending: Arc::default() }
     }
 
-    /// Whether one more event can be told. Asked before the change that it tells of.
+    /// Checks that one more event can be queued. Call it before the change that the event reports.
     ///
     /// # Errors
     ///
-    /// Code `overloaded` if too many wait already.
+    /// Code `overloaded` if too many events are pending.
     pub(crate) fn check_capacity(&self) -> Result<(), ErrorBody> {
         let limits = &self.broker.limits().events;
-        let events = self.waiting.events.load(Ordering::Relaxed);
-        let bytes = self.waiting.bytes.load(Ordering::Relaxed);
+        let events = self.pending.events.load(Ordering::Relaxed);
+        let bytes = self.pending.bytes.load(Ordering::Relaxed);
         if events < limits.waiting && bytes < limits.bytes {
             return Ok(());
         }
-        let text = "changes wait for the functions that hear of them";
-        Err(overloaded(format!("{events} {text}, with {bytes} bytes")))
+        Err(overloaded(format!(
+            "{events} change events ({bytes} bytes) are pending for trigger functions"
+        )))
     }
 
-    /// Queues an event. Its listeners hear of it one after the other, in the order of their ids. Never waits.
-    pub(crate) fn dispatch(&self, place: Place, mut listeners: Vec<ConditionalBinding>, data: Payload) {
-        listeners.sort_by(|a, b| a.binding.id.cmp(&b.binding.id));
-        let counted = Counted::new(&self.waiting, data.as_str().len());
-        let event = Event { listeners, data, _counted: counted };
+    /// Queues an event. Its triggers fire one after the other, in the order of their ids. Never waits.
+    pub(crate) fn dispatch(
+        &self,
+        key: ValueKey,
+        mut bindings: Vec<ConditionalBinding>,
+        data: Payload,
+    ) {
+        bindings.sort_by(|a, b| a.binding.id.cmp(&b.binding.id));
+        let pending = PendingGuard::new(&self.pending, data.as_str().len());
+        let event = QueuedEvent { bindings, data, _pending: pending };
         let mut queues = lock(&self.queues);
-        let event = match queues.get(&place) {
+        let event = match queues.get(&key) {
             Some(queue) => match queue.send(event) {
                 Ok(()) => return,
-                Err(refused) => refused.0,
+                Err(unsent) => unsent.0,
             },
             None => event,
         };
         let (queue, events) = mpsc::unbounded_channel();
         let _ = queue.send(event);
-        queues.insert(place.clone(), queue);
-        tokio::spawn(dispatch(self.broker.clone(), self.queues.clone(), place, events));
+        queues.insert(key.clone(), queue);
+        tokio::spawn(drain(self.broker.clone(), self.queues.clone(), key, events));
     }
 
-    /// Ends all queues; what is being handled goes on.
+    /// Closes all queues. Functions that already run are not cancelled.
     pub(crate) fn stop(&self) {
         lock(&self.queues).clear();
     }
 }
 
-/// Handles the events of one place, one listener after the other, until none is waiting.
-async fn dispatch(
+/// Handles the events of one key, one trigger after the other, until its queue is empty.
+async fn drain(
     broker: Broker,
-    queues: Queues,
-    place: Place,
-    mut events: mpsc::UnboundedReceiver<Event>,
+    queues: EventQueues,
+    key: ValueKey,
+    mut events: mpsc::UnboundedReceiver<QueuedEvent>,
 ) {
     loop {
         let event = match events.try_recv() {
             Ok(event) => event,
             Err(_) => {
-                // Under the lock nobody adds an event, so none is lost between the look and the end.
+                // Senders hold this lock, so no event can arrive between the check and the removal of the queue.
                 let mut queues = lock(&queues);
                 match events.try_recv() {
                     Ok(event) => event,
                     Err(_) => {
-                        queues.remove(&place);
+                        queues.remove(&key);
                         return;
                     }
                 }
             }
         };
-        for ConditionalBinding { binding, condition } in &event.listeners {
-            condition.fire_and_wait(&broker, binding, event.data.clone()).await;
+        for binding in &event.bindings {
+            binding.fire_and_wait(&broker, event.data.clone()).await;
         }
     }
 }

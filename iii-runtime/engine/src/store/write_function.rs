@@ -1,4 +1,4 @@
-//! Built-in functions that change the store: their answers wait until the change is certain.
+//! Built-in functions that write to the store and return their result once the write is durable.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use super::PendingWrite;
 use crate::provider::{BuiltIn, Call, Handler, misfit};
 use iii_wire::protocol::{ErrorBody, Payload};
 
-/// A function whose answer waits for the store. `O` only gives the schema of the output, which is JSON already.
+/// A built-in function whose result waits for the store. The output is JSON already; `O` only provides its schema.
 ///
-/// `code` runs at once, so that the changes of one caller come in the order of its calls. A change that cannot be
-/// written is answered with the code `failure`.
+/// `code` runs synchronously, so changes of one caller apply in the order of its calls. `failure` is the error code of a
+/// change that cannot be written.
 pub(crate) fn write_function<I, O, F>(
     id: &'static str,
     description: &'static str,
@@ -25,13 +25,13 @@ where
     F: Fn(I) -> Result<(Option<Payload>, PendingWrite), ErrorBody> + Send + Sync + 'static,
 {
     let handler: Handler = Arc::new(move |call: Call| {
-        let begun = match call.data.parse::<I>() {
+        let written = match call.data.parse::<I>() {
             Ok(input) => code(input),
             Err(error) => Err(misfit(id, &error)),
         };
         Box::pin(async move {
-            let (output, committed) = begun?;
-            committed.await.map_err(|error| error.to_body(failure))?;
+            let (output, pending) = written?;
+            pending.await.map_err(|error| error.to_body(failure))?;
             Ok(output)
         })
     });
