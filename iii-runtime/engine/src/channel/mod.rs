@@ -20,8 +20,8 @@ use crate::provider::overloaded;
 use iii_wire::protocol::{ChannelRef, ErrorBody, WorkerId, push_uuid};
 use iii_wire::sync::lock;
 
-pub(crate) use iii_wire::protocol::ChannelDirection as Direction;
-pub(crate) use pipe::{Broken, Frame, Reader, Writer};
+pub(crate) use iii_wire::protocol::ChannelDirection;
+pub(crate) use pipe::{WriterDisconnected, ChannelMessage, ChannelReader, ChannelWriter};
 pub(crate) use socket::{serve, serve_local};
 
 use pipe::Channel;
@@ -124,7 +124,7 @@ impl Channels {
         inner.made += 1;
         inner.deadlines.insert((deadline, channel.id));
         let refs =
-            Refs { writer: channel.side(Direction::Write), reader: channel.side(Direction::Read) };
+            Refs { writer: channel.side(ChannelDirection::Write), reader: channel.side(ChannelDirection::Read) };
         let entry = Entry { channel, deadline: Some(deadline), made_by: Some(maker) };
         inner.channels.insert(entry.channel.id, entry);
         if inner.sweeper.is_none() {
@@ -135,7 +135,7 @@ impl Channels {
     }
 
     /// A channel of the engine's own: it can be found for as long as the lease is held. Who lends bounds their number.
-    pub(crate) fn lend(&self) -> Lease {
+    pub(crate) fn create_owned(&self) -> OwnedChannel {
         let limits = &self.table.limits;
         let capacity = BUFFER.min(limits.messages);
         let channel = Channel::new(Arc::downgrade(&self.table), capacity, limits.bytes);
@@ -146,7 +146,7 @@ impl Channels {
         } else {
             inner.channels.insert(channel.id, entry);
         }
-        Lease { channel }
+        OwnedChannel { channel }
     }
 
     /// Opens the reading side.
@@ -154,7 +154,7 @@ impl Channels {
     /// # Errors
     ///
     /// If there is no such side to open.
-    pub(crate) fn open_reader(&self, id: &str, key: &str) -> Result<Reader, OpenError> {
+    pub(crate) fn open_reader(&self, id: &str, key: &str) -> Result<ChannelReader, OpenError> {
         self.find(id, key).ok_or(OpenError::Unknown)?.reader().ok_or(OpenError::Taken)
     }
 
@@ -163,12 +163,12 @@ impl Channels {
     /// # Errors
     ///
     /// If there is no such side to open.
-    pub(crate) fn open_writer(&self, id: &str, key: &str) -> Result<Writer, OpenError> {
+    pub(crate) fn open_writer(&self, id: &str, key: &str) -> Result<ChannelWriter, OpenError> {
         self.find(id, key).ok_or(OpenError::Unknown)?.writer().ok_or(OpenError::Taken)
     }
 
     /// Whether the key opens a channel of this id.
-    pub(crate) fn knows(&self, id: &str, key: &str) -> bool {
+    pub(crate) fn contains(&self, id: &str, key: &str) -> bool {
         self.find(id, key).is_some()
     }
 
@@ -187,41 +187,41 @@ impl Channels {
 
 /// Keeps a channel of the engine's own. Dropping it ends the channel.
 #[derive(Debug)]
-pub(crate) struct Lease {
+pub(crate) struct OwnedChannel {
     channel: Arc<Channel>,
 }
 
-impl Lease {
+impl OwnedChannel {
     /// The writing end, if nobody has it.
-    pub(crate) fn writer(&self) -> Option<Writer> {
+    pub(crate) fn writer(&self) -> Option<ChannelWriter> {
         self.channel.writer()
     }
 
     /// The reading end, if nobody has it.
-    pub(crate) fn reader(&self) -> Option<Reader> {
+    pub(crate) fn reader(&self) -> Option<ChannelReader> {
         self.channel.reader()
     }
 
     /// Ends the channel early, from elsewhere.
-    pub(crate) fn ender(&self) -> impl FnOnce() + Send + 'static + use<> {
+    pub(crate) fn aborter(&self) -> impl FnOnce() + Send + 'static + use<> {
         let channel = self.channel.clone();
         move || channel.abort()
     }
 
     /// Writes what opens a side for somebody else, as the JSON of a [`ChannelRef`].
-    pub(crate) fn push_ref(&self, direction: Direction, text: &mut String) {
+    pub(crate) fn push_ref(&self, direction: ChannelDirection, text: &mut String) {
         text.push_str("{\"channel_id\":");
         push_uuid(text, self.channel.id);
         text.push_str(",\"access_key\":");
         push_uuid(text, self.channel.key);
         text.push_str(match direction {
-            Direction::Read => ",\"direction\":\"read\"}",
-            Direction::Write => ",\"direction\":\"write\"}",
+            ChannelDirection::Read => ",\"direction\":\"read\"}",
+            ChannelDirection::Write => ",\"direction\":\"write\"}",
         });
     }
 }
 
-impl Drop for Lease {
+impl Drop for OwnedChannel {
     fn drop(&mut self) {
         self.channel.forget();
         self.channel.abort();

@@ -17,14 +17,14 @@ use iii_wire::sync::lock;
 
 /// One message of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Frame {
+pub(crate) enum ChannelMessage {
     /// Text.
     Text(Utf8Bytes),
     /// Anything else.
     Binary(Bytes),
 }
 
-impl Frame {
+impl ChannelMessage {
     fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -35,15 +35,15 @@ impl Frame {
 
 /// The writer left without closing: what came is not all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Broken;
+pub(crate) struct WriterDisconnected;
 
-impl fmt::Display for Broken {
+impl fmt::Display for WriterDisconnected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the writer of the channel left before the end")
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for WriterDisconnected {}
 
 /// Nobody reads the channel any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,14 +69,14 @@ enum Side {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Complete,
-    Broken,
+    Incomplete,
     /// Broken, and the reader knows.
     Told,
 }
 
 #[derive(Debug)]
 struct State {
-    queue: VecDeque<Frame>,
+    queue: VecDeque<ChannelMessage>,
     bytes: usize,
     writer: Side,
     reader: Side,
@@ -125,7 +125,7 @@ impl Channel {
     }
 
     /// The writing end, once.
-    pub(super) fn writer(self: &Arc<Self>) -> Option<Writer> {
+    pub(super) fn writer(self: &Arc<Self>) -> Option<ChannelWriter> {
         let waker = {
             let mut state = lock(&self.state);
             if state.writer != Side::Free {
@@ -135,17 +135,17 @@ impl Channel {
             state.reader_waker.take()
         };
         wake(waker);
-        Some(Writer { channel: self.clone() })
+        Some(ChannelWriter { channel: self.clone() })
     }
 
     /// The reading end, once.
-    pub(super) fn reader(self: &Arc<Self>) -> Option<Reader> {
+    pub(super) fn reader(self: &Arc<Self>) -> Option<ChannelReader> {
         let mut state = lock(&self.state);
         if state.reader != Side::Free {
             return None;
         }
         state.reader = Side::Taken;
-        Some(Reader { channel: self.clone() })
+        Some(ChannelReader { channel: self.clone() })
     }
 
     /// Whether both ends were taken.
@@ -158,7 +158,7 @@ impl Channel {
     pub(super) fn abort(&self) {
         let wakers = {
             let mut state = lock(&self.state);
-            state.end.get_or_insert(End::Broken);
+            state.end.get_or_insert(End::Incomplete);
             if state.writer == Side::Free {
                 state.writer = Side::Gone;
             }
@@ -188,13 +188,13 @@ fn wake(waker: Option<Waker>) {
 
 /// The writing end: a sink of messages. Closing it ends the channel well; dropping it without that breaks it off.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct ChannelWriter {
     channel: Arc<Channel>,
 }
 
-impl Writer {
+impl ChannelWriter {
     /// Waits until nobody reads any more.
-    pub(crate) async fn reader_gone(&mut self) {
+    pub(crate) async fn closed(&mut self) {
         poll_fn(|context| {
             let mut state = lock(&self.channel.state);
             if state.reader == Side::Gone || state.end.is_some() {
@@ -211,7 +211,7 @@ impl Writer {
     /// # Errors
     ///
     /// If nobody reads any more.
-    pub(crate) fn push(&mut self, frame: Frame) -> Result<(), Gone> {
+    pub(crate) fn push(&mut self, frame: ChannelMessage) -> Result<(), Gone> {
         let waker = {
             let mut state = lock(&self.channel.state);
             if state.reader == Side::Gone || state.end.is_some() {
@@ -236,7 +236,7 @@ impl Writer {
     }
 }
 
-impl Sink<Frame> for Writer {
+impl Sink<ChannelMessage> for ChannelWriter {
     type Error = Gone;
 
     fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Gone>> {
@@ -252,7 +252,7 @@ impl Sink<Frame> for Writer {
         Poll::Pending
     }
 
-    fn start_send(self: Pin<&mut Self>, frame: Frame) -> Result<(), Gone> {
+    fn start_send(self: Pin<&mut Self>, frame: ChannelMessage) -> Result<(), Gone> {
         self.get_mut().push(frame)
     }
 
@@ -266,11 +266,11 @@ impl Sink<Frame> for Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for ChannelWriter {
     fn drop(&mut self) {
         let (waker, both) = {
             let mut state = lock(&self.channel.state);
-            state.end.get_or_insert(End::Broken);
+            state.end.get_or_insert(End::Incomplete);
             state.writer = Side::Gone;
             (state.reader_waker.take(), state.reader == Side::Gone)
         };
@@ -281,13 +281,13 @@ impl Drop for Writer {
     }
 }
 
-/// The reading end: a stream of messages. [`Broken`] as the last item: the writer left before the end.
+/// The reading end: a stream of messages. [`WriterDisconnected`] as the last item: the writer left before the end.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub(crate) struct ChannelReader {
     channel: Arc<Channel>,
 }
 
-impl Reader {
+impl ChannelReader {
     /// Whether the writing end was ever taken.
     pub(crate) fn is_opened(&self) -> bool {
         lock(&self.channel.state).writer != Side::Free
@@ -307,8 +307,8 @@ impl Reader {
     }
 }
 
-impl Stream for Reader {
-    type Item = Result<Frame, Broken>;
+impl Stream for ChannelReader {
+    type Item = Result<ChannelMessage, WriterDisconnected>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let (frame, waker) = {
@@ -316,9 +316,9 @@ impl Stream for Reader {
             let Some(frame) = state.queue.pop_front() else {
                 return match state.end {
                     Some(End::Complete | End::Told) => Poll::Ready(None),
-                    Some(End::Broken) => {
+                    Some(End::Incomplete) => {
                         state.end = Some(End::Told);
-                        Poll::Ready(Some(Err(Broken)))
+                        Poll::Ready(Some(Err(WriterDisconnected)))
                     }
                     None => {
                         state.reader_waker = Some(context.waker().clone());
@@ -334,7 +334,7 @@ impl Stream for Reader {
     }
 }
 
-impl Drop for Reader {
+impl Drop for ChannelReader {
     fn drop(&mut self) {
         let (waker, queue, both) = {
             let mut state = lock(&self.channel.state);

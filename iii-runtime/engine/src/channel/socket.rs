@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 
-use super::{Broken, Channels, Direction, Frame, Reader, Writer};
+use super::{WriterDisconnected, Channels, ChannelDirection, ChannelMessage, ChannelReader, ChannelWriter};
 use iii_wire::protocol::ChannelRef;
 use iii_wire::transport::local;
 
@@ -41,18 +41,18 @@ pub(crate) async fn serve<S>(
     socket: WebSocketStream<S>,
     channels: &Channels,
     (id, key): (&str, &str),
-    direction: Direction,
+    direction: ChannelDirection,
     ping: Duration,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut socket, mut frames) = socket.split();
     let end = match direction {
-        Direction::Read => match channels.open_reader(id, key) {
+        ChannelDirection::Read => match channels.open_reader(id, key) {
             Ok(reader) => read(reader, &mut socket, &mut frames, ping).await,
             Err(_) => End::Close(None),
         },
-        Direction::Write => match channels.open_writer(id, key) {
+        ChannelDirection::Write => match channels.open_writer(id, key) {
             Ok(writer) => write(writer, &mut socket, &mut frames, ping).await,
             Err(_) => End::Close(None),
         },
@@ -73,7 +73,7 @@ pub(crate) async fn serve_local(
     answer: oneshot::Sender<Option<DuplexStream>>,
 ) {
     let ChannelRef { channel_id, access_key, direction } = at;
-    if !channels.knows(&channel_id, &access_key) {
+    if !channels.contains(&channel_id, &access_key) {
         let _ = answer.send(None);
         return;
     }
@@ -87,7 +87,7 @@ pub(crate) async fn serve_local(
 
 /// Puts what the socket sends into the pipe. While the pipe is full, the socket is not read.
 async fn write<S>(
-    mut writer: Writer,
+    mut writer: ChannelWriter,
     socket: &mut Socket<S>,
     frames: &mut Frames<S>,
     every: Duration,
@@ -105,8 +105,8 @@ where
             },
         };
         let frame = match frame {
-            Some(Ok(Message::Text(text))) => Frame::Text(text),
-            Some(Ok(Message::Binary(bytes))) => Frame::Binary(bytes),
+            Some(Ok(Message::Text(text))) => ChannelMessage::Text(text),
+            Some(Ok(Message::Binary(bytes))) => ChannelMessage::Binary(bytes),
             Some(Ok(Message::Close(close))) => {
                 // Other codes say that something went wrong on that side.
                 let well = |close: &CloseFrame| close.code == CloseCode::Normal;
@@ -134,7 +134,7 @@ where
 
 /// The next frame, once there is room for it; `None` if nobody reads any more.
 async fn next_with_room<S>(
-    writer: &mut Writer,
+    writer: &mut ChannelWriter,
     frames: &mut Frames<S>,
 ) -> Option<Result<Message, Error>>
 where
@@ -143,13 +143,13 @@ where
     futures_util::future::poll_fn(|context| writer.poll_ready_unpin(context)).await.ok()?;
     tokio::select! {
         frame = frames.next() => Some(frame.unwrap_or(Err(Error::ConnectionClosed))),
-        () = writer.reader_gone() => None,
+        () = writer.closed() => None,
     }
 }
 
 /// Sends what is in the pipe to the socket, and then its end.
 async fn read<S>(
-    mut reader: Reader,
+    mut reader: ChannelReader,
     socket: &mut Socket<S>,
     frames: &mut Frames<S>,
     every: Duration,
@@ -175,9 +175,9 @@ where
         // What is waiting goes out together.
         while let Some(item) = next {
             let message = match item {
-                Some(Ok(Frame::Text(text))) => Message::Text(text),
-                Some(Ok(Frame::Binary(bytes))) => Message::Binary(bytes),
-                Some(Err(Broken)) => return End::Close(Some(CloseCode::Error)),
+                Some(Ok(ChannelMessage::Text(text))) => Message::Text(text),
+                Some(Ok(ChannelMessage::Binary(bytes))) => Message::Binary(bytes),
+                Some(Err(WriterDisconnected)) => return End::Close(Some(CloseCode::Error)),
                 None => return End::Close(None),
             };
             if socket.feed(message).await.is_err() {

@@ -78,8 +78,8 @@ async fn next(socket: &mut Socket) -> Message {
     next.expect("a frame in time").expect("an open socket").unwrap()
 }
 
-fn binary(length: usize) -> Frame {
-    Frame::Binary(vec![7; length].into())
+fn binary(length: usize) -> ChannelMessage {
+    ChannelMessage::Binary(vec![7; length].into())
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn a_pipe_is_bounded_by_number_and_by_bytes() {
     assert!(writer.send(binary(1)).now_or_never().is_none());
     drop(writer);
     assert_eq!(reader.next().await, Some(Ok(binary((4 << 20) + 1))));
-    assert_eq!(reader.next().await, Some(Err(Broken)));
+    assert_eq!(reader.next().await, Some(Err(WriterDisconnected)));
     assert_eq!(reader.next().await, None);
 }
 
@@ -236,8 +236,8 @@ async fn a_channel_waits_five_minutes_for_both_sides() {
     let mut writer = channels.open_writer(&b.channel_id, &b.access_key).unwrap();
     let mut reader = channels.open_reader(&b.channel_id, &b.access_key).unwrap();
     tokio::time::sleep(WAIT - Duration::from_secs(1)).await;
-    assert!(channels.knows(&none.reader.channel_id, &none.reader.access_key));
-    assert_eq!(waiting.next().await, Some(Err(Broken)));
+    assert!(channels.contains(&none.reader.channel_id, &none.reader.access_key));
+    assert_eq!(waiting.next().await, Some(Err(WriterDisconnected)));
     assert_eq!(channels.len(), 1);
     tokio::time::sleep(WAIT * 3).await;
     writer.send(binary(1)).await.unwrap();
@@ -259,9 +259,9 @@ async fn one_connection_cannot_take_all_channels() {
     }
     assert_eq!(channels.create(None, None).unwrap_err().code, code::OVERLOADED);
     // Requests go on.
-    let lease = channels.lend();
+    let lease = channels.create_owned();
     let mut to = String::new();
-    lease.push_ref(Direction::Write, &mut to);
+    lease.push_ref(ChannelDirection::Write, &mut to);
     let to: serde_json::Value = serde_json::from_str(&to).unwrap();
     assert_eq!(to["direction"], "write");
     let [id, key] = ["channel_id", "access_key"].map(|name| to[name].as_str().unwrap());
@@ -270,7 +270,7 @@ async fn one_connection_cannot_take_all_channels() {
     drop(lease);
     assert_eq!(channels.len(), 10_000);
     assert!(writer.send(binary(1)).await.is_err());
-    assert_eq!(reader.next().await, Some(Err(Broken)));
+    assert_eq!(reader.next().await, Some(Err(WriterDisconnected)));
     Arc::new(ChannelFunctions::new(channels.clone())).stop();
     assert_eq!(channels.len(), 0);
 }

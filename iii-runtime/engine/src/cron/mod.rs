@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::task::JoinHandle;
 
 use super::broker::Broker;
-use super::fire::Condition;
+use super::condition::Condition;
 use super::provider::{Binding, Provider, TriggerTypeInfo, refused, schema};
 use iii_wire::protocol::{ErrorBody, Payload, TriggerId};
 use iii_wire::sync::lock;

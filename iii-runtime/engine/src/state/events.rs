@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use serde::Deserialize;
 
 use crate::broker::Broker;
-use crate::fire::Condition;
-use crate::ordered::{Listener, Ordered};
+use crate::condition::{Condition, ConditionalBinding};
+use crate::ordered_dispatcher::OrderedDispatcher;
 use crate::provider::{Binding, schema};
 use crate::store::Change;
 use iii_wire::protocol::{ErrorBody, FunctionId, Payload, TriggerId};
@@ -52,7 +52,7 @@ pub(crate) fn schemas() -> (Option<Payload>, Option<Payload>) {
 struct Bound {
     scope: Option<String>,
     key: Option<String>,
-    listener: Listener,
+    listener: ConditionalBinding,
 }
 
 impl Bound {
@@ -65,13 +65,13 @@ impl Bound {
 /// The bindings, and the events on their way to them.
 pub(crate) struct Events {
     bindings: Mutex<HashMap<TriggerId, Bound>>,
-    ordered: Ordered,
+    dispatcher: OrderedDispatcher,
 }
 
 impl Events {
     /// Without listeners.
     pub(crate) fn new(broker: Broker) -> Self {
-        Self { bindings: Mutex::default(), ordered: Ordered::new(broker) }
+        Self { bindings: Mutex::default(), dispatcher: OrderedDispatcher::new(broker) }
     }
 
     /// Whether one more change can be told.
@@ -79,8 +79,8 @@ impl Events {
     /// # Errors
     ///
     /// Code `overloaded` if too many wait already.
-    pub(crate) fn check_room(&self) -> Result<(), ErrorBody> {
-        self.ordered.check_room()
+    pub(crate) fn check_capacity(&self) -> Result<(), ErrorBody> {
+        self.dispatcher.check_capacity()
     }
 
     /// Adds a listener, or replaces the one of the same id.
@@ -92,7 +92,7 @@ impl Events {
         let StateConfig { scope, key, condition_function_id } = binding.config()?;
         let condition = Condition { condition_function_id };
         let bound =
-            Bound { scope, key, listener: Listener { binding: binding.clone(), condition } };
+            Bound { scope, key, listener: ConditionalBinding { binding: binding.clone(), condition } };
         lock(&self.bindings).insert(binding.id.clone(), bound);
         Ok(())
     }
@@ -104,7 +104,7 @@ impl Events {
 
     /// Ends all queues; what is being handled goes on.
     pub(crate) fn stop(&self) {
-        self.ordered.stop();
+        self.dispatcher.stop();
     }
 
     /// Queues the event of a change. Called in the order in which the changes happen; never waits.
@@ -134,6 +134,6 @@ impl Events {
             value(&change.old),
             value(&change.new)
         ));
-        self.ordered.tell((scope.to_owned(), key.to_owned()), listeners, data);
+        self.dispatcher.dispatch((scope.to_owned(), key.to_owned()), listeners, data);
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::broker::Broker;
 use super::provider::{Binding, BuiltIn, Provider, TriggerTypeInfo};
-use super::store::{Change, Committed, Decide, StoreError, Table, storing};
+use super::store::{Change, PendingWrite, Decide, StoreError, Table, write_function};
 use iii_wire::protocol::{ErrorBody, Payload};
 
 use events::Events;
@@ -98,16 +98,16 @@ impl Default for StateSettings {
 }
 
 /// What a function that changes something ends in: its output, and when it is certain.
-type Storing = Result<(Option<Payload>, Committed), ErrorBody>;
+type Storing = Result<(Option<Payload>, PendingWrite), ErrorBody>;
 
 /// The provider of `state::*` and of the trigger type `state`.
-pub(crate) struct State {
+pub(crate) struct StateProvider {
     table: Table,
     events: Events,
     settings: StateSettings,
 }
 
-impl State {
+impl StateProvider {
     /// State that is kept in `table`.
     pub(crate) fn new(broker: Broker, table: Table, settings: StateSettings) -> Self {
         Self { table, events: Events::new(broker), settings }
@@ -119,9 +119,9 @@ impl State {
         key: &str,
         code: &str,
         decide: &mut Decide<'_>,
-    ) -> Result<(Change, Committed), ErrorBody> {
+    ) -> Result<(Change, PendingWrite), ErrorBody> {
         if self.settings.triggers_enabled {
-            self.events.check_room()?;
+            self.events.check_capacity()?;
         }
         let limit = self.settings.max_value_bytes.unwrap_or(usize::MAX);
         let mut too_large = None;
@@ -184,7 +184,7 @@ fn list_of(values: &[(String, Payload)]) -> Payload {
     Payload::from_built(format!("[{}]", values.join(",")))
 }
 
-impl Provider for State {
+impl Provider for StateProvider {
     fn name(&self) -> &'static str {
         "iii-state"
     }
@@ -208,7 +208,7 @@ impl Provider for State {
         let (set, get, delete, update, list, groups) =
             (this(), this(), this(), this(), this(), this());
         vec![
-            storing::<_, Changed, _>(
+            write_function::<_, Changed, _>(
                 "state::set",
                 "Sets a value.",
                 "SET_ERROR",
@@ -217,13 +217,13 @@ impl Provider for State {
             BuiltIn::raw::<_, Payload, _>("state::get", "Reads a value.", move |input: Place| {
                 Ok(get.table.get(&input.scope, &input.key))
             }),
-            storing::<_, Payload, _>(
+            write_function::<_, Payload, _>(
                 "state::delete",
                 "Removes a value.",
                 "DELETE_ERROR",
                 move |input: Place| delete.delete(&input),
             ),
-            storing::<_, Changed, _>(
+            write_function::<_, Changed, _>(
                 "state::update",
                 "Changes parts of a value.",
                 "UPDATE_ERROR",

@@ -14,7 +14,7 @@ async fn setup() -> (Broker, Worker) {
 async fn setup_with(settings: StateSettings) -> (Broker, Worker) {
     let broker = broker();
     let table = Store::in_memory().table("state");
-    with_provider(&broker, State::new(broker.clone(), table, settings));
+    with_provider(&broker, StateProvider::new(broker.clone(), table, settings));
     let mut worker = Worker::named(&broker, "w").await;
     worker.function("s::on");
     worker.function("s::if");

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::message::quoted;
 use super::place::Place;
 use crate::broker::{Broker, Request};
-use crate::fire::Condition;
+use crate::condition::Condition;
 use crate::provider::{Binding, schema};
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, FunctionId, Payload, TriggerId};

@@ -52,7 +52,7 @@ impl LocalSubscriber {
     }
 
     /// The next message, if one is waiting.
-    pub fn waiting(&mut self) -> Option<String> {
+    pub fn try_next(&mut self) -> Option<String> {
         let message = self.outgoing.try_recv().ok()?;
         self.queue.took(&message);
         Some(message.text())

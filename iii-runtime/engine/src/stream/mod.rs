@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use super::broker::Broker;
 use super::provider::{Binding, BuiltIn, Call, Provider, TriggerTypeInfo, schema};
-use super::store::{Change, Committed, Decide, Table};
+use super::store::{Change, PendingWrite, Decide, Table};
 use iii_wire::event::StreamEvent;
 use iii_wire::protocol::{ErrorBody, FunctionId, Payload};
 
@@ -82,7 +82,7 @@ impl Streams {
         item: &str,
         code: &str,
         decide: &mut Decide<'_>,
-    ) -> Result<(Change, Committed), ErrorBody> {
+    ) -> Result<(Change, PendingWrite), ErrorBody> {
         let mut seen = |change: &Change| self.tell_change(place, item, change);
         let changed = self.table.change(&place.scope(), item, decide, &mut seen);
         changed.map_err(|error| error.to_body(code))

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::message::Message;
 use super::place::Place;
 use crate::broker::Broker;
-use crate::fire::Condition;
+use crate::condition::Condition;
 use crate::provider::{Binding, refused, schema};
 use iii_wire::protocol::{ErrorBody, FunctionId, Payload, TriggerId};
 use iii_wire::sync::lock;
