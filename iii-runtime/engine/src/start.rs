@@ -82,7 +82,7 @@ impl EngineBuilder {
                 channels: installed.channels.clone(),
                 handshake: listener.handshake_timeout,
                 origins: Arc::new(origins),
-                guard: access::Guard::new(
+                guard: access::AccessGuard::new(
                     broker,
                     listener.access.clone(),
                     listener.to_middleware(),

@@ -39,14 +39,14 @@ impl Rules {
 
 /// Guards a listener: each of its connections gets a session.
 #[derive(Clone)]
-pub(crate) struct Guard {
+pub(crate) struct AccessGuard {
     broker: Broker,
     rules: Arc<Rules>,
 }
 
 /// Who asks to be let in; what an auth function gets.
 #[derive(Debug, Serialize)]
-pub(crate) struct Visitor {
+pub(crate) struct AuthRequest {
     /// The headers, names in lower case.
     headers: BTreeMap<String, String>,
     /// The query, decoded, all values of each name.
@@ -54,7 +54,7 @@ pub(crate) struct Visitor {
     ip_address: IpAddr,
 }
 
-impl Visitor {
+impl AuthRequest {
     /// The one who sent a handshake from an address.
     pub(crate) fn new<T>(request: &Request<T>, ip_address: IpAddr) -> Self {
         Self {
@@ -65,7 +65,7 @@ impl Visitor {
     }
 }
 
-impl Guard {
+impl AccessGuard {
     /// The guard of a listener; `None` if all of its connections may do everything.
     pub(crate) fn new(
         broker: Broker,
@@ -77,7 +77,7 @@ impl Guard {
     }
 
     /// Whether a function decides who gets in.
-    pub(crate) fn asks(&self) -> bool {
+    pub(crate) fn has_auth_function(&self) -> bool {
         self.rules.hook(|access| &access.auth).is_some()
     }
 
@@ -87,7 +87,7 @@ impl Guard {
     ///
     /// Code `AUTH_ERROR` if the auth function fails, takes too long, or gives anything but an object of its shape. The
     /// error is retryable if the function says so of its own.
-    pub(crate) async fn admit(&self, visitor: &Visitor) -> Result<Arc<dyn Gate>, ErrorBody> {
+    pub(crate) async fn admit(&self, visitor: &AuthRequest) -> Result<Arc<dyn Gate>, ErrorBody> {
         let grants = match self.rules.hook(|access| &access.auth) {
             Some(auth) => self.ask(auth, visitor).await.inspect_err(|error| {
                 let (ip, function) = (visitor.ip_address, auth.function_id);
@@ -99,7 +99,7 @@ impl Guard {
         Ok(Arc::new(Session { broker, rules, grants }))
     }
 
-    async fn ask(&self, auth: Hook<'_>, visitor: &Visitor) -> Result<Grants, ErrorBody> {
+    async fn ask(&self, auth: Hook<'_>, visitor: &AuthRequest) -> Result<Grants, ErrorBody> {
         let refused = |why: &str, retryable| ErrorBody {
             retryable,
             ..ErrorBody::new(AUTH_ERROR, format!("this connection was not let in: {why}"))

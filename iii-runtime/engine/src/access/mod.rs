@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use iii_wire::protocol::FunctionId;
 
-pub(crate) use auth::{Guard, Visitor};
+pub(crate) use auth::{AccessGuard, AuthRequest};
 pub(crate) use filter::Glob;
 pub use filter::{FunctionFilter, MetadataRule};
 pub(crate) use middleware::Middleware;

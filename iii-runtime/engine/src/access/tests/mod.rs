@@ -42,9 +42,9 @@ async fn serve(
     });
 }
 
-fn visitor(uri: &str) -> Visitor {
+fn visitor(uri: &str) -> AuthRequest {
     let request = hyper::http::Request::get(uri).header("X-Who", "ann").body(()).unwrap();
-    Visitor::new(&request, [10, 0, 0, 7].into())
+    AuthRequest::new(&request, [10, 0, 0, 7].into())
 }
 
 fn middleware(function_id: &str) -> Middleware {
@@ -57,7 +57,7 @@ async fn guest_of(
     access: Option<Access>,
     middleware: Option<Middleware>,
 ) -> Worker {
-    let guard = Guard::new(broker.clone(), access, middleware).unwrap();
+    let guard = AccessGuard::new(broker.clone(), access, middleware).unwrap();
     let gate = guard.admit(&visitor("/")).await.unwrap();
     Worker::connect_behind(broker, gate).await
 }
@@ -86,7 +86,7 @@ fn engine() -> Broker {
 #[tokio::test]
 async fn the_auth_function_hears_who_comes_and_decides() {
     let broker = broker();
-    let guard = Guard::new(broker.clone(), Some(Access::new().auth_function("gate::auth")), None);
+    let guard = AccessGuard::new(broker.clone(), Some(Access::new().auth_function("gate::auth")), None);
     let guard = guard.unwrap();
     let missing = guard.admit(&visitor("/")).await.map(drop).unwrap_err();
     assert_eq!(missing.code, "AUTH_ERROR");
@@ -127,7 +127,7 @@ async fn an_auth_function_that_never_answers_lets_nobody_in() {
     let worker = Worker::named(&broker, "gate").await;
     worker.function("gate::auth");
     let access = Access::new().auth_function("gate::auth").timeout(Duration::from_secs(3));
-    let guard = Guard::new(broker.clone(), Some(access), None).unwrap();
+    let guard = AccessGuard::new(broker.clone(), Some(access), None).unwrap();
     until("the function", || broker.functions().len() == 1).await;
     let error = guard.admit(&visitor("/")).await.map(drop).unwrap_err();
     assert!(error.code == "AUTH_ERROR" && error.message.contains("3s"), "{error}");
@@ -335,7 +335,7 @@ async fn a_guest_sees_what_it_may_call_and_what_is_its_own() {
 #[tokio::test]
 async fn a_gate_goes_with_its_connection() {
     let broker = engine();
-    let guard = Guard::new(broker.clone(), Some(Access::new()), None).unwrap();
+    let guard = AccessGuard::new(broker.clone(), Some(Access::new()), None).unwrap();
     let gate = guard.admit(&visitor("/")).await.unwrap();
     let weak = Arc::downgrade(&gate);
     let worker = Worker::connect_behind(&broker, gate).await;
