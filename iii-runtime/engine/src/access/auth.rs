@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::Access;
 use super::hooks::Hook;
-use super::middleware::Middleware;
+use super::middleware::CallMiddleware;
 use super::session::{Grants, Session};
 use crate::broker::{Broker, Gate};
 use crate::handshake;
@@ -25,7 +25,7 @@ pub(super) struct Rules {
     /// `None`: everything is allowed.
     pub(super) access: Option<Access>,
     /// `None`: calls go to their functions.
-    pub(super) middleware: Option<Middleware>,
+    pub(super) middleware: Option<CallMiddleware>,
 }
 
 impl Rules {
@@ -70,7 +70,7 @@ impl AccessGuard {
     pub(crate) fn new(
         broker: Broker,
         access: Option<Access>,
-        middleware: Option<Middleware>,
+        middleware: Option<CallMiddleware>,
     ) -> Option<Self> {
         let needed = access.is_some() || middleware.is_some();
         needed.then(|| Self { broker, rules: Arc::new(Rules { access, middleware }) })

@@ -10,7 +10,7 @@ use iii_wire::protocol::{Action, FunctionId, Payload};
 
 /// The function, and how long it may take.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Middleware {
+pub(crate) struct CallMiddleware {
     pub(crate) function_id: FunctionId,
     pub(crate) timeout: Duration,
 }
@@ -25,9 +25,9 @@ struct Input<'a> {
     namespace: &'a str,
 }
 
-impl Middleware {
+impl CallMiddleware {
     /// How long it may take by default: as long as SDKs wait for an answer (protocol section 4.3).
-    pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+    pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
     /// The way of a call to the middleware. It makes the call itself, and its answer is that of the call.
     pub(crate) fn detour(

@@ -15,10 +15,10 @@ use iii_wire::protocol::FunctionId;
 pub(crate) use auth::{AccessGuard, AuthRequest};
 pub(crate) use filter::Glob;
 pub use filter::{FunctionFilter, MetadataRule};
-pub(crate) use middleware::Middleware;
+pub(crate) use middleware::CallMiddleware;
 
 /// How long the auth function and the hooks may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The access rules of one listener for workers (protocol section 9).
 ///
@@ -124,7 +124,7 @@ impl Default for Access {
             on_function: None,
             on_trigger: None,
             on_trigger_type: None,
-            timeout: PATIENCE,
+            timeout: DEFAULT_TIMEOUT,
         }
     }
 }

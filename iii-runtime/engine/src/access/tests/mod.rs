@@ -47,15 +47,15 @@ fn visitor(uri: &str) -> AuthRequest {
     AuthRequest::new(&request, [10, 0, 0, 7].into())
 }
 
-fn middleware(function_id: &str) -> Middleware {
-    Middleware { function_id: function_id.into(), timeout: Duration::from_secs(20) }
+fn middleware(function_id: &str) -> CallMiddleware {
+    CallMiddleware { function_id: function_id.into(), timeout: Duration::from_secs(20) }
 }
 
 /// A worker that came through a listener with these rules.
 async fn guest_of(
     broker: &Broker,
     access: Option<Access>,
-    middleware: Option<Middleware>,
+    middleware: Option<CallMiddleware>,
 ) -> Worker {
     let guard = AccessGuard::new(broker.clone(), access, middleware).unwrap();
     let gate = guard.admit(&visitor("/")).await.unwrap();
