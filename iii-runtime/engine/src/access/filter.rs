@@ -6,16 +6,16 @@ use iii_wire::protocol::{DEFAULT_NAMESPACE, Payload};
 
 /// A pattern of which only `*` is special: it stands for any text, also for none and for `::`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Glob(String);
+pub(crate) struct WildcardPattern(String);
 
-impl Glob {
+impl WildcardPattern {
     /// The pattern of a text.
     pub(crate) fn new(pattern: impl Into<String>) -> Self {
         Self(pattern.into())
     }
 
     /// The pattern in `match("…")` or `match('…')`; `None` if the text has another form.
-    pub(crate) fn quoted(text: &str) -> Option<Self> {
+    pub(crate) fn parse_match(text: &str) -> Option<Self> {
         let inner = text.trim().strip_prefix("match(")?.strip_suffix(')')?.trim();
         let quoted = |quote| inner.strip_prefix(quote)?.strip_suffix(quote);
         let pattern = quoted('"').or_else(|| quoted('\''))?;
@@ -57,7 +57,7 @@ pub struct FunctionFilter {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Wanted {
-    Id(Glob),
+    Id(WildcardPattern),
     Metadata(Vec<(String, MetadataRule)>),
 }
 
@@ -68,7 +68,7 @@ pub struct MetadataRule(Rule);
 #[derive(Debug, Clone, PartialEq)]
 enum Rule {
     Equals(Value),
-    Matches(Glob),
+    Matches(WildcardPattern),
 }
 
 impl MetadataRule {
@@ -79,11 +79,11 @@ impl MetadataRule {
 
     /// The value is a text that fits a pattern: `*` stands for any text.
     pub fn matching(pattern: impl Into<String>) -> Self {
-        Self::glob(Glob::new(pattern))
+        Self::from_pattern(WildcardPattern::new(pattern))
     }
 
     /// The value is a text that fits a pattern.
-    pub(crate) fn glob(pattern: Glob) -> Self {
+    pub(crate) fn from_pattern(pattern: WildcardPattern) -> Self {
         Self(Rule::Matches(pattern))
     }
 
@@ -102,11 +102,11 @@ impl MetadataRule {
 impl FunctionFilter {
     /// Functions of the namespace `default` whose id fits a pattern: `*` stands for any text, also for `::`.
     pub fn matching(pattern: impl Into<String>) -> Self {
-        Self::glob(Glob::new(pattern))
+        Self::from_pattern(WildcardPattern::new(pattern))
     }
 
     /// Functions whose id fits a pattern.
-    pub(crate) fn glob(pattern: Glob) -> Self {
+    pub(crate) fn from_pattern(pattern: WildcardPattern) -> Self {
         Self { namespace: DEFAULT_NAMESPACE.to_owned(), wanted: Wanted::Id(pattern) }
     }
 
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_text() {
-        let fits = |pattern: &str, text: &str| Glob::new(pattern).matches(text);
+        let fits = |pattern: &str, text: &str| WildcardPattern::new(pattern).matches(text);
         for (pattern, text) in [
             ("api::*", "api::"),
             ("api::*", "api::a::b"),
@@ -190,12 +190,12 @@ mod tests {
 
     #[test]
     fn the_quoted_form_has_either_quotes() {
-        assert_eq!(Glob::quoted(r#"match("api::*")"#), Some(Glob::new("api::*")));
-        assert_eq!(Glob::quoted(" match( 'api::*' ) "), Some(Glob::new("api::*")));
+        assert_eq!(WildcardPattern::parse_match(r#"match("api::*")"#), Some(WildcardPattern::new("api::*")));
+        assert_eq!(WildcardPattern::parse_match(" match( 'api::*' ) "), Some(WildcardPattern::new("api::*")));
         for other in
             ["api::*", "match(api)", r#"match("a')"#, r#"match("")"#, r#"match("a"#, r#"match(")"#]
         {
-            assert_eq!(Glob::quoted(other), None, "{other}");
+            assert_eq!(WildcardPattern::parse_match(other), None, "{other}");
         }
     }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::auth::Rules;
-use super::filter::Glob;
+use super::filter::WildcardPattern;
 use crate::broker::{Broker, Detour, Gate, Request, forbidden};
 use iii_wire::protocol::{
     Action, DEFAULT_NAMESPACE, ErrorBody, FunctionId, Namespace, Payload, RegisterFunction,
@@ -51,7 +51,7 @@ struct Given {
 #[derive(Debug)]
 pub(super) struct Grants {
     /// The functions that may be called in each namespace. Unless it is empty, the worker must be in one of them.
-    namespaces: BTreeMap<Namespace, Vec<Glob>>,
+    namespaces: BTreeMap<Namespace, Vec<WildcardPattern>>,
     allowed: HashSet<FunctionId>,
     forbidden: HashSet<FunctionId>,
     /// `None`: all.
@@ -88,7 +88,7 @@ impl Grants {
     }
 
     fn of(given: Given) -> Self {
-        let glob = |text: String| Glob::quoted(&text).unwrap_or_else(|| Glob::new(text));
+        let glob = |text: String| WildcardPattern::parse_match(&text).unwrap_or_else(|| WildcardPattern::new(text));
         let globs = |texts: Vec<String>| texts.into_iter().map(glob).collect();
         let namespaces = given.namespaces.unwrap_or_default();
         let prefix = given.function_registration_prefix;
