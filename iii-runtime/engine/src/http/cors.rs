@@ -4,7 +4,7 @@ use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode, Uri};
 
-use super::response::{self, Answer};
+use super::response::{self, HttpResponse};
 
 /// What a response depends on, besides the method and the URL: caches must know.
 const VARY: HeaderValue = HeaderValue::from_static(
@@ -27,13 +27,13 @@ pub struct CorsSettings {
 }
 
 /// The settings, ready to use.
-pub(crate) struct Cors {
+pub(crate) struct CorsPolicy {
     /// `None`: all.
     origins: Option<Vec<HeaderValue>>,
     methods: HeaderValue,
 }
 
-impl Cors {
+impl CorsPolicy {
     /// Reads the settings.
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl Cors {
     }
 
     /// The answer to a browser that asks whether a page may send a request; `None` for other requests.
-    pub(crate) fn preflight(&self, parts: &Parts) -> Option<Answer> {
+    pub(crate) fn preflight(&self, parts: &Parts) -> Option<HttpResponse> {
         let asked = parts.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD);
         if parts.method != Method::OPTIONS || asked.is_none() {
             return None;
@@ -76,7 +76,7 @@ impl Cors {
     }
 
     /// Adds the headers that let a page of this origin read a response, if it may.
-    pub(crate) fn allow(&self, origin: Option<&HeaderValue>, mut response: Answer) -> Answer {
+    pub(crate) fn allow(&self, origin: Option<&HeaderValue>, mut response: HttpResponse) -> HttpResponse {
         let headers = response.headers_mut();
         if self.origins.is_some() {
             headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
@@ -152,7 +152,7 @@ mod tests {
     fn an_empty_list_and_a_star_allow_everything() {
         for (origins, methods) in [(&[][..], &[][..]), (&["https://a.test", "*"], &["GET", " * "])]
         {
-            let cors = Cors::new(&settings(origins, methods)).unwrap();
+            let cors = CorsPolicy::new(&settings(origins, methods)).unwrap();
             assert!(cors.origins.is_none());
             assert_eq!(cors.methods, "*");
         }
@@ -164,7 +164,7 @@ mod tests {
             &["HTTPS://Shop.Example.com", " http://localhost:8080", "chrome-extension://abc"],
             &["get", "PATCH"],
         );
-        let cors = Cors::new(&given).unwrap();
+        let cors = CorsPolicy::new(&given).unwrap();
         let expected =
             ["https://shop.example.com", "http://localhost:8080", "chrome-extension://abc"];
         assert_eq!(cors.origins.unwrap(), expected);
@@ -185,11 +185,11 @@ mod tests {
             ("https://ä.test", "no origin"),
             ("", "no origin"),
         ] {
-            let error = Cors::new(&settings(&[origin], &[])).err().unwrap();
+            let error = CorsPolicy::new(&settings(&[origin], &[])).err().unwrap();
             assert!(error.contains(fact), "{error}");
             assert!(error.contains(&format!("`{origin}`")), "{error}");
         }
-        let error = Cors::new(&settings(&[], &["GE T"])).err().unwrap();
+        let error = CorsPolicy::new(&settings(&[], &["GE T"])).err().unwrap();
         assert!(error.contains("`GE T`"), "{error}");
     }
 }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::body::ResponseBody;
 use super::request::Read;
-use super::response::{self, Answer, FRAMING};
+use super::response::{self, HttpResponse, FRAMING};
 use crate::channel::{Channels, ChannelDirection, ChannelMessage, OwnedChannel, ChannelReader, ChannelWriter};
 use crate::provider::Outcome;
 use iii_wire::{BoxError, code};
@@ -123,7 +123,7 @@ impl Exchange {
         mut self,
         call: impl Future<Output = Outcome>,
         deadline: Instant,
-    ) -> Answer {
+    ) -> HttpResponse {
         let mut call = pin!(call);
         let mut head = Head::default();
         let (mut called, mut broken) = (false, false);
@@ -135,7 +135,7 @@ impl Exchange {
                     Some(Ok(ChannelMessage::Binary(first))) => return head.with(|| ResponseBody::streamed(first, self)),
                     None => return head.with(|| Bytes::new().into()),
                     Some(Err(_)) if called || self.lost.load(Ordering::Acquire) => {
-                        return response::broken_off();
+                        return response::bad_gateway();
                     }
                     // The result may still be a response.
                     Some(Err(_)) => broken = true,
@@ -143,7 +143,7 @@ impl Exchange {
                 outcome = &mut call, if !called => match outcome {
                     Ok(Some(result)) => return response::of_result(&result),
                     Err(error) => return response::of_error(&error),
-                    Ok(None) if broken => return response::broken_off(),
+                    Ok(None) if broken => return response::bad_gateway(),
                     Ok(None) if self.is_opened(deadline).await => called = true,
                     Ok(None) => return response::nothing(),
                 },
@@ -189,7 +189,7 @@ impl Head {
         }
     }
 
-    fn with(self, body: impl FnOnce() -> ResponseBody) -> Answer {
+    fn with(self, body: impl FnOnce() -> ResponseBody) -> HttpResponse {
         let mut answer = hyper::Response::new(body());
         *answer.status_mut() = self.status;
         *answer.headers_mut() = self.headers;

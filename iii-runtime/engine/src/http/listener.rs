@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use super::Http;
+use super::HttpTriggers;
 use super::request::Peer;
 use crate::tasks::Tasks;
 
@@ -21,13 +21,13 @@ const HEADERS: usize = 100;
 const BUFFER: usize = 400 << 10;
 
 /// The listener of one engine.
-pub(crate) struct Listener {
+pub(crate) struct HttpListener {
     addr: SocketAddr,
     drained: watch::Sender<bool>,
     connections: Tasks,
 }
 
-impl Listener {
+impl HttpListener {
     /// For a socket that is bound.
     pub(crate) fn new(socket: &TcpListener) -> Self {
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
@@ -58,7 +58,7 @@ impl Listener {
     pub(crate) async fn serve(
         self: Arc<Self>,
         socket: TcpListener,
-        http: Arc<Http>,
+        http: Arc<HttpTriggers>,
         mut stopped: watch::Receiver<bool>,
     ) {
         // Each connection holds a sender: when nothing can come any more, all of them have ended.
@@ -99,7 +99,7 @@ impl Listener {
 async fn serve_one(
     stream: TcpStream,
     peer: SocketAddr,
-    http: Arc<Http>,
+    http: Arc<HttpTriggers>,
     mut stopped: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::request::Envelope;
-use super::response::{self, Answer};
+use super::response::{self, HttpResponse};
 use crate::broker::{Broker, Request};
 use crate::provider::Binding;
 use iii_wire::protocol::{FunctionId, Payload};
@@ -45,7 +45,7 @@ pub(crate) struct Middleware<'a> {
 
 impl Middleware<'_> {
     /// Asks functions in their order. `Some`: the request is answered.
-    pub(crate) async fn run(&self, functions: &[FunctionId]) -> Option<Answer> {
+    pub(crate) async fn run(&self, functions: &[FunctionId]) -> Option<HttpResponse> {
         if functions.is_empty() {
             return None;
         }
@@ -70,7 +70,7 @@ impl Middleware<'_> {
 }
 
 /// The answer in a verdict, if it is one.
-fn answer_of(result: &Payload) -> Option<Answer> {
+fn answer_of(result: &Payload) -> Option<HttpResponse> {
     let verdict: Verdict = result.parse().ok()?;
     if verdict.action != "respond" {
         return None;

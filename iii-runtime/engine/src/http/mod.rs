@@ -29,10 +29,10 @@ use iii_wire::sync::{read, write};
 use iii_wire::{BoxError, code};
 
 pub(crate) use body::ResponseBody;
-pub(crate) use cors::Cors;
+pub(crate) use cors::CorsPolicy;
 pub use cors::CorsSettings;
-pub(crate) use listener::Listener;
-pub(crate) use response::{Answer, FRAMING, broken_off};
+pub(crate) use listener::HttpListener;
+pub(crate) use response::{HttpResponse, FRAMING, bad_gateway};
 
 use exchange::Exchange;
 use middleware::Middleware;
@@ -64,10 +64,10 @@ impl Default for HttpSettings {
 }
 
 /// The provider of the trigger type `http`.
-pub(crate) struct Http {
+pub(crate) struct HttpTriggers {
     broker: Broker,
     settings: HttpSettings,
-    cors: Cors,
+    cors: CorsPolicy,
     /// In the order in which they are asked.
     middleware: Vec<FunctionId>,
     channels: Channels,
@@ -75,12 +75,12 @@ pub(crate) struct Http {
     routes: RwLock<Routes>,
 }
 
-impl Http {
+impl HttpTriggers {
     /// A provider without routes. `cors` is what the settings say about it.
     pub(crate) fn new(
         broker: Broker,
         mut settings: HttpSettings,
-        cors: Cors,
+        cors: CorsPolicy,
         channels: Channels,
     ) -> Self {
         let places = Semaphore::new(settings.concurrency.min(Semaphore::MAX_PERMITS));
@@ -97,7 +97,7 @@ impl Http {
     }
 
     /// Answers a request. The only way in, over a socket and in memory alike.
-    pub(crate) async fn respond<B>(&self, request: hyper::Request<B>) -> Answer
+    pub(crate) async fn respond<B>(&self, request: hyper::Request<B>) -> HttpResponse
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -110,7 +110,7 @@ impl Http {
         self.cors.allow(origin.as_ref(), answer)
     }
 
-    async fn answer<B>(&self, request: hyper::Request<B>, deadline: Instant) -> Answer
+    async fn answer<B>(&self, request: hyper::Request<B>, deadline: Instant) -> HttpResponse
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
@@ -209,7 +209,7 @@ struct HttpCall {
     response: ChannelRef,
 }
 
-impl Provider for Http {
+impl Provider for HttpTriggers {
     fn name(&self) -> &'static str {
         "iii-http"
     }

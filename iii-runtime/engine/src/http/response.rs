@@ -12,7 +12,7 @@ use iii_wire::protocol::{ErrorBody, Payload};
 use iii_wire::{STATUSES, code};
 
 /// What requests are answered with.
-pub(crate) type Answer = Response<ResponseBody>;
+pub(crate) type HttpResponse = Response<ResponseBody>;
 
 /// The headers of a message's framing: the server sets them.
 pub(crate) const FRAMING: [&str; 7] =
@@ -40,7 +40,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 }
 
 /// The response for a result: what it describes, or itself as JSON if it describes none.
-pub(crate) fn of_result(result: &Payload) -> Answer {
+pub(crate) fn of_result(result: &Payload) -> HttpResponse {
     let shape = if result.is_object() { result.parse_borrowed::<Shape<'_>>().ok() } else { None };
     match shape {
         Some(shape) if shape.status_code.or(shape.headers).or(shape.body).is_some() => {
@@ -51,7 +51,7 @@ pub(crate) fn of_result(result: &Payload) -> Answer {
 }
 
 /// The response that the parts of `result` describe.
-fn described(shape: &Shape<'_>, result: &Payload) -> Answer {
+fn described(shape: &Shape<'_>, result: &Payload) -> HttpResponse {
     let status = shape
         .status_code
         .or(shape.camel_status_code)
@@ -122,7 +122,7 @@ fn read_headers(given: &RawValue, headers: &mut HeaderMap) {
 }
 
 /// The response for an error: its own status, else 500, and the error object.
-pub(crate) fn of_error(error: &ErrorBody) -> Answer {
+pub(crate) fn of_error(error: &ErrorBody) -> HttpResponse {
     let status = error
         .status
         .filter(|status| (400..=599).contains(status))
@@ -153,17 +153,17 @@ pub(crate) fn of_error(error: &ErrorBody) -> Answer {
 }
 
 /// The error object for an answer that the engine makes itself.
-pub(crate) fn engine_error(status: StatusCode, code: &str, message: &str) -> Answer {
+pub(crate) fn engine_error(status: StatusCode, code: &str, message: &str) -> HttpResponse {
     of_error(&ErrorBody { status: Some(status.as_u16()), ..ErrorBody::new(code, message) })
 }
 
 /// 404.
-pub(crate) fn not_found() -> Answer {
+pub(crate) fn not_found() -> HttpResponse {
     engine_error(StatusCode::NOT_FOUND, "NOT_FOUND", "Not Found")
 }
 
 /// 405, with the methods that are there.
-pub(crate) fn method_not_allowed(methods: &[Method]) -> Answer {
+pub(crate) fn method_not_allowed(methods: &[Method]) -> HttpResponse {
     let message = "this path is not served for this method";
     let mut response = engine_error(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message);
     response.headers_mut().insert(header::ALLOW, allow(methods));
@@ -171,18 +171,18 @@ pub(crate) fn method_not_allowed(methods: &[Method]) -> Answer {
 }
 
 /// 204: the function has nothing to say.
-pub(crate) fn nothing() -> Answer {
+pub(crate) fn nothing() -> HttpResponse {
     plain(StatusCode::NO_CONTENT, Bytes::new())
 }
 
 /// 502: the worker left before it had written the response.
-pub(crate) fn broken_off() -> Answer {
+pub(crate) fn bad_gateway() -> HttpResponse {
     let message = "the worker left before the end of the response";
     engine_error(StatusCode::BAD_GATEWAY, code::CONNECTION_LOST, message)
 }
 
 /// 204, with the methods that are there: the answer to `OPTIONS` where no function answers it.
-pub(crate) fn options(methods: &[Method]) -> Answer {
+pub(crate) fn options(methods: &[Method]) -> HttpResponse {
     let mut response = plain(StatusCode::NO_CONTENT, Bytes::new());
     response.headers_mut().insert(header::ALLOW, allow(methods));
     response
@@ -194,7 +194,7 @@ fn allow(methods: &[Method]) -> HeaderValue {
 }
 
 /// 503, because too many requests are under way.
-pub(crate) fn busy() -> Answer {
+pub(crate) fn busy() -> HttpResponse {
     let message = "too many requests are under way, try again";
     let mut response = engine_error(StatusCode::SERVICE_UNAVAILABLE, code::OVERLOADED, message);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -202,17 +202,17 @@ pub(crate) fn busy() -> Answer {
 }
 
 /// 422: the condition of the route says no.
-pub(crate) fn condition_not_met() -> Answer {
+pub(crate) fn condition_not_met() -> HttpResponse {
     let text = r#"{"error":{"code":"CONDITION_NOT_MET","message":"Request condition not met"},"skipped":true}"#;
     json(StatusCode::UNPROCESSABLE_ENTITY, text.to_owned())
 }
 
 /// 504.
-pub(crate) fn timed_out(code: &str) -> Answer {
+pub(crate) fn timed_out(code: &str) -> HttpResponse {
     engine_error(StatusCode::GATEWAY_TIMEOUT, code, "the request took too long")
 }
 
-fn json(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+fn json(status: StatusCode, text: impl Into<Bytes>) -> HttpResponse {
     let mut response = plain(status, text.into());
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
@@ -220,7 +220,7 @@ fn json(status: StatusCode, text: impl Into<Bytes>) -> Answer {
 }
 
 /// A response without headers.
-pub(crate) fn plain(status: StatusCode, body: Bytes) -> Answer {
+pub(crate) fn plain(status: StatusCode, body: Bytes) -> HttpResponse {
     let mut response = Response::new(ResponseBody::from(body));
     *response.status_mut() = status;
     // Room for those that every response gets, so that the map does not grow.
