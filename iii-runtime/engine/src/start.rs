@@ -15,7 +15,7 @@ use crate::engine::Engine;
 #[cfg(feature = "testing")]
 use crate::engine::Probes;
 use crate::http_function::HttpFunctions;
-use crate::observability::{Gauges, Observability};
+use crate::observability::{WorkerGauges, Observability};
 use crate::origins::Origins;
 use crate::queue::Queues;
 use crate::store::{StoreLimits, Store};
@@ -238,7 +238,7 @@ impl Installed {
         }
         let table = stores.durable.table("configuration");
         broker.install(Arc::new(configuration::Configurations::new(broker.clone(), table)));
-        let gauges = Gauges::default();
+        let gauges = WorkerGauges::default();
         let observability = Observability::new(
             broker.clone(),
             settings.observability,
