@@ -13,7 +13,6 @@ use std::time::Duration;
 use iii_wire::protocol::FunctionId;
 
 pub(crate) use auth::{AccessGuard, AuthRequest};
-pub(crate) use filter::WildcardPattern;
 pub use filter::{FunctionFilter, MetadataRule};
 pub(crate) use middleware::CallMiddleware;
 

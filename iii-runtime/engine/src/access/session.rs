@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::auth::Rules;
-use super::filter::WildcardPattern;
 use crate::broker::{Broker, Detour, Gate, Request, forbidden};
+use crate::wildcard::WildcardPattern;
 use iii_wire::protocol::{
     Action, DEFAULT_NAMESPACE, ErrorBody, FunctionId, Namespace, Payload, RegisterFunction,
     RegisterTrigger, RegisterTriggerType, TriggerTypeId,
@@ -88,7 +88,9 @@ impl Grants {
     }
 
     fn of(given: Given) -> Self {
-        let glob = |text: String| WildcardPattern::parse_match(&text).unwrap_or_else(|| WildcardPattern::new(text));
+        let glob = |text: String| {
+            WildcardPattern::parse_match(&text).unwrap_or_else(|| WildcardPattern::new(text))
+        };
         let globs = |texts: Vec<String>| texts.into_iter().map(glob).collect();
         let namespaces = given.namespaces.unwrap_or_default();
         let prefix = given.function_registration_prefix;

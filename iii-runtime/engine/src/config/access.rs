@@ -6,7 +6,8 @@ use super::file::named;
 use super::listener::WorkerListener;
 use super::parts::{MILLIS, address, origins};
 use super::tree::{Block, Node, Problems, Value};
-use crate::access::{Access, FunctionFilter, WildcardPattern, MetadataRule};
+use crate::access::{Access, FunctionFilter, MetadataRule};
+use crate::wildcard::WildcardPattern;
 
 /// One listener.
 pub(super) fn listener(block: &mut Block<'_>, problems: &mut Problems) -> WorkerListener {

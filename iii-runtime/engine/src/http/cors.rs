@@ -76,7 +76,11 @@ impl CorsPolicy {
     }
 
     /// Adds the headers that let a page of this origin read a response, if it may.
-    pub(crate) fn allow(&self, origin: Option<&HeaderValue>, mut response: HttpResponse) -> HttpResponse {
+    pub(crate) fn allow(
+        &self,
+        origin: Option<&HeaderValue>,
+        mut response: HttpResponse,
+    ) -> HttpResponse {
         let headers = response.headers_mut();
         if self.origins.is_some() {
             headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);

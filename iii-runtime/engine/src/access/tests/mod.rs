@@ -86,7 +86,8 @@ fn engine() -> Broker {
 #[tokio::test]
 async fn the_auth_function_hears_who_comes_and_decides() {
     let broker = broker();
-    let guard = AccessGuard::new(broker.clone(), Some(Access::new().auth_function("gate::auth")), None);
+    let guard =
+        AccessGuard::new(broker.clone(), Some(Access::new().auth_function("gate::auth")), None);
     let guard = guard.unwrap();
     let missing = guard.admit(&visitor("/")).await.map(drop).unwrap_err();
     assert_eq!(missing.code, "AUTH_ERROR");
