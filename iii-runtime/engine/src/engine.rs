@@ -95,7 +95,7 @@ impl Engine {
         match body.collect().await {
             Ok(body) => Response::from_parts(parts, body.to_bytes()),
             // Nothing of it was sent yet, so that it can still be told.
-            Err(_) => http::bad_gateway().map(http::ResponseBody::into_whole),
+            Err(_) => http::bad_gateway().map(http::ResponseBody::into_bytes),
         }
     }
 

@@ -32,7 +32,7 @@ impl ResponseBody {
     }
 
     /// The bytes, if they are there.
-    pub(crate) fn into_whole(self) -> Bytes {
+    pub(crate) fn into_bytes(self) -> Bytes {
         match self {
             Self::Whole(mut body) => {
                 let frame = Pin::new(&mut body)
