@@ -1,6 +1,7 @@
 //! The app: what is declared, what it provides, and how it runs.
 
 mod config;
+mod connect;
 pub(crate) mod entry;
 pub mod exit;
 mod health;
@@ -14,8 +15,6 @@ mod settings;
 pub(crate) mod signals;
 #[cfg(feature = "otel")]
 mod telemetry;
-#[cfg(feature = "cli")]
-mod visit;
 
 use std::convert::Infallible;
 use std::mem;
@@ -38,14 +37,13 @@ use crate::worker::Conflict;
 use iii_wire::protocol::Namespace;
 use iii_wire::{Error, Result, code};
 
+pub use connect::ClientBuilder;
 pub use health::{CheckReport, HealthReport, HealthStatus};
 use prepared::Extras;
 #[cfg(feature = "testing")]
 pub(crate) use prepared::{Prepared, Surroundings};
 pub use running::{Addresses, Running};
 pub use settings::Settings;
-#[cfg(feature = "cli")]
-pub use visit::visit;
 
 /// How long a start may take before it is reported that it goes on.
 const PATIENCE: Duration = Duration::from_secs(2);

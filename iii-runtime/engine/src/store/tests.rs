@@ -227,7 +227,7 @@ fn what_was_acknowledged_survives_a_kill_at_any_moment() {
     let mut acknowledged: HashMap<String, u64> = HashMap::new();
     for round in 0..12 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["engine::store::tests::child", "--exact", "--nocapture"])
+            .args(["store::tests::child", "--exact", "--nocapture"])
             .env(CHILD, &directory.0)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
