@@ -226,7 +226,7 @@ async fn settle_failure(
     Settlement::Redeliver(QueuedMessage { not_before, ..message })
 }
 
-/// Writes to the store, and retries while it is full or its backlog is. If the write fails for good, the queue goes on: at
+/// Writes to the store, and retries while it is full or its backlog is. If the write fails for good, the queue continues: at
 /// worst the message is redelivered after a restart.
 async fn write<T>(manager: &QueueManager, mut change: impl FnMut() -> Result<T, StoreError>) {
     let mut delay = MIN_RETRY_DELAY;
