@@ -133,7 +133,7 @@ impl Drop for Engine {
         if let Some(requests) = &self.requests {
             requests.abort();
         }
-        self.store.close_now();
+        self.store.close_blocking();
     }
 }
 

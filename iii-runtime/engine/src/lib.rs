@@ -21,19 +21,19 @@
 mod access;
 mod broker;
 mod channel;
+mod condition;
 mod config;
 mod configuration;
 mod cron;
 mod discovery;
 mod engine;
 mod expand;
-mod fire;
 mod handshake;
 mod http;
 mod http_function;
 mod limits;
 mod observability;
-mod ordered;
+mod ordered_dispatcher;
 mod origins;
 mod provider;
 mod pubsub;
@@ -46,6 +46,7 @@ mod stream;
 mod tasks;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trigger_index;
 
 pub use access::{Access, FunctionFilter, MetadataRule};
 pub use config::{EngineBuilder, StreamSettings, WorkerListener};

@@ -16,7 +16,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::access::{Guard, Visitor};
 use super::broker::{Broker, Gate, limits};
-use super::channel::{self, Channels, Direction};
+use super::channel::{self, Channels, ChannelDirection};
 use super::origins::Origins;
 use super::tasks::Tasks;
 use iii_wire::protocol::{ErrorBody, Message};
@@ -37,7 +37,7 @@ enum Purpose {
     Channel {
         id: String,
         key: String,
-        direction: Direction,
+        direction: ChannelDirection,
     },
 }
 
@@ -198,8 +198,8 @@ fn channel_side(id: &str, query: &str, channels: &Channels) -> Result<Purpose, E
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match (&*name, &*value) {
             ("key", _) => key = Some(value.into_owned()),
-            ("dir", "read") => direction = Some(Direction::Read),
-            ("dir", "write") => direction = Some(Direction::Write),
+            ("dir", "read") => direction = Some(ChannelDirection::Read),
+            ("dir", "write") => direction = Some(ChannelDirection::Write),
             ("dir", _) => {
                 return Err(refuse(StatusCode::BAD_REQUEST, "`dir` must be `read` or `write`"));
             }
@@ -209,7 +209,7 @@ fn channel_side(id: &str, query: &str, channels: &Channels) -> Result<Purpose, E
     let (Some(key), Some(direction)) = (key, direction) else {
         return Err(refuse(StatusCode::BAD_REQUEST, "a channel needs `key` and `dir`"));
     };
-    if !channels.knows(id, &key) {
+    if !channels.contains(id, &key) {
         return Err(refuse(StatusCode::NOT_FOUND, "Channel not found"));
     }
     Ok(Purpose::Channel { id: id.to_owned(), key, direction })

@@ -18,7 +18,7 @@ use crate::http_function::HttpFunctions;
 use crate::observability::{Gauges, Observability};
 use crate::origins::Origins;
 use crate::queue::Queues;
-use crate::store::{Room, Store};
+use crate::store::{StoreLimits, Store};
 use crate::stream::Streams;
 use crate::tasks::Tasks;
 use crate::{access, channel, configuration, cron, discovery, http, pubsub, server, state, stream};
@@ -38,10 +38,10 @@ impl EngineBuilder {
             true => Sockets::bind(&self.settings).await?,
             false => Sockets::default(),
         };
-        let room = Room::of(&self.limits);
+        let store_limits = StoreLimits::from(&self.limits);
         let store = Stores {
-            capacity: room.capacity,
-            durable: open_store(checked.data_dir.clone(), room).await?,
+            capacity: store_limits.capacity,
+            durable: open_store(checked.data_dir.clone(), store_limits).await?,
         };
         let link = self.limits.workers.link();
         let broker = Broker::with_limits(self.clock, self.namespace_grace, self.limits);
@@ -219,7 +219,7 @@ impl Installed {
         }
         if let Some((settings, keep)) = settings.state {
             let table = stores.of(keep).table("state");
-            broker.install(Arc::new(state::State::new(broker.clone(), table, settings)));
+            broker.install(Arc::new(state::StateProvider::new(broker.clone(), table, settings)));
         }
         let queues = settings.queue.map(|(settings, keep)| {
             Arc::new(Queues::new(broker.clone(), &stores.of(keep), settings))
@@ -272,9 +272,9 @@ async fn serve_local(
 }
 
 /// Opens the store of a directory, or makes one in memory.
-async fn open_store(directory: Option<PathBuf>, room: Room) -> Result<Store> {
-    let Some(directory) = directory else { return Ok(Store::in_memory_with(room.capacity)) };
-    let opened = tokio::task::spawn_blocking(move || Store::open_with(&directory, room)).await;
+async fn open_store(directory: Option<PathBuf>, store_limits: StoreLimits) -> Result<Store> {
+    let Some(directory) = directory else { return Ok(Store::in_memory_with(store_limits.capacity)) };
+    let opened = tokio::task::spawn_blocking(move || Store::open_with(&directory, store_limits)).await;
     let error = match opened {
         Ok(Ok(store)) => return Ok(store),
         Ok(Err(error)) => error.to_string(),

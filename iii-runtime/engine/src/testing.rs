@@ -61,7 +61,7 @@ impl Engine {
 
     /// How many messages of a topic or a named queue are being worked on.
     pub fn running(&self, queue: &str) -> usize {
-        self.probes.queues.as_ref().map_or(0, |queues| queues.running(queue))
+        self.probes.queues.as_ref().map_or(0, |queues| queues.in_flight(queue))
     }
 
     /// Whether each message of a queue is delivered once more after it was worked on.

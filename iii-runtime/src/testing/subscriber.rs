@@ -115,7 +115,7 @@ impl<T: DeserializeOwned> Subscriber<T> {
     /// If an item does not fit the type.
     pub async fn heard(&mut self) -> Vec<Heard<T>> {
         self.harness.settled().await;
-        std::iter::from_fn(|| self.inner.waiting()).map(|text| read(&text)).collect()
+        std::iter::from_fn(|| self.inner.try_next()).map(|text| read(&text)).collect()
     }
 
     /// Ends the subscription; `stream:leave` functions are told. Dropping it tells nobody.

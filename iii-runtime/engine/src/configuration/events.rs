@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Entry;
 use crate::broker::Broker;
-use crate::fire::Condition;
-use crate::ordered::{Listener, Ordered};
+use crate::condition::{Condition, ConditionalBinding};
+use crate::ordered_dispatcher::OrderedDispatcher;
 use crate::provider::{Binding, schema, to_payload};
 use iii_wire::protocol::{ErrorBody, FunctionId, Payload, TriggerId};
 use iii_wire::sync::lock;
@@ -70,19 +70,19 @@ pub(super) fn schemas() -> (Option<Payload>, Option<Payload>) {
 
 /// The bindings, and the events on their way to them.
 pub(super) struct Events {
-    bindings: Mutex<HashMap<TriggerId, (Config, Listener)>>,
-    ordered: Ordered,
+    bindings: Mutex<HashMap<TriggerId, (Config, ConditionalBinding)>>,
+    dispatcher: OrderedDispatcher,
 }
 
 impl Events {
     /// Without listeners.
     pub(super) fn new(broker: Broker) -> Self {
-        Self { bindings: Mutex::default(), ordered: Ordered::new(broker) }
+        Self { bindings: Mutex::default(), dispatcher: OrderedDispatcher::new(broker) }
     }
 
-    /// Whether one more change can be told; see [`Ordered::check_room`].
-    pub(super) fn check_room(&self) -> Result<(), ErrorBody> {
-        self.ordered.check_room()
+    /// Whether one more change can be told; see [`OrderedDispatcher::check_capacity`].
+    pub(super) fn check_capacity(&self) -> Result<(), ErrorBody> {
+        self.dispatcher.check_capacity()
     }
 
     /// Adds a listener, or replaces the one of the same id.
@@ -93,7 +93,7 @@ impl Events {
     pub(super) fn bind(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
         let config: Config = binding.config()?;
         let condition = Condition { condition_function_id: config.condition_function_id.clone() };
-        let listener = Listener { binding: binding.clone(), condition };
+        let listener = ConditionalBinding { binding: binding.clone(), condition };
         lock(&self.bindings).insert(binding.id.clone(), (config, listener));
         Ok(())
     }
@@ -105,7 +105,7 @@ impl Events {
 
     /// Ends all queues; what is being handled goes on.
     pub(super) fn stop(&self) {
-        self.ordered.stop();
+        self.dispatcher.stop();
     }
 
     /// Queues the event of a change. Called in the order in which the changes happen; never waits. `expanded` prepares a
@@ -141,7 +141,7 @@ impl Events {
             metadata: new.metadata.as_ref(),
         };
         match to_payload(&call) {
-            Ok(data) => self.ordered.tell((String::new(), new.id.clone()), listeners, data),
+            Ok(data) => self.dispatcher.dispatch((String::new(), new.id.clone()), listeners, data),
             Err(error) => tracing::warn!("a `configuration` event cannot be told: {error}"),
         }
     }

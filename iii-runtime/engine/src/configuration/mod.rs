@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::broker::Broker;
 use super::expand::{Unset, environment};
 use super::provider::{Binding, BuiltIn, Health, Provider, TriggerTypeInfo, to_payload};
-use super::store::{Change, Committed, StoreError, Table, storing};
+use super::store::{Change, PendingWrite, StoreError, Table, write_function};
 use iii_wire::protocol::{ErrorBody, Payload};
 
 use events::{EventType, Events};
@@ -176,8 +176,8 @@ impl Configurations {
         &self,
         id: &str,
         decide: &mut dyn FnMut(Option<Entry>) -> Result<Entry, ErrorBody>,
-    ) -> Result<(Change, Committed), ErrorBody> {
-        self.events.check_room()?;
+    ) -> Result<(Change, PendingWrite), ErrorBody> {
+        self.events.check_capacity()?;
         let mut refused = None;
         let mut step = |old: Option<&Payload>| {
             let decided = old.map(read).transpose().and_then(&mut *decide);
@@ -218,7 +218,7 @@ impl Configurations {
         }
     }
 
-    fn register(&self, input: Register) -> Result<(Option<Payload>, Committed), ErrorBody> {
+    fn register(&self, input: Register) -> Result<(Option<Payload>, PendingWrite), ErrorBody> {
         let Register { id, name, description, schema, initial_value, metadata } = input;
         let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         if id.is_empty() || id.len() > ID || !id.bytes().all(fits) {
@@ -247,7 +247,7 @@ impl Configurations {
         Ok((change.new, committed))
     }
 
-    fn set(&self, input: &Set) -> Result<(Option<Payload>, Committed), ErrorBody> {
+    fn set(&self, input: &Set) -> Result<(Option<Payload>, PendingWrite), ErrorBody> {
         let Set { id, value } = input;
         let (change, committed) = self.change(id, &mut |old| {
             let Some(old) = old else {
@@ -315,13 +315,13 @@ impl Provider for Configurations {
         let this = || self.clone();
         let (register, set, get, list, schema) = (this(), this(), this(), this(), this());
         vec![
-            storing::<_, Entry, _>(
+            write_function::<_, Entry, _>(
                 "configuration::register",
                 "Declares a configuration with its schema.",
                 "ADAPTER_ERROR",
                 move |input: Register| register.register(input),
             ),
-            storing::<_, Changed, _>(
+            write_function::<_, Changed, _>(
                 "configuration::set",
                 "Sets the value of a configuration.",
                 "ADAPTER_ERROR",

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Bytes, SizeHint};
 
 use super::exchange::Exchange;
-use crate::channel::{Broken, Frame};
+use crate::channel::{WriterDisconnected, ChannelMessage};
 
 /// The body of a response.
 pub(crate) enum ResponseBody {
@@ -57,12 +57,12 @@ impl Body for ResponseBody {
     type Data = Bytes;
     /// The worker left before the end. The connection is then ended without the end of the response, so that the
     /// client does not take it for complete.
-    type Error = Broken;
+    type Error = WriterDisconnected;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, Broken>>> {
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, WriterDisconnected>>> {
         match self.get_mut() {
             Self::Whole(body) => {
                 let frame = ready!(Pin::new(body).poll_frame(context));
@@ -74,11 +74,11 @@ impl Body for ResponseBody {
                 }
                 loop {
                     return match ready!(body.exchange.reader().poll_next_unpin(context)) {
-                        Some(Ok(Frame::Binary(bytes))) if !bytes.is_empty() => {
+                        Some(Ok(ChannelMessage::Binary(bytes))) if !bytes.is_empty() => {
                             Poll::Ready(Some(Ok(hyper::body::Frame::data(bytes))))
                         }
                         // Control messages come too late now.
-                        Some(Ok(Frame::Binary(_) | Frame::Text(_))) => continue,
+                        Some(Ok(ChannelMessage::Binary(_) | ChannelMessage::Text(_))) => continue,
                         Some(Err(broken)) => {
                             tracing::warn!("a response broke off: {broken}");
                             Poll::Ready(Some(Err(broken)))

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::body::ResponseBody;
 use super::request::Read;
 use super::response::{self, Answer, FRAMING};
-use crate::channel::{Channels, Direction, Frame, Lease, Reader, Writer};
+use crate::channel::{Channels, ChannelDirection, ChannelMessage, OwnedChannel, ChannelReader, ChannelWriter};
 use crate::provider::Outcome;
 use iii_wire::{BoxError, code};
 
@@ -34,10 +34,10 @@ const PIECE: usize = 64 << 10;
 
 /// The channels of one request. Dropping it ends them.
 pub(crate) struct Exchange {
-    request: Lease,
-    response: Lease,
-    body: Option<Writer>,
-    reader: Reader,
+    request: OwnedChannel,
+    response: OwnedChannel,
+    body: Option<ChannelWriter>,
+    reader: ChannelReader,
     pump: Option<AbortHandle>,
     /// The client left in the middle of its body.
     lost: Arc<AtomicBool>,
@@ -61,23 +61,23 @@ struct Head {
 impl Exchange {
     /// Opens both channels; `None` while the engine stops.
     pub(crate) fn open(channels: &Channels) -> Option<Self> {
-        let (request, response) = (channels.lend(), channels.lend());
+        let (request, response) = (channels.create_owned(), channels.create_owned());
         let (body, reader) = (request.writer(), response.reader()?);
         Some(Self { request, response, body, reader, pump: None, lost: Arc::default() })
     }
 
     /// Writes what opens the body of the request, as JSON.
     pub(crate) fn push_request_ref(&self, text: &mut String) {
-        self.request.push_ref(Direction::Read, text);
+        self.request.push_ref(ChannelDirection::Read, text);
     }
 
     /// Writes what opens the response, as JSON.
     pub(crate) fn push_response_ref(&self, text: &mut String) {
-        self.response.push_ref(Direction::Write, text);
+        self.response.push_ref(ChannelDirection::Write, text);
     }
 
     /// The messages of the function.
-    pub(crate) fn reader(&mut self) -> &mut Reader {
+    pub(crate) fn reader(&mut self) -> &mut ChannelReader {
         &mut self.reader
     }
 
@@ -102,13 +102,13 @@ impl Exchange {
             Read::Json(json) => {
                 if let Some(json) = json {
                     // The channel is empty, so there is room. It may be gone only while the engine stops.
-                    let _ = writer.push(Frame::Binary(json.into_bytes()));
+                    let _ = writer.push(ChannelMessage::Binary(json.into_bytes()));
                 }
                 writer.finish();
             }
             Read::Raw(body) if body.is_end_stream() => writer.finish(),
             Read::Raw(body) => {
-                let (lost, end) = (self.lost.clone(), self.response.ender());
+                let (lost, end) = (self.lost.clone(), self.response.aborter());
                 let lost = move || {
                     lost.store(true, Ordering::Release);
                     end();
@@ -131,8 +131,8 @@ impl Exchange {
             tokio::select! {
                 biased;
                 item = self.reader.next(), if !broken => match item {
-                    Some(Ok(Frame::Text(text))) => head.control(&text),
-                    Some(Ok(Frame::Binary(first))) => return head.with(|| ResponseBody::streamed(first, self)),
+                    Some(Ok(ChannelMessage::Text(text))) => head.control(&text),
+                    Some(Ok(ChannelMessage::Binary(first))) => return head.with(|| ResponseBody::streamed(first, self)),
                     None => return head.with(|| Bytes::new().into()),
                     Some(Err(_)) if called || self.lost.load(Ordering::Acquire) => {
                         return response::broken_off();
@@ -198,7 +198,7 @@ impl Head {
 }
 
 /// Moves a body into a channel, as fast as it is read there. If it breaks off, the client is `lost`.
-async fn pump<B>(body: B, mut writer: Writer, lost: impl FnOnce())
+async fn pump<B>(body: B, mut writer: ChannelWriter, lost: impl FnOnce())
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -208,12 +208,12 @@ where
     while poll_fn(|context| writer.poll_ready_unpin(context)).await.is_ok() {
         let frame = tokio::select! {
             frame = body.frame() => frame,
-            () = writer.reader_gone() => return,
+            () = writer.closed() => return,
         };
         match frame {
             Some(Ok(frame)) => {
                 let data = frame.into_data().unwrap_or_default();
-                if !data.is_empty() && writer.push(Frame::Binary(data)).is_err() {
+                if !data.is_empty() && writer.push(ChannelMessage::Binary(data)).is_err() {
                     return;
                 }
             }

@@ -147,7 +147,7 @@ impl Http {
             Ok(Err(error)) => return response::of_error(&error),
             Err(_) => return late(),
         };
-        if route.condition.asks() {
+        if route.condition.is_configured() {
             let data = envelope.payload(&route, &parts, body.json(), None);
             let allowed = route.condition.allows(&self.broker, &route.binding, &data);
             match timeout_at(deadline, allowed).await {

@@ -7,7 +7,7 @@ use hyper::Method;
 use matchit::Router;
 use serde::Deserialize;
 
-use crate::fire::Condition;
+use crate::condition::Condition;
 use crate::provider::{Binding, refused};
 use iii_wire::protocol::{ErrorBody, FunctionId, TriggerId};
 

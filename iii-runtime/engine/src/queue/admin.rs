@@ -1,4 +1,4 @@
-//! The functions that look at queues and at messages that were given up (protocol section 6.5).
+//! Built-in functions that inspect queues, and redrive and discard dead letters (protocol section 6.5).
 
 use std::sync::Arc;
 
@@ -6,122 +6,121 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::keeper::Keeper;
-use super::lane::Lane;
-use super::line::Message;
-use super::record::{self, Record};
+use super::backlog::QueuedMessage;
+use super::delivery_queue::{DeliveryQueue, QueueDepth};
+use super::manager::QueueManager;
+use super::record::{self, MessageRecord};
 use crate::provider::{Health, Outcome, to_payload};
-use crate::store::StoreError;
-use iii_wire::protocol::ErrorBody;
+use crate::store::{PendingWrite, StoreError};
+use iii_wire::protocol::{ErrorBody, Payload};
 use iii_wire::sync::lock;
 
-/// How many messages one call lists at most.
-const MOST_LISTED: usize = 1000;
-/// How many messages are put back before others get a turn.
-const BATCH: usize = 256;
+/// The maximum number of dead letters that one call lists.
+const MAX_LISTED: usize = 1000;
+/// The number of dead letters that are redriven before the task yields.
+const REDRIVE_BATCH: usize = 256;
 
 /// The input of `iii::queue::redrive`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-pub(super) struct Redrive {
-    /// A named queue, or a topic.
+pub(super) struct RedriveInput {
+    /// The named queue or topic.
     #[serde(alias = "topic")]
     queue: String,
 }
 
-/// What `iii::queue::redrive` did.
+/// The output of `iii::queue::redrive`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub(super) struct Redriven {
-    /// As in the input.
+pub(super) struct RedriveOutput {
+    /// The named queue or topic.
     queue: String,
-    /// How many messages will be tried again.
+    /// The number of redriven dead letters.
     redriven: usize,
 }
 
-/// The input of the functions for one message.
+/// The input of `iii::queue::redrive_message` and `iii::queue::discard_message`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-pub(super) struct OneMessage {
-    /// A named queue, or a topic.
+pub(super) struct DeadLetterInput {
+    /// The named queue or topic.
     #[serde(alias = "topic")]
     queue: String,
-    /// The id of a message that was given up.
+    /// The id of a dead letter.
     message_id: String,
 }
 
-/// What became of one message.
+/// The output of `iii::queue::redrive_message` and `iii::queue::discard_message`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub(super) struct OneDone {
-    /// As in the input.
+pub(super) struct DeadLetterOutput {
+    /// The named queue or topic.
     queue: String,
-    /// As in the input.
+    /// The id of the dead letter.
     message_id: String,
-    /// 1 if there was such a message, else 0.
+    /// 1 if the dead letter was found, else 0.
     redriven: usize,
 }
 
 /// The input of `engine::queue::topic_stats`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-pub(super) struct OfTopic {
-    /// A named queue, or a topic.
+pub(super) struct TopicStatsInput {
+    /// The named queue or topic.
     #[serde(alias = "queue")]
     topic: String,
 }
 
 /// The input of `engine::queue::dlq_messages`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-pub(super) struct Page {
-    /// A named queue, or a topic.
+pub(super) struct DeadLettersInput {
+    /// The named queue or topic.
     #[serde(alias = "queue")]
     topic: String,
-    /// How many are skipped. Default 0.
+    /// The number of dead letters to skip. Default 0.
     #[serde(default)]
     offset: usize,
-    /// How many follow, at most 1000. Default 50.
-    #[serde(default = "usual_limit")]
+    /// The maximum number of dead letters to return, up to 1000. Default 50.
+    #[serde(default = "default_limit")]
     limit: usize,
 }
 
-fn usual_limit() -> usize {
+fn default_limit() -> usize {
     50
 }
 
-/// A topic or a named queue.
+/// A topic or named queue.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(super) struct TopicInfo {
-    /// Its name.
+    /// The name.
     name: String,
     /// Always `builtin`.
     broker_type: &'static str,
-    /// The functions that are subscribed and bound now; of a named queue, its `concurrency`.
+    /// The number of subscribed functions that are bound; of a named queue, its `concurrency`.
     subscriber_count: usize,
 }
 
-/// What a topic or a named queue holds.
+/// The number of messages and consumers of a topic or named queue.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub(super) struct Stats {
-    /// Messages that wait, those included that will be tried again.
+pub(super) struct TopicStats {
+    /// The number of messages that await delivery or redelivery.
     depth: usize,
-    /// The functions that are subscribed and bound now; of a named queue, its `concurrency`.
+    /// The number of subscribed functions that are bound; of a named queue, its `concurrency`.
     consumer_count: usize,
-    /// Messages that were given up.
+    /// The number of dead letters.
     dlq_depth: usize,
     /// Always null.
     config: Option<()>,
 }
 
-/// How many messages of a topic or a named queue were given up.
+/// The number of dead letters of a topic or named queue.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub(super) struct DeadInfo {
-    /// The topic or the queue.
+pub(super) struct DeadLetterCount {
+    /// The topic or named queue.
     topic: String,
     /// `builtin` for a topic, `function_queue` for a named queue.
     broker_type: &'static str,
-    /// How many.
+    /// The number of dead letters.
     message_count: usize,
 }
 
-/// A message that was given up.
 #[derive(Debug, Serialize)]
-struct DeadMessage<'a> {
+struct DeadLetter<'a> {
     id: Uuid,
     payload: &'a RawValue,
     error: &'a str,
@@ -130,210 +129,245 @@ struct DeadMessage<'a> {
     size_bytes: usize,
 }
 
-/// A message that was given up, for the list of functions.
+/// A dead letter.
 #[derive(schemars::JsonSchema)]
-#[allow(dead_code)]
-pub(super) struct DeadMessageShape {
-    /// Its id.
+#[allow(dead_code, reason = "only its schema is used")]
+pub(super) struct DeadLetterSchema {
+    /// The id of the message.
     id: String,
-    /// Its data.
-    payload: iii_wire::protocol::Payload,
-    /// How the last attempt failed: `code: message`.
+    /// The data of the message.
+    payload: Payload,
+    /// The error of the last attempt: `code: message`.
     error: String,
-    /// When, in seconds since 1970.
+    /// When the message became a dead letter, in seconds since 1970.
     failed_at: u64,
-    /// How often it was tried.
+    /// The number of attempts.
     retries: u32,
-    /// What is kept of it, in bytes.
+    /// The size of the stored message, in bytes.
     size_bytes: usize,
 }
 
-/// Tries all given-up messages of a queue or topic again, the oldest first.
+/// Redrives all dead letters of a queue or topic, the oldest first.
 pub(super) async fn redrive(
-    keeper: Arc<Keeper>,
-    input: Redrive,
-) -> Result<Option<Redriven>, ErrorBody> {
-    let queue = named(input.queue, "queue_not_set")?;
-    let (mut redriven, mut last) = (0, None);
-    for lane in keeper.lanes(&queue) {
-        // No more than there are now: one that fails again meanwhile waits for the next time.
-        let (_, dead) = lane.depth();
-        for _ in 0..dead {
-            let Some(message) = lane.exhume(None) else { break };
-            last = Some(again(&keeper, &lane, message, "redrive_failed")?);
+    manager: Arc<QueueManager>,
+    input: RedriveInput,
+) -> Result<Option<RedriveOutput>, ErrorBody> {
+    let queue_name = non_empty(input.queue, "queue_not_set")?;
+    let (mut redriven, mut last_write) = (0, None);
+    for queue in manager.queues(&queue_name) {
+        // Only those that exist now: a message that becomes a dead letter again meanwhile is left for the next call.
+        for _ in 0..queue.depth().dead_letters {
+            let Some(message) = queue.take_oldest_dead_letter() else { break };
+            last_write = Some(redrive_dead_letter(&manager, &queue, message, "redrive_failed")?);
             redriven += 1;
-            if redriven % BATCH == 0 {
+            if redriven % REDRIVE_BATCH == 0 {
                 tokio::task::yield_now().await;
             }
         }
     }
-    if let Some(committed) = last {
-        committed.await.map_err(|error| error.to_body("redrive_failed"))?;
+    if let Some(pending) = last_write {
+        pending.await.map_err(|error| error.to_body("redrive_failed"))?;
     }
-    Ok(Some(Redriven { queue, redriven }))
+    Ok(Some(RedriveOutput { queue: queue_name, redriven }))
 }
 
-/// Tries one given-up message again, or forgets it.
-pub(super) async fn one(
-    keeper: Arc<Keeper>,
-    input: OneMessage,
-    discard: bool,
-) -> Result<Option<OneDone>, ErrorBody> {
-    let code = if discard { "discard_message_failed" } else { "redrive_message_failed" };
-    let queue = named(input.queue, "queue_not_set")?;
-    let message_id = named(input.message_id, "message_id_not_set")?;
+/// Redrives one dead letter.
+pub(super) async fn redrive_message(
+    manager: Arc<QueueManager>,
+    input: DeadLetterInput,
+) -> Result<Option<DeadLetterOutput>, ErrorBody> {
+    settle_dead_letter(&manager, input, "redrive_message_failed", redrive_dead_letter).await
+}
+
+/// Discards one dead letter.
+pub(super) async fn discard_message(
+    manager: Arc<QueueManager>,
+    input: DeadLetterInput,
+) -> Result<Option<DeadLetterOutput>, ErrorBody> {
+    settle_dead_letter(&manager, input, "discard_message_failed", discard_dead_letter).await
+}
+
+/// Takes one dead letter and passes it to `action` with the error code `code`. Returns when the change is durable.
+async fn settle_dead_letter(
+    manager: &QueueManager,
+    input: DeadLetterInput,
+    code: &str,
+    action: fn(
+        &QueueManager,
+        &DeliveryQueue,
+        QueuedMessage,
+        &str,
+    ) -> Result<PendingWrite, ErrorBody>,
+) -> Result<Option<DeadLetterOutput>, ErrorBody> {
+    let queue_name = non_empty(input.queue, "queue_not_set")?;
+    let message_id = non_empty(input.message_id, "message_id_not_set")?;
     let id = message_id.parse::<Uuid>().ok();
     let found = id.and_then(|id| {
-        let mut lanes = keeper.lanes(&queue).into_iter();
-        lanes.find_map(|lane| lane.exhume(Some(id)).map(|message| (lane, message)))
+        let mut queues = manager.queues(&queue_name).into_iter();
+        queues.find_map(|queue| queue.take_dead_letter(id).map(|message| (queue, message)))
     });
     let redriven = usize::from(found.is_some());
-    if let Some((lane, message)) = found {
-        let committed = if discard {
-            match record::remove(&keeper.table, &lane.scope, &message.id.to_string()) {
-                Ok(committed) => {
-                    lane.forget(&message);
-                    committed
-                }
-                Err(error) => {
-                    lane.bury(message);
-                    return Err(error.to_body(code));
-                }
-            }
-        } else {
-            again(&keeper, &lane, message, code)?
-        };
-        committed.await.map_err(|error| error.to_body(code))?;
+    if let Some((queue, message)) = found {
+        let pending = action(manager, &queue, message, code)?;
+        pending.await.map_err(|error| error.to_body(code))?;
     }
-    Ok(Some(OneDone { queue, message_id, redriven }))
+    Ok(Some(DeadLetterOutput { queue: queue_name, message_id, redriven }))
 }
 
-/// Puts a given-up message back in its turn.
-fn again(
-    keeper: &Keeper,
-    lane: &Lane,
-    message: Message,
+/// Moves a taken dead letter back to the backlog. If its record cannot be written, it stays a dead letter.
+fn redrive_dead_letter(
+    manager: &QueueManager,
+    queue: &DeliveryQueue,
+    message: QueuedMessage,
     code: &str,
-) -> Result<crate::store::Committed, ErrorBody> {
-    let written = record::update(&keeper.table, &lane.scope, message.id, |record| {
-        (record.attempts, record.due, record.dead, record.error) = (0, None, None, None);
+) -> Result<PendingWrite, ErrorBody> {
+    let written = record::update(&manager.table, &queue.scope, message.id, |record| {
+        (record.attempts, record.not_before) = (0, None);
+        (record.dead_since, record.error) = (None, None);
     });
     match written {
-        Ok(committed) => {
-            lane.revive(message);
-            Ok(committed)
+        Ok(pending) => {
+            queue.redrive(message);
+            Ok(pending)
         }
         Err(error) => {
-            lane.bury(message);
+            queue.push_dead_letter(message);
+            Err(error.to_body(code))
+        }
+    }
+}
+
+/// Discards a taken dead letter. If its record cannot be removed, it stays a dead letter.
+fn discard_dead_letter(
+    manager: &QueueManager,
+    queue: &DeliveryQueue,
+    message: QueuedMessage,
+    code: &str,
+) -> Result<PendingWrite, ErrorBody> {
+    match record::remove(&manager.table, &queue.scope, &message.id.to_string()) {
+        Ok(pending) => {
+            queue.discard(&message);
+            Ok(pending)
+        }
+        Err(error) => {
+            queue.push_dead_letter(message);
             Err(error.to_body(code))
         }
     }
 }
 
 /// Lists named queues and topics.
-pub(super) fn list_topics(keeper: &Keeper) -> Vec<TopicInfo> {
+pub(super) fn list_topics(manager: &QueueManager) -> Vec<TopicInfo> {
     let info = |name: &String, subscriber_count| TopicInfo {
         name: name.clone(),
         broker_type: "builtin",
         subscriber_count,
     };
-    let book = lock(&keeper.book);
-    let queues = book.queues.iter().map(|(name, lane)| info(name, lane.seats().1));
-    // A topic with the name of a queue cannot be asked about.
-    let topics = book.topics.iter().filter(|(name, _)| !book.queues.contains_key(*name));
-    let topics = topics.map(|(name, topic)| info(name, bound(&topic.lanes)));
+    let registry = lock(&manager.registry);
+    let queues = registry.named_queues.iter().map(|(name, queue)| info(name, queue.concurrency()));
+    // Functions resolve a name that both a queue and a topic have to the queue.
+    let topics =
+        registry.topics.iter().filter(|(name, _)| !registry.named_queues.contains_key(*name));
+    let topics = topics.map(|(name, topic)| info(name, bound_subscribers(&topic.queues)));
     queues.chain(topics).collect()
 }
 
-/// How much all queues and topics hold together.
-pub(super) fn health(keeper: &Keeper) -> Health {
-    let book = lock(&keeper.book);
-    let lanes = book.topics.values().flat_map(|topic| &topic.lanes).chain(book.queues.values());
-    let (waiting, dead) = lanes
-        .map(|lane| lane.depth())
-        .fold((0, 0), |(waiting, dead), lane| (waiting + lane.0, dead + lane.1));
+/// Returns the health of all queues.
+pub(super) fn health(manager: &QueueManager) -> Health {
+    let registry = lock(&manager.registry);
+    let topics = registry.topics.values().flat_map(|topic| &topic.queues);
+    let queues = topics.chain(registry.named_queues.values());
+    let depth: QueueDepth = queues.map(|queue| queue.depth()).sum();
     Health {
         component: "queues",
         trouble: None,
         details: serde_json::json!({
-            "topics": book.topics.len(), "queues": book.queues.len(), "waiting": waiting,
-            "dead_letters": dead,
+            "topics": registry.topics.len(),
+            "queues": registry.named_queues.len(),
+            "waiting": depth.backlog,
+            "dead_letters": depth.dead_letters,
         }),
     }
 }
 
-/// What a queue or topic holds.
-pub(super) fn topic_stats(keeper: &Keeper, input: OfTopic) -> Result<Option<Stats>, ErrorBody> {
-    let topic = named(input.topic, "topic_required")?;
-    let is_queue = lock(&keeper.book).queues.contains_key(&topic);
-    let lanes = keeper.lanes(&topic);
-    let depths: Vec<_> = lanes.iter().map(|lane| lane.depth()).collect();
-    let consumer_count =
-        if is_queue { lanes.iter().map(|lane| lane.seats().1).sum() } else { bound(&lanes) };
-    Ok(Some(Stats {
-        depth: depths.iter().map(|(waiting, _)| waiting).sum(),
+/// Returns the number of messages and consumers of a queue or topic.
+pub(super) fn topic_stats(
+    manager: &QueueManager,
+    input: TopicStatsInput,
+) -> Result<Option<TopicStats>, ErrorBody> {
+    let name = non_empty(input.topic, "topic_required")?;
+    let is_named_queue = lock(&manager.registry).named_queues.contains_key(&name);
+    let queues = manager.queues(&name);
+    let depth: QueueDepth = queues.iter().map(|queue| queue.depth()).sum();
+    let consumer_count = match is_named_queue {
+        true => queues.iter().map(|queue| queue.concurrency()).sum(),
+        false => bound_subscribers(&queues),
+    };
+    Ok(Some(TopicStats {
+        depth: depth.backlog,
         consumer_count,
-        dlq_depth: depths.iter().map(|(_, dead)| dead).sum(),
+        dlq_depth: depth.dead_letters,
         config: None,
     }))
 }
 
-/// Lists how many messages were given up where.
-pub(super) fn dlq_topics(keeper: &Keeper) -> Vec<DeadInfo> {
-    let dead = |lanes: &[Arc<Lane>]| lanes.iter().map(|lane| lane.depth().1).sum();
-    let info = |topic: &String, broker_type, message_count| DeadInfo {
+/// Lists the number of dead letters of each queue and topic.
+pub(super) fn dlq_topics(manager: &QueueManager) -> Vec<DeadLetterCount> {
+    let count = |topic: &String, broker_type, queues: &[Arc<DeliveryQueue>]| DeadLetterCount {
         topic: topic.clone(),
         broker_type,
-        message_count,
+        message_count: queues.iter().map(|queue| queue.depth().dead_letters).sum(),
     };
-    let book = lock(&keeper.book);
-    let queues = book.queues.iter();
-    let queues =
-        queues.map(|(name, lane)| info(name, "function_queue", dead(std::slice::from_ref(lane))));
-    let topics = book.topics.iter().filter(|(name, _)| !book.queues.contains_key(*name));
-    let topics = topics.map(|(name, topic)| info(name, "builtin", dead(&topic.lanes)));
+    let registry = lock(&manager.registry);
+    let queues = registry.named_queues.iter();
+    let queues = queues.map(|(name, queue)| {
+        count(name, "function_queue", std::slice::from_ref(queue))
+    });
+    let topics =
+        registry.topics.iter().filter(|(name, _)| !registry.named_queues.contains_key(*name));
+    let topics = topics.map(|(name, topic)| count(name, "builtin", &topic.queues));
     queues.chain(topics).collect()
 }
 
-/// Lists messages that were given up, the oldest first.
-pub(super) fn dlq_messages(keeper: &Keeper, input: &Page) -> Outcome {
-    let topic = named(input.topic.clone(), "topic_required")?;
+/// Lists dead letters, the oldest first.
+pub(super) fn dlq_messages(manager: &QueueManager, input: &DeadLettersInput) -> Outcome {
+    let topic = non_empty(input.topic.clone(), "topic_required")?;
     let unreadable = |error: StoreError| error.to_body("dlq_messages_failed");
-    let (mut skip, mut left) = (input.offset, input.limit.min(MOST_LISTED));
-    let mut texts = Vec::new();
-    for lane in keeper.lanes(&topic) {
-        let ids = lane.dead(skip, left);
-        skip = skip.saturating_sub(lane.depth().1);
-        left -= ids.len();
+    let (mut offset, mut remaining) = (input.offset, input.limit.min(MAX_LISTED));
+    let mut records = Vec::new();
+    for queue in manager.queues(&topic) {
+        let ids = queue.dead_letter_ids(offset, remaining);
+        offset = offset.saturating_sub(queue.depth().dead_letters);
+        remaining -= ids.len();
         for id in ids {
-            // One that was taken away at this moment is not there any more.
-            if let Some(text) = keeper.table.get(&lane.scope, &id.to_string()) {
-                texts.push((id, text));
+            // The record of a dead letter that was discarded meanwhile is gone.
+            if let Some(json) = manager.table.get(&queue.scope, &id.to_string()) {
+                records.push((id, json));
             }
         }
     }
-    let mut listed = Vec::with_capacity(texts.len());
-    for (id, text) in &texts {
-        let record = Record::read(text).map_err(unreadable)?;
-        listed.push(to_payload(&DeadMessage {
+    let mut dead_letters = Vec::with_capacity(records.len());
+    for (id, json) in &records {
+        let record = MessageRecord::parse(json).map_err(unreadable)?;
+        dead_letters.push(to_payload(&DeadLetter {
             id: *id,
             payload: record.data,
             error: record.error.as_deref().unwrap_or_default(),
-            failed_at: record.dead.unwrap_or(0) / 1000,
+            failed_at: record.dead_since.unwrap_or(0) / 1000,
             retries: record.attempts,
-            size_bytes: text.as_str().len(),
+            size_bytes: json.as_str().len(),
         })?);
     }
-    to_payload(&listed).map(Some)
+    to_payload(&dead_letters).map(Some)
 }
 
-/// How many of these lanes somebody works on.
-fn bound(lanes: &[Arc<Lane>]) -> usize {
-    lanes.iter().filter(|lane| lane.seats().0 > 0).count()
+/// Returns how many of these queues have consumers.
+fn bound_subscribers(queues: &[Arc<DeliveryQueue>]) -> usize {
+    queues.iter().filter(|queue| queue.has_consumers()).count()
 }
 
-/// A name that must not be empty.
-fn named(name: String, code: &str) -> Result<String, ErrorBody> {
+/// Returns `name`, or an error with this code if it is empty.
+fn non_empty(name: String, code: &str) -> Result<String, ErrorBody> {
     match name.is_empty() {
         true => Err(ErrorBody::new(code, "the name must not be empty")),
         false => Ok(name),

@@ -1,159 +1,165 @@
-//! Who works on messages: a subscription with its config, or the workers of a named queue.
+//! Consumers of a delivery queue: triggers that are subscribed to a topic, and the consumer of a named queue.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::policy::{Growth, Policy};
-use super::settings::{ATTEMPTS, BACKOFF_MS, CONCURRENCY, NAME_BYTES};
-use crate::fire::Condition;
+use super::policy::{BackoffKind, DeliveryPolicy};
+use super::settings::{DEFAULT_ATTEMPTS, DEFAULT_BACKOFF_MS, DEFAULT_CONCURRENCY, MAX_NAME_BYTES};
+use crate::condition::ConditionalBinding;
 use crate::provider::{Binding, refused};
+use crate::store::json_string;
 use iii_wire::protocol::{ErrorBody, Payload};
 
-/// The key that tells the metadata of our own workers from that of others.
-const MARK: &str = "iii:trigger";
+/// The metadata key that only workers of this project set.
+const TRIGGER_METADATA_KEY: &str = "iii:trigger";
 
-/// The config of a `durable:subscriber` binding.
+/// Configuration of a `durable:subscriber` trigger.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 pub(super) struct SubscriberConfig {
-    /// The topic, exactly.
+    /// The topic. Matched exactly.
     topic: Option<String>,
-    /// A function that is asked first; `false` skips the message.
+    /// A function that is called first; `false` skips the message.
     condition_function_id: Option<String>,
-    /// How messages are worked on.
+    /// How messages are delivered.
     queue_config: Option<QueueConfig>,
 }
 
-/// How messages are worked on.
+/// How messages are delivered.
 #[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct QueueConfig {
-    /// `fifo`: one message at a time, in order, retries in place. Anything else: several at a time.
+    /// `fifo`: delivers one message at a time, in order; a redelivery holds back later messages. Any other value: delivers
+    /// messages concurrently.
     r#type: Option<String>,
-    /// How often a failed message is tried again. Default 2.
+    /// The maximum number of redeliveries of a failed message. Default 2.
     max_retries: Option<u32>,
-    /// How many messages are worked on at the same time. Default 10.
+    /// The maximum number of messages in flight. Default 10.
     concurrency: Option<usize>,
-    /// The pause before the first retry, in milliseconds. Default 1000.
+    /// The delay before the first redelivery, in milliseconds. Default 1000.
     backoff_delay_ms: Option<u64>,
-    /// `exponential`: the pause doubles with each retry, the default. `fixed`: it stays.
+    /// `exponential`: the delay doubles with each redelivery, the default. `fixed`: it stays constant.
     backoff_type: Option<String>,
-    /// How long after its publication a message may be delivered, in seconds. Default 0.
+    /// The delay between publication and delivery, in seconds. Default 0.
     delay_seconds: Option<u64>,
-    /// How long an attempt may take before it counts as failed, in seconds. Default: as long as it likes.
+    /// The time after which an unacknowledged attempt has failed, in seconds. Default: unlimited.
     visibility_timeout: Option<u64>,
-    /// Refused: messages of a topic have no priority. Named queues have.
+    /// Rejected: messages of a topic have no priority. Messages of named queues do.
     max_priority: Option<u64>,
 }
 
-/// Who works on the messages of a lane.
+/// A consumer of a delivery queue.
 #[derive(Debug)]
 pub(super) struct Consumer {
-    /// How.
-    pub(super) policy: Policy,
-    /// The binding; `None`: a named queue, whose messages say what to invoke.
-    pub(super) subscription: Option<Subscription>,
+    /// How messages are delivered.
+    pub(super) policy: DeliveryPolicy,
+    /// The subscribed trigger; `None` for a named queue, whose messages specify the function.
+    pub(super) subscription: Option<TopicSubscription>,
 }
 
-/// A binding that works on the messages of a topic.
+/// A trigger that is subscribed to a topic.
 #[derive(Debug)]
-pub(super) struct Subscription {
-    /// The binding.
-    pub(super) binding: Arc<Binding>,
-    /// Asked first.
-    pub(super) condition: Condition,
-    /// How long a message waits after its publication.
-    pub(super) delay: Duration,
-    /// What follows the number of the attempt in the metadata, if the metadata can take one.
-    marked: Option<String>,
+pub(super) struct TopicSubscription {
+    /// The trigger and its condition.
+    pub(super) trigger: ConditionalBinding,
+    /// The delay between publication and delivery.
+    delay: Duration,
+    /// The JSON that follows the `attempt` field in the metadata; `None` if the metadata gets no such field.
+    metadata_suffix: Option<String>,
 }
 
 impl Consumer {
-    /// Reads a binding. Its topic, and who it is. `most_jobs` run at the same time, whatever it asks for.
+    /// Parses the config of a trigger. Returns the topic and the consumer, which has at most `max_concurrency` messages in
+    /// flight.
     ///
     /// # Errors
     ///
-    /// Code `trigger_registration_failed` if the config cannot be used.
-    pub(super) fn read(
+    /// Code `trigger_registration_failed` if the config is invalid.
+    pub(super) fn from_binding(
         binding: &Arc<Binding>,
-        most_jobs: usize,
+        max_concurrency: usize,
     ) -> Result<(String, Self), ErrorBody> {
         let config: SubscriberConfig = binding.config()?;
         let kind = &binding.trigger_type;
         let topic = config.topic.filter(|topic| !topic.is_empty());
-        let topic = topic.ok_or_else(|| refused(format!("a `{kind}` trigger needs `topic`")))?;
-        if topic.len() > NAME_BYTES {
-            return Err(refused(format!("a topic has at most {NAME_BYTES} bytes")));
+        let topic = topic.ok_or_else(|| refused(format!("a `{kind}` trigger requires `topic`")))?;
+        if topic.len() > MAX_NAME_BYTES {
+            return Err(refused(format!("a topic must have at most {MAX_NAME_BYTES} bytes")));
         }
-        let own = config.queue_config.unwrap_or_default();
-        let growth = match own.backoff_type.as_deref() {
-            None | Some("exponential") => Growth::Exponential,
-            Some("fixed") => Growth::Fixed,
-            Some(other) => {
-                return Err(refused(format!(
-                    "`backoffType` is `exponential` or `fixed`, not `{other}`"
-                )));
-            }
+        let queue_config = config.queue_config.unwrap_or_default();
+        let subscription = TopicSubscription {
+            trigger: ConditionalBinding::new(binding, config.condition_function_id),
+            delay: Duration::from_secs(queue_config.delay_seconds.unwrap_or(0)),
+            metadata_suffix: binding.metadata.as_ref().and_then(metadata_suffix),
         };
-        if own.max_priority.is_some() {
-            return Err(refused(
-                "messages of a topic have no priority, so `maxPriority` means nothing here: leave it out, or use a \
-                 named queue with `max_priority` and `priority_field`",
-            ));
-        }
-        if own.concurrency == Some(0) || own.visibility_timeout == Some(0) {
-            return Err(refused("`concurrency` and `visibilityTimeout` must be at least 1"));
-        }
-        let policy = Policy {
-            grouped: own.r#type.as_deref() == Some("fifo"),
-            concurrency: own.concurrency.unwrap_or(CONCURRENCY).min(most_jobs),
-            attempts: own.max_retries.map_or(ATTEMPTS, |retries| retries.saturating_add(1)),
-            backoff: Duration::from_millis(own.backoff_delay_ms.unwrap_or(BACKOFF_MS)),
-            growth,
-            limit: own.visibility_timeout.map(Duration::from_secs),
-        };
-        let subscription = Subscription {
-            binding: binding.clone(),
-            condition: Condition {
-                condition_function_id: config.condition_function_id.map(Into::into),
-            },
-            delay: Duration::from_secs(own.delay_seconds.unwrap_or(0)),
-            marked: binding.metadata.as_ref().and_then(marked),
-        };
+        let policy = queue_config.policy(max_concurrency)?;
         Ok((topic, Self { policy, subscription: Some(subscription) }))
     }
 
-    /// The pause between publication and delivery.
-    pub(super) fn delay(&self) -> Duration {
+    /// Returns the delay between publication and delivery.
+    pub(super) fn delivery_delay(&self) -> Duration {
         self.subscription.as_ref().map_or(Duration::ZERO, |subscription| subscription.delay)
     }
 }
 
-impl Subscription {
-    /// The binding's metadata; that of our own workers also says which attempt this is.
+impl QueueConfig {
+    fn policy(&self, max_concurrency: usize) -> Result<DeliveryPolicy, ErrorBody> {
+        let backoff_kind = match self.backoff_type.as_deref() {
+            None | Some("exponential") => BackoffKind::Exponential,
+            Some("fixed") => BackoffKind::Fixed,
+            Some(other) => {
+                return Err(refused(format!(
+                    "`backoffType` must be `exponential` or `fixed`, not `{other}`"
+                )));
+            }
+        };
+        if self.max_priority.is_some() {
+            return Err(refused(
+                "messages of a topic have no priority: remove `maxPriority`, or use a named queue with `max_priority` \
+                 and `priority_field`",
+            ));
+        }
+        if self.concurrency == Some(0) || self.visibility_timeout == Some(0) {
+            return Err(refused("`concurrency` and `visibilityTimeout` must be at least 1"));
+        }
+        let max_attempts = self.max_retries.map(|retries| retries.saturating_add(1));
+        Ok(DeliveryPolicy {
+            fifo: self.r#type.as_deref() == Some("fifo"),
+            concurrency: self.concurrency.unwrap_or(DEFAULT_CONCURRENCY).min(max_concurrency),
+            max_attempts: max_attempts.unwrap_or(DEFAULT_ATTEMPTS),
+            backoff: Duration::from_millis(self.backoff_delay_ms.unwrap_or(DEFAULT_BACKOFF_MS)),
+            backoff_kind,
+            attempt_timeout: self.visibility_timeout.map(Duration::from_secs),
+        })
+    }
+}
+
+impl TopicSubscription {
+    /// Returns the metadata of the trigger. Metadata of a worker of this project gets the number of the attempt.
     pub(super) fn metadata(&self, attempt: u32) -> Option<Payload> {
-        match &self.marked {
-            Some(rest) => Some(Payload::from_built(format!(r#"{{"attempt":{attempt},{rest}"#))),
-            None => self.binding.metadata.clone(),
+        match &self.metadata_suffix {
+            Some(suffix) => Some(Payload::from_built(format!(r#"{{"attempt":{attempt},{suffix}"#))),
+            None => self.trigger.binding.metadata.clone(),
         }
     }
 }
 
-/// The text of marked metadata from its first field on; `None`: it has no mark.
-fn marked(metadata: &Payload) -> Option<String> {
+/// Returns the JSON of the fields of metadata that has the key [`TRIGGER_METADATA_KEY`], up to the closing brace.
+fn metadata_suffix(metadata: &Payload) -> Option<String> {
     if !metadata.is_object() {
         return None;
     }
     let fields = metadata.fields().ok()?;
-    if !fields.iter().any(|(name, _)| name == MARK) {
+    if !fields.iter().any(|(name, _)| name == TRIGGER_METADATA_KEY) {
         return None;
     }
-    let kept = fields.iter().filter(|(name, _)| name != "attempt");
-    let texts: Vec<String> = kept
-        .map(|(name, value)| format!("{}:{}", serde_json::Value::from(name.as_ref()), value.get()))
+    let fields: Vec<String> = fields
+        .iter()
+        .filter(|(name, _)| name != "attempt")
+        .map(|(name, value)| format!("{}:{}", json_string(name), value.get()))
         .collect();
-    Some(format!("{}}}", texts.join(",")))
+    Some(format!("{}}}", fields.join(",")))
 }
 
 #[cfg(test)]
@@ -176,37 +182,39 @@ mod tests {
     }
 
     #[test]
-    fn the_attempt_is_added_to_our_own_metadata_only() {
-        let of = |metadata| {
-            let (_, consumer) =
-                Consumer::read(&binding(r#"{"topic":"t"}"#, metadata), 100).unwrap();
+    fn attempt_is_added_only_to_metadata_of_our_own_workers() {
+        let delivered = |metadata| {
+            let binding = binding(r#"{"topic":"t"}"#, metadata);
+            let (_, consumer) = Consumer::from_binding(&binding, 100).unwrap();
             consumer.subscription.unwrap().metadata(2).unwrap().as_str().to_owned()
         };
+        let metadata = r#"{"iii:trigger":{"type":"queue","id":"t"},"value":{"a":1.50},"attempt":9}"#;
         assert_eq!(
-            of(r#"{"iii:trigger":{"type":"queue","id":"t"},"value":{"a":1.50},"attempt":9}"#),
+            delivered(metadata),
             r#"{"attempt":2,"iii:trigger":{"type":"queue","id":"t"},"value":{"a":1.50}}"#
         );
         for other in [r#"{"a":{"iii:trigger":1}}"#, "[1]", r#""iii:trigger""#, "{}"] {
-            assert_eq!(of(other), other);
+            assert_eq!(delivered(other), other);
         }
     }
 
     #[test]
-    fn configs_have_defaults_and_limits() {
-        let read = |config| Consumer::read(&binding(config, "{}"), 100);
-        let (topic, consumer) = read(r#"{"topic":"t","queue_config":null}"#).unwrap();
+    fn config_has_defaults_and_is_validated() {
+        let parse = |config| Consumer::from_binding(&binding(config, "{}"), 100);
+        let (topic, consumer) = parse(r#"{"topic":"t","queue_config":null}"#).unwrap();
         let policy = consumer.policy;
-        assert_eq!((topic.as_str(), policy.attempts, policy.concurrency), ("t", 3, 10));
-        assert_eq!((policy.backoff, policy.grouped), (Duration::from_secs(1), false));
-        let (_, consumer) = read(
+        assert_eq!((topic.as_str(), policy.max_attempts, policy.concurrency), ("t", 3, 10));
+        assert_eq!((policy.backoff, policy.fifo), (Duration::from_secs(1), false));
+        let (_, consumer) = parse(
             r#"{"topic":"t","queue_config":{"type":"fifo","maxRetries":0,"concurrency":5,"backoffDelayMs":7,
                 "backoffType":"fixed","delaySeconds":3,"visibilityTimeout":4,"other":1}}"#,
         )
         .unwrap();
-        assert_eq!(consumer.delay(), Duration::from_secs(3));
+        assert_eq!(consumer.delivery_delay(), Duration::from_secs(3));
         let policy = consumer.policy;
-        assert_eq!((policy.attempts, policy.grouped, policy.growth), (1, true, Growth::Fixed));
-        assert_eq!(policy.limit, Some(Duration::from_secs(4)));
+        assert_eq!((policy.max_attempts, policy.fifo), (1, true));
+        assert_eq!(policy.backoff_kind, BackoffKind::Fixed);
+        assert_eq!(policy.attempt_timeout, Some(Duration::from_secs(4)));
         for (config, word) in [
             ("{}", "topic"),
             (r#"{"topic":""}"#, "topic"),
@@ -215,7 +223,7 @@ mod tests {
             (r#"{"topic":"t","queue_config":{"backoffType":"odd"}}"#, "backoffType"),
             (r#"{"topic":"t","queue_config":{"concurrency":0}}"#, "concurrency"),
         ] {
-            let error = read(config).unwrap_err();
+            let error = parse(config).unwrap_err();
             assert_eq!(error.code, "trigger_registration_failed");
             assert!(error.message.contains(word), "{config}: {error}");
         }

@@ -1,4 +1,4 @@
-//! The record of one copy of a message: what the store keeps of it.
+//! Message records: the stored form of each message of a delivery queue.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,33 +9,33 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::line::Message;
+use super::backlog::{GroupId, QueuedMessage};
 use super::settings::NamedQueue;
 use crate::provider::to_payload;
-use crate::store::{Committed, StoreError, Table};
+use crate::store::{PendingWrite, StoreError, Table};
 use iii_wire::protocol::{ErrorBody, FunctionId, Namespace, Payload};
 
-/// What a message weighs in memory beside its record and its group, in bytes: keys, indexes and places in lines. With a
-/// million small messages it was 510; a little more, so that the bounds hold.
+/// Memory that a message needs in addition to its record and its group, in bytes: keys, indexes and backlog entries.
+/// Measured as 510 with a million small messages, and rounded up so that the limits hold.
 const OVERHEAD: usize = 640;
 
-/// How much of an error is kept, in bytes.
-const ERROR_BYTES: usize = 4096;
+/// The maximum length of a stored error, in bytes.
+const MAX_ERROR_BYTES: usize = 4096;
 
-/// One copy of a message. Times are milliseconds since 1970.
+/// The stored form of a message. Times are in milliseconds since 1970.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Record<'a> {
-    /// Its place in time among all messages.
+pub(super) struct MessageRecord<'a> {
+    /// The sequence number among all messages.
     pub(super) seq: u64,
-    /// The failed attempts so far.
+    /// The number of failed attempts.
     pub(super) attempts: u32,
-    /// Not before then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) due: Option<u64>,
-    /// When it was given up, if it was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) dead: Option<u64>,
-    /// How the last attempt failed: code and message.
+    /// The earliest delivery.
+    #[serde(default, rename = "due", skip_serializing_if = "Option::is_none")]
+    pub(super) not_before: Option<u64>,
+    /// When the message became a dead letter.
+    #[serde(default, rename = "dead", skip_serializing_if = "Option::is_none")]
+    pub(super) dead_since: Option<u64>,
+    /// The error of the last attempt: `code: message`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<Cow<'a, str>>,
     /// The function to invoke, in a named queue.
@@ -44,7 +44,7 @@ pub(super) struct Record<'a> {
     /// The namespace of that function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) namespace: Option<Namespace>,
-    /// The metadata of the call, in a named queue.
+    /// The metadata of the invocation, in a named queue.
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     pub(super) metadata: Option<&'a RawValue>,
     /// W3C trace context.
@@ -53,19 +53,19 @@ pub(super) struct Record<'a> {
     /// W3C baggage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) baggage: Option<Cow<'a, str>>,
-    /// The data, as it came.
+    /// The data, byte for byte as it was published.
     #[serde(borrow)]
     pub(super) data: &'a RawValue,
 }
 
-impl<'a> Record<'a> {
-    /// A new message.
+impl<'a> MessageRecord<'a> {
+    /// The record of a new message.
     pub(super) fn new(data: &'a Payload) -> Self {
         Self {
             seq: 0,
             attempts: 0,
-            due: None,
-            dead: None,
+            not_before: None,
+            dead_since: None,
             error: None,
             function_id: None,
             namespace: None,
@@ -76,14 +76,14 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// What it will weigh, about.
-    pub(super) fn size(&self) -> usize {
+    /// Returns the approximate size of the message, in bytes.
+    pub(super) fn estimated_size(&self) -> usize {
         self.data.get().len() + self.metadata.map_or(0, |metadata| metadata.get().len()) + OVERHEAD
     }
 
-    /// The same message once more.
-    pub(super) fn again(&self) -> Record<'_> {
-        Record {
+    /// Returns a copy without the error, for another subscriber.
+    pub(super) fn copy(&self) -> MessageRecord<'_> {
+        MessageRecord {
             error: None,
             function_id: self.function_id.clone(),
             namespace: self.namespace.clone(),
@@ -93,41 +93,42 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Reads a record.
+    /// Parses a stored record.
     ///
     /// # Errors
     ///
-    /// If it is none.
-    pub(super) fn read(text: &'a Payload) -> Result<Self, StoreError> {
-        text.parse_borrowed().map_err(|error| StoreError(format!("no record: {error}")))
+    /// If the JSON is not a message record.
+    pub(super) fn parse(json: &'a Payload) -> Result<Self, StoreError> {
+        json.parse_borrowed()
+            .map_err(|error| StoreError(format!("invalid message record: {error}")))
     }
 
-    /// The record as it is kept.
+    /// Serializes the record.
     ///
     /// # Errors
     ///
-    /// Code `serialization_error`, which does not happen: all parts are text or JSON.
-    pub(super) fn write(&self) -> Result<Payload, ErrorBody> {
+    /// Code `serialization_error`. Does not occur: all parts are strings, numbers or JSON.
+    pub(super) fn to_json(&self) -> Result<Payload, ErrorBody> {
         to_payload(self)
     }
 
-    /// Notes how an attempt failed, as `code: message`.
-    pub(super) fn failed(&mut self, error: &ErrorBody) {
+    /// Sets the error of the last attempt to `code: message`, truncated to [`MAX_ERROR_BYTES`].
+    pub(super) fn set_error(&mut self, error: &ErrorBody) {
         let mut text = format!("{}: {}", error.code, error.message);
-        if text.len() > ERROR_BYTES {
-            let end = (0..=ERROR_BYTES).rev().find(|at| text.is_char_boundary(*at));
+        if text.len() > MAX_ERROR_BYTES {
+            let end = (0..=MAX_ERROR_BYTES).rev().find(|at| text.is_char_boundary(*at));
             text.truncate(end.unwrap_or(0));
         }
         self.error = Some(text.into());
     }
 }
 
-/// What a message counts against the bounds.
-pub(super) fn weight(record: &Payload, group: Option<&str>) -> usize {
+/// Returns the size of a message that counts against the limits, in bytes.
+pub(super) fn counted_size(record: &Payload, group: Option<&str>) -> usize {
     record.as_str().len() + group.map_or(0, str::len) + OVERHEAD
 }
 
-/// Puts a new record in.
+/// Inserts a record.
 ///
 /// # Errors
 ///
@@ -137,30 +138,30 @@ pub(super) fn insert(
     scope: &str,
     key: &str,
     record: &Payload,
-) -> Result<Committed, StoreError> {
-    let done = table.change(scope, key, &mut |_| Ok(Some(record.clone())), &mut |_| {});
-    done.map(|(_, committed)| committed)
+) -> Result<PendingWrite, StoreError> {
+    let changed = table.change(scope, key, &mut |_| Ok(Some(record.clone())), &mut |_| {});
+    changed.map(|(_, pending)| pending)
 }
 
-/// Changes a record; one that is gone stays so.
+/// Updates the record of a message. Does nothing if the record was removed.
 ///
 /// # Errors
 ///
-/// If the store cannot be written, or the record cannot be read.
+/// If the store cannot be written, or the record cannot be parsed.
 pub(super) fn update(
     table: &Table,
     scope: &str,
     id: Uuid,
-    mut alter: impl FnMut(&mut Record<'_>),
-) -> Result<Committed, StoreError> {
-    let mut decide = |old: Option<&Payload>| {
+    mut update: impl FnMut(&mut MessageRecord<'_>),
+) -> Result<PendingWrite, StoreError> {
+    let mut update_json = |old: Option<&Payload>| {
         let Some(old) = old else { return Ok(None) };
-        let mut record = Record::read(old)?;
-        alter(&mut record);
-        record.write().map(Some).map_err(|error| StoreError(error.message))
+        let mut record = MessageRecord::parse(old)?;
+        update(&mut record);
+        record.to_json().map(Some).map_err(|error| StoreError(error.message))
     };
-    let done = table.change(scope, &id.to_string(), &mut decide, &mut |_| {});
-    done.map(|(_, committed)| committed)
+    let changed = table.change(scope, &id.to_string(), &mut update_json, &mut |_| {});
+    changed.map(|(_, pending)| pending)
 }
 
 /// Removes a record.
@@ -168,63 +169,79 @@ pub(super) fn update(
 /// # Errors
 ///
 /// If the store cannot be written.
-pub(super) fn remove(table: &Table, scope: &str, key: &str) -> Result<Committed, StoreError> {
-    let done = table.change(scope, key, &mut |_| Ok(None), &mut |_| {});
-    done.map(|(_, committed)| committed)
+pub(super) fn remove(table: &Table, scope: &str, key: &str) -> Result<PendingWrite, StoreError> {
+    let changed = table.change(scope, key, &mut |_| Ok(None), &mut |_| {});
+    changed.map(|(_, pending)| pending)
 }
 
-/// Where a message belongs in a named queue, by its data: its group and its priority.
-///
-/// # Errors
-///
-/// Code `message_group_missing` if a fifo cannot tell its group.
-pub(super) fn place(
-    name: &str,
-    queue: &NamedQueue,
-    data: &Payload,
-) -> Result<(Option<Arc<str>>, u8), ErrorBody> {
-    let group_field = queue.message_group_field.as_deref().filter(|_| queue.policy().grouped);
-    let priority = queue.max_priority.zip(queue.priority_field.as_deref());
-    if group_field.is_none() && priority.is_none() {
-        return Ok((None, 0));
+/// The part of the delivery order that the data of a message determines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct QueuePosition {
+    /// The message group.
+    pub(super) group: GroupId,
+    /// The priority.
+    pub(super) priority: u8,
+}
+
+impl QueuePosition {
+    /// Reads the group and the priority of a message in a named queue from its data.
+    ///
+    /// # Errors
+    ///
+    /// Code `message_group_missing` if the queue is a FIFO queue and the data has no group.
+    pub(super) fn of_data(
+        queue_name: &str,
+        queue: &NamedQueue,
+        data: &Payload,
+    ) -> Result<Self, ErrorBody> {
+        let group_field = queue.message_group_field.as_deref().filter(|_| queue.policy().fifo);
+        let priority = queue.max_priority.zip(queue.priority_field.as_deref());
+        if group_field.is_none() && priority.is_none() {
+            return Ok(Self::default());
+        }
+        let fields = if data.is_object() { data.fields().unwrap_or_default() } else { Vec::new() };
+        let value = |name: &str| {
+            let found = fields.iter().rev().find(|(field, _)| field == name);
+            found.map(|(_, value)| value.get()).filter(|value| *value != "null")
+        };
+        let group = match group_field {
+            None => None,
+            Some(field) => match value(field) {
+                Some(value) => Some(Arc::from(value)),
+                None => {
+                    return Err(ErrorBody::new(
+                        "message_group_missing",
+                        format!(
+                            "a message of the fifo queue `{queue_name}` must have its group in the field `{field}` \
+                             of its data"
+                        ),
+                    ));
+                }
+            },
+        };
+        let priority = priority.and_then(|(max, field)| {
+            let priority: i64 = value(field)?.parse().ok()?;
+            u8::try_from(priority.clamp(0, i64::from(max))).ok()
+        });
+        Ok(Self { group, priority: priority.unwrap_or(0) })
     }
-    let fields = if data.is_object() { data.fields().unwrap_or_default() } else { Vec::new() };
-    let value = |name: &str| {
-        let found = fields.iter().rev().find(|(field, _)| field == name);
-        found.map(|(_, value)| value.get()).filter(|value| *value != "null")
-    };
-    let group = match group_field {
-        None => None,
-        Some(field) => match value(field) {
-            Some(value) => Some(Arc::from(value)),
-            None => {
-                return Err(ErrorBody::new(
-                    "message_group_missing",
-                    format!(
-                        "the queue `{name}` keeps the order of each group, and the data has no field `{field}` that \
-                         names its group"
-                    ),
-                ));
-            }
-        },
-    };
-    let priority = priority.and_then(|(max, field)| {
-        let wanted: i64 = value(field)?.parse().ok()?;
-        u8::try_from(wanted.clamp(0, i64::from(max))).ok()
-    });
-    Ok((group, priority.unwrap_or(0)))
 }
 
-/// The message of a record that was found in the store, and when it was given up, if it was.
-pub(super) fn restore(id: Uuid, record: &Record<'_>, bytes: usize, now_ms: u64) -> Message {
-    let left = record.due.map(|due| due.saturating_sub(now_ms)).filter(|left| *left > 0);
-    Message {
+/// Builds the queued message of a recovered record. `now_ms` is in milliseconds since 1970.
+pub(super) fn restored_message(
+    id: Uuid,
+    record: &MessageRecord<'_>,
+    bytes: usize,
+    now_ms: u64,
+) -> QueuedMessage {
+    let remaining = record.not_before.map(|time| time.saturating_sub(now_ms)).filter(|ms| *ms > 0);
+    QueuedMessage {
         id,
         seq: record.seq,
         attempts: record.attempts,
         priority: 0,
         bytes,
-        due: left.map(|left| Instant::now() + Duration::from_millis(left)),
+        not_before: remaining.map(|ms| Instant::now() + Duration::from_millis(ms)),
         group: None,
         restored: true,
     }
@@ -237,18 +254,18 @@ mod tests {
     use crate::broker::testing::json;
 
     #[test]
-    fn a_record_keeps_the_data_as_it_came() {
+    fn record_keeps_the_data_verbatim_and_truncates_errors() {
         let data = json(r#"{"b":1.50,"a":[]}"#);
-        let text = Record::new(&data).write().unwrap();
-        assert_eq!(text.as_str(), r#"{"seq":0,"attempts":0,"data":{"b":1.50,"a":[]}}"#);
-        let mut record = Record::read(&text).unwrap();
-        record.failed(&ErrorBody::new("c", "ü".repeat(5000)));
+        let json = MessageRecord::new(&data).to_json().unwrap();
+        assert_eq!(json.as_str(), r#"{"seq":0,"attempts":0,"data":{"b":1.50,"a":[]}}"#);
+        let mut record = MessageRecord::parse(&json).unwrap();
+        record.set_error(&ErrorBody::new("c", "ü".repeat(5000)));
         let error = record.error.unwrap();
-        assert!(error.starts_with("c: ü") && error.len() <= ERROR_BYTES, "{}", error.len());
+        assert!(error.starts_with("c: ü") && error.len() <= MAX_ERROR_BYTES, "{}", error.len());
     }
 
     #[test]
-    fn group_and_priority_come_from_the_data() {
+    fn group_and_priority_are_read_from_the_data() {
         let queue = NamedQueue {
             kind: QueueKind::Fifo,
             message_group_field: Some("order".to_owned()),
@@ -256,14 +273,17 @@ mod tests {
             priority_field: Some("urgent".to_owned()),
             ..NamedQueue::default()
         };
-        let of = |data| place("q", &queue, &json(data)).map(|(group, n)| (group.unwrap(), n));
-        assert_eq!(of(r#"{"order":7,"urgent":3}"#).unwrap(), ("7".into(), 3));
-        assert_eq!(of(r#"{"order":"7","urgent":300}"#).unwrap(), (r#""7""#.into(), 9));
-        assert_eq!(of(r#"{"order":"7","urgent":"x"}"#).unwrap().1, 0);
+        let position = |data| {
+            let position = QueuePosition::of_data("q", &queue, &json(data));
+            position.map(|position| (position.group.unwrap(), position.priority))
+        };
+        assert_eq!(position(r#"{"order":7,"urgent":3}"#).unwrap(), ("7".into(), 3));
+        assert_eq!(position(r#"{"order":"7","urgent":300}"#).unwrap(), (r#""7""#.into(), 9));
+        assert_eq!(position(r#"{"order":"7","urgent":"x"}"#).unwrap().1, 0);
         for data in ["1", "{}", r#"{"order":null}"#] {
-            assert_eq!(of(data).unwrap_err().code, "message_group_missing");
+            assert_eq!(position(data).unwrap_err().code, "message_group_missing");
         }
-        let plain = NamedQueue::default();
-        assert_eq!(place("q", &plain, &json("1")).unwrap(), (None, 0));
+        let standard = QueuePosition::of_data("q", &NamedQueue::default(), &json("1"));
+        assert_eq!(standard.unwrap(), QueuePosition::default());
     }
 }

@@ -1,9 +1,10 @@
-//! The storage door: values by table, scope and key, read from memory and, in a durable store, journaled to disk.
+//! The storage API: values by table, scope and key, served from memory and, in a durable store, journaled to disk.
 
-mod answer;
 mod file;
 mod journal;
+mod json;
 mod table;
+mod write_function;
 
 #[cfg(test)]
 mod tests;
@@ -17,30 +18,30 @@ use crate::limits::Limits;
 use iii_wire::protocol::{ErrorBody, Payload};
 use iii_wire::sync::lock;
 
-pub(crate) use answer::storing;
-pub(crate) use journal::Committed;
+pub(crate) use journal::PendingWrite;
+pub(crate) use json::{json_or_null, json_string};
 pub(crate) use table::Table;
+pub(crate) use write_function::write_function;
 
 use journal::Journal;
-use table::{Rows, Usage};
+use table::{Rows, StoreUsage};
 
-/// How much a store may hold. All of it is in memory.
+/// How much a store may hold. All values are kept in memory.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Room {
+pub(crate) struct StoreLimits {
     /// Bytes of all keys and values.
     pub(crate) capacity: usize,
-    /// Bytes of the changes that are not on disk yet; one more change is refused then.
+    /// Bytes of changes that are not on disk yet. Further changes are rejected while the backlog is full.
     pub(crate) backlog: usize,
 }
 
-impl Room {
-    /// What an engine is set to.
-    pub(crate) fn of(limits: &Limits) -> Self {
+impl From<&Limits> for StoreLimits {
+    fn from(limits: &Limits) -> Self {
         Self { capacity: limits.store_bytes, backlog: limits.journal_bytes }
     }
 }
 
-/// Why a store could not do what it was asked to.
+/// Why an operation of a store failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoreError(pub(crate) String);
 
@@ -53,75 +54,75 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {}
 
 impl StoreError {
-    /// The error as it travels, under the code of the function that failed.
+    /// Converts the error to its wire form, with the error code of the function that failed.
     pub(crate) fn to_body(&self, code: &str) -> ErrorBody {
         ErrorBody::new(code, self.0.clone())
     }
 }
 
-/// What a change made of a value.
+/// A change of one value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Change {
-    /// The value before; `None`: there was none.
+    /// The previous value, if there was one.
     pub(crate) old: Option<Payload>,
-    /// The value after; `None`: there is none.
+    /// The new value, or `None` if the value was removed.
     pub(crate) new: Option<Payload>,
 }
 
-/// Decides the new value from the old one; `None` removes it, an error leaves it.
-pub(crate) type Decide<'a> =
+/// Computes the new value from the current one. `None` removes the value; an error leaves it unchanged.
+pub(crate) type UpdateFn<'a> =
     dyn FnMut(Option<&Payload>) -> Result<Option<Payload>, StoreError> + 'a;
-/// Sees a change while no other change of the same table can happen.
-pub(crate) type Seen<'a> = dyn FnMut(&Change) + 'a;
+/// Observes a change under the write lock of its table.
+pub(crate) type ChangeHook<'a> = dyn FnMut(&Change) + 'a;
 
-/// All that an engine keeps. Clones are the same store.
+/// The tables of an engine. Clones share the same store.
 ///
-/// Reads are answered from memory. A durable store also writes each change to disk, and says by [`Committed`] when it
-/// is there; a change can be read before that.
+/// Reads are served from memory. A durable store also writes each change to disk and reports by [`PendingWrite`] when
+/// the change is durable; reads see the change before that.
 #[derive(Clone)]
 pub(crate) struct Store {
-    inner: Arc<Inner>,
+    inner: Arc<StoreInner>,
 }
 
-struct Inner {
+struct StoreInner {
     tables: Mutex<HashMap<String, Table>>,
-    usage: Arc<Usage>,
+    usage: Arc<StoreUsage>,
     journal: Option<Arc<Journal>>,
 }
 
 impl Store {
-    /// For tests: a store in memory with the usual capacity.
+    /// Creates an in-memory store with the default capacity.
     #[cfg(test)]
     pub(crate) fn in_memory() -> Self {
         Self::in_memory_with(Limits::default().store_bytes)
     }
 
-    /// For tests: [`Store::open_with`] the usual room.
+    /// Calls [`Store::open_with`] with the default limits.
     #[cfg(test)]
     pub(crate) fn open(directory: &Path) -> Result<Self, StoreError> {
-        Self::open_with(directory, Room::of(&Limits::default()))
+        Self::open_with(directory, StoreLimits::from(&Limits::default()))
     }
 
-    /// Opens the durable store of a directory, or makes one; reads all of it. Blocks the thread. What is there is read even
-    /// if it is more than there is room for.
+    /// Opens or creates the durable store in a directory and reads all of its values. Blocks the thread. Existing values
+    /// are loaded even if they exceed the capacity.
     ///
     /// # Errors
     ///
-    /// If the directory or its file cannot be used: it is taken by another engine, not readable, damaged, of another
-    /// program or of a later version. No value is altered then.
-    pub(crate) fn open_with(directory: &Path, room: Room) -> Result<Self, StoreError> {
-        let (disk, tables) = file::open(directory)?;
-        let journal = Journal::start(disk, room.backlog)?;
-        Ok(Self::new(room.capacity, tables, Some(Arc::new(journal))))
+    /// If the directory or its file cannot be used: locked by another engine, unreadable, damaged, written by another
+    /// program or by a newer version. Stored values stay unchanged.
+    pub(crate) fn open_with(directory: &Path, limits: StoreLimits) -> Result<Self, StoreError> {
+        let (file, tables) = file::open(directory)?;
+        let journal = Journal::start(file, limits.backlog)?;
+        Ok(Self::new(limits.capacity, tables, Some(Arc::new(journal))))
     }
 
-    /// A store that is gone with the engine, with a capacity in bytes.
+    /// Creates an in-memory store with a capacity in bytes. Its values are lost with the engine.
     pub(crate) fn in_memory_with(capacity: usize) -> Self {
         Self::new(capacity, HashMap::new(), None)
     }
 
     fn new(capacity: usize, loaded: HashMap<String, Rows>, journal: Option<Arc<Journal>>) -> Self {
-        let usage = Arc::new(Usage::new(capacity, loaded.values().map(Rows::bytes).sum()));
+        let usage = Arc::new(StoreUsage::new(capacity, loaded.values().map(Rows::bytes).sum()));
         let tables = loaded
             .into_iter()
             .map(|(name, rows)| {
@@ -129,10 +130,10 @@ impl Store {
                 (name, table)
             })
             .collect();
-        Self { inner: Arc::new(Inner { tables: Mutex::new(tables), usage, journal }) }
+        Self { inner: Arc::new(StoreInner { tables: Mutex::new(tables), usage, journal }) }
     }
 
-    /// The table of a name; the same one each time.
+    /// Returns the table with this name. Each call returns the same table.
     pub(crate) fn table(&self, name: &'static str) -> Table {
         let mut tables = lock(&self.inner.tables);
         if let Some(table) = tables.get(name) {
@@ -144,17 +145,16 @@ impl Store {
         table
     }
 
-    /// Whether what it holds survives the engine.
+    /// Returns whether values survive the engine.
     pub(crate) fn is_durable(&self) -> bool {
         self.inner.journal.is_some()
     }
 
-    /// Writes what is not yet on disk, and lets go of the files. Every later change fails. Nothing happens to a store in
-    /// memory.
+    /// Flushes pending writes and releases the files. Later changes fail. Does nothing for an in-memory store.
     ///
     /// # Errors
     ///
-    /// If something could not be written.
+    /// If a change could not be written.
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
         match &self.inner.journal {
             Some(journal) => journal.close().await,
@@ -162,10 +162,10 @@ impl Store {
         }
     }
 
-    /// Like [`Store::close`], for those who cannot wait: the thread is blocked for the last write.
-    pub(crate) fn close_now(&self) {
+    /// Like [`Store::close`], but blocks the thread until the last write has finished.
+    pub(crate) fn close_blocking(&self) {
         if let Some(journal) = &self.inner.journal {
-            journal.close_now();
+            journal.close_blocking();
         }
     }
 }

@@ -1,47 +1,47 @@
-//! A table in memory: scopes, keys in the order in which they came, and what all of it weighs.
+//! One table of the store in memory: values by scope and key in the order of insertion, and the memory that they use.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 
-use super::journal::{Committed, Journal, Record};
-use super::{Change, Decide, Seen, StoreError};
+use super::journal::{Journal, JournalRecord, PendingWrite};
+use super::{Change, ChangeHook, StoreError, UpdateFn};
 use crate::provider::Health;
 use iii_wire::protocol::Payload;
 use iii_wire::sync::{read, write};
 
-/// What a value weighs beside its text and its names, in bytes.
+/// Memory that a value needs in addition to its JSON, scope and key, in bytes.
 const OVERHEAD: usize = 128;
 
-/// Values by scope and key. Clones are the same table.
+/// Values by scope and key. Clones share the same table.
 ///
-/// Reads see each change as soon as it is made, also before it is committed.
+/// Reads see a change as soon as it is applied, before it is durable.
 #[derive(Clone)]
 pub(crate) struct Table {
-    inner: Arc<Inner>,
+    inner: Arc<TableInner>,
 }
 
-struct Inner {
+struct TableInner {
     name: Arc<str>,
     rows: RwLock<Rows>,
-    usage: Arc<Usage>,
+    usage: Arc<StoreUsage>,
     journal: Option<Arc<Journal>>,
 }
 
 impl Table {
-    /// A table that holds `rows`, which are part of `usage` already.
+    /// A table with these rows, which `usage` already counts.
     pub(super) fn new(
         name: Arc<str>,
         rows: Rows,
-        usage: Arc<Usage>,
+        usage: Arc<StoreUsage>,
         journal: Option<Arc<Journal>>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { name, rows: RwLock::new(rows), usage, journal }) }
+        Self { inner: Arc::new(TableInner { name, rows: RwLock::new(rows), usage, journal }) }
     }
 
-    /// How the store of this table is: for `engine::health::check`.
+    /// Returns the health of the whole store, for `engine::health::check`.
     pub(crate) fn health(&self) -> Health {
-        let Inner { usage, journal, .. } = &*self.inner;
+        let TableInner { usage, journal, .. } = &*self.inner;
         let failure = journal.as_ref().and_then(|journal| journal.failure());
         Health {
             component: "store",
@@ -59,62 +59,78 @@ impl Table {
         read(&self.inner.rows).get(scope, key).cloned()
     }
 
-    /// Changes a value in one step. `seen` is called in the order of the changes, under the lock of the table: it must
-    /// not come back to it.
+    /// Changes a value atomically. `hook` observes the changes of the table in their order, under the table's write lock:
+    /// it must not access the table.
     ///
-    /// The change can be read when this returns; it is certain when [`Committed`] is done.
+    /// The change is visible when this returns, and durable when the [`PendingWrite`] resolves.
     ///
     /// # Errors
     ///
-    /// If `decide` says so, the store is full, its disk is too far behind, or it has failed. Nothing changed then, and
-    /// `seen` was not called.
+    /// If `update` fails, the store is full, the journal's backlog is full, or an earlier write has failed. Then nothing
+    /// changes, and `hook` is not called.
     pub(crate) fn change(
         &self,
         scope: &str,
         key: &str,
-        decide: &mut Decide<'_>,
-        seen: &mut Seen<'_>,
-    ) -> Result<(Change, Committed), StoreError> {
+        update: &mut UpdateFn<'_>,
+        hook: &mut ChangeHook<'_>,
+    ) -> Result<(Change, PendingWrite), StoreError> {
         let mut rows = write(&self.inner.rows);
         let old = rows.get(scope, key).cloned();
-        // What is kept must not hold on to the whole frame that it came in.
-        let new = decide(old.as_ref())?.map(|new| Payload::from_built(new.as_str().to_owned()));
-        let (before, after) = (weight(scope, key, &old), weight(scope, key, &new));
-        self.inner.usage.swap(before, after)?;
-        let committed = match &self.inner.journal {
+        // Copied, so that a stored value does not keep the whole network frame that it arrived in alive.
+        let new = update(old.as_ref())?.map(|new| Payload::from_built(new.as_str().to_owned()));
+        let (before, after) = (size_of(scope, key, &old), size_of(scope, key, &new));
+        self.inner.usage.replace(before, after)?;
+        let pending = match &self.inner.journal {
             Some(journal) if old.is_some() || new.is_some() => {
-                let record = Record {
+                let record = JournalRecord {
                     table: self.inner.name.clone(),
                     scope: scope.to_owned(),
                     key: key.to_owned(),
-                    number: rows.number(scope, key),
+                    position: rows.position(scope, key),
                     value: new.clone(),
                 };
-                journal.write(record).inspect_err(|_| self.inner.usage.undo(before, after))?
+                journal.write(record).inspect_err(|_| self.inner.usage.revert(before, after))?
             }
-            _ => Committed::done(),
+            _ => PendingWrite::completed(),
         };
         match &new {
             Some(new) => rows.set(scope, key, new.clone()),
             None => rows.remove(scope, key),
         }
         let change = Change { old, new };
-        seen(&change);
-        Ok((change, committed))
+        hook(&change);
+        Ok((change, pending))
     }
 
-    /// The keys and values of a scope in the order in which the keys came.
+    /// Returns the keys and values of a scope in the order of insertion.
     pub(crate) fn list(&self, scope: &str) -> Vec<(String, Payload)> {
         let rows = read(&self.inner.rows);
         rows.scopes.get(scope).map_or_else(Vec::new, |scope| scope.rows.values().cloned().collect())
     }
 
-    /// How many values a scope holds.
+    /// Returns the values of a scope as a JSON array, in the order of insertion.
+    pub(crate) fn json_array(&self, scope: &str) -> String {
+        let values = self.list(scope);
+        let length = values.iter().map(|(_, value)| value.as_str().len() + 1).sum::<usize>();
+        let mut json = String::with_capacity(length + 2);
+        json.push('[');
+        for (index, (_, value)) in values.iter().enumerate() {
+            if index > 0 {
+                json.push(',');
+            }
+            json.push_str(value.as_str());
+        }
+        json.push(']');
+        json
+    }
+
+    /// Returns the number of values in a scope.
     pub(crate) fn len(&self, scope: &str) -> usize {
         read(&self.inner.rows).scopes.get(scope).map_or(0, |scope| scope.rows.len())
     }
 
-    /// The names of the scopes that hold something, sorted.
+    /// Returns the names of the scopes that have values, sorted.
     pub(crate) fn scopes(&self) -> Vec<String> {
         read(&self.inner.rows).scopes.keys().cloned().collect()
     }
@@ -123,105 +139,105 @@ impl Table {
 /// The values of a table.
 #[derive(Default)]
 pub(super) struct Rows {
-    scopes: BTreeMap<String, Scope>,
+    scopes: BTreeMap<String, ScopeRows>,
 }
 
-/// One scope; never empty. The numbers keep the order in which the keys came.
+/// The values of one scope; never empty. Positions keep the order in which keys were inserted.
 #[derive(Default)]
-struct Scope {
-    last: u64,
-    numbers: HashMap<String, u64>,
+struct ScopeRows {
+    last_position: u64,
+    positions: HashMap<String, u64>,
     rows: BTreeMap<u64, (String, Payload)>,
 }
 
 impl Rows {
     fn get(&self, scope: &str, key: &str) -> Option<&Payload> {
         let scope = self.scopes.get(scope)?;
-        scope.rows.get(scope.numbers.get(key)?).map(|(_, value)| value)
+        scope.rows.get(scope.positions.get(key)?).map(|(_, value)| value)
     }
 
-    /// The number of a key, or the one that it would get.
-    fn number(&self, scope: &str, key: &str) -> u64 {
+    /// Returns the position of a key, or the one that it would be inserted at.
+    fn position(&self, scope: &str, key: &str) -> u64 {
         let Some(scope) = self.scopes.get(scope) else { return 1 };
-        scope.numbers.get(key).copied().unwrap_or(scope.last + 1)
+        scope.positions.get(key).copied().unwrap_or(scope.last_position + 1)
     }
 
     fn set(&mut self, scope: &str, key: &str, value: Payload) {
-        let number = self.number(scope, key);
-        self.load(scope, key, number, value);
+        let position = self.position(scope, key);
+        self.restore(scope, key, position, value);
     }
 
-    /// Puts a value at the place that it had when it was written.
-    pub(super) fn load(&mut self, scope: &str, key: &str, number: u64, value: Payload) {
+    /// Inserts a value at the position that it was written with.
+    pub(super) fn restore(&mut self, scope: &str, key: &str, position: u64, value: Payload) {
         if !self.scopes.contains_key(scope) {
-            self.scopes.insert(scope.to_owned(), Scope::default());
+            self.scopes.insert(scope.to_owned(), ScopeRows::default());
         }
         if let Some(scope) = self.scopes.get_mut(scope) {
-            scope.last = scope.last.max(number);
-            if !scope.numbers.contains_key(key) {
-                scope.numbers.insert(key.to_owned(), number);
+            scope.last_position = scope.last_position.max(position);
+            if !scope.positions.contains_key(key) {
+                scope.positions.insert(key.to_owned(), position);
             }
-            scope.rows.insert(number, (key.to_owned(), value));
+            scope.rows.insert(position, (key.to_owned(), value));
         }
     }
 
     fn remove(&mut self, scope: &str, key: &str) {
         let Some(entry) = self.scopes.get_mut(scope) else { return };
-        if let Some(number) = entry.numbers.remove(key) {
-            entry.rows.remove(&number);
+        if let Some(position) = entry.positions.remove(key) {
+            entry.rows.remove(&position);
         }
         if entry.rows.is_empty() {
             self.scopes.remove(scope);
         }
     }
 
-    /// What all of it weighs.
+    /// Returns the memory that all values use, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        let scope = |(name, scope): (&String, &Scope)| -> usize {
-            scope.rows.values().map(|(key, value)| weigh(name, key, value)).sum()
+        let scope = |(name, scope): (&String, &ScopeRows)| -> usize {
+            scope.rows.values().map(|(key, value)| row_size(name, key, value)).sum()
         };
         self.scopes.iter().map(scope).sum()
     }
 }
 
-fn weigh(scope: &str, key: &str, value: &Payload) -> usize {
+fn row_size(scope: &str, key: &str, value: &Payload) -> usize {
     scope.len() + key.len() + value.as_str().len() + OVERHEAD
 }
 
-fn weight(scope: &str, key: &str, value: &Option<Payload>) -> usize {
-    value.as_ref().map_or(0, |value| weigh(scope, key, value))
+fn size_of(scope: &str, key: &str, value: &Option<Payload>) -> usize {
+    value.as_ref().map_or(0, |value| row_size(scope, key, value))
 }
 
-/// What the tables of a store weigh together, and may.
-pub(super) struct Usage {
+/// The memory that the tables of a store use together, and their capacity.
+pub(super) struct StoreUsage {
     capacity: usize,
     used: AtomicUsize,
 }
 
-impl Usage {
+impl StoreUsage {
     pub(super) fn new(capacity: usize, used: usize) -> Self {
         Self { capacity, used: AtomicUsize::new(used) }
     }
 
-    /// Puts `after` bytes in the place of `before`. To become smaller is always allowed.
-    fn swap(&self, before: usize, after: usize) -> Result<(), StoreError> {
-        let swapped = |used: usize| {
+    /// Replaces `before` bytes with `after` bytes. Shrinking is always allowed.
+    fn replace(&self, before: usize, after: usize) -> Result<(), StoreError> {
+        let replaced = |used: usize| {
             let now = used.saturating_sub(before).saturating_add(after);
             (after <= before || now <= self.capacity).then_some(now)
         };
-        match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, swapped) {
+        match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, replaced) {
             Ok(_) => Ok(()),
             Err(_) => Err(StoreError(format!(
-                "the store is full: it may hold {} bytes, and {} more would not fit",
-                self.capacity,
-                after - before
+                "the store is full: {} more bytes exceed its capacity of {} bytes",
+                after - before,
+                self.capacity
             ))),
         }
     }
 
-    fn undo(&self, before: usize, after: usize) {
-        let undone = |used: usize| Some(used.saturating_sub(after).saturating_add(before));
-        let _ = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, undone);
+    fn revert(&self, before: usize, after: usize) {
+        let reverted = |used: usize| Some(used.saturating_sub(after).saturating_add(before));
+        let _ = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reverted);
     }
 }
 
@@ -237,19 +253,20 @@ mod tests {
     }
 
     #[test]
-    fn values_keep_the_order_of_their_keys() {
+    fn values_are_listed_in_insertion_order_of_their_keys() {
         let table = Store::in_memory().table("t");
         for (key, value) in [("b", "1"), ("a", "2"), ("b", "3")] {
             set(&table, key, Some(value)).unwrap();
         }
         assert_eq!(table.list("s"), [("b".to_owned(), json("3")), ("a".to_owned(), json("2"))]);
+        assert_eq!(table.json_array("s"), "[3,2]");
         assert_eq!(table.scopes(), ["s"]);
         assert_eq!(table.get("s", "a"), Some(json("2")));
         assert_eq!(table.get("s", "c"), None);
     }
 
     #[test]
-    fn an_empty_scope_is_none() {
+    fn scope_without_values_is_not_listed() {
         let table = Store::in_memory().table("t");
         set(&table, "a", Some("1")).unwrap();
         let change = set(&table, "a", None).unwrap();
@@ -260,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_of_one_name_are_one_and_of_two_names_two() {
+    fn tables_are_identified_by_name() {
         let store = Store::in_memory();
         set(&store.table("t"), "a", Some("1")).unwrap();
         let same = store.clone();
@@ -269,17 +286,17 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_change_leaves_everything() {
+    fn rejected_change_leaves_the_value_unchanged() {
         let table = Store::in_memory().table("t");
         set(&table, "a", Some("1")).unwrap();
         let refuse = &mut |_: Option<&Payload>| Err(StoreError("no".to_owned()));
-        let error = table.change("s", "a", refuse, &mut |_| panic!("not seen")).err().unwrap();
+        let error = table.change("s", "a", refuse, &mut |_| panic!("hook called")).err().unwrap();
         assert_eq!(error.0, "no");
         assert_eq!(table.get("s", "a"), Some(json("1")));
     }
 
     #[test]
-    fn a_full_store_refuses_and_takes_again_when_there_is_room() {
+    fn full_store_rejects_changes_until_bytes_are_freed() {
         let store = Store::in_memory_with(2 * (OVERHEAD + 10));
         let (t, u) = (store.table("t"), store.table("u"));
         set(&t, "a", Some("1234567")).unwrap();

@@ -5,14 +5,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::state::State;
+use crate::state::StateProvider;
 use crate::store::Store;
 
 #[tokio::test]
 async fn a_worker_knows_its_functions_by_its_own_names() {
     let broker = engine();
     let table = Store::in_memory().table("state");
-    with_provider(&broker, State::new(broker.clone(), table, Default::default()));
+    with_provider(&broker, StateProvider::new(broker.clone(), table, Default::default()));
     let grants = json!({"function_registration_prefix": "ann"});
     let mut guest = guest(&broker, exposing("*"), grants).await;
     guest.function("f");

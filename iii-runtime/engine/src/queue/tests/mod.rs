@@ -1,4 +1,4 @@
-//! Tests of queues, through raw workers and under virtual time.
+//! Tests of queues with raw workers, in virtual time.
 
 mod admin;
 mod named;
@@ -17,11 +17,11 @@ use crate::limits::{Limits, QueueLimits};
 use iii_wire::clock::Clock;
 use iii_wire::protocol::{Action, InvokeFunction};
 
-/// Ten seconds past 2026-01-05T09:00:00Z.
+/// The start of the test clock: 2026-01-05T09:00:10Z.
 const START: u64 = 1_767_603_610;
 
-/// An engine with queues, a worker that serves, and one that calls.
-struct Rig {
+/// A broker with queues, a worker that serves functions, and a worker that calls.
+struct QueueHarness {
     broker: Broker,
     queues: Arc<Queues>,
     store: Store,
@@ -31,45 +31,45 @@ struct Rig {
     start: Instant,
 }
 
-impl Rig {
+impl QueueHarness {
     async fn new() -> Self {
         Self::with(QueueSettings::default(), Store::in_memory()).await
     }
 
     async fn with(settings: QueueSettings, store: Store) -> Self {
         let clock = Clock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(START));
-        Self::at(clock, settings, store, Limits::default()).await
+        Self::start(clock, settings, store, Limits::default()).await
     }
 
-    /// With other limits.
-    async fn bounded(settings: QueueSettings, alter: impl FnOnce(&mut QueueLimits)) -> Self {
+    /// Starts with modified limits.
+    async fn with_limits(settings: QueueSettings, modify: impl FnOnce(&mut QueueLimits)) -> Self {
         let clock = Clock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(START));
         let mut limits = Limits::default();
-        alter(&mut limits.queues);
-        Self::at(clock, settings, Store::in_memory(), limits).await
+        modify(&mut limits.queues);
+        Self::start(clock, settings, Store::in_memory(), limits).await
     }
 
-    async fn at(clock: Clock, settings: QueueSettings, store: Store, limits: Limits) -> Self {
+    async fn start(clock: Clock, settings: QueueSettings, store: Store, limits: Limits) -> Self {
         let broker = Broker::with_limits(clock, Duration::from_secs(5), limits);
         let queues = Queues::new(broker.clone(), &store, settings.clone());
         let queues = with_provider(&broker, queues);
         let worker = Worker::named(&broker, "w").await;
         let caller = Worker::named(&broker, "c").await;
-        let mut rig =
+        let mut harness =
             Self { broker, queues, store, settings, worker, caller, start: Instant::now() };
         for function in ["q::a", "q::b", "q::if"] {
-            rig.worker.function(function);
+            harness.worker.function(function);
         }
-        rig.worker.nothing_else().await;
-        rig
+        harness.worker.nothing_else().await;
+        harness
     }
 
-    /// Ends the engine, and starts another one on the same store after a while.
+    /// Shuts the broker down, and after `pause` starts another one on the same store.
     async fn restarted(self, pause: Duration) -> Self {
         self.broker.shut_down(1012);
         tokio::time::sleep(pause).await;
         let (clock, limits) = (self.broker.clock().clone(), (**self.broker.limits()).clone());
-        Self::at(clock, self.settings, self.store, limits).await
+        Self::start(clock, self.settings, self.store, limits).await
     }
 
     /// Subscribes a function to a topic.
@@ -83,7 +83,7 @@ impl Rig {
         assert_eq!(self.caller.call("iii::durable::publish", &input).await, Ok(None));
     }
 
-    /// Enqueues a call of `q::a`. The receipt, or the error.
+    /// Enqueues an invocation of `q::a`. Returns the receipt, or the error.
     async fn enqueue(&mut self, queue: &str, data: &str) -> Result<String, ErrorBody> {
         self.enqueue_call(queue, Worker::invocation("q::a", data)).await
     }
@@ -95,64 +95,64 @@ impl Rig {
         Ok(receipt["messageReceiptId"].as_str().unwrap().to_owned())
     }
 
-    /// Calls a function of the queues.
-    async fn ask(&mut self, function: &str, input: &str) -> Value {
-        let answer = self.caller.call(function, input).await.unwrap();
-        answer.map_or(Value::Null, |answer| answer.parse().unwrap())
+    /// Calls a built-in function.
+    async fn call(&mut self, function: &str, input: &str) -> Value {
+        let result = self.caller.call(function, input).await.unwrap();
+        result.map_or(Value::Null, |result| result.parse().unwrap())
     }
 
-    /// What waits, and what was given up, in a topic or queue.
+    /// Returns the number of waiting messages and of dead letters of a topic or queue.
     async fn depth(&mut self, topic: &str) -> (u64, u64) {
         let input = format!(r#"{{"topic":"{topic}"}}"#);
-        let stats = self.ask("engine::queue::topic_stats", &input).await;
+        let stats = self.call("engine::queue::topic_stats", &input).await;
         (stats["depth"].as_u64().unwrap(), stats["dlq_depth"].as_u64().unwrap())
     }
 
-    /// The messages of a topic or queue that were given up.
-    async fn dead(&mut self, topic: &str) -> Vec<Value> {
+    /// Returns the dead letters of a topic or queue.
+    async fn dead_letters(&mut self, topic: &str) -> Vec<Value> {
         let input = format!(r#"{{"topic":"{topic}"}}"#);
-        let dead = self.ask("engine::queue::dlq_messages", &input).await;
-        dead.as_array().unwrap().clone()
+        let dead_letters = self.call("engine::queue::dlq_messages", &input).await;
+        dead_letters.as_array().unwrap().clone()
     }
 
-    /// The next job: its function and its data.
-    async fn job(&mut self) -> (InvokeFunction, String) {
+    /// Receives the next delivery: the invocation, and its function and data as a string.
+    async fn delivery(&mut self) -> (InvokeFunction, String) {
         let call = self.worker.called().await;
         let text = format!("{} {}", call.function_id, call.data.as_str());
         (call, text)
     }
 
-    /// The next jobs, which succeed.
-    async fn done(&mut self, jobs: usize) -> Vec<String> {
+    /// Acknowledges the next deliveries. Returns their functions and data.
+    async fn acknowledge(&mut self, deliveries: usize) -> Vec<String> {
         let mut texts = Vec::new();
-        for _ in 0..jobs {
-            let (call, text) = self.job().await;
+        for _ in 0..deliveries {
+            let (call, text) = self.delivery().await;
             self.worker.answer(&call, Ok(None));
             texts.push(text);
         }
         texts
     }
 
-    /// The next job, which fails.
+    /// Fails the next delivery. Returns its function and data.
     async fn fail(&mut self) -> String {
-        let (call, text) = self.job().await;
+        let (call, text) = self.delivery().await;
         self.worker.answer(&call, Err(ErrorBody::new("e", "no luck")));
         text
     }
 
-    /// Milliseconds since the start.
-    fn ms(&self) -> u128 {
+    /// Returns the milliseconds since the start.
+    fn elapsed_ms(&self) -> u128 {
         self.start.elapsed().as_millis()
     }
 
-    /// Lets everything happen that happens within a time, and checks that no job is among it.
-    async fn quiet(&mut self, time: Duration) {
-        tokio::time::sleep(time).await;
+    /// Asserts that nothing is delivered for `duration`.
+    async fn assert_no_delivery(&mut self, duration: Duration) {
+        tokio::time::sleep(duration).await;
         self.worker.nothing_else().await;
     }
 }
 
-/// Settings with one more queue.
+/// Settings with one named queue.
 fn with_queue(name: &str, queue: NamedQueue) -> QueueSettings {
     QueueSettings { queues: BTreeMap::from([(name.to_owned(), queue)]) }
 }
