@@ -259,8 +259,8 @@ impl Sink<ChannelMessage> for ChannelWriter {
         if state.is_closed_for_writer() {
             return Poll::Ready(Err(ReaderDisconnected));
         }
-        let has_capacity = state.buffer.len() < channel.max_messages
-            && state.buffered_bytes < channel.max_bytes;
+        let has_capacity =
+            state.buffer.len() < channel.max_messages && state.buffered_bytes < channel.max_bytes;
         if has_capacity || state.buffer.is_empty() {
             return Poll::Ready(Ok(()));
         }
@@ -268,10 +268,7 @@ impl Sink<ChannelMessage> for ChannelWriter {
         Poll::Pending
     }
 
-    fn start_send(
-        self: Pin<&mut Self>,
-        message: ChannelMessage,
-    ) -> Result<(), ReaderDisconnected> {
+    fn start_send(self: Pin<&mut Self>, message: ChannelMessage) -> Result<(), ReaderDisconnected> {
         self.get_mut().push(message)
     }
 

@@ -8,7 +8,7 @@ use http_body_util::Full;
 use hyper::body::{Body, Bytes, SizeHint};
 
 use super::exchange::Exchange;
-use crate::channel::{WriterDisconnected, ChannelMessage};
+use crate::channel::{ChannelMessage, WriterDisconnected};
 
 /// The body of a response.
 pub(crate) enum ResponseBody {

@@ -20,7 +20,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::body::ResponseBody;
 use super::request::Read;
 use super::response::{self, Answer, FRAMING};
-use crate::channel::{Channels, ChannelDirection, ChannelMessage, OwnedChannel, ChannelReader, ChannelWriter};
+use crate::channel::{
+    ChannelDirection, ChannelMessage, ChannelReader, ChannelWriter, Channels, OwnedChannel,
+};
 use crate::provider::Outcome;
 use iii_wire::{BoxError, code};
 

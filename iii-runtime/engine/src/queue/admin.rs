@@ -320,9 +320,8 @@ pub(super) fn dlq_topics(manager: &QueueManager) -> Vec<DeadLetterCount> {
     };
     let registry = lock(&manager.registry);
     let queues = registry.named_queues.iter();
-    let queues = queues.map(|(name, queue)| {
-        count(name, "function_queue", std::slice::from_ref(queue))
-    });
+    let queues =
+        queues.map(|(name, queue)| count(name, "function_queue", std::slice::from_ref(queue)));
     let topics =
         registry.topics.iter().filter(|(name, _)| !registry.named_queues.contains_key(*name));
     let topics = topics.map(|(name, topic)| count(name, "builtin", &topic.queues));

@@ -117,9 +117,9 @@ impl QueueManager {
         }
         let size = record.estimated_size().saturating_mul(queues.len());
         self.check_capacity(topic_name, &topic.usage, queues.len(), size)?;
-        let copies = queues.iter().map(|queue| {
-            self.push(queue, Uuid::new_v4(), record, QueuePosition::default())
-        });
+        let copies = queues
+            .iter()
+            .map(|queue| self.push(queue, Uuid::new_v4(), record, QueuePosition::default()));
         copies.collect()
     }
 
@@ -137,7 +137,8 @@ impl QueueManager {
     ) -> Result<Option<PendingWrite>, ErrorBody> {
         let configured = &self.settings.queues;
         let named_queue = |name: &str| lock(&self.registry).named_queues.get(name).cloned();
-        let Some((settings, queue)) = configured.get(queue_name).zip(named_queue(queue_name)) else {
+        let Some((settings, queue)) = configured.get(queue_name).zip(named_queue(queue_name))
+        else {
             let names: Vec<String> = configured.keys().map(|name| format!("`{name}`")).collect();
             let text = format!("there is no queue `{queue_name}`; there are: {}", names.join(", "));
             return Err(ErrorBody::new("queue_not_found", text));

@@ -155,9 +155,8 @@ impl StateProvider {
         let mut errors = Vec::new();
         let (change, pending) =
             self.change(&input.scope, &input.key, "UPDATE_ERROR", &mut |old| {
-                let (new, failed) = update::apply(old, &input.ops).map_err(|error| {
-                    StoreError(format!("the value cannot be updated: {error}"))
-                })?;
+                let (new, failed) = update::apply(old, &input.ops)
+                    .map_err(|error| StoreError(format!("the value cannot be updated: {error}")))?;
                 errors = failed;
                 Ok(Some(new))
             })?;

@@ -160,7 +160,10 @@ fn operations_update_parts_of_a_value() {
         ),
         json!({"a": 6, "b": [1, 2], "c": {"d": 1}})
     );
-    assert_eq!(applied(None, json!([{"type": "increment", "path": "n", "by": 1}])), json!({"n": 1}));
+    assert_eq!(
+        applied(None, json!([{"type": "increment", "path": "n", "by": 1}])),
+        json!({"n": 1})
+    );
     assert_eq!(applied(None, json!([])), json!({}));
     assert_eq!(applied(None, json!([{"type": "decrement", "path": "", "by": 3}])), json!(-3));
     assert_eq!(
@@ -169,7 +172,10 @@ fn operations_update_parts_of_a_value() {
     );
     assert_eq!(applied(Some(json!(1)), json!([{"type": "remove", "path": ""}])), Value::Null);
     assert_eq!(applied(Some(json!(1)), json!([{"type": "set", "path": ""}])), Value::Null);
-    assert_eq!(applied(None, json!([{"type": "set", "path": "a.b", "value": 1}])), json!({"a.b": 1}));
+    assert_eq!(
+        applied(None, json!([{"type": "set", "path": "a.b", "value": 1}])),
+        json!({"a.b": 1})
+    );
 }
 
 #[test]
@@ -181,7 +187,10 @@ fn merge_and_append_create_missing_parents_and_values() {
     assert_eq!(applied(None, append(json!("t"), json!("x"))), json!({"t": "x"}));
     assert_eq!(applied(None, append(json!("t"), json!(1))), json!({"t": [1]}));
     assert_eq!(applied(None, append(json!(["a", "t"]), json!("x"))), json!({"a": {"t": ["x"]}}));
-    assert_eq!(applied(Some(json!({"t": "x"})), append(json!("t"), json!("y"))), json!({"t": "xy"}));
+    assert_eq!(
+        applied(Some(json!({"t": "x"})), append(json!("t"), json!("y"))),
+        json!({"t": "xy"})
+    );
     assert_eq!(applied(None, append(json!(""), json!("x"))), json!("x"));
     assert_eq!(applied(Some(json!([1])), append(Value::Null, json!(2))), json!([1, 2]));
 }
@@ -217,7 +226,8 @@ fn failed_operations_have_distinct_codes() {
     assert_eq!(append(json!(["s", "x"]), json!(1)), "append.target_not_object");
     assert_eq!(append(json!(["a", ""]), json!(1)), "append.path.empty_segment");
     assert_eq!(append(json!(vec!["a"; 33]), json!(1)), "append.path.too_deep");
-    let merge = |value: Value| failure_code(object.clone(), json!({"type": "merge", "value": value}));
+    let merge =
+        |value: Value| failure_code(object.clone(), json!({"type": "merge", "value": value}));
     assert_eq!(merge(json!(1)), "merge.value.not_an_object");
     assert_eq!(merge(json!({"a": {"constructor": 1}})), "merge.value.proto_polluted");
     let many: Value =
@@ -225,7 +235,10 @@ fn failed_operations_have_distinct_codes() {
     assert_eq!(merge(many), "merge.value.too_many_keys");
     let deep = (0..17).fold(json!(1), |inner, _| json!({"k": inner}));
     assert_eq!(merge(deep), "merge.value.too_deep");
-    assert_eq!(failure_code(text, json!({"type": "merge", "value": {}})), "merge.target_not_object");
+    assert_eq!(
+        failure_code(text, json!({"type": "merge", "value": {}})),
+        "merge.target_not_object"
+    );
 }
 
 #[tokio::test]

@@ -210,13 +210,7 @@ impl StreamClient {
         }
     }
 
-    fn reject(
-        &self,
-        id: &str,
-        group: &StreamGroup,
-        item: Option<&str>,
-        error: Option<&ErrorBody>,
-    ) {
+    fn reject(&self, id: &str, group: &StreamGroup, item: Option<&str>, error: Option<&ErrorBody>) {
         let message = self.streams.message(group, item, &MessageEvent::Unauthorized(error));
         self.queue.push(Arc::new(message), id.into());
     }

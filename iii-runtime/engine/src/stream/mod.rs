@@ -215,9 +215,7 @@ impl Streams {
         );
         let (operation, data) = match item {
             None => ("list", format!("{{{group_fields}}}")),
-            Some(item) => {
-                ("get", format!(r#"{{{group_fields},"item_id":{}}}"#, json_string(item)))
-            }
+            Some(item) => ("get", format!(r#"{{{group_fields},"item_id":{}}}"#, json_string(item))),
         };
         let data = Payload::from_built(data);
         let call = Call { data, caller: None, traceparent: None, baggage: None };
