@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::broker::{Broker, Eyes};
-use super::observability::Gauges;
+use super::observability::WorkerGauges;
 use super::provider::{Binding, BuiltIn, Call, Event, Provider, TriggerTypeInfo};
 use iii_wire::protocol::{ErrorBody, WorkerId};
 
@@ -27,12 +27,12 @@ use events::Watch;
 pub(crate) struct Discovery {
     broker: Broker,
     watch: Arc<Watch>,
-    gauges: Gauges,
+    gauges: WorkerGauges,
 }
 
 impl Discovery {
     /// Discovery at `broker`; `gauges` is what workers say about themselves.
-    pub(crate) fn new(broker: Broker, gauges: Gauges) -> Self {
+    pub(crate) fn new(broker: Broker, gauges: WorkerGauges) -> Self {
         Self { watch: Arc::new(Watch::new(broker.clone())), broker, gauges }
     }
 
