@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use super::broker::{Broker, Eyes};
 use super::observability::WorkerGauges;
 use super::provider::{Binding, BuiltIn, Call, Event, Provider, TriggerTypeInfo};
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, WorkerId};
 
 use events::Watch;
@@ -70,12 +71,12 @@ impl Discovery {
 
 /// The error for what is not there.
 fn missing(message: String) -> ErrorBody {
-    ErrorBody::new("NOT_FOUND", message)
+    ErrorBody::new(code::NOT_FOUND, message)
 }
 
 /// The error for input that contradicts itself.
 fn invalid(message: String) -> ErrorBody {
-    ErrorBody::new("INVALID_ARGUMENTS", message)
+    ErrorBody::new(code::INVALID_ARGUMENTS, message)
 }
 
 impl Provider for Discovery {
