@@ -35,8 +35,8 @@ pub struct Engine {
     pub(crate) links: Arc<Tasks>,
     pub(crate) local: LocalTransport,
     pub(crate) intake: watch::Sender<bool>,
-    pub(crate) http: Arc<http::Http>,
-    pub(crate) requests: Option<Arc<http::Listener>>,
+    pub(crate) http: Arc<http::HttpTriggers>,
+    pub(crate) requests: Option<Arc<http::HttpListener>>,
     pub(crate) worker_addrs: Vec<SocketAddr>,
     pub(crate) stream_addr: Option<SocketAddr>,
     pub(crate) store: Store,
@@ -95,7 +95,7 @@ impl Engine {
         match body.collect().await {
             Ok(body) => Response::from_parts(parts, body.to_bytes()),
             // Nothing of it was sent yet, so that it can still be told.
-            Err(_) => http::broken_off().map(http::ResponseBody::into_whole),
+            Err(_) => http::bad_gateway().map(http::ResponseBody::into_bytes),
         }
     }
 

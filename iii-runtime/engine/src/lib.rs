@@ -47,6 +47,7 @@ mod tasks;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod trigger_index;
+mod wildcard;
 
 pub use access::{Access, FunctionFilter, MetadataRule};
 pub use config::{EngineBuilder, StreamSettings, WorkerListener};

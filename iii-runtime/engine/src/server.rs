@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
-use super::access::{Guard, Visitor};
+use super::access::{AccessGuard, AuthRequest};
 use super::broker::{Broker, Gate, limits};
 use super::channel::{self, ChannelDirection, Channels};
 use super::origins::Origins;
@@ -53,7 +53,7 @@ pub(crate) struct Door {
     /// Which pages of browsers may connect.
     pub(crate) origins: Arc<Origins>,
     /// Who decides which workers get in; `None`: all do, and may do everything.
-    pub(crate) guard: Option<Guard>,
+    pub(crate) guard: Option<AccessGuard>,
 }
 
 /// Accepts workers until the task is ended.
@@ -87,7 +87,7 @@ async fn admit(stream: TcpStream, peer: SocketAddr, door: Door) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, "TCP_NODELAY could not be set: {error}");
     }
-    let asks = guard.as_ref().is_some_and(Guard::asks);
+    let asks = guard.as_ref().is_some_and(AccessGuard::has_auth_function);
     let mut purpose = Purpose::Worker;
     let mut visitor = None;
     let limits = &broker.limits().clone().workers;
@@ -96,7 +96,7 @@ async fn admit(stream: TcpStream, peer: SocketAddr, door: Door) {
     #[allow(clippy::result_large_err)]
     let check = |request: &Request, response: Response| {
         purpose = check(request, &channels, if asks { None } else { Some(&origins) })?;
-        visitor = guard.is_some().then(|| Visitor::new(request, peer.ip()));
+        visitor = guard.is_some().then(|| AuthRequest::new(request, peer.ip()));
         Ok(welcome(response))
     };
     let handshake = accept_hdr_async_with_config(stream, check, Some(config));
@@ -140,7 +140,7 @@ pub(super) async fn serve_local_telemetry(broker: Broker, answer: oneshot::Sende
 }
 
 /// The gate of a worker that is let in. Any other is told why not, and its link ends.
-async fn gate(guard: &Guard, visitor: &Visitor, link: &mut Link) -> Option<Arc<dyn Gate>> {
+async fn gate(guard: &AccessGuard, visitor: &AuthRequest, link: &mut Link) -> Option<Arc<dyn Gate>> {
     match guard.admit(visitor).await {
         Ok(gate) => Some(gate),
         Err(error) => {

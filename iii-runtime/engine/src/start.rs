@@ -15,7 +15,7 @@ use crate::engine::Engine;
 #[cfg(feature = "testing")]
 use crate::engine::Probes;
 use crate::http_function::HttpFunctions;
-use crate::observability::{Gauges, Observability};
+use crate::observability::{WorkerGauges, Observability};
 use crate::origins::Origins;
 use crate::queue::Queues;
 use crate::store::{Store, StoreLimits};
@@ -82,7 +82,7 @@ impl EngineBuilder {
                 channels: installed.channels.clone(),
                 handshake: listener.handshake_timeout,
                 origins: Arc::new(origins),
-                guard: access::Guard::new(
+                guard: access::AccessGuard::new(
                     broker,
                     listener.access.clone(),
                     listener.to_middleware(),
@@ -96,7 +96,7 @@ impl EngineBuilder {
             engine.listeners.spawn(stream::serve(socket, streams, engine.links.clone(), origins));
         }
         if let Some(socket) = sockets.http {
-            let listener = Arc::new(http::Listener::new(&socket));
+            let listener = Arc::new(http::HttpListener::new(&socket));
             engine.listeners.spawn(listener.clone().serve(socket, engine.http.clone(), stopped));
             engine.requests = Some(listener);
         }
@@ -111,7 +111,7 @@ struct CheckedSettings {
     worker_origins: Vec<Origins>,
     stream_origins: Origins,
     http_functions: Option<HttpFunctions>,
-    cors: http::Cors,
+    cors: http::CorsPolicy,
 }
 
 impl CheckedSettings {
@@ -137,7 +137,7 @@ impl CheckedSettings {
             .transpose()
             .map_err(invalid)?;
         let cors = settings.http.as_ref().map(|http| http.limits.cors.clone()).unwrap_or_default();
-        let cors = http::Cors::new(&cors).map_err(invalid)?;
+        let cors = http::CorsPolicy::new(&cors).map_err(invalid)?;
         Ok(Self { data_dir, worker_origins, stream_origins, http_functions, cors })
     }
 }
@@ -186,7 +186,7 @@ impl Stores {
 /// The providers that other parts of the engine refer to, installed in the broker with all others.
 struct Installed {
     channels: channel::Channels,
-    http: Arc<http::Http>,
+    http: Arc<http::HttpTriggers>,
     #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "tests look into the queues"))]
     queues: Option<Arc<Queues>>,
     streams: Option<Arc<Streams>>,
@@ -197,14 +197,14 @@ impl Installed {
         broker: &Broker,
         settings: EngineSettings,
         http_functions: Option<HttpFunctions>,
-        cors: http::Cors,
+        cors: http::CorsPolicy,
         stores: &Stores,
     ) -> Self {
         let channels = channel::Channels::new(broker.limits().channels.clone());
         broker.install(Arc::new(channel::ChannelFunctions::new(channels.clone())));
         let serves_http = settings.http.is_some();
         let limits = settings.http.unwrap_or_default().limits;
-        let http = Arc::new(http::Http::new(broker.clone(), limits, cors, channels.clone()));
+        let http = Arc::new(http::HttpTriggers::new(broker.clone(), limits, cors, channels.clone()));
         if serves_http {
             broker.install(http.clone());
         }
@@ -238,7 +238,7 @@ impl Installed {
         }
         let table = stores.durable.table("configuration");
         broker.install(Arc::new(configuration::Configurations::new(broker.clone(), table)));
-        let gauges = Gauges::default();
+        let gauges = WorkerGauges::default();
         let observability = Observability::new(
             broker.clone(),
             settings.observability,

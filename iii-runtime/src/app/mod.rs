@@ -397,7 +397,7 @@ impl App {
     ///
     /// # Errors
     ///
-    /// As [`App::start`]; `thrown_out` if the engine throws the worker out for good; `grace_exceeded` if something was not
+    /// As [`App::start`]; `evicted` if the engine throws the worker out for good; `grace_exceeded` if something was not
     /// done in time; `stopped_at_once` after a second signal. [`exit`] says which exit code belongs to each.
     pub async fn run(&mut self) -> Result<()> {
         let mut signals = signals::Signals::new()?;

@@ -1,5 +1,4 @@
-//! Who is let in: the auth function that is asked about each connection, and the session that it grants (protocol section
-//! 9.3).
+//! Authentication of connections by the auth function of a listener (protocol section 9.3).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,53 +8,54 @@ use hyper::http::Request;
 use serde::Serialize;
 
 use super::Access;
-use super::hooks::Hook;
-use super::middleware::Middleware;
+use super::hooks::HookFunction;
+use super::middleware::CallMiddleware;
 use super::session::{Grants, Session};
 use crate::broker::{Broker, Gate};
 use crate::handshake;
 use crate::provider::to_payload;
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, FunctionId};
 
-/// The code of a connection that is not let in (protocol section 2.13).
-const AUTH_ERROR: &str = "AUTH_ERROR";
-
-/// The rules of one listener.
-pub(super) struct Rules {
-    /// `None`: everything is allowed.
+/// Access rules and middleware of one listener.
+pub(super) struct ListenerRules {
+    /// `None` allows everything.
     pub(super) access: Option<Access>,
-    /// `None`: calls go to their functions.
-    pub(super) middleware: Option<Middleware>,
+    /// `None` routes calls directly to their functions.
+    pub(super) middleware: Option<CallMiddleware>,
 }
 
-impl Rules {
-    /// The hook that `which` picks, if there is one.
-    pub(super) fn hook(&self, which: impl Fn(&Access) -> &Option<FunctionId>) -> Option<Hook<'_>> {
+impl ListenerRules {
+    /// Returns the function that `select` picks from the access rules, if configured.
+    pub(super) fn hook(
+        &self,
+        select: impl Fn(&Access) -> &Option<FunctionId>,
+    ) -> Option<HookFunction<'_>> {
         let access = self.access.as_ref()?;
-        let function_id = which(access).as_ref()?;
-        Some(Hook { function_id, timeout: access.timeout })
+        let function_id = select(access).as_ref()?;
+        Some(HookFunction { function_id, timeout: access.timeout })
     }
 }
 
-/// Guards a listener: each of its connections gets a session.
+/// Authenticates the connections of one listener and opens a [`Session`] for each.
 #[derive(Clone)]
-pub(crate) struct Guard {
+pub(crate) struct AccessGuard {
     broker: Broker,
-    rules: Arc<Rules>,
+    rules: Arc<ListenerRules>,
 }
 
-/// Who asks to be let in; what an auth function gets.
+/// The handshake of a connection, as the input of an auth function.
 #[derive(Debug, Serialize)]
-pub(crate) struct Visitor {
-    /// The headers, names in lower case.
+pub(crate) struct AuthRequest {
+    /// Header fields, with names in lower case.
     headers: BTreeMap<String, String>,
-    /// The query, decoded, all values of each name.
+    /// The decoded query, with all values of each name.
     query_params: BTreeMap<String, Vec<String>>,
     ip_address: IpAddr,
 }
 
-impl Visitor {
-    /// The one who sent a handshake from an address.
+impl AuthRequest {
+    /// Creates the input from a handshake request and the address of its client.
     pub(crate) fn new<T>(request: &Request<T>, ip_address: IpAddr) -> Self {
         Self {
             headers: handshake::headers(request.headers()),
@@ -65,48 +65,53 @@ impl Visitor {
     }
 }
 
-impl Guard {
-    /// The guard of a listener; `None` if all of its connections may do everything.
+impl AccessGuard {
+    /// Creates the guard of a listener. Returns `None` if its connections have full access.
     pub(crate) fn new(
         broker: Broker,
         access: Option<Access>,
-        middleware: Option<Middleware>,
+        middleware: Option<CallMiddleware>,
     ) -> Option<Self> {
         let needed = access.is_some() || middleware.is_some();
-        needed.then(|| Self { broker, rules: Arc::new(Rules { access, middleware }) })
+        needed.then(|| Self { broker, rules: Arc::new(ListenerRules { access, middleware }) })
     }
 
-    /// Whether a function decides who gets in.
-    pub(crate) fn asks(&self) -> bool {
-        self.rules.hook(|access| &access.auth).is_some()
+    /// Returns whether connections are authenticated by an auth function.
+    pub(crate) fn has_auth_function(&self) -> bool {
+        self.rules.hook(|access| &access.auth_function).is_some()
     }
 
-    /// The session of a connection.
+    /// Authenticates a connection and opens its session.
     ///
     /// # Errors
     ///
-    /// Code `AUTH_ERROR` if the auth function fails, takes too long, or gives anything but an object of its shape. The
-    /// error is retryable if the function says so of its own.
-    pub(crate) async fn admit(&self, visitor: &Visitor) -> Result<Arc<dyn Gate>, ErrorBody> {
-        let grants = match self.rules.hook(|access| &access.auth) {
-            Some(auth) => self.ask(auth, visitor).await.inspect_err(|error| {
-                let (ip, function) = (visitor.ip_address, auth.function_id);
-                tracing::warn!(%ip, %function, "a connection was not let in: {}", error.message);
+    /// Code `AUTH_ERROR` if the auth function fails, times out, or returns anything but an object of the expected shape.
+    /// The error is retryable if the error of the function is.
+    pub(crate) async fn admit(&self, request: &AuthRequest) -> Result<Arc<dyn Gate>, ErrorBody> {
+        let grants = match self.rules.hook(|access| &access.auth_function) {
+            Some(auth) => self.authenticate(auth, request).await.inspect_err(|error| {
+                let (ip, function) = (request.ip_address, auth.function_id);
+                tracing::warn!(%ip, %function, "rejected a connection: {}", error.message);
             })?,
-            None => Grants::unasked(),
+            None => Grants::unauthenticated(),
         };
         let (broker, rules) = (self.broker.clone(), self.rules.clone());
         Ok(Arc::new(Session { broker, rules, grants }))
     }
 
-    async fn ask(&self, auth: Hook<'_>, visitor: &Visitor) -> Result<Grants, ErrorBody> {
-        let refused = |why: &str, retryable| ErrorBody {
+    async fn authenticate(
+        &self,
+        auth: HookFunction<'_>,
+        request: &AuthRequest,
+    ) -> Result<Grants, ErrorBody> {
+        let rejected = |why: &str, retryable| ErrorBody {
             retryable,
-            ..ErrorBody::new(AUTH_ERROR, format!("this connection was not let in: {why}"))
+            ..ErrorBody::new(code::AUTH_ERROR, format!("the connection was rejected: {why}"))
         };
-        let answer = auth.ask(&self.broker, to_payload(visitor)?).await;
-        let answer = answer.map_err(|error| refused(&error.message, error.retryable))?;
-        Grants::read(&answer.unwrap_or_default())
-            .map_err(|why| refused(&format!("`{}` gave no grants: {why}", auth.function_id), None))
+        let result = auth.invoke(&self.broker, to_payload(request)?).await;
+        let result = result.map_err(|error| rejected(&error.message, error.retryable))?;
+        Grants::parse(&result.unwrap_or_default()).map_err(|why| {
+            rejected(&format!("`{}` returned invalid grants: {why}", auth.function_id), None)
+        })
     }
 }

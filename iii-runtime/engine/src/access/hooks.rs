@@ -1,4 +1,4 @@
-//! The functions that are asked about registrations, and what they may rewrite (protocol section 9.6).
+//! Hooks: functions that authorize registrations and may rewrite them (protocol section 9.6).
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use iii_wire::protocol::{
     RegisterTriggerType, TriggerId, TriggerTypeId,
 };
 
-/// A function in `default` that the engine asks, and how long it may take.
+/// A function in `default` that the engine invokes for a decision, with its timeout.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Hook<'a> {
+pub(super) struct HookFunction<'a> {
     pub(super) function_id: &'a FunctionId,
     pub(super) timeout: Duration,
 }
 
 #[derive(Serialize)]
-struct FunctionInput<'a> {
+struct FunctionHookInput<'a> {
     function_id: &'a str,
     description: Option<&'a str>,
     metadata: Option<&'a Payload>,
@@ -31,14 +31,14 @@ struct FunctionInput<'a> {
 }
 
 #[derive(Deserialize)]
-struct FunctionOutput {
+struct FunctionHookOutput {
     function_id: Option<FunctionId>,
     description: Option<String>,
     metadata: Option<Payload>,
 }
 
 #[derive(Serialize)]
-struct TriggerInput<'a> {
+struct TriggerHookInput<'a> {
     trigger_id: &'a str,
     trigger_type: &'a str,
     function_id: &'a str,
@@ -49,7 +49,7 @@ struct TriggerInput<'a> {
 }
 
 #[derive(Deserialize)]
-struct TriggerOutput {
+struct TriggerHookOutput {
     trigger_id: Option<TriggerId>,
     trigger_type: Option<TriggerTypeId>,
     function_id: Option<FunctionId>,
@@ -57,22 +57,22 @@ struct TriggerOutput {
 }
 
 #[derive(Serialize)]
-struct TypeInput<'a> {
+struct TriggerTypeHookInput<'a> {
     trigger_type_id: &'a str,
     description: &'a str,
     context: &'a Payload,
 }
 
 #[derive(Deserialize)]
-struct TypeOutput {
+struct TriggerTypeHookOutput {
     trigger_type_id: Option<TriggerTypeId>,
     description: Option<String>,
 }
 
-impl Hook<'_> {
-    /// Calls the function and waits for its answer, no longer than its time.
-    pub(super) async fn ask(self, broker: &Broker, data: Payload) -> Outcome {
-        let asked = broker.invoke(Request {
+impl HookFunction<'_> {
+    /// Invokes the function and waits for its result, up to its timeout.
+    pub(super) async fn invoke(self, broker: &Broker, data: Payload) -> Outcome {
+        let result = broker.invoke(Request {
             namespace: Namespace::default(),
             function_id: self.function_id.clone(),
             data,
@@ -80,63 +80,62 @@ impl Hook<'_> {
             traceparent: None,
             baggage: None,
         });
-        let answer = tokio::time::timeout(self.timeout, asked).await;
-        answer.unwrap_or_else(|_| {
-            let text = format!("`{}` did not answer within {:?}", self.function_id, self.timeout);
-            Err(ErrorBody::new(code::TIMEOUT, text))
+        let result = tokio::time::timeout(self.timeout, result).await;
+        result.unwrap_or_else(|_| {
+            let message = format!("`{}` timed out after {:?}", self.function_id, self.timeout);
+            Err(ErrorBody::new(code::TIMEOUT, message))
         })
     }
 
-    /// Asks about a registration; `what` names it in the refusal.
-    async fn decide<I: Serialize, O: DeserializeOwned>(
+    /// Submits a registration to the hook. `what` describes it in the error message.
+    async fn authorize<I: Serialize, O: DeserializeOwned>(
         self,
         broker: &Broker,
         what: &str,
         input: &I,
     ) -> Result<O, ErrorBody> {
-        let refused = |why: String| forbidden(format!("{what} was refused: {why}"));
-        let answer = self.ask(broker, to_payload(input)?).await;
-        let answer = answer.map_err(|error| refused(error.message))?.unwrap_or_default();
-        let said_no = || refused(format!("`{}` did not allow it", self.function_id));
-        if !answer.is_object() {
-            return Err(said_no());
+        let rejected = |why: String| forbidden(format!("{what} was rejected: {why}"));
+        let result = self.invoke(broker, to_payload(input)?).await;
+        let result = result.map_err(|error| rejected(error.message))?.unwrap_or_default();
+        if !result.is_object() {
+            return Err(rejected(format!("`{}` did not allow it", self.function_id)));
         }
-        answer.parse().map_err(|error| {
-            refused(format!("the answer of `{}` cannot be read: {error}", self.function_id))
+        result.parse().map_err(|error| {
+            rejected(format!("the result of `{}` is invalid: {error}", self.function_id))
         })
     }
 
-    /// Asks about a function, and rewrites it.
-    pub(super) async fn function(
+    /// Authorizes the registration of a function and applies the rewritten fields.
+    pub(super) async fn authorize_function(
         self,
         session: &Session,
         m: &mut RegisterFunction,
         home: &Namespace,
     ) -> Result<(), ErrorBody> {
         let what = format!("the function `{}`", m.id);
-        let input = FunctionInput {
+        let input = FunctionHookInput {
             function_id: &m.id,
             description: m.description.as_deref(),
             metadata: m.metadata.as_ref(),
             namespace: home,
             context: &session.grants.context,
         };
-        let output: FunctionOutput = self.decide(&session.broker, &what, &input).await?;
-        replace(&mut m.id, output.function_id, &what)?;
+        let output: FunctionHookOutput = self.authorize(&session.broker, &what, &input).await?;
+        replace_id(&mut m.id, output.function_id, &what)?;
         m.description = output.description.or(m.description.take());
         m.metadata = output.metadata.or(m.metadata.take());
         Ok(())
     }
 
-    /// Asks about a binding, and rewrites it.
-    pub(super) async fn trigger(
+    /// Authorizes the registration of a trigger and applies the rewritten fields.
+    pub(super) async fn authorize_trigger(
         self,
         session: &Session,
         m: &mut RegisterTrigger,
     ) -> Result<(), ErrorBody> {
         let what = format!("the `{}` trigger of `{}`", m.trigger_type, m.function_id);
         let namespace = m.namespace.clone().unwrap_or_default();
-        let input = TriggerInput {
+        let input = TriggerHookInput {
             trigger_id: &m.id,
             trigger_type: &m.trigger_type,
             function_id: &m.function_id,
@@ -145,30 +144,30 @@ impl Hook<'_> {
             namespace: &namespace,
             context: &session.grants.context,
         };
-        let output: TriggerOutput = self.decide(&session.broker, &what, &input).await?;
-        replace(&mut m.id, output.trigger_id, &what)?;
-        replace(&mut m.trigger_type, output.trigger_type, &what)?;
-        replace(&mut m.function_id, output.function_id, &what)?;
+        let output: TriggerHookOutput = self.authorize(&session.broker, &what, &input).await?;
+        replace_id(&mut m.id, output.trigger_id, &what)?;
+        replace_id(&mut m.trigger_type, output.trigger_type, &what)?;
+        replace_id(&mut m.function_id, output.function_id, &what)?;
         if let Some(config) = output.config {
             m.config = config;
         }
         Ok(())
     }
 
-    /// Asks about a trigger type, and rewrites it.
-    pub(super) async fn trigger_type(
+    /// Authorizes the registration of a trigger type and applies the rewritten fields.
+    pub(super) async fn authorize_trigger_type(
         self,
         session: &Session,
         m: &mut RegisterTriggerType,
     ) -> Result<(), ErrorBody> {
         let what = format!("the trigger type `{}`", m.id);
-        let input = TypeInput {
+        let input = TriggerTypeHookInput {
             trigger_type_id: &m.id,
             description: &m.description,
             context: &session.grants.context,
         };
-        let output: TypeOutput = self.decide(&session.broker, &what, &input).await?;
-        replace(&mut m.id, output.trigger_type_id, &what)?;
+        let output: TriggerTypeHookOutput = self.authorize(&session.broker, &what, &input).await?;
+        replace_id(&mut m.id, output.trigger_type_id, &what)?;
         if let Some(description) = output.description {
             m.description = description;
         }
@@ -176,14 +175,18 @@ impl Hook<'_> {
     }
 }
 
-/// Rewrites an id, unless the hook left it alone. An empty one names nothing.
-fn replace<T: AsRef<str>>(id: &mut T, given: Option<T>, what: &str) -> Result<(), ErrorBody> {
-    match given {
-        Some(given) if given.as_ref().trim().is_empty() => {
-            Err(forbidden(format!("{what} was refused: it was given an empty name")))
+/// Applies a rewritten id, if the hook returned one. Blank ids are rejected.
+fn replace_id<T: AsRef<str>>(
+    id: &mut T,
+    rewritten: Option<T>,
+    what: &str,
+) -> Result<(), ErrorBody> {
+    match rewritten {
+        Some(rewritten) if rewritten.as_ref().trim().is_empty() => {
+            Err(forbidden(format!("{what} was rejected: the hook returned a blank id")))
         }
-        Some(given) => {
-            *id = given;
+        Some(rewritten) => {
+            *id = rewritten;
             Ok(())
         }
         None => Ok(()),

@@ -1,5 +1,5 @@
-//! One connection's session: what it was granted when it was let in, and the decisions that follow (protocol sections 9.2
-//! to 9.4).
+//! The session of an authenticated connection: its grants, and the authorization of its calls and registrations
+//! (protocol sections 9.2 to 9.4).
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::auth::Rules;
-use super::filter::Glob;
+use super::auth::ListenerRules;
 use crate::broker::{Broker, Detour, Gate, Request, forbidden};
+use crate::wildcard::WildcardPattern;
 use iii_wire::protocol::{
     Action, DEFAULT_NAMESPACE, ErrorBody, FunctionId, Namespace, Payload, RegisterFunction,
     RegisterTrigger, RegisterTriggerType, TriggerTypeId,
 };
 
-/// Functions that every worker needs; all in `default`.
-const ALWAYS: [&str; 10] = [
+/// Functions in `default` that every worker may call unless they are on its deny list.
+const ALWAYS_ALLOWED: [&str; 10] = [
     "engine::channels::create",
     "engine::workers::register",
     "engine::log::info",
@@ -31,9 +31,9 @@ const ALWAYS: [&str; 10] = [
     "engine::baggage::get_all",
 ];
 
-/// What an auth function gives. Whatever is absent or null has its default.
+/// Output of an auth function. Absent and null fields have their defaults.
 #[derive(Default, Deserialize)]
-struct Given {
+struct AuthFunctionOutput {
     namespaces: Option<BTreeMap<Namespace, Vec<String>>>,
     allowed_functions: Option<HashSet<FunctionId>>,
     forbidden_functions: Option<HashSet<FunctionId>>,
@@ -42,98 +42,105 @@ struct Given {
     allow_function_registration: Option<bool>,
     context: Option<Payload>,
     function_registration_prefix: Option<String>,
-    /// A name that is misspelt would grant more than was meant.
+    /// Reported in the log: a misspelt restriction would grant more than intended.
     #[serde(flatten)]
     unknown: BTreeMap<String, IgnoredAny>,
 }
 
-/// What a connection was granted.
+/// Permissions of a connection.
 #[derive(Debug)]
 pub(super) struct Grants {
-    /// The functions that may be called in each namespace. Unless it is empty, the worker must be in one of them.
-    namespaces: BTreeMap<Namespace, Vec<Glob>>,
-    allowed: HashSet<FunctionId>,
-    forbidden: HashSet<FunctionId>,
-    /// `None`: all.
-    trigger_types: Option<HashSet<TriggerTypeId>>,
-    registers_types: bool,
-    registers_functions: bool,
-    /// Handed to hooks and middleware.
+    /// Patterns of the functions that may be called in each namespace. Unless it is empty, the worker must be in one of
+    /// these namespaces.
+    namespaces: BTreeMap<Namespace, Vec<WildcardPattern>>,
+    allowed_functions: HashSet<FunctionId>,
+    forbidden_functions: HashSet<FunctionId>,
+    /// `None` allows all.
+    allowed_trigger_types: Option<HashSet<TriggerTypeId>>,
+    may_register_trigger_types: bool,
+    may_register_functions: bool,
+    /// Passed to hooks and middleware.
     pub(super) context: Payload,
-    /// Put before each function that it registers.
-    prefix: Option<String>,
+    /// Prepended to the id of each function that the connection registers.
+    function_prefix: Option<String>,
 }
 
 impl Grants {
-    /// Those of a connection about which no auth function was asked.
-    pub(super) fn unasked() -> Self {
-        Self { registers_types: true, ..Self::of(Given::default()) }
+    /// The grants of a connection to a listener without an auth function.
+    pub(super) fn unauthenticated() -> Self {
+        Self { may_register_trigger_types: true, ..Self::from(AuthFunctionOutput::default()) }
     }
 
-    /// Those that an auth function gave.
+    /// Parses the result of an auth function.
     ///
     /// # Errors
     ///
-    /// What is wrong with its answer.
-    pub(super) fn read(answer: &Payload) -> Result<Self, String> {
-        if !answer.is_object() {
-            return Err("its answer is no object".to_owned());
+    /// The reason why the result is invalid.
+    pub(super) fn parse(result: &Payload) -> Result<Self, String> {
+        if !result.is_object() {
+            return Err("the result is not an object".to_owned());
         }
-        let given: Given = answer.parse().map_err(|error| format!("its answer: {error}"))?;
-        if !given.unknown.is_empty() {
-            let names: Vec<&str> = given.unknown.keys().map(String::as_str).collect();
-            tracing::warn!("an auth function gave fields that mean nothing: {}", names.join(", "));
+        let output: AuthFunctionOutput =
+            result.parse().map_err(|error| format!("the result is invalid: {error}"))?;
+        if !output.unknown.is_empty() {
+            let names: Vec<&str> = output.unknown.keys().map(String::as_str).collect();
+            tracing::warn!("an auth function returned unknown fields: {}", names.join(", "));
         }
-        Ok(Self::of(given))
+        Ok(Self::from(output))
     }
+}
 
-    fn of(given: Given) -> Self {
-        let glob = |text: String| Glob::quoted(&text).unwrap_or_else(|| Glob::new(text));
-        let globs = |texts: Vec<String>| texts.into_iter().map(glob).collect();
-        let namespaces = given.namespaces.unwrap_or_default();
-        let prefix = given.function_registration_prefix;
+impl From<AuthFunctionOutput> for Grants {
+    fn from(output: AuthFunctionOutput) -> Self {
+        let pattern = |text: String| {
+            WildcardPattern::parse_match(&text).unwrap_or_else(|| WildcardPattern::new(text))
+        };
+        let patterns = |texts: Vec<String>| texts.into_iter().map(pattern).collect();
+        let namespaces = output.namespaces.unwrap_or_default().into_iter();
+        let prefix = output.function_registration_prefix;
         Self {
-            namespaces: namespaces.into_iter().map(|(name, texts)| (name, globs(texts))).collect(),
-            allowed: given.allowed_functions.unwrap_or_default(),
-            forbidden: given.forbidden_functions.unwrap_or_default(),
-            trigger_types: given.allowed_trigger_types,
-            registers_types: given.allow_trigger_type_registration.unwrap_or(false),
-            registers_functions: given.allow_function_registration.unwrap_or(true),
-            context: given.context.unwrap_or_else(|| Payload::from_built("{}".to_owned())),
-            prefix: prefix.filter(|prefix| !prefix.trim().is_empty()),
+            namespaces: namespaces.map(|(name, texts)| (name, patterns(texts))).collect(),
+            allowed_functions: output.allowed_functions.unwrap_or_default(),
+            forbidden_functions: output.forbidden_functions.unwrap_or_default(),
+            allowed_trigger_types: output.allowed_trigger_types,
+            may_register_trigger_types: output.allow_trigger_type_registration.unwrap_or(false),
+            may_register_functions: output.allow_function_registration.unwrap_or(true),
+            context: output.context.unwrap_or_else(|| Payload::from_built("{}".to_owned())),
+            function_prefix: prefix.filter(|prefix| !prefix.trim().is_empty()),
         }
     }
 }
 
-/// The gate of one connection.
+/// Authorizes what one connection does, as its [`Gate`].
 pub(super) struct Session {
     pub(super) broker: Broker,
-    pub(super) rules: Arc<Rules>,
+    pub(super) rules: Arc<ListenerRules>,
     pub(super) grants: Grants,
 }
 
-/// The functions that a binding reaches besides its target, by the names that the built-in types have for them.
+/// The functions that the config of a built-in trigger type refers to, besides the target.
 #[derive(Default, Deserialize)]
-struct Reached {
+struct ReferencedFunctions {
     condition_function_id: Option<serde_json::Value>,
     middleware_function_ids: Option<serde_json::Value>,
 }
 
 impl Session {
-    /// The id under which a function is registered.
+    /// Returns the id under which a function is registered.
     fn prefixed(&self, id: FunctionId) -> FunctionId {
-        match &self.grants.prefix {
+        match &self.grants.function_prefix {
             Some(prefix) => format!("{prefix}::{id}").into(),
             None => id,
         }
     }
 
-    /// Whether all that a binding reaches may be called: its target, its condition, its middleware.
-    fn check_binding(&self, m: &RegisterTrigger) -> Result<(), ErrorBody> {
+    /// Checks that the connection may bind the trigger type, and may call the target, the condition function and the
+    /// middleware functions of the trigger.
+    fn check_trigger(&self, m: &RegisterTrigger) -> Result<(), ErrorBody> {
         if !self.binds(&m.trigger_type) {
             let kind = &m.trigger_type;
             return Err(forbidden(format!(
-                "triggers of the type `{kind}` may not be bound here: add it to `allowed_trigger_types`"
+                "triggers of the type `{kind}` are not allowed: add it to `allowed_trigger_types`"
             )));
         }
         let namespace = m.namespace.clone().unwrap_or_default();
@@ -141,15 +148,15 @@ impl Session {
         if !m.config.is_object() {
             return Ok(());
         }
-        let reached: Reached = m.config.parse().map_err(|error| {
-            forbidden(format!("it cannot be seen which functions the trigger reaches: {error}"))
+        let referenced: ReferencedFunctions = m.config.parse().map_err(|error| {
+            forbidden(format!("the functions in the config of the trigger are unreadable: {error}"))
         })?;
-        let listed = match reached.middleware_function_ids {
+        let middleware = match referenced.middleware_function_ids {
             Some(serde_json::Value::Array(list)) => list,
             other => other.into_iter().collect(),
         };
-        for id in reached.condition_function_id.into_iter().chain(listed) {
-            // Other types may mean something else by the name; the built-in ones refuse what is no text.
+        for id in referenced.condition_function_id.into_iter().chain(middleware) {
+            // Custom trigger types may give these keys another meaning; built-in ones reject values that are no strings.
             if let Some(id) = id.as_str().filter(|id| !id.is_empty()) {
                 self.check_target(&namespace, &FunctionId::from(id))?;
             }
@@ -159,47 +166,50 @@ impl Session {
 
     fn check_target(&self, namespace: &Namespace, id: &FunctionId) -> Result<(), ErrorBody> {
         let reached = self.broker.reached(namespace, id);
-        let (place, metadata) = match &reached {
-            Some((place, metadata)) => (place, metadata.as_ref()),
+        let (found_in, metadata) = match &reached {
+            Some((found_in, metadata)) => (found_in, metadata.as_ref()),
             None => (namespace, None),
         };
-        self.calls(place, id, metadata).map_err(|error| {
+        self.calls(found_in, id, metadata).map_err(|error| {
             forbidden(format!("in the namespace `{namespace}`, {}", error.message))
         })
     }
 
-    /// Decides over a function.
-    async fn decide_function(
+    /// Authorizes the registration of a function.
+    async fn authorize_function(
         &self,
         mut m: RegisterFunction,
         home: &Namespace,
     ) -> Result<RegisterFunction, ErrorBody> {
-        if !self.grants.registers_functions {
+        if !self.grants.may_register_functions {
             return Err(forbidden("this connection may not register functions"));
         }
-        if let Some(hook) = self.rules.hook(|access| &access.on_function) {
-            hook.function(self, &mut m, home).await?;
+        if let Some(hook) = self.rules.hook(|access| &access.function_hook) {
+            hook.authorize_function(self, &mut m, home).await?;
         }
         m.id = self.prefixed(m.id);
         Ok(m)
     }
 
-    /// Decides over a binding.
-    async fn decide_binding(&self, mut m: RegisterTrigger) -> Result<RegisterTrigger, ErrorBody> {
-        if let Some(hook) = self.rules.hook(|access| &access.on_trigger) {
-            hook.trigger(self, &mut m).await?;
+    /// Authorizes the registration of a trigger.
+    async fn authorize_trigger(
+        &self,
+        mut m: RegisterTrigger,
+    ) -> Result<RegisterTrigger, ErrorBody> {
+        if let Some(hook) = self.rules.hook(|access| &access.trigger_hook) {
+            hook.authorize_trigger(self, &mut m).await?;
         }
         m.function_id = self.prefixed(m.function_id);
-        self.check_binding(&m)?;
+        self.check_trigger(&m)?;
         Ok(m)
     }
 
-    /// Decides over a trigger type.
-    async fn decide_type(
+    /// Authorizes the registration of a trigger type.
+    async fn authorize_trigger_type(
         &self,
         mut m: RegisterTriggerType,
     ) -> Result<RegisterTriggerType, ErrorBody> {
-        if !self.grants.registers_types {
+        if !self.grants.may_register_trigger_types {
             return Err(forbidden(
                 "this connection may not register trigger types: set `allow_trigger_type_registration`",
             ));
@@ -207,8 +217,8 @@ impl Session {
         if let Some(namespace) = &m.namespace {
             self.enters(namespace)?;
         }
-        if let Some(hook) = self.rules.hook(|access| &access.on_trigger_type) {
-            hook.trigger_type(self, &mut m).await?;
+        if let Some(hook) = self.rules.hook(|access| &access.trigger_type_hook) {
+            hook.authorize_trigger_type(self, &mut m).await?;
         }
         Ok(m)
     }
@@ -222,7 +232,7 @@ impl Gate for Session {
         }
         let names: Vec<&str> = granted.keys().map(Namespace::as_str).collect();
         Err(forbidden(format!(
-            "this connection may not be in the namespace `{namespace}`: it may be in `{}`",
+            "this connection may not join the namespace `{namespace}`, only `{}`",
             names.join("`, `")
         )))
     }
@@ -234,20 +244,22 @@ impl Gate for Session {
         metadata: Option<&Payload>,
     ) -> Result<(), ErrorBody> {
         let grants = &self.grants;
-        if grants.forbidden.contains(id) {
+        if grants.forbidden_functions.contains(id) {
             return Err(forbidden(format!(
                 "the function `{id}` is not allowed: remove it from `forbidden_functions`"
             )));
         }
-        let of_namespace = grants.namespaces.get(namespace);
-        if of_namespace.is_some_and(|globs| globs.iter().any(|glob| glob.matches(id))) {
+        let patterns = grants.namespaces.get(namespace);
+        if patterns.is_some_and(|patterns| patterns.iter().any(|pattern| pattern.matches(id))) {
             return Ok(());
         }
         let in_default = *namespace == DEFAULT_NAMESPACE;
-        if in_default && (grants.allowed.contains(id) || ALWAYS.contains(&id.as_str())) {
+        let is_allowed =
+            || grants.allowed_functions.contains(id) || ALWAYS_ALLOWED.contains(&id.as_str());
+        if in_default && is_allowed() {
             return Ok(());
         }
-        // A listener that has only middleware allows everything.
+        // A listener with only middleware allows everything.
         let Some(access) = &self.rules.access else { return Ok(()) };
         if access.exposed.iter().any(|filter| filter.exposes(namespace, id, metadata)) {
             return Ok(());
@@ -267,25 +279,26 @@ impl Gate for Session {
         function: RegisterFunction,
         home: Namespace,
     ) -> BoxFuture<'static, Result<RegisterFunction, ErrorBody>> {
-        async move { self.decide_function(function, &home).await }.boxed()
+        async move { self.authorize_function(function, &home).await }.boxed()
     }
 
     fn binding(
         self: Arc<Self>,
         binding: RegisterTrigger,
     ) -> BoxFuture<'static, Result<RegisterTrigger, ErrorBody>> {
-        async move { self.decide_binding(binding).await }.boxed()
+        async move { self.authorize_trigger(binding).await }.boxed()
     }
 
     fn trigger_type(
         self: Arc<Self>,
-        one: RegisterTriggerType,
+        trigger_type: RegisterTriggerType,
     ) -> BoxFuture<'static, Result<RegisterTriggerType, ErrorBody>> {
-        async move { self.decide_type(one).await }.boxed()
+        async move { self.authorize_trigger_type(trigger_type).await }.boxed()
     }
 
     fn binds(&self, trigger_type: &TriggerTypeId) -> bool {
-        self.grants.trigger_types.as_ref().is_none_or(|types| types.contains(trigger_type))
+        let allowed = self.grants.allowed_trigger_types.as_ref();
+        allowed.is_none_or(|types| types.contains(trigger_type))
     }
 }
 
@@ -296,21 +309,22 @@ mod tests {
     use crate::broker::testing::{broker, json};
 
     fn session(access: Option<Access>, grants: Grants) -> Session {
-        Session { broker: broker(), rules: Arc::new(Rules { access, middleware: None }), grants }
+        let rules = Arc::new(ListenerRules { access, middleware: None });
+        Session { broker: broker(), rules, grants }
     }
 
-    fn granted(answer: &str) -> Session {
+    fn session_with_grants(auth_output: &str) -> Session {
         let access = Access::new().expose(FunctionFilter::matching("api::*"));
-        session(Some(access), Grants::read(&json(answer)).unwrap())
+        session(Some(access), Grants::parse(&json(auth_output)).unwrap())
     }
 
-    fn calls(session: &Session, namespace: &str, id: &str) -> bool {
+    fn may_call(session: &Session, namespace: &str, id: &str) -> bool {
         session.calls(&namespace.into(), &id.into(), None).is_ok()
     }
 
     #[test]
-    fn calls_are_checked_in_the_order_of_the_protocol() {
-        let one = granted(
+    fn deny_list_takes_precedence_over_allow_lists() {
+        let session = session_with_grants(
             r#"{"namespaces":{"shop":["orders::*","match('list-*')","exact"]},
                 "allowed_functions":["admin::ok","both"],"forbidden_functions":["api::secret","both","engine::log::info"]}"#,
         );
@@ -323,7 +337,7 @@ mod tests {
             ("default", "engine::channels::create"),
             ("default", "engine::log::warn"),
         ] {
-            assert!(calls(&one, namespace, id), "{namespace} {id}");
+            assert!(may_call(&session, namespace, id), "{namespace} {id}");
         }
         for (namespace, id) in [
             ("default", "api::secret"),
@@ -337,41 +351,42 @@ mod tests {
             ("default", "engine::functions::list"),
             ("default", "state::get"),
         ] {
-            assert!(!calls(&one, namespace, id), "{namespace} {id}");
+            assert!(!may_call(&session, namespace, id), "{namespace} {id}");
         }
-        let forbidden = one.calls(&"default".into(), &"both".into(), None).unwrap_err();
-        assert_eq!(forbidden.code, "FORBIDDEN");
-        assert!(forbidden.message.contains("forbidden_functions"));
-        let hidden = one.calls(&"default".into(), &"state::get".into(), None).unwrap_err();
+        let denied = session.calls(&"default".into(), &"both".into(), None).unwrap_err();
+        assert_eq!(denied.code, "FORBIDDEN");
+        assert!(denied.message.contains("forbidden_functions"));
+        let hidden = session.calls(&"default".into(), &"state::get".into(), None).unwrap_err();
         assert!(hidden.message.contains("rbac.expose_functions"));
     }
 
     #[test]
-    fn without_rules_everything_is_allowed() {
-        let open = session(None, Grants::unasked());
-        assert!(calls(&open, "shop", "anything") && open.binds(&"cron".into()));
-        assert!(open.enters(&"shop".into()).is_ok() && open.grants.registers_types);
+    fn session_without_access_rules_allows_everything() {
+        let session = session(None, Grants::unauthenticated());
+        assert!(may_call(&session, "shop", "anything") && session.binds(&"cron".into()));
+        assert!(session.enters(&"shop".into()).is_ok());
+        assert!(session.grants.may_register_trigger_types);
     }
 
     #[test]
-    fn what_is_absent_or_null_has_its_default() {
-        for answer in [
+    fn absent_and_null_grants_have_defaults() {
+        for auth_output in [
             "{}",
             r#"{"namespaces":null,"allowed_functions":null,"forbidden_functions":null,"context":null,
                 "allowed_trigger_types":null,"allow_trigger_type_registration":null,
                 "allow_function_registration":null,"function_registration_prefix":null}"#,
             r#"{"function_registration_prefix":" ","user":"ann"}"#,
         ] {
-            let grants = Grants::read(&json(answer)).unwrap();
-            assert!(grants.namespaces.is_empty() && grants.trigger_types.is_none());
-            assert!(grants.registers_functions && !grants.registers_types);
-            assert_eq!((grants.context.as_str(), &grants.prefix), ("{}", &None));
+            let grants = Grants::parse(&json(auth_output)).unwrap();
+            assert!(grants.namespaces.is_empty() && grants.allowed_trigger_types.is_none());
+            assert!(grants.may_register_functions && !grants.may_register_trigger_types);
+            assert_eq!((grants.context.as_str(), &grants.function_prefix), ("{}", &None));
         }
     }
 
     #[test]
-    fn another_shape_grants_nothing() {
-        for answer in [
+    fn invalid_auth_output_is_an_error() {
+        for auth_output in [
             "null",
             "true",
             "[]",
@@ -380,15 +395,15 @@ mod tests {
             r#"{"allow_function_registration":"no"}"#,
             r#"{"forbidden_functions":["a"],"forbidden_functions":[]}"#,
         ] {
-            assert!(Grants::read(&json(answer)).is_err(), "{answer}");
+            assert!(Grants::parse(&json(auth_output)).is_err(), "{auth_output}");
         }
     }
 
     #[test]
-    fn a_namespace_that_was_not_granted_is_named_with_those_that_were() {
-        let one = granted(r#"{"namespaces":{"shop":[],"blog":["*"]}}"#);
-        assert!(one.enters(&"blog".into()).is_ok());
-        let error = one.enters(&"default".into()).unwrap_err();
+    fn namespace_error_lists_the_granted_namespaces() {
+        let session = session_with_grants(r#"{"namespaces":{"shop":[],"blog":["*"]}}"#);
+        assert!(session.enters(&"blog".into()).is_ok());
+        let error = session.enters(&"default".into()).unwrap_err();
         assert!(error.message.contains("`blog`, `shop`"), "{error}");
     }
 }

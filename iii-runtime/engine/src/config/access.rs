@@ -6,7 +6,8 @@ use super::file::named;
 use super::listener::WorkerListener;
 use super::parts::{MILLIS, address, origins};
 use super::tree::{Block, Node, Problems, Value};
-use crate::access::{Access, FunctionFilter, Glob, MetadataRule};
+use crate::access::{Access, FunctionFilter, MetadataRule};
+use crate::wildcard::WildcardPattern;
 
 /// One listener.
 pub(super) fn listener(block: &mut Block<'_>, problems: &mut Problems) -> WorkerListener {
@@ -74,7 +75,7 @@ fn function<'a>(
 fn filter(node: &Node, problems: &mut Problems) -> Option<FunctionFilter> {
     let entries = match &node.value {
         Value::Text(text) => {
-            let filter = Glob::quoted(text).map(FunctionFilter::glob);
+            let filter = WildcardPattern::parse_match(text).map(FunctionFilter::from_pattern);
             if filter.is_none() {
                 problems.add(
                     node.line,
@@ -100,7 +101,7 @@ fn filter(node: &Node, problems: &mut Problems) -> Option<FunctionFilter> {
     let namespace = block.text("namespace", problems);
     block.finish(problems);
     let filter = match (pattern, metadata) {
-        (Some(pattern), None) if Glob::quoted(pattern).is_none() => {
+        (Some(pattern), None) if WildcardPattern::parse_match(pattern).is_none() => {
             FunctionFilter::matching(pattern)
         }
         (Some(pattern), None) => {
@@ -134,7 +135,7 @@ fn metadata_rules(node: &Node, problems: &mut Problems) -> Option<Vec<(String, M
     let mut rules = Vec::new();
     for (name, node) in named(block.all()) {
         let rule = match &node.value {
-            Value::Text(text) => Glob::quoted(text).map(MetadataRule::glob),
+            Value::Text(text) => WildcardPattern::parse_match(text).map(MetadataRule::from_pattern),
             _ => None,
         };
         let equals = || node.to_json().map(MetadataRule::equals);

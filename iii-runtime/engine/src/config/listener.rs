@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::settings::Address;
-use crate::access::{Access, Middleware};
+use crate::access::{Access, CallMiddleware};
 use iii_wire::protocol::FunctionId;
 
 /// A listener for workers. It also takes the sockets of channels, and telemetry at `/otel`.
@@ -28,7 +28,7 @@ impl Default for WorkerListener {
             allowed_origins: Vec::new(),
             access: None,
             middleware: None,
-            middleware_timeout: Middleware::PATIENCE,
+            middleware_timeout: CallMiddleware::DEFAULT_TIMEOUT,
         }
     }
 }
@@ -101,9 +101,9 @@ impl WorkerListener {
     }
 
     /// The middleware, if there is one.
-    pub(crate) fn to_middleware(&self) -> Option<Middleware> {
+    pub(crate) fn to_middleware(&self) -> Option<CallMiddleware> {
         let function_id = self.middleware.clone()?;
-        Some(Middleware { function_id, timeout: self.middleware_timeout })
+        Some(CallMiddleware { function_id, timeout: self.middleware_timeout })
     }
 }
 

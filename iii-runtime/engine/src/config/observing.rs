@@ -144,7 +144,7 @@ fn alert(block: &mut Block<'_>, problems: &mut Problems) -> Option<AlertRule> {
     };
     let mut rule = AlertRule::above(name, metric, threshold);
     if let Some(text) = operator {
-        match AlertOperator::read(text) {
+        match AlertOperator::parse(text) {
             Some(operator) => rule.operator = operator,
             None => problems.add(
                 block.line(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::file::named;
 use super::settings::{Address, HttpPart, Keep, StreamSettings};
 use super::tree::{Block, Problems};
-use crate::http::{Cors, CorsSettings};
+use crate::http::{CorsPolicy, CorsSettings};
 use crate::http_function::HttpFunctionSettings;
 use crate::origins::Origins;
 use crate::queue::{NamedQueue, QueueKind, QueueSettings};
@@ -35,7 +35,7 @@ pub(super) fn http(block: &mut Block<'_>, problems: &mut Problems) -> HttpPart {
             allowed_methods: cors.texts("allowed_methods", problems),
         };
         cors.finish(problems);
-        if let Err(problem) = Cors::new(&settings.limits.cors) {
+        if let Err(problem) = CorsPolicy::new(&settings.limits.cors) {
             problems.add(node.line, problem);
         }
     }

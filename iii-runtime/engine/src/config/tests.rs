@@ -277,7 +277,7 @@ fn each_mistake_is_told_with_its_line() {
         (entry("iii-http", "middleware: [{ function_id: a, priority: 1.5 }]"), 4, "a whole number"),
         (entry("iii-http-functions", "url_allowlist: []"), 4, "no setting `url_allowlist`"),
         (entry("iii-http-functions", "security: { require_https: 1 }"), 4, "true or false"),
-        (entry("iii-http-functions", "security: { url_allowlist: ['a['] }"), 4, "no pattern"),
+        (entry("iii-http-functions", "security: { url_allowlist: ['a['] }"), 4, "not a pattern"),
         (entry("iii-state", "adapter: { name: redis }"), 4, "official engine"),
         (entry("iii-state", "adapter: { name: other }"), 4, "no adapter `other`"),
         (entry("iii-state", "adapter: { name: kv, config: { store_method: x } }"), 4, "file_based"),

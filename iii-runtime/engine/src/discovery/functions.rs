@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::shapes::{FunctionDetail, FunctionSummary};
 use super::{Discovery, invalid, missing};
-use crate::broker::{Eyes, FORBIDDEN, FunctionView, forbidden};
+use crate::broker::{Eyes, FunctionView, forbidden};
 use crate::provider::BuiltIn;
+use iii_wire::code;
 use iii_wire::protocol::{DEFAULT_NAMESPACE, ErrorBody, FunctionId, Namespace};
 
 /// How many functions can be asked about at once.
@@ -148,7 +149,7 @@ impl Discovery {
                 let describe = |id: &String| match self.describe(id, namespace, eyes) {
                     Ok(detail) => Entry::Found(detail),
                     Err(error) => {
-                        let hidden = error.code == FORBIDDEN;
+                        let hidden = error.code == code::FORBIDDEN;
                         let error = if hidden { "forbidden" } else { "not_found" };
                         Entry::Missing { function_id: id.clone(), error }
                     }

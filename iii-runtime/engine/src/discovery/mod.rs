@@ -16,8 +16,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::broker::{Broker, Eyes};
-use super::observability::Gauges;
+use super::observability::WorkerGauges;
 use super::provider::{Binding, BuiltIn, Call, Event, Provider, TriggerTypeInfo};
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, WorkerId};
 
 use events::Watch;
@@ -27,12 +28,12 @@ use events::Watch;
 pub(crate) struct Discovery {
     broker: Broker,
     watch: Arc<Watch>,
-    gauges: Gauges,
+    gauges: WorkerGauges,
 }
 
 impl Discovery {
     /// Discovery at `broker`; `gauges` is what workers say about themselves.
-    pub(crate) fn new(broker: Broker, gauges: Gauges) -> Self {
+    pub(crate) fn new(broker: Broker, gauges: WorkerGauges) -> Self {
         Self { watch: Arc::new(Watch::new(broker.clone())), broker, gauges }
     }
 
@@ -70,12 +71,12 @@ impl Discovery {
 
 /// The error for what is not there.
 fn missing(message: String) -> ErrorBody {
-    ErrorBody::new("NOT_FOUND", message)
+    ErrorBody::new(code::NOT_FOUND, message)
 }
 
 /// The error for input that contradicts itself.
 fn invalid(message: String) -> ErrorBody {
-    ErrorBody::new("INVALID_ARGUMENTS", message)
+    ErrorBody::new(code::INVALID_ARGUMENTS, message)
 }
 
 impl Provider for Discovery {

@@ -10,6 +10,7 @@ use super::shapes::{FunctionDetail, Reason, TriggerSummary, TypeDetail, TypeSumm
 use super::{Discovery, missing};
 use crate::broker::Eyes;
 use crate::provider::{Binding, BuiltIn, Call};
+use iii_wire::code;
 use iii_wire::protocol::{
     DEFAULT_NAMESPACE, ErrorBody, Namespace, Payload, RegisterTrigger, TriggerId, WorkerId,
 };
@@ -261,7 +262,7 @@ impl Discovery {
     ) -> Result<Registered, ErrorBody> {
         for namespace in [&input.namespace, &input.trigger_namespace].into_iter().flatten() {
             if namespace.trim().is_empty() {
-                return Err(ErrorBody::new("INVALID_NAMESPACE", "a namespace must not be blank"));
+                return Err(ErrorBody::new(code::INVALID_NAMESPACE, "a namespace must not be blank"));
             }
         }
         let mut m = RegisterTrigger {

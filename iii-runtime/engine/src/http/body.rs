@@ -1,4 +1,4 @@
-//! The body of a response: whole, or streamed from a channel.
+//! The body of a response: buffered, or streamed from a channel.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,29 +12,29 @@ use crate::channel::{ChannelMessage, WriterDisconnected};
 
 /// The body of a response.
 pub(crate) enum ResponseBody {
-    /// It is there.
-    Whole(Full<Bytes>),
-    /// It comes through the channel of the request.
-    Streamed(Box<Streamed>),
+    /// The complete body.
+    Buffered(Full<Bytes>),
+    /// The messages of the response channel.
+    Streamed(Box<StreamedBody>),
 }
 
-/// A body that comes through a channel. Dropping it ends the channels of the request.
-pub(crate) struct Streamed {
-    /// The message that began the response.
+/// A body that is read from the response channel. Dropping it closes the channels of the request.
+pub(crate) struct StreamedBody {
+    /// The message that started the response.
     first: Option<Bytes>,
     exchange: Exchange,
 }
 
 impl ResponseBody {
-    /// The rest of a response that `first` began.
+    /// Creates a streamed body whose first message has been read already.
     pub(crate) fn streamed(first: Bytes, exchange: Exchange) -> Self {
-        Self::Streamed(Box::new(Streamed { first: Some(first), exchange }))
+        Self::Streamed(Box::new(StreamedBody { first: Some(first), exchange }))
     }
 
-    /// The bytes, if they are there.
-    pub(crate) fn into_whole(self) -> Bytes {
+    /// Returns the bytes of a buffered body, or the first message of a streamed one.
+    pub(crate) fn into_bytes(self) -> Bytes {
         match self {
-            Self::Whole(mut body) => {
+            Self::Buffered(mut body) => {
                 let frame = Pin::new(&mut body)
                     .poll_frame(&mut Context::from_waker(std::task::Waker::noop()));
                 match frame {
@@ -49,14 +49,14 @@ impl ResponseBody {
 
 impl From<Bytes> for ResponseBody {
     fn from(bytes: Bytes) -> Self {
-        Self::Whole(Full::new(bytes))
+        Self::Buffered(Full::new(bytes))
     }
 }
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    /// The worker left before the end. The connection is then ended without the end of the response, so that the
-    /// client does not take it for complete.
+    /// The worker disconnected before the end of the body. The server then closes the connection without completing the
+    /// response, so that the client does not treat it as complete.
     type Error = WriterDisconnected;
 
     fn poll_frame(
@@ -64,7 +64,7 @@ impl Body for ResponseBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, WriterDisconnected>>> {
         match self.get_mut() {
-            Self::Whole(body) => {
+            Self::Buffered(body) => {
                 let frame = ready!(Pin::new(body).poll_frame(context));
                 Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
             }
@@ -77,10 +77,10 @@ impl Body for ResponseBody {
                         Some(Ok(ChannelMessage::Binary(bytes))) if !bytes.is_empty() => {
                             Poll::Ready(Some(Ok(hyper::body::Frame::data(bytes))))
                         }
-                        // Control messages come too late now.
+                        // Control messages have no effect once the response has started.
                         Some(Ok(ChannelMessage::Binary(_) | ChannelMessage::Text(_))) => continue,
                         Some(Err(broken)) => {
-                            tracing::warn!("a response broke off: {broken}");
+                            tracing::warn!("aborted a streamed response: {broken}");
                             Poll::Ready(Some(Err(broken)))
                         }
                         None => Poll::Ready(None),
@@ -92,14 +92,14 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Whole(body) => body.is_end_stream(),
+            Self::Buffered(body) => body.is_end_stream(),
             Self::Streamed(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(body) => body.size_hint(),
+            Self::Buffered(body) => body.size_hint(),
             Self::Streamed(_) => SizeHint::default(),
         }
     }

@@ -1,4 +1,4 @@
-//! The socket of HTTP triggers: accepts connections, and lets requests finish when it stops.
+//! The HTTP server of the triggers: accepts connections and shuts down gracefully.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -11,24 +11,26 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use super::Http;
-use super::request::Peer;
+use super::HttpTriggers;
+use super::request::PeerIp;
 use crate::tasks::Tasks;
 
-/// The headers that the library takes without being told, on its quick way.
-const HEADERS: usize = 100;
-/// What is read of a connection before it is handled, if its head may not be larger.
-const BUFFER: usize = 400 << 10;
+/// Default header limit of hyper. It parses with a faster path if the limit is not set explicitly.
+const HYPER_DEFAULT_HEADERS: usize = 100;
+/// Lower bound of the read buffer limit of a connection, in bytes.
+const MIN_BUFFER_BYTES: usize = 400 << 10;
+/// Pause after a failed `accept`, such as when file descriptors are exhausted.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// The listener of one engine.
-pub(crate) struct Listener {
+/// The HTTP listener of one engine.
+pub(crate) struct HttpListener {
     addr: SocketAddr,
     drained: watch::Sender<bool>,
     connections: Tasks,
 }
 
-impl Listener {
-    /// For a socket that is bound.
+impl HttpListener {
+    /// Creates the listener of a bound socket.
     pub(crate) fn new(socket: &TcpListener) -> Self {
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
         Self {
@@ -38,53 +40,53 @@ impl Listener {
         }
     }
 
-    /// Where it listens.
+    /// Returns the local address.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Waits until it has stopped and no request is under way.
+    /// Waits until the listener has stopped and the last request has finished.
     pub(crate) async fn drained(&self) {
         let _ = self.drained.subscribe().wait_for(|drained| *drained).await;
     }
 
-    /// Ends all connections now.
+    /// Closes all connections immediately.
     pub(crate) fn abort(&self) {
         self.connections.abort();
         self.drained.send_replace(true);
     }
 
-    /// Accepts connections until `stopped` says so, then waits for the requests under way.
+    /// Accepts connections until `stopped` is true, then waits for the requests in flight.
     pub(crate) async fn serve(
         self: Arc<Self>,
         socket: TcpListener,
-        http: Arc<Http>,
+        http: Arc<HttpTriggers>,
         mut stopped: watch::Receiver<bool>,
     ) {
-        // Each connection holds a sender: when nothing can come any more, all of them have ended.
+        // Each connection holds a sender, so the channel closes when the last connection has ended.
         let (alive, mut all_ended) = mpsc::channel::<Infallible>(1);
-        let places = Arc::new(Semaphore::new(http.limits().connections));
+        let permits = Arc::new(Semaphore::new(http.limits().connections));
         loop {
             let accepted = tokio::select! {
-                // An engine that is gone has stopped as well.
-                () = told(&mut stopped) => break,
+                () = wait_for_stop(&mut stopped) => break,
                 accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => match places.clone().try_acquire_owned() {
-                    Ok(place) => {
-                        let serve = serve_one(stream, peer, http.clone(), stopped.clone(), place);
+                Ok((stream, peer)) => match permits.clone().try_acquire_owned() {
+                    Ok(permit) => {
+                        let connection =
+                            serve_connection(stream, peer, http.clone(), stopped.clone(), permit);
                         let alive = alive.clone();
                         self.connections.spawn(async move {
-                            serve.await;
+                            connection.await;
                             drop(alive);
                         });
                     }
-                    Err(_) => tracing::warn!("too many HTTP connections: one more was turned away"),
+                    Err(_) => tracing::warn!("rejected an HTTP connection: the limit is reached"),
                 },
                 Err(error) => {
-                    tracing::warn!("an HTTP connection could not be accepted: {error}");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    tracing::warn!("failed to accept an HTTP connection: {error}");
+                    tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                 }
             }
         }
@@ -95,42 +97,44 @@ impl Listener {
     }
 }
 
-/// Serves one connection. When `stopped` says so, it ends after the request under way, or at once if it is idle.
-async fn serve_one(
+/// Serves one connection. Once `stopped` is true, it closes after the request in flight, or immediately if it is idle.
+async fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
-    http: Arc<Http>,
+    http: Arc<HttpTriggers>,
     mut stopped: watch::Receiver<bool>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 ) {
     let _ = stream.set_nodelay(true);
     let mut builder = http1::Builder::new();
     let limits = http.limits();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.head);
-    builder.max_header_size(limits.head_bytes).max_buf_size(limits.head_bytes.max(BUFFER));
-    if limits.headers != HEADERS {
+    builder
+        .max_header_size(limits.head_bytes)
+        .max_buf_size(limits.head_bytes.max(MIN_BUFFER_BYTES));
+    if limits.headers != HYPER_DEFAULT_HEADERS {
         builder.max_headers(limits.headers);
     }
     let service = service_fn(move |mut request| {
         let http = http.clone();
-        request.extensions_mut().insert(Peer(peer.ip()));
+        request.extensions_mut().insert(PeerIp(peer.ip()));
         async move { Ok::<_, Infallible>(http.respond(request).await) }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = told(&mut stopped) => {
+        () = wait_for_stop(&mut stopped) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
     if let Err(error) = ended {
-        tracing::debug!("an HTTP connection ended: {error}");
+        tracing::debug!("an HTTP connection ended with an error: {error}");
     }
 }
 
-/// Waits until the engine stops taking requests, or is gone.
-async fn told(stopped: &mut watch::Receiver<bool>) {
+/// Waits until the engine stops accepting requests or is dropped.
+async fn wait_for_stop(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -1,26 +1,28 @@
-//! The functions that see a request before its handler, and may answer it (protocol section 5.1).
+//! HTTP middleware: functions that run before the function of a route and may respond in its place (protocol section
+//! 5.1).
 
 use hyper::body::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
-use super::request::Envelope;
-use super::response::{self, Answer};
+use super::request::RequestJson;
+use super::response::{self, HttpResponse};
 use crate::broker::{Broker, Request};
 use crate::provider::Binding;
+use iii_wire::code;
 use iii_wire::protocol::{FunctionId, Payload};
 
-/// What a middleware function may return; anything else means "go on".
+/// Output of a middleware function that responds. Any other output continues with the request.
 #[derive(Deserialize)]
-struct Verdict {
+struct MiddlewareOutput {
     action: String,
     #[serde(default)]
-    response: Option<Response>,
+    response: Option<MiddlewareResponse>,
 }
 
 #[derive(Default, Deserialize)]
-struct Response {
+struct MiddlewareResponse {
     #[serde(default)]
     status_code: Option<u16>,
     #[serde(default)]
@@ -29,64 +31,67 @@ struct Response {
     body: Option<Box<RawValue>>,
 }
 
-/// One request, as middleware sees it: with neither its body nor the metadata of its binding.
-pub(crate) struct Middleware<'a> {
-    /// Who calls it.
+/// Invokes middleware functions for one request. They receive neither its body nor the metadata of the trigger.
+pub(crate) struct MiddlewareChain<'a> {
+    /// Invokes the functions.
     pub(crate) broker: &'a Broker,
-    /// The binding of the route. Its target's namespace is that of the functions too, those of all routes included.
+    /// The trigger of the route. All middleware runs in the namespace of its function.
     pub(crate) binding: &'a Binding,
-    /// What it is told.
-    pub(crate) envelope: &'a Envelope,
-    /// The trace of the request.
+    /// The request without its body.
+    pub(crate) request: &'a RequestJson,
+    /// W3C `traceparent` of the request.
     pub(crate) traceparent: Option<&'a str>,
-    /// The end of the request.
+    /// Deadline of the response.
     pub(crate) deadline: Instant,
 }
 
-impl Middleware<'_> {
-    /// Asks functions in their order. `Some`: the request is answered.
-    pub(crate) async fn run(&self, functions: &[FunctionId]) -> Option<Answer> {
+impl MiddlewareChain<'_> {
+    /// Invokes functions one after the other.
+    ///
+    /// # Errors
+    ///
+    /// The response, if a function responds, fails or exceeds the deadline.
+    pub(crate) async fn run(&self, functions: &[FunctionId]) -> Result<(), HttpResponse> {
         if functions.is_empty() {
-            return None;
+            return Ok(());
         }
-        let data = self.envelope.for_middleware();
+        let data = self.request.middleware_payload();
         for function_id in functions {
             let request = Request {
                 traceparent: self.traceparent.map(str::to_owned),
                 ..Request::beside(self.binding, function_id, data.clone())
             };
             match timeout_at(self.deadline, self.broker.invoke(request)).await {
-                Err(_) => return Some(response::timed_out("MIDDLEWARE_TIMEOUT")),
-                Ok(Err(error)) => return Some(response::of_error(&error)),
+                Err(_) => return Err(response::timed_out(code::MIDDLEWARE_TIMEOUT)),
+                Ok(Err(error)) => return Err(response::from_error(&error)),
                 Ok(Ok(result)) => {
-                    if let Some(answer) = result.as_ref().and_then(answer_of) {
-                        return Some(answer);
+                    if let Some(response) = result.as_ref().and_then(response_of) {
+                        return Err(response);
                     }
                 }
             }
         }
-        None
+        Ok(())
     }
 }
 
-/// The answer in a verdict, if it is one.
-fn answer_of(result: &Payload) -> Option<Answer> {
-    let verdict: Verdict = result.parse().ok()?;
-    if verdict.action != "respond" {
+/// Returns the response in the result of a middleware function, or `None` if the request continues.
+fn response_of(result: &Payload) -> Option<HttpResponse> {
+    let output: MiddlewareOutput = result.parse().ok()?;
+    if output.action != "respond" {
         return None;
     }
-    let given = verdict.response.unwrap_or_default();
-    // Here the headers count only if all of them are text, and the body is always JSON.
-    let headers = given.headers.filter(|headers| {
+    let MiddlewareResponse { status_code, headers, body } = output.response.unwrap_or_default();
+    // Unlike in the result of a route's function, all header values must be strings, and the body is always JSON.
+    let headers = headers.filter(|headers| {
         serde_json::from_str::<std::collections::BTreeMap<String, String>>(headers.get()).is_ok()
     });
-    let text = format!(
+    let head = format!(
         r#"{{"status_code":{},"headers":{},"body":null}}"#,
-        given.status_code.unwrap_or(200),
+        status_code.unwrap_or(200),
         headers.as_ref().map_or("{}", |headers| headers.get()),
     );
-    let answer = response::of_result(&Payload::from_json(text).ok()?);
-    let body = given.body.map_or_else(|| "null".to_owned(), |body| body.get().to_owned());
-    let (parts, _) = answer.into_parts();
-    Some(hyper::Response::from_parts(parts, super::body::ResponseBody::from(Bytes::from(body))))
+    let response = response::from_result(&Payload::from_json(head).ok()?);
+    let body = body.map_or_else(|| "null".to_owned(), |body| body.get().to_owned());
+    Some(response.map(|_| Bytes::from(body).into()))
 }

@@ -1,4 +1,4 @@
-//! HTTP triggers: requests that invoke functions (protocol section 5.1).
+//! HTTP triggers: routes whose requests invoke functions (protocol section 5.1).
 
 mod body;
 mod cors;
@@ -12,10 +12,12 @@ mod routes;
 #[cfg(test)]
 mod tests;
 
+use std::future::Future;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes};
+use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, header};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -29,26 +31,26 @@ use iii_wire::sync::{read, write};
 use iii_wire::{BoxError, code};
 
 pub(crate) use body::ResponseBody;
-pub(crate) use cors::Cors;
+pub(crate) use cors::CorsPolicy;
 pub use cors::CorsSettings;
-pub(crate) use listener::Listener;
-pub(crate) use response::{Answer, FRAMING, broken_off};
+pub(crate) use listener::HttpListener;
+pub(crate) use response::{FRAMING, HttpResponse, bad_gateway};
 
 use exchange::Exchange;
-use middleware::Middleware;
-use request::Envelope;
-use routes::{Found, HttpConfig, Route, Routes};
+use middleware::MiddlewareChain;
+use request::RequestJson;
+use routes::{HttpTriggerConfig, Route, RouteMatch, Routes};
 
-/// The limits of HTTP triggers, and what holds for all of them.
+/// Settings of all HTTP triggers.
 #[derive(Debug, Clone)]
 pub(crate) struct HttpSettings {
-    /// For a request, until its response begins. Default 30 s.
+    /// Timeout from the request until its response starts. Default: 30 s.
     pub(crate) timeout: Duration,
-    /// Requests at a time whose responses have not begun. Default 1024.
+    /// Maximum number of concurrent requests whose response has not started. Default: 1024.
     pub(crate) concurrency: usize,
-    /// Which pages may use HTTP triggers. Default: all.
+    /// Cross-origin policy. Default: all origins are allowed.
     pub(crate) cors: CorsSettings,
-    /// Functions that see every request that has a route, with their priorities. Default: none.
+    /// Functions that run before every request that matches a route, with their priorities. Default: none.
     pub(crate) middleware: Vec<(i64, FunctionId)>,
 }
 
@@ -64,166 +66,191 @@ impl Default for HttpSettings {
 }
 
 /// The provider of the trigger type `http`.
-pub(crate) struct Http {
+pub(crate) struct HttpTriggers {
     broker: Broker,
     settings: HttpSettings,
-    cors: Cors,
-    /// In the order in which they are asked.
+    cors: CorsPolicy,
+    /// In the order of their invocation.
     middleware: Vec<FunctionId>,
     channels: Channels,
-    places: Semaphore,
+    permits: Semaphore,
     routes: RwLock<Routes>,
 }
 
-impl Http {
-    /// A provider without routes. `cors` is what the settings say about it.
+impl HttpTriggers {
+    /// Creates a provider without routes. `cors` is the policy of the settings.
     pub(crate) fn new(
         broker: Broker,
         mut settings: HttpSettings,
-        cors: Cors,
+        cors: CorsPolicy,
         channels: Channels,
     ) -> Self {
-        let places = Semaphore::new(settings.concurrency.min(Semaphore::MAX_PERMITS));
-        // The sort is stable: those of one priority stay in the order in which they were given.
+        let permits = Semaphore::new(settings.concurrency.min(Semaphore::MAX_PERMITS));
+        // The sort is stable: functions of equal priority keep the order of their declaration.
         settings.middleware.sort_by_key(|(priority, _)| *priority);
         let middleware = std::mem::take(&mut settings.middleware);
         let middleware = middleware.into_iter().map(|(_, function)| function).collect();
-        Self { broker, settings, cors, middleware, channels, places, routes: RwLock::default() }
+        Self { broker, settings, cors, middleware, channels, permits, routes: RwLock::default() }
     }
 
-    /// What requests may use up.
     fn limits(&self) -> &HttpLimits {
         &self.broker.limits().http
     }
 
-    /// Answers a request. The only way in, over a socket and in memory alike.
-    pub(crate) async fn respond<B>(&self, request: hyper::Request<B>) -> Answer
+    /// Handles a request, received over a socket or passed in memory.
+    pub(crate) async fn respond<B>(&self, request: hyper::Request<B>) -> HttpResponse
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let origin = request.headers().get(header::ORIGIN).cloned();
-        let answer = match self.places.try_acquire() {
-            Ok(_place) => self.answer(request, Instant::now() + self.settings.timeout).await,
-            Err(_) => response::busy(),
+        let response = match self.permits.try_acquire() {
+            Ok(_permit) => self.dispatch(request, Instant::now() + self.settings.timeout).await,
+            Err(_) => response::overloaded(),
         };
-        self.cors.allow(origin.as_ref(), answer)
+        self.cors.apply(origin.as_ref(), response)
     }
 
-    async fn answer<B>(&self, request: hyper::Request<B>, deadline: Instant) -> Answer
+    /// Responds to preflight requests and routes all other requests.
+    async fn dispatch<B>(&self, request: hyper::Request<B>, deadline: Instant) -> HttpResponse
     where
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let (parts, body) = request.into_parts();
-        if let Some(answer) = self.cors.preflight(&parts) {
-            return answer;
+        if let Some(response) = self.cors.preflight(&parts) {
+            return response;
         }
         let found = read(&self.routes).find(&parts.method, parts.uri.path());
         let (route, path_params) = match found {
-            Found::Route(route, path_params) => (route, path_params),
-            Found::OtherMethods(methods) if parts.method == Method::OPTIONS => {
-                return response::options(&methods);
+            RouteMatch::Found(route, path_params) => (route, path_params),
+            RouteMatch::MethodNotAllowed(methods) if parts.method == Method::OPTIONS => {
+                return response::allowed_methods(&methods);
             }
-            Found::OtherMethods(methods) => return response::method_not_allowed(&methods),
-            Found::Nothing => return response::not_found(),
+            RouteMatch::MethodNotAllowed(methods) => {
+                return response::method_not_allowed(&methods);
+            }
+            RouteMatch::NotFound => return response::not_found(),
         };
-        let late = || response::timed_out(code::TIMEOUT);
-        let envelope = Envelope::new(&parts, &path_params);
-        let traceparent = text_of(&parts.headers, "traceparent");
-        let middleware = Middleware {
+        let json = RequestJson::new(&parts, &path_params);
+        let routed = RoutedRequest { route: &route, parts: &parts, json: &json, deadline };
+        self.handle(routed, body).await.unwrap_or_else(|response| response)
+    }
+
+    /// Handles a routed request: middleware of all routes, body, condition, middleware of the route, function. An early
+    /// response is the error.
+    async fn handle<B>(
+        &self,
+        request: RoutedRequest<'_>,
+        body: B,
+    ) -> Result<HttpResponse, HttpResponse>
+    where
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let RoutedRequest { route, parts, json, deadline } = request;
+        let traceparent = field_value(&parts.headers, "traceparent");
+        let middleware = MiddlewareChain {
             broker: &self.broker,
             binding: &route.binding,
-            envelope: &envelope,
+            request: json,
             traceparent: traceparent.as_deref(),
             deadline,
         };
-        if let Some(answer) = middleware.run(&self.middleware).await {
-            return answer;
-        }
+        middleware.run(&self.middleware).await?;
         let body = request::read_body(&parts.headers, body, self.limits().body_bytes);
-        let body = match timeout_at(deadline, body).await {
-            Ok(Ok(body)) => body,
-            Ok(Err(error)) => return response::of_error(&error),
-            Err(_) => return late(),
-        };
+        let body = before(deadline, body).await?;
         if route.condition.is_configured() {
-            let data = envelope.payload(&route, &parts, body.json(), None);
+            let data = json.payload(route, parts, body.json(), None);
             let allowed = route.condition.allows(&self.broker, &route.binding, &data);
-            match timeout_at(deadline, allowed).await {
-                Ok(Ok(true)) => {}
-                Ok(Ok(false)) => return response::condition_not_met(),
-                Ok(Err(error)) => return response::of_error(&error),
-                Err(_) => return late(),
+            if !before(deadline, allowed).await? {
+                return Err(response::condition_not_met());
             }
         }
-        // The functions of all routes are named by the engine's settings, these by the worker.
+        // Middleware of all routes is named by the settings, middleware of a route by its worker.
         let named = |id| self.broker.named_by(&route.binding, id);
         let functions: Vec<_> = route.middleware.iter().map(named).collect();
-        if let Some(answer) = middleware.run(&functions).await {
-            return answer;
-        }
-        let Some(mut exchange) = Exchange::open(&self.channels) else { return response::busy() };
-        let data = envelope.payload(&route, &parts, body.json(), Some(&exchange));
+        middleware.run(&functions).await?;
+        let mut exchange = Exchange::open(&self.channels).ok_or_else(response::overloaded)?;
+        let data = json.payload(route, parts, body.json(), Some(&exchange));
         let call = Request {
             traceparent,
-            baggage: text_of(&parts.headers, "baggage"),
+            baggage: field_value(&parts.headers, "baggage"),
             ..Request::fired(&route.binding, data)
         };
-        exchange.feed(body);
-        exchange.answer(self.broker.invoke(call), deadline).await
+        exchange.send_body(body);
+        Ok(exchange.respond(self.broker.invoke(call), deadline).await)
     }
 }
 
-fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
+/// A request with its route and the deadline of its response.
+struct RoutedRequest<'a> {
+    route: &'a Route,
+    parts: &'a Parts,
+    json: &'a RequestJson,
+    deadline: Instant,
+}
+
+/// Waits for one step of a request. An error and a timeout become the response.
+async fn before<T>(
+    deadline: Instant,
+    step: impl Future<Output = Result<T, ErrorBody>>,
+) -> Result<T, HttpResponse> {
+    match timeout_at(deadline, step).await {
+        Ok(outcome) => outcome.map_err(|error| response::from_error(&error)),
+        Err(_) => Err(response::timed_out(code::TIMEOUT)),
+    }
+}
+
+fn field_value(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// What a function gets, for the list of trigger types.
+/// Payload of the function of an `http` trigger. Only its schema is used.
 #[derive(schemars::JsonSchema)]
 #[allow(dead_code)]
-struct HttpCall {
-    /// The method of the request.
+struct HttpTriggerPayload {
+    /// The request method.
     method: String,
-    /// The path of the route, as it was registered.
+    /// The path of the route, as registered.
     path: String,
-    /// The path of the request.
+    /// The path of the request target.
     raw_path: String,
-    /// The parameters in the path, decoded.
+    /// The path parameters, percent-decoded.
     path_params: std::collections::BTreeMap<String, String>,
-    /// The query; of a repeated name, the last value.
+    /// The query parameters. The last value of a repeated name counts.
     query_params: std::collections::BTreeMap<String, String>,
-    /// The query, all values of each name.
+    /// The query parameters, with all values of each name.
     query_params_multi: std::collections::BTreeMap<String, Vec<String>>,
-    /// The address that the request came from; null for a request in memory.
+    /// The IP address of the client; null for an in-memory request.
     ip_address: Option<String>,
-    /// The headers, names in lower case.
+    /// The header fields, with names in lower case.
     headers: std::collections::BTreeMap<String, String>,
-    /// The body if it is JSON, else null.
+    /// The JSON body; null for any other content.
     body: Payload,
-    /// What fired.
+    /// The trigger that fired.
     trigger: Payload,
-    /// The channel to read the body from as it came.
+    /// The channel from which the unparsed body can be read.
     request_body: ChannelRef,
-    /// The channel to write the response to, if it is not returned.
+    /// The channel to which a streamed response can be written.
     response: ChannelRef,
 }
 
-impl Provider for Http {
+impl Provider for HttpTriggers {
     fn name(&self) -> &'static str {
         "iii-http"
     }
 
     fn description(&self) -> &'static str {
-        "Invoke functions by HTTP requests."
+        "Invoke functions on HTTP requests."
     }
 
     fn trigger_types(&self) -> Vec<TriggerTypeInfo> {
         vec![TriggerTypeInfo {
             id: "http",
-            description: "Fires for HTTP requests of one method and path.",
-            config_schema: schema::<HttpConfig>(),
-            request_schema: schema::<HttpCall>(),
+            description: "Fires on HTTP requests with one method and path.",
+            config_schema: schema::<HttpTriggerConfig>(),
+            request_schema: schema::<HttpTriggerPayload>(),
         }]
     }
 

@@ -1,4 +1,5 @@
-//! From an HTTP request to the payload of a function, written as text around the body (protocol section 5.1).
+//! Converts an HTTP request to the payload of a function: JSON written around the unmodified body (protocol section
+//! 5.1).
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -14,71 +15,73 @@ use super::routes::Route;
 use iii_wire::protocol::{ErrorBody, Payload, push_text};
 use iii_wire::{BoxError, code};
 
-/// The address that a request came from, as an extension of it; a request in memory has none.
+/// The IP address of the client, as a request extension. In-memory requests have none.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) IpAddr);
+pub(crate) struct PeerIp(pub(crate) IpAddr);
 
-/// A body, as far as it was read before the function is called.
-pub(crate) enum Read<B> {
-    /// It is said to be JSON, and it is, if it is not empty.
+/// The body of a request. JSON is buffered and validated before the function runs.
+pub(crate) enum RequestBody<B> {
+    /// Content with a JSON media type; `None` if it is empty.
     Json(Option<Payload>),
-    /// It is anything else, and was not read.
-    Raw(B),
+    /// Any other content, not read yet.
+    Unread(B),
 }
 
-impl<B> Read<B> {
-    /// The JSON of the body.
+impl<B> RequestBody<B> {
+    /// Returns the JSON content.
     pub(crate) fn json(&self) -> Option<&Payload> {
         match self {
             Self::Json(body) => body.as_ref(),
-            Self::Raw(_) => None,
+            Self::Unread(_) => None,
         }
     }
 }
 
-/// Reads a body that is said to be JSON.
+/// Buffers and validates a body with a JSON media type. Other bodies are returned unread.
 ///
 /// # Errors
 ///
-/// With the status to answer: 413 if it is too long, 400 if it is no JSON or breaks off.
+/// Status 413 if the body exceeds `limit` bytes, 400 if it is not valid JSON or ends prematurely.
 pub(crate) async fn read_body<B>(
     headers: &HeaderMap,
     body: B,
     limit: usize,
-) -> Result<Read<B>, ErrorBody>
+) -> Result<RequestBody<B>, ErrorBody>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
     if !is_json(headers) {
-        return Ok(Read::Raw(body));
+        return Ok(RequestBody::Unread(body));
     }
     let bytes = Limited::new(body, limit).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
-            let message = format!("the body is longer than {limit} bytes");
-            with_status(413, code::PAYLOAD_TOO_LARGE, message)
+            let message = format!("the body exceeds {limit} bytes");
+            error_with_status(413, code::PAYLOAD_TOO_LARGE, message)
         } else {
-            with_status(400, code::INVALID_PAYLOAD, "the body broke off".to_owned())
+            let message = "the body ended prematurely".to_owned();
+            error_with_status(400, code::INVALID_PAYLOAD, message)
         }
     })?;
     let bytes = bytes.to_bytes();
     if bytes.is_empty() {
-        return Ok(Read::Json(None));
+        return Ok(RequestBody::Json(None));
     }
-    let no_json = |why: String| {
-        with_status(400, code::INVALID_PAYLOAD, format!("the body is not JSON: {why}"))
+    let invalid_json = |why: String| {
+        error_with_status(400, code::INVALID_PAYLOAD, format!("the body is not valid JSON: {why}"))
     };
-    let text = ByteString::try_from(bytes).map_err(|_| no_json("it is not UTF-8".to_owned()))?;
-    let body = Payload::from_json(text).map_err(|error| no_json(error.to_string()))?;
-    Ok(Read::Json(Some(body)))
+    let text =
+        ByteString::try_from(bytes).map_err(|_| invalid_json("it is not UTF-8".to_owned()))?;
+    let body = Payload::from_json(text).map_err(|error| invalid_json(error.to_string()))?;
+    Ok(RequestBody::Json(Some(body)))
 }
 
-/// An error with the HTTP status that it is answered with.
-pub(crate) fn with_status(status: u16, code: &str, message: String) -> ErrorBody {
+/// Creates an error that carries the status of its response.
+fn error_with_status(status: u16, code: &str, message: String) -> ErrorBody {
     ErrorBody { status: Some(status), ..ErrorBody::new(code, message) }
 }
 
-/// Whether the content type is JSON, in any spelling, or a type built on JSON.
+/// Returns whether the media type is `application/json` or has the suffix `+json`. Ignores case and parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(kind) = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) else {
         return false;
@@ -87,30 +90,32 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
-/// The parts of the payload that middleware sees as well.
-pub(crate) struct Envelope {
-    text: String,
+/// The JSON of a request without its body: the part of the payload that middleware receives too.
+pub(crate) struct RequestJson {
+    /// The members of an object, without its braces.
+    members: String,
 }
 
-impl Envelope {
-    /// Writes method, path parameters, query and headers, as the inside of an object.
+impl RequestJson {
+    /// Writes the method, path parameters, query parameters and header fields.
     pub(crate) fn new(parts: &Parts, path_params: &[(String, String)]) -> Self {
         let mut text = String::with_capacity(512);
         text.push_str("\"method\":");
         push_text(&mut text, parts.method.as_str());
-        let decoded = path_params.iter().map(|(name, value)| (name.as_str(), decode(value)));
+        let decoded =
+            path_params.iter().map(|(name, value)| (name.as_str(), percent_decode(value)));
         push_map(&mut text, "path_params", decoded);
-        let query = Query::new(parts.uri.query().unwrap_or_default());
+        let query = QueryParameters::parse(parts.uri.query().unwrap_or_default());
         push_map(&mut text, "query_params", query.last());
         push_map(&mut text, "headers", joined(&parts.headers));
-        Self { text }
+        Self { members: text }
     }
 
-    /// The payload of the handler.
+    /// Returns the payload of the function of the route.
     ///
-    /// Besides the keys of the protocol it has `raw_path`, the path as it was requested, `query_params_multi`, all values
-    /// of each query parameter, and `ip_address`, where the connection comes from. A condition gets it without the channels of an exchange: whoever reads the
-    /// body takes it from the handler.
+    /// In addition to the keys of the protocol it has `raw_path`, the path of the request target, `query_params_multi`,
+    /// all values of each query parameter, and `ip_address`, the address of the client. A condition function receives it
+    /// without the channels of an exchange, because the body can be read only once.
     pub(crate) fn payload(
         &self,
         route: &Route,
@@ -119,17 +124,17 @@ impl Envelope {
         exchange: Option<&Exchange>,
     ) -> Payload {
         let body = body.map_or("null", Payload::as_str);
-        let mut text = String::with_capacity(self.text.len() + body.len() + 640);
+        let mut text = String::with_capacity(self.members.len() + body.len() + 640);
         text.push('{');
-        text.push_str(&self.text);
+        text.push_str(&self.members);
         text.push_str(",\"path\":");
         push_text(&mut text, &route.api_path);
         text.push_str(",\"raw_path\":");
         push_text(&mut text, parts.uri.path());
-        Query::new(parts.uri.query().unwrap_or_default()).push_multi(&mut text);
+        QueryParameters::parse(parts.uri.query().unwrap_or_default()).push_multi(&mut text);
         text.push_str(",\"ip_address\":");
-        match parts.extensions.get::<Peer>() {
-            Some(Peer(ip)) => push_text(&mut text, &ip.to_string()),
+        match parts.extensions.get::<PeerIp>() {
+            Some(PeerIp(ip)) => push_text(&mut text, &ip.to_string()),
             None => text.push_str("null"),
         }
         text.push_str(",\"body\":");
@@ -149,38 +154,38 @@ impl Envelope {
         Payload::from_built(text)
     }
 
-    /// The payload of a middleware function.
-    pub(crate) fn for_middleware(&self) -> Payload {
+    /// Returns the payload of a middleware function.
+    pub(crate) fn middleware_payload(&self) -> Payload {
         Payload::from_built(format!(
             r#"{{"phase":"preHandler","request":{{{}}},"context":{{}}}}"#,
-            self.text
+            self.members
         ))
     }
 }
 
-/// A query, decoded, its names in the order of their first appearance.
-struct Query {
+/// Decoded query parameters, in the order of the first occurrence of each name.
+struct QueryParameters {
     entries: Vec<(String, Vec<String>)>,
 }
 
-impl Query {
-    fn new(query: &str) -> Self {
+impl QueryParameters {
+    fn parse(query: &str) -> Self {
         let mut entries: Vec<(String, Vec<String>)> = Vec::new();
         if query.is_empty() {
             return Self { entries };
         }
-        let mut places = std::collections::HashMap::new();
+        let mut indices = std::collections::HashMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let place = *places.entry(name.to_string()).or_insert(entries.len());
-            if place == entries.len() {
+            let index = *indices.entry(name.to_string()).or_insert(entries.len());
+            if index == entries.len() {
                 entries.push((name.into_owned(), Vec::new()));
             }
-            entries[place].1.push(value.into_owned());
+            entries[index].1.push(value.into_owned());
         }
         Self { entries }
     }
 
-    /// Of a repeated name, the last value.
+    /// Returns each name with its last value.
     fn last(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries
             .iter()
@@ -243,9 +248,9 @@ fn push_map<'a, V: AsRef<str>>(
     text.push('}');
 }
 
-/// Percent-decodes a part of a path. What is no UTF-8 is replaced, a bad escape stays as it is.
-fn decode(part: &str) -> Cow<'_, str> {
-    percent_encoding::percent_decode_str(part).decode_utf8_lossy()
+/// Percent-decodes a path segment. Invalid UTF-8 is replaced, invalid escapes are kept.
+fn percent_decode(segment: &str) -> Cow<'_, str> {
+    percent_encoding::percent_decode_str(segment).decode_utf8_lossy()
 }
 
 #[cfg(test)]
@@ -253,15 +258,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_decoded_once() {
-        assert_eq!(decode("a%20b%2Fc"), "a b/c");
-        assert_eq!(decode("100%zz%"), "100%zz%");
-        assert_eq!(decode("%2520+"), "%20+");
-        assert_eq!(decode("%ff"), "\u{fffd}");
+    fn path_parameters_are_decoded_once() {
+        assert_eq!(percent_decode("a%20b%2Fc"), "a b/c");
+        assert_eq!(percent_decode("100%zz%"), "100%zz%");
+        assert_eq!(percent_decode("%2520+"), "%20+");
+        assert_eq!(percent_decode("%ff"), "\u{fffd}");
     }
 
     #[test]
-    fn json_is_recognised_in_any_spelling() {
+    fn json_media_types_are_recognized_in_any_case() {
         let is = |kind: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());

@@ -1,4 +1,4 @@
-//! From the outcome of a function to an HTTP response (protocol section 5.1).
+//! Converts the outcome of a function to an HTTP response (protocol section 5.1).
 
 use hyper::body::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
@@ -11,22 +11,22 @@ use super::body::ResponseBody;
 use iii_wire::protocol::{ErrorBody, Payload};
 use iii_wire::{STATUSES, code};
 
-/// What requests are answered with.
-pub(crate) type Answer = Response<ResponseBody>;
+/// The response to a request.
+pub(crate) type HttpResponse = Response<ResponseBody>;
 
-/// The headers of a message's framing: the server sets them.
+/// Header fields that only the server sets, because they frame the message.
 pub(crate) const FRAMING: [&str; 7] =
     ["connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
-/// Headers of a usual response: its type, its date, and those that let pages of other hosts read it.
-const HEADERS: usize = 6;
+/// Header fields of a typical response: content type, date and the CORS fields.
+const RESERVED_FIELDS: usize = 6;
 
-/// The fields by which a result is told to be a response. Absent and `null` differ.
+/// The keys by which a result describes a response. An absent key differs from `null`.
 #[derive(Deserialize)]
-struct Shape<'a> {
+struct ResponseKeys<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     status_code: Option<&'a RawValue>,
-    /// As one of the SDKs writes it. Alone it does not make a response.
+    /// The spelling of one of the SDKs. The key alone does not describe a response.
     #[serde(borrow, default, rename = "statusCode", deserialize_with = "present")]
     camel_status_code: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -39,70 +39,74 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// The response for a result: what it describes, or itself as JSON if it describes none.
-pub(crate) fn of_result(result: &Payload) -> Answer {
-    let shape = if result.is_object() { result.parse_borrowed::<Shape<'_>>().ok() } else { None };
-    match shape {
-        Some(shape) if shape.status_code.or(shape.headers).or(shape.body).is_some() => {
-            described(&shape, result)
+/// Converts a result: the response that it describes, else status 200 with the result as JSON.
+pub(crate) fn from_result(result: &Payload) -> HttpResponse {
+    let keys =
+        if result.is_object() { result.parse_borrowed::<ResponseKeys<'_>>().ok() } else { None };
+    match keys {
+        Some(keys) if keys.status_code.or(keys.headers).or(keys.body).is_some() => {
+            from_keys(&keys, result)
         }
         _ => json(StatusCode::OK, result.clone().into_bytes()),
     }
 }
 
-/// The response that the parts of `result` describe.
-fn described(shape: &Shape<'_>, result: &Payload) -> Answer {
-    let status = shape
+/// Converts the keys of a result that describes a response.
+fn from_keys(keys: &ResponseKeys<'_>, result: &Payload) -> HttpResponse {
+    let status = keys
         .status_code
-        .or(shape.camel_status_code)
+        .or(keys.camel_status_code)
         .and_then(|status| serde_json::from_str::<u16>(status.get()).ok())
         .filter(|status| STATUSES.contains(status))
         .and_then(|status| StatusCode::from_u16(status).ok())
         .unwrap_or(StatusCode::OK);
-    let mut response = plain(status, Bytes::new());
+    let mut response = with_status(status, Bytes::new());
     let headers = response.headers_mut();
-    if let Some(given) = shape.headers {
-        read_headers(given, headers);
+    if let Some(fields) = keys.headers {
+        append_fields(fields, headers);
     }
-    let whole = || match shape.body {
-        // The bytes of the result are those of the body: no copy.
+    let json_body = || match keys.body {
+        // Shares the bytes of the result without a copy.
         Some(body) => result.part(body).into_bytes(),
         None => Bytes::from_static(b"{}"),
     };
     let body = if status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
         Bytes::new()
     } else if headers.contains_key(header::CONTENT_TYPE) {
-        let body = shape.body.map_or("{}", RawValue::get);
+        let body = keys.body.map_or("{}", RawValue::get);
         match serde_json::from_str::<String>(body) {
             Ok(text) => text.into(),
             Err(_) if body == "null" => Bytes::new(),
-            Err(_) => whole(),
+            Err(_) => json_body(),
         }
     } else {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        whole()
+        json_body()
     };
     *response.body_mut() = body.into();
     response
 }
 
-/// Reads the headers of a result: an object, or a list of `Name: value`. What is no header is left out.
-fn read_headers(given: &RawValue, headers: &mut HeaderMap) {
+/// Validates a header field that a function sets. Returns `None` for an invalid field and for the framing fields.
+pub(crate) fn field(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
+    let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
+    let value = HeaderValue::from_str(value).ok()?;
+    (!FRAMING.contains(&name.as_str())).then_some((name, value))
+}
+
+/// Appends the header fields of a result: an object, or an array of `Name: value`. Invalid fields are skipped.
+fn append_fields(fields: &RawValue, headers: &mut HeaderMap) {
     let mut add = |name: &str, value: &str| {
-        let name = HeaderName::from_bytes(name.trim().as_bytes());
-        let value = HeaderValue::from_str(value.trim());
-        if let (Ok(name), Ok(value)) = (name, value)
-            && !FRAMING.contains(&name.as_str())
-        {
+        if let Some((name, value)) = field(name, value.trim()) {
             headers.append(name, value);
         }
     };
-    match serde_json::from_str::<serde_json::Value>(given.get()) {
+    match serde_json::from_str::<serde_json::Value>(fields.get()) {
         Ok(serde_json::Value::Object(entries)) => {
             for (name, value) in &entries {
                 match value {
                     serde_json::Value::String(value) => add(name, value),
-                    // Several headers of one name, such as `set-cookie`.
+                    // Several fields of one name, such as `set-cookie`.
                     serde_json::Value::Array(values) => {
                         values
                             .iter()
@@ -121,8 +125,8 @@ fn read_headers(given: &RawValue, headers: &mut HeaderMap) {
     }
 }
 
-/// The response for an error: its own status, else 500, and the error object.
-pub(crate) fn of_error(error: &ErrorBody) -> Answer {
+/// Converts an error: its status if that is 4xx or 5xx, else 500, with the error object as content.
+pub(crate) fn from_error(error: &ErrorBody) -> HttpResponse {
     let status = error
         .status
         .filter(|status| (400..=599).contains(status))
@@ -152,38 +156,39 @@ pub(crate) fn of_error(error: &ErrorBody) -> Answer {
     response
 }
 
-/// The error object for an answer that the engine makes itself.
-pub(crate) fn engine_error(status: StatusCode, code: &str, message: &str) -> Answer {
-    of_error(&ErrorBody { status: Some(status.as_u16()), ..ErrorBody::new(code, message) })
+/// An error response that the engine generates.
+fn engine_error(status: StatusCode, code: &str, message: &str) -> HttpResponse {
+    from_error(&ErrorBody { status: Some(status.as_u16()), ..ErrorBody::new(code, message) })
 }
 
-/// 404.
-pub(crate) fn not_found() -> Answer {
-    engine_error(StatusCode::NOT_FOUND, "NOT_FOUND", "Not Found")
+/// 404: no route has this path.
+pub(crate) fn not_found() -> HttpResponse {
+    engine_error(StatusCode::NOT_FOUND, code::NOT_FOUND, "Not Found")
 }
 
-/// 405, with the methods that are there.
-pub(crate) fn method_not_allowed(methods: &[Method]) -> Answer {
-    let message = "this path is not served for this method";
-    let mut response = engine_error(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message);
+/// 405, with the methods of the path in `Allow`.
+pub(crate) fn method_not_allowed(methods: &[Method]) -> HttpResponse {
+    let message = "this path does not support the method";
+    let mut response =
+        engine_error(StatusCode::METHOD_NOT_ALLOWED, code::METHOD_NOT_ALLOWED, message);
     response.headers_mut().insert(header::ALLOW, allow(methods));
     response
 }
 
-/// 204: the function has nothing to say.
-pub(crate) fn nothing() -> Answer {
-    plain(StatusCode::NO_CONTENT, Bytes::new())
+/// 204: the function returned no result.
+pub(crate) fn no_content() -> HttpResponse {
+    with_status(StatusCode::NO_CONTENT, Bytes::new())
 }
 
-/// 502: the worker left before it had written the response.
-pub(crate) fn broken_off() -> Answer {
-    let message = "the worker left before the end of the response";
+/// 502: the worker disconnected before the response was complete.
+pub(crate) fn bad_gateway() -> HttpResponse {
+    let message = "the worker disconnected before the end of the response";
     engine_error(StatusCode::BAD_GATEWAY, code::CONNECTION_LOST, message)
 }
 
-/// 204, with the methods that are there: the answer to `OPTIONS` where no function answers it.
-pub(crate) fn options(methods: &[Method]) -> Answer {
-    let mut response = plain(StatusCode::NO_CONTENT, Bytes::new());
+/// 204, with the methods of the path in `Allow`: the response to `OPTIONS` if no route handles it.
+pub(crate) fn allowed_methods(methods: &[Method]) -> HttpResponse {
+    let mut response = with_status(StatusCode::NO_CONTENT, Bytes::new());
     response.headers_mut().insert(header::ALLOW, allow(methods));
     response
 }
@@ -193,37 +198,40 @@ fn allow(methods: &[Method]) -> HeaderValue {
     HeaderValue::from_str(&names.join(", ")).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// 503, because too many requests are under way.
-pub(crate) fn busy() -> Answer {
-    let message = "too many requests are under way, try again";
+/// 503: the concurrency limit is reached.
+pub(crate) fn overloaded() -> HttpResponse {
+    let message = "too many requests in flight, try again";
     let mut response = engine_error(StatusCode::SERVICE_UNAVAILABLE, code::OVERLOADED, message);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
-/// 422: the condition of the route says no.
-pub(crate) fn condition_not_met() -> Answer {
-    let text = r#"{"error":{"code":"CONDITION_NOT_MET","message":"Request condition not met"},"skipped":true}"#;
-    json(StatusCode::UNPROCESSABLE_ENTITY, text.to_owned())
+/// 422: the condition function of the route returned `false`.
+pub(crate) fn condition_not_met() -> HttpResponse {
+    let code = code::CONDITION_NOT_MET;
+    let text = format!(
+        r#"{{"error":{{"code":"{code}","message":"Request condition not met"}},"skipped":true}}"#
+    );
+    json(StatusCode::UNPROCESSABLE_ENTITY, text)
 }
 
-/// 504.
-pub(crate) fn timed_out(code: &str) -> Answer {
-    engine_error(StatusCode::GATEWAY_TIMEOUT, code, "the request took too long")
+/// 504: the deadline of the response passed.
+pub(crate) fn timed_out(code: &str) -> HttpResponse {
+    engine_error(StatusCode::GATEWAY_TIMEOUT, code, "the request timed out")
 }
 
-fn json(status: StatusCode, text: impl Into<Bytes>) -> Answer {
-    let mut response = plain(status, text.into());
+fn json(status: StatusCode, text: impl Into<Bytes>) -> HttpResponse {
+    let mut response = with_status(status, text.into());
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
 
-/// A response without headers.
-pub(crate) fn plain(status: StatusCode, body: Bytes) -> Answer {
+/// A response without header fields.
+pub(crate) fn with_status(status: StatusCode, body: Bytes) -> HttpResponse {
     let mut response = Response::new(ResponseBody::from(body));
     *response.status_mut() = status;
-    // Room for those that every response gets, so that the map does not grow.
-    response.headers_mut().reserve(HEADERS);
+    // The map must not grow when the usual fields are added.
+    response.headers_mut().reserve(RESERVED_FIELDS);
     response
 }

@@ -1,4 +1,4 @@
-//! The table of routes: which binding serves a method and a path (protocol section 5.1).
+//! The routing table of HTTP triggers: method and path to trigger (protocol section 5.1).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,59 +11,60 @@ use crate::condition::Condition;
 use crate::provider::{Binding, refused};
 use iii_wire::protocol::{ErrorBody, FunctionId, TriggerId};
 
-/// The config of an `http` binding.
+/// Configuration of an `http` trigger.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-pub(crate) struct HttpConfig {
-    /// The path, such as `/orders/:id`. The leading slash may be left out.
+pub(crate) struct HttpTriggerConfig {
+    /// The path, such as `/orders/:id`. The leading slash is optional.
     #[schemars(with = "String")]
     api_path: Option<String>,
-    /// GET, POST, PUT, DELETE, PATCH, HEAD or OPTIONS. Default GET.
+    /// GET, POST, PUT, DELETE, PATCH, HEAD or OPTIONS. Default: GET.
     http_method: Option<String>,
-    /// A function that is asked first; `false` answers 422.
+    /// Condition function. If it returns `false`, the response has status 422.
     condition_function_id: Option<String>,
-    /// Functions that see the request before the handler, in their order.
+    /// Middleware functions, which run in this order before the function of the trigger.
     middleware_function_ids: Option<Vec<String>>,
 }
 
-/// One binding, ready to serve.
+/// The route of one trigger.
 #[derive(Debug)]
 pub(crate) struct Route {
-    /// The binding.
+    /// The trigger.
     pub(crate) binding: Arc<Binding>,
     /// The method.
     pub(crate) method: Method,
-    /// The path as the worker wrote it.
+    /// The path as registered.
     pub(crate) api_path: String,
-    /// Asked before the handler.
+    /// Evaluated before the middleware of the route.
     pub(crate) condition: Condition,
-    /// Asked before the handler, after the condition.
+    /// Middleware of the route, in the order of its invocation.
     pub(crate) middleware: Vec<FunctionId>,
-    // The path in the router's own syntax.
+    /// The path in the syntax of the router.
     pattern: String,
 }
 
 impl Route {
-    /// Reads a binding.
+    /// Creates the route of a trigger from its config.
     ///
     /// # Errors
     ///
-    /// If the method or the path cannot be used.
+    /// If the method or the path is not supported.
     pub(crate) fn new(binding: &Arc<Binding>) -> Result<Self, ErrorBody> {
-        let config: HttpConfig = binding.config()?;
+        let config: HttpTriggerConfig = binding.config()?;
         let api_path = config.api_path.filter(|path| !path.is_empty());
-        let api_path = api_path.ok_or_else(|| refused("an http trigger needs `api_path`"))?;
+        let api_path = api_path.ok_or_else(|| refused("an http trigger requires `api_path`"))?;
         let method = config.http_method.as_deref().unwrap_or("GET").to_ascii_uppercase();
         let method = match method.as_str() {
             "GET" | "POST" | "PUT" | "DELETE" | "PATCH" | "HEAD" | "OPTIONS" => {
-                Method::from_bytes(method.as_bytes()).map_err(|_| refused("no HTTP method"))?
+                Method::from_bytes(method.as_bytes()).map_err(|_| refused("invalid HTTP method"))?
             }
             other => {
                 return Err(refused(format!(
-                    "`{other}` cannot be the method of an http trigger: use GET, POST, PUT, DELETE, PATCH, HEAD or OPTIONS"
+                    "an http trigger does not support the method `{other}`: use GET, POST, PUT, DELETE, PATCH, HEAD or \
+                     OPTIONS"
                 )));
             }
         };
-        let pattern = pattern_of(&api_path)?;
+        let pattern = router_pattern(&api_path)?;
         let condition_function_id = config.condition_function_id.map(Into::into);
         let middleware = config.middleware_function_ids.unwrap_or_default();
         Ok(Self {
@@ -77,33 +78,36 @@ impl Route {
     }
 }
 
-/// A path in the router's syntax: `:name` becomes a parameter, everything else is literal.
-fn pattern_of(api_path: &str) -> Result<String, ErrorBody> {
-    let bad = |why: String| {
-        Err(refused(format!("`{api_path}` cannot be the path of an http trigger: {why}")))
+/// Converts a path to the syntax of the router. `:name` is a path parameter, everything else is literal.
+fn router_pattern(api_path: &str) -> Result<String, ErrorBody> {
+    let invalid = |why: String| {
+        Err(refused(format!("`{api_path}` is not a valid path of an http trigger: {why}")))
     };
-    if let Some(odd) = api_path.chars().find(|c| matches!(c, '?' | '#') || c.is_control()) {
-        return bad(format!("it contains {odd:?}"));
+    if let Some(invalid_char) = api_path.chars().find(|c| matches!(c, '?' | '#') || c.is_control())
+    {
+        return invalid(format!("it contains {invalid_char:?}"));
     }
     let mut names: Vec<&str> = Vec::new();
     let mut pattern = String::with_capacity(api_path.len() + 8);
     for segment in api_path.strip_prefix('/').unwrap_or(api_path).split('/') {
         pattern.push('/');
         if segment.starts_with('*') {
-            return bad(format!("`{segment}` would match several segments, which is not possible"));
+            return invalid(format!(
+                "`{segment}` would match several segments, which is not supported"
+            ));
         }
         let Some(name) = segment.strip_prefix(':') else {
             pattern.push_str(&segment.replace('{', "{{").replace('}', "}}"));
             continue;
         };
         if name.is_empty() {
-            return bad("a parameter has no name after `:`".to_owned());
+            return invalid("a path parameter has no name after `:`".to_owned());
         }
         if name.contains(['{', '}', '*', ':']) {
-            return bad(format!("a parameter cannot be called `{name}`"));
+            return invalid(format!("`{name}` is not a valid name of a path parameter"));
         }
         if names.contains(&name) {
-            return bad(format!("the parameter `{name}` comes twice"));
+            return invalid(format!("it has the path parameter `{name}` twice"));
         }
         names.push(name);
         pattern.push('{');
@@ -113,35 +117,35 @@ fn pattern_of(api_path: &str) -> Result<String, ErrorBody> {
     Ok(pattern)
 }
 
-/// All routes.
+/// The routing table.
 #[derive(Default)]
 pub(crate) struct Routes {
     by_method: HashMap<Method, Router<Arc<Route>>>,
     by_binding: HashMap<TriggerId, Arc<Route>>,
 }
 
-/// The names and values of path parameters.
-pub(crate) type Parameters = Vec<(String, String)>;
+/// Names and values of path parameters.
+pub(crate) type PathParameters = Vec<(String, String)>;
 
-/// What a request finds.
-pub(crate) enum Found {
-    /// A route, and its path parameters as they are in the path.
-    Route(Arc<Route>, Parameters),
-    /// The path is there, but only for these methods.
-    OtherMethods(Vec<Method>),
-    /// Nothing.
-    Nothing,
+/// The result of a route lookup.
+pub(crate) enum RouteMatch {
+    /// The route, with the path parameters still percent-encoded.
+    Found(Arc<Route>, PathParameters),
+    /// The path has routes for these methods only.
+    MethodNotAllowed(Vec<Method>),
+    /// The path has no route.
+    NotFound,
 }
 
 impl Routes {
-    /// Adds a route, or replaces the one of the same binding.
+    /// Inserts a route. Replaces the route of the same trigger.
     ///
     /// # Errors
     ///
-    /// If another binding has the method and the path, or the same shape of path. Nothing changed then.
+    /// If a route of another trigger has the same method and an equal or conflicting path. The table is unchanged then.
     pub(crate) fn insert(&mut self, route: Route) -> Result<(), ErrorBody> {
         let id = route.binding.id.clone();
-        let before = self.remove(&id);
+        let previous = self.remove(&id);
         let (method, pattern) = (route.method.clone(), route.pattern.clone());
         let route = Arc::new(route);
         let router = self.by_method.entry(method.clone()).or_default();
@@ -153,18 +157,19 @@ impl Routes {
             Err(error) => {
                 let why = match &error {
                     matchit::InsertError::Conflict { with } => {
-                        format!("it collides with `{method} {with}`, which another trigger serves")
+                        format!("it conflicts with `{method} {with}` of another trigger")
                     }
                     other => other.to_string(),
                 };
-                let text = format!("`{method} {}` cannot be served: {why}", route.api_path);
-                // Once the other trigger is gone, it can.
-                let error = ErrorBody { retryable: Some(true), ..refused(text) };
-                if let Some(before) = before {
-                    // It was there a moment ago, so it fits.
-                    let router = self.by_method.entry(before.method.clone()).or_default();
-                    if router.insert(before.pattern.clone(), before.clone()).is_ok() {
-                        self.by_binding.insert(id, before);
+                let message =
+                    format!("the route `{method} {}` is not available: {why}", route.api_path);
+                // It becomes available when the other trigger is removed.
+                let error = ErrorBody { retryable: Some(true), ..refused(message) };
+                if let Some(previous) = previous {
+                    // The previous route was in the table a moment ago, so it does not conflict.
+                    let router = self.by_method.entry(previous.method.clone()).or_default();
+                    if router.insert(previous.pattern.clone(), previous.clone()).is_ok() {
+                        self.by_binding.insert(id, previous);
                     }
                 }
                 Err(error)
@@ -172,22 +177,21 @@ impl Routes {
         }
     }
 
-    /// Removes the route of a binding.
+    /// Removes and returns the route of a trigger.
     pub(crate) fn remove(&mut self, id: &TriggerId) -> Option<Arc<Route>> {
         let route = self.by_binding.remove(id)?;
         self.by_method.get_mut(&route.method)?.remove(route.pattern.as_str());
         Some(route)
     }
 
-    /// The route for a request. A `GET` route also serves `HEAD`.
-    pub(crate) fn find(&self, method: &Method, path: &str) -> Found {
-        let own = self.at(method, path);
-        let own = match own {
+    /// Looks up the route of a request. A `GET` route also handles `HEAD`.
+    pub(crate) fn find(&self, method: &Method, path: &str) -> RouteMatch {
+        let found = match self.at(method, path) {
             None if *method == Method::HEAD => self.at(&Method::GET, path),
-            own => own,
+            found => found,
         };
-        if let Some((route, parameters)) = own {
-            return Found::Route(route, parameters);
+        if let Some((route, parameters)) = found {
+            return RouteMatch::Found(route, parameters);
         }
         let mut methods: Vec<Method> = self
             .by_method
@@ -196,16 +200,16 @@ impl Routes {
             .map(|(method, _)| method.clone())
             .collect();
         if methods.is_empty() {
-            return Found::Nothing;
+            return RouteMatch::NotFound;
         }
         if methods.contains(&Method::GET) && !methods.contains(&Method::HEAD) {
             methods.push(Method::HEAD);
         }
         methods.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-        Found::OtherMethods(methods)
+        RouteMatch::MethodNotAllowed(methods)
     }
 
-    fn at(&self, method: &Method, path: &str) -> Option<(Arc<Route>, Parameters)> {
+    fn at(&self, method: &Method, path: &str) -> Option<(Arc<Route>, PathParameters)> {
         let found = self.by_method.get(method)?.at(path).ok()?;
         let parameters =
             found.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -233,17 +237,17 @@ mod tests {
         }))
     }
 
-    #[allow(clippy::needless_pass_by_value)] // so that the calls below are short
+    #[allow(clippy::needless_pass_by_value)] // keeps the calls below short
     fn at(routes: &Routes, method: Method, path: &str) -> String {
         match routes.find(&method, path) {
-            Found::Route(route, parameters) => format!("{} {parameters:?}", route.binding.id),
-            Found::OtherMethods(methods) => format!("{methods:?}"),
-            Found::Nothing => "nothing".to_owned(),
+            RouteMatch::Found(route, parameters) => format!("{} {parameters:?}", route.binding.id),
+            RouteMatch::MethodNotAllowed(methods) => format!("{methods:?}"),
+            RouteMatch::NotFound => "nothing".to_owned(),
         }
     }
 
     #[test]
-    fn paths_that_cannot_be_served_are_refused() {
+    fn invalid_paths_and_methods_are_rejected() {
         for path in ["", "/a/:", "/a/*rest", "/*", "/:a/:a", "/a?b", "/:{x}"] {
             let error = route("t", "get", path).unwrap_err();
             assert_eq!(error.code, "trigger_registration_failed", "{path}");
@@ -252,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_is_found_by_method_and_path() {
+    fn routes_are_found_by_method_and_path() {
         let mut routes = Routes::default();
         for (id, method, path) in [
             ("a", "get", "a/:id"),
@@ -274,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_collision_changes_nothing_and_the_own_binding_is_replaced() {
+    fn conflict_keeps_the_table_and_same_trigger_is_replaced() {
         let mut routes = Routes::default();
         routes.insert(route("a", "GET", "/x/:id").unwrap()).unwrap();
         routes.insert(route("b", "GET", "/y").unwrap()).unwrap();
@@ -291,13 +295,13 @@ mod tests {
     }
 
     #[test]
-    fn thousands_of_routes_are_no_trouble() {
+    fn thousands_of_routes_are_inserted_quickly() {
         let mut routes = Routes::default();
-        let begin = Instant::now();
+        let start = Instant::now();
         for n in 0..2_000 {
             routes.insert(route(&format!("t{n}"), "GET", &format!("/r{n}/:id")).unwrap()).unwrap();
         }
         assert_eq!(at(&routes, Method::GET, "/r1999/x"), r#"t1999 [("id", "x")]"#);
-        assert!(begin.elapsed() < Duration::from_secs(5));
+        assert!(start.elapsed() < Duration::from_secs(5));
     }
 }

@@ -2,29 +2,22 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use glob::{MatchOptions, Pattern};
 use hyper::Uri;
 
 use super::HttpFunctionSettings;
 use super::address::is_public;
+use crate::wildcard::WildcardPattern;
 use iii_wire::protocol::ErrorBody;
 
 /// The code of an endpoint that the rules do not allow.
 pub(super) const REFUSED: &str = "url_validation_failed";
-
-/// Hosts have no upper case, and dots in them are signs like others.
-const MATCHING: MatchOptions = MatchOptions {
-    case_sensitive: false,
-    require_literal_separator: false,
-    require_literal_leading_dot: false,
-};
 
 /// The rules of one engine.
 pub(super) struct Rules {
     require_https: bool,
     block_private_ips: bool,
     /// Empty: all hosts are allowed.
-    hosts: Vec<Pattern>,
+    hosts: Vec<WildcardPattern>,
 }
 
 impl Rules {
@@ -44,9 +37,8 @@ impl Rules {
                     "`{text}` of `url_allowlist` is a URL: write its host only, such as `*.example.com`"
                 ));
             }
-            Pattern::new(text).map_err(|error| {
-                format!("`{text}` of `url_allowlist` is no pattern: {}", error.msg)
-            })
+            WildcardPattern::host(text)
+                .map_err(|why| format!("`{text}` of `url_allowlist` is not a pattern: {why}"))
         };
         Ok(Self {
             require_https: settings.require_https,
@@ -99,7 +91,7 @@ impl Rules {
             }
         }
         let name = host.strip_suffix('.').unwrap_or(host);
-        let is_listed = |pattern: &Pattern| pattern.matches_with(name, MATCHING);
+        let is_listed = |pattern: &WildcardPattern| pattern.matches(name);
         if host.is_empty() || !(self.hosts.is_empty() || self.hosts.iter().any(is_listed)) {
             return Err(refused(format!(
                 "the host `{host}` is not allowed: add it to `url_allowlist` of the engine"
@@ -235,7 +227,7 @@ mod tests {
     #[test]
     fn a_pattern_must_be_one() {
         for (pattern, fact) in
-            [(" ", "blank"), ("https://example.com", "host only"), ("a[", "no pattern")]
+            [(" ", "blank"), ("https://example.com", "host only"), ("a[", "not a pattern")]
         {
             let settings = HttpFunctionSettings {
                 url_allowlist: vec![pattern.to_owned()],

@@ -27,7 +27,7 @@ use super::stream::Streams;
 use iii_wire::protocol::ErrorBody;
 use iii_wire::transport::ws::Telemetry;
 
-pub(crate) use metrics::{Gauges, WorkerMetrics};
+pub(crate) use metrics::{WorkerGauges, WorkerMetrics};
 pub use settings::{
     AlertAction, AlertOperator, AlertRule, LogSettings, MetricSettings, ObservabilitySettings,
     Sampling, SamplingRule, TraceSettings,
@@ -70,7 +70,7 @@ impl Observability {
         broker: Broker,
         settings: ObservabilitySettings,
         streams: Option<Arc<Streams>>,
-        gauges: Gauges,
+        gauges: WorkerGauges,
     ) -> Self {
         let chains = Arc::new(Chains::default());
         let metrics = Arc::new(Metrics::new(broker.clone(), &settings.metrics, gauges));

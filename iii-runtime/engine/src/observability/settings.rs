@@ -236,7 +236,7 @@ pub enum AlertOperator {
 
 impl AlertOperator {
     /// The operator of a sign or a name, as the file has it.
-    pub(crate) fn read(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         Some(match text.to_lowercase().replace('_', "").as_str() {
             ">" | "greaterthan" => Self::GreaterThan,
             ">=" | "greaterthanorequal" => Self::GreaterThanOrEqual,

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::broker::{Broker, Request};
 use super::provider::{Binding, BuiltIn, Call, Provider, TriggerTypeInfo, refused, schema};
 use super::trigger_index::TriggerIndex;
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, Payload};
 use iii_wire::sync::lock;
 
@@ -41,7 +42,7 @@ impl PubSub {
 
     fn publish(&self, input: &PublishInput, call: &Call) -> Result<Option<()>, ErrorBody> {
         if input.topic.is_empty() {
-            return Err(ErrorBody::new("topic_not_set", "`publish` requires a topic"));
+            return Err(ErrorBody::new(code::TOPIC_NOT_SET, "`publish` requires a topic"));
         }
         let subscribers: Vec<_> = lock(&self.subscribers).get(&input.topic).cloned().collect();
         for binding in subscribers {

@@ -113,7 +113,7 @@ fn delivery_request(
     queue: &DeliveryQueue,
     delivery: &Delivery,
 ) -> Result<Request, ErrorBody> {
-    let unreadable = |error: StoreError| error.to_body(super::WRITE_FAILED);
+    let unreadable = |error: StoreError| error.to_body(code::QUEUE_WRITE_FAILED);
     let json = manager.table.get(&queue.scope, &delivery.message.id.to_string());
     let json =
         json.ok_or_else(|| unreadable(StoreError("the message record is missing".to_owned())))?;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::broker::Broker;
 use super::provider::{Binding, BuiltIn, Provider, TriggerTypeInfo};
 use super::store::{Change, PendingWrite, StoreError, Table, UpdateFn, write_function};
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, Payload};
 
 use triggers::StateTriggers;
@@ -131,7 +132,7 @@ impl StateProvider {
         let changed = self.table.change(scope, key, &mut checked_update, &mut hook);
         changed.map_err(|error| match rejected_size {
             Some(bytes) => ErrorBody::new(
-                "VALUE_TOO_LARGE",
+                code::VALUE_TOO_LARGE,
                 format!("the value has {bytes} bytes; the limit is {limit}"),
             ),
             None => error.to_body(code),
@@ -141,20 +142,20 @@ impl StateProvider {
     fn set(&self, input: &StateSetInput) -> WriteResult {
         let StateSetInput { scope, key, value } = input;
         let (change, pending) =
-            self.change(scope, key, "SET_ERROR", &mut |_| Ok(Some(value.clone())))?;
+            self.change(scope, key, code::SET_ERROR, &mut |_| Ok(Some(value.clone())))?;
         Ok((update::change_output(&change, &[])?, pending))
     }
 
     fn delete(&self, input: &StateKeyInput) -> WriteResult {
         let (change, pending) =
-            self.change(&input.scope, &input.key, "DELETE_ERROR", &mut |_| Ok(None))?;
+            self.change(&input.scope, &input.key, code::DELETE_ERROR, &mut |_| Ok(None))?;
         Ok((change.old, pending))
     }
 
     fn update(&self, input: &StateUpdateInput) -> WriteResult {
         let mut errors = Vec::new();
         let (change, pending) =
-            self.change(&input.scope, &input.key, "UPDATE_ERROR", &mut |old| {
+            self.change(&input.scope, &input.key, code::UPDATE_ERROR, &mut |old| {
                 let (new, failed) = update::apply(old, &input.ops)
                     .map_err(|error| StoreError(format!("the value cannot be updated: {error}")))?;
                 errors = failed;
@@ -191,7 +192,7 @@ impl Provider for StateProvider {
             write_function::<_, ChangeOutput, _>(
                 "state::set",
                 "Sets a value.",
-                "SET_ERROR",
+                code::SET_ERROR,
                 move |input: StateSetInput| set.set(&input),
             ),
             BuiltIn::raw::<_, Payload, _>(
@@ -202,13 +203,13 @@ impl Provider for StateProvider {
             write_function::<_, Payload, _>(
                 "state::delete",
                 "Removes a value.",
-                "DELETE_ERROR",
+                code::DELETE_ERROR,
                 move |input: StateKeyInput| delete.delete(&input),
             ),
             write_function::<_, ChangeOutput, _>(
                 "state::update",
                 "Applies operations to a value.",
-                "UPDATE_ERROR",
+                code::UPDATE_ERROR,
                 move |input: StateUpdateInput| update.update(&input),
             ),
             BuiltIn::raw::<_, Vec<Payload>, _>(

@@ -13,6 +13,7 @@ use super::subscription_triggers::{FUNCTION_TIMEOUT, timeout_error};
 use crate::broker::Request;
 use crate::handshake;
 use crate::provider::to_payload;
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, FunctionId, Payload};
 
 /// The input of the auth function.
@@ -77,7 +78,7 @@ impl Streams {
         let output = output.await?.unwrap_or_default();
         let parsed: AuthOutput<'_> = output.parse_borrowed().map_err(|error| {
             let text = format!("the output must be an object with `context`: {error}");
-            ErrorBody::new("AUTH_ERROR", text)
+            ErrorBody::new(code::AUTH_ERROR, text)
         })?;
         Ok(output.part(parsed.context))
     }

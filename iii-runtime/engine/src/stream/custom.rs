@@ -67,7 +67,7 @@ pub(super) fn parse_output<T: serde::de::DeserializeOwned>(
 ) -> Result<T, ErrorBody> {
     output.parse().map_err(|error| {
         let id = function_id(operation, stream);
-        ErrorBody::new("JSON_ERROR", format!("the output of `{id}` is invalid: {error}"))
+        ErrorBody::new(code::JSON_ERROR, format!("the output of `{id}` is invalid: {error}"))
     })
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn read_modify_write(
     let old = call_worker("get", format!("{{{item_fields}}}")).await?;
     let old = (!old.is_null()).then_some(old);
     let (new, errors) = update::apply(old.as_ref(), ops).map_err(|error| {
-        ErrorBody::new("STREAM_UPDATE_ERROR", format!("the item cannot be updated: {error}"))
+        ErrorBody::new(code::STREAM_UPDATE_ERROR, format!("the item cannot be updated: {error}"))
     })?;
     let data = format!(r#"{{{item_fields},"data":{}}}"#, new.as_str());
     let output = call_worker("set", data).await?;

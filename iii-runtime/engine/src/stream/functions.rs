@@ -14,6 +14,7 @@ use super::message::MessageEvent;
 use crate::provider::{BuiltIn, Call, Handler, Outcome, misfit, to_payload};
 use crate::state::update::{self, ChangeOutput, UpdateOp};
 use crate::store::StoreError;
+use iii_wire::code;
 use iii_wire::protocol::Payload;
 
 /// The input of `stream::set`.
@@ -178,7 +179,7 @@ async fn set(streams: Arc<Streams>, input: StreamSetInput, call: Call) -> Outcom
         streams.publish_custom_change(&group, item_id, change);
         return Ok(Some(output));
     }
-    let code = "STREAM_SET_ERROR";
+    let code = code::STREAM_SET_ERROR;
     let (change, pending) =
         streams.change(&group, item_id, code, &mut |_| Ok(Some(data.clone())))?;
     pending.await.map_err(|error| error.to_body(code))?;
@@ -203,7 +204,7 @@ async fn delete(streams: Arc<Streams>, input: StreamItemInput, call: Call) -> Ou
         streams.publish_custom_deletion(&group, item_id, deletion);
         return Ok(Some(output));
     }
-    let code = "STREAM_DELETE_ERROR";
+    let code = code::STREAM_DELETE_ERROR;
     let (change, pending) = streams.change(&group, item_id, code, &mut |_| Ok(None))?;
     pending.await.map_err(|error| error.to_body(code))?;
     let old = change.old.unwrap_or_default();
@@ -226,7 +227,7 @@ async fn update(streams: Arc<Streams>, input: StreamUpdateInput, call: Call) -> 
         let change = streams.publish_custom_change(&group, item_id, change);
         return update::change_output(&change, &errors);
     }
-    let code = "STREAM_UPDATE_ERROR";
+    let code = code::STREAM_UPDATE_ERROR;
     let mut errors = Vec::new();
     let (change, pending) = streams.change(&group, item_id, code, &mut |old| {
         let (new, failed) = update::apply(old, ops)

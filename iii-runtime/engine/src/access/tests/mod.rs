@@ -1,4 +1,4 @@
-//! Tests of the rules at the broker: who gets in, what is called, and what is seen.
+//! Tests of access rules at the broker: authentication, authorization of calls, and visibility in listings.
 
 mod registrations;
 
@@ -22,7 +22,7 @@ fn payload(value: Value) -> Payload {
     value.into()
 }
 
-/// A worker that serves functions with code.
+/// Connects a worker that serves functions with `code`.
 async fn serve(
     broker: &Broker,
     functions: &[&str],
@@ -42,41 +42,50 @@ async fn serve(
     });
 }
 
-fn visitor(uri: &str) -> Visitor {
+fn auth_request(uri: &str) -> AuthRequest {
     let request = hyper::http::Request::get(uri).header("X-Who", "ann").body(()).unwrap();
-    Visitor::new(&request, [10, 0, 0, 7].into())
+    AuthRequest::new(&request, [10, 0, 0, 7].into())
 }
 
-fn middleware(function_id: &str) -> Middleware {
-    Middleware { function_id: function_id.into(), timeout: Duration::from_secs(20) }
+fn middleware(function_id: &str) -> CallMiddleware {
+    CallMiddleware { function_id: function_id.into(), timeout: Duration::from_secs(20) }
 }
 
-/// A worker that came through a listener with these rules.
-async fn guest_of(
+/// Connects a worker through a listener with these rules.
+async fn connect_through(
     broker: &Broker,
     access: Option<Access>,
-    middleware: Option<Middleware>,
+    middleware: Option<CallMiddleware>,
 ) -> Worker {
-    let guard = Guard::new(broker.clone(), access, middleware).unwrap();
-    let gate = guard.admit(&visitor("/")).await.unwrap();
+    let guard = AccessGuard::new(broker.clone(), access, middleware).unwrap();
+    let gate = guard.admit(&auth_request("/")).await.unwrap();
     Worker::connect_behind(broker, gate).await
 }
 
-/// A worker that has announced itself through a listener with rules and an auth function that grants this.
-async fn guest(broker: &Broker, access: Access, grants: Value) -> Worker {
+/// Connects a worker through a listener with these rules, and announces it.
+async fn announced_through(
+    broker: &Broker,
+    access: Option<Access>,
+    middleware: Option<CallMiddleware>,
+) -> Worker {
+    let mut worker = connect_through(broker, access, middleware).await;
+    worker.announce("restricted", "default").await.unwrap();
+    worker
+}
+
+/// Connects a worker through a listener whose auth function returns `grants`, and announces it.
+async fn connect_with_grants(broker: &Broker, access: Access, grants: Value) -> Worker {
     serve(broker, &["gate::auth"], move |_, _| Ok(Some(payload(grants.clone())))).await;
     let access = access.auth_function("gate::auth");
-    let mut worker = guest_of(broker, Some(access), None).await;
-    worker.announce("guest", "default").await.unwrap();
-    worker
+    announced_through(broker, Some(access), None).await
 }
 
 fn exposing(pattern: &str) -> Access {
     Access::new().expose(FunctionFilter::matching(pattern))
 }
 
-/// A broker with what the tests call.
-fn engine() -> Broker {
+/// A broker with the providers whose functions the tests call.
+fn broker_with_providers() -> Broker {
     let broker = broker();
     with_provider(&broker, PubSub::new(broker.clone()));
     with_provider(&broker, Discovery::new(broker.clone(), Default::default()));
@@ -84,11 +93,12 @@ fn engine() -> Broker {
 }
 
 #[tokio::test]
-async fn the_auth_function_hears_who_comes_and_decides() {
+async fn auth_function_receives_the_handshake_and_accepts_or_rejects() {
     let broker = broker();
-    let guard = Guard::new(broker.clone(), Some(Access::new().auth_function("gate::auth")), None);
+    let guard =
+        AccessGuard::new(broker.clone(), Some(Access::new().auth_function("gate::auth")), None);
     let guard = guard.unwrap();
-    let missing = guard.admit(&visitor("/")).await.map(drop).unwrap_err();
+    let missing = guard.admit(&auth_request("/")).await.map(drop).unwrap_err();
     assert_eq!(missing.code, "AUTH_ERROR");
 
     serve(&broker, &["gate::auth"], |_, data| {
@@ -107,14 +117,14 @@ async fn the_auth_function_hears_who_comes_and_decides() {
         }
     })
     .await;
-    assert!(guard.admit(&visitor("/?token=a%2Bb%3D")).await.is_ok());
+    assert!(guard.admit(&auth_request("/?token=a%2Bb%3D")).await.is_ok());
     for (uri, text) in [
-        ("/?token=nothing", "no object"),
-        ("/?token=nonsense", "gave no grants"),
+        ("/?token=nothing", "not an object"),
+        ("/?token=nonsense", "returned invalid grants"),
         ("/?token=later", "ask again"),
         ("/", "who are you"),
     ] {
-        let error = guard.admit(&visitor(uri)).await.map(drop).unwrap_err();
+        let error = guard.admit(&auth_request(uri)).await.map(drop).unwrap_err();
         assert_eq!(error.code, "AUTH_ERROR");
         assert!(error.message.contains(text), "{error}");
         assert_eq!(error.retryable, (text == "ask again").then_some(true));
@@ -122,73 +132,76 @@ async fn the_auth_function_hears_who_comes_and_decides() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_auth_function_that_never_answers_lets_nobody_in() {
+async fn auth_function_timeout_rejects_the_connection() {
     let broker = broker();
     let worker = Worker::named(&broker, "gate").await;
     worker.function("gate::auth");
     let access = Access::new().auth_function("gate::auth").timeout(Duration::from_secs(3));
-    let guard = Guard::new(broker.clone(), Some(access), None).unwrap();
+    let guard = AccessGuard::new(broker.clone(), Some(access), None).unwrap();
     until("the function", || broker.functions().len() == 1).await;
-    let error = guard.admit(&visitor("/")).await.map(drop).unwrap_err();
+    let error = guard.admit(&auth_request("/")).await.map(drop).unwrap_err();
     assert!(error.code == "AUTH_ERROR" && error.message.contains("3s"), "{error}");
 }
 
 #[tokio::test]
-async fn what_is_not_exposed_cannot_be_called_nor_queued() {
-    let broker = engine();
+async fn unexposed_functions_can_be_neither_called_nor_enqueued() {
+    let broker = broker_with_providers();
     serve(&broker, &["api::ok", "admin::x", "engine::queue::enqueue"], |_, data| {
         Ok(Some(payload(data)))
     })
     .await;
     let access = exposing("api::*").expose(FunctionFilter::matching("engine::queue::*"));
-    let mut guest = guest_of(&broker, Some(access), None).await;
-    guest.announce("guest", "default").await.unwrap();
-    assert_eq!(guest.call("api::ok", "1").await.unwrap().unwrap().as_str(), "1");
-    let error = guest.call("admin::x", "1").await.unwrap_err();
+    let mut worker = announced_through(&broker, Some(access), None).await;
+    assert_eq!(worker.call("api::ok", "1").await.unwrap().unwrap().as_str(), "1");
+    let error = worker.call("admin::x", "1").await.unwrap_err();
     assert!(error.code == "FORBIDDEN" && error.message.contains("`admin::x`"), "{error}");
-    assert_eq!(guest.call("publish", "{}").await.unwrap_err().code, "FORBIDDEN");
-    let missing = guest.call("api::nothing", "1").await.unwrap_err();
+    assert_eq!(worker.call("publish", "{}").await.unwrap_err().code, "FORBIDDEN");
+    let missing = worker.call("api::nothing", "1").await.unwrap_err();
     assert_eq!(missing.code, "function_not_found");
 
     let enqueue = |id: &str| InvokeFunction {
         action: Some(Action::Enqueue { queue: "q".to_owned() }),
         ..Worker::invocation(id, "1")
     };
-    let id = guest.start_with(enqueue("admin::x"));
-    assert_eq!(guest.answer_to(id).await.unwrap_err().code, "FORBIDDEN");
-    let id = guest.start_with(enqueue("api::ok"));
-    assert!(guest.answer_to(id).await.unwrap().unwrap().as_str().contains("messageReceiptId"));
-    // The function behind it reaches no further.
+    let id = worker.start_with(enqueue("admin::x"));
+    assert_eq!(worker.answer_to(id).await.unwrap_err().code, "FORBIDDEN");
+    let id = worker.start_with(enqueue("api::ok"));
+    assert!(worker.answer_to(id).await.unwrap().unwrap().as_str().contains("messageReceiptId"));
+    // The enqueue function applies the same check to its target.
     for data in [
         json!({"queue": "q", "function_id": "admin::x", "data": 1}).to_string(),
         r#"{"queue":"q","function_id":"api::ok","function_id":"admin::x","data":1}"#.to_owned(),
     ] {
-        let error = guest.call("engine::queue::enqueue", &data).await.unwrap_err();
+        let error = worker.call("engine::queue::enqueue", &data).await.unwrap_err();
         assert_eq!(error.code, "FORBIDDEN", "{data}");
     }
-    // A call that wants no answer gets none, also if it is denied.
-    guest.void("admin::x", "1");
-    guest.nothing_else().await;
+    // A denied void call is not answered either.
+    worker.void("admin::x", "1");
+    worker.nothing_else().await;
 }
 
 #[tokio::test]
-async fn a_grant_for_a_namespace_reaches_no_built_in_function() {
-    let broker = engine();
-    let mut guest =
-        guest(&broker, Access::new(), json!({"namespaces": {"shop": ["*"], "default": []}})).await;
+async fn namespace_grants_do_not_cover_built_in_functions() {
+    let broker = broker_with_providers();
+    let mut worker = connect_with_grants(
+        &broker,
+        Access::new(),
+        json!({"namespaces": {"shop": ["*"], "default": []}}),
+    )
+    .await;
     for (namespace, code) in [("shop", "FORBIDDEN"), ("default", "FORBIDDEN")] {
         let call = Worker::invocation("publish", r#"{"topic":"t","data":1}"#);
-        let id = guest.start_with(InvokeFunction { namespace: Some(namespace.into()), ..call });
-        assert_eq!(guest.answer_to(id).await.unwrap_err().code, code, "{namespace}");
+        let id = worker.start_with(InvokeFunction { namespace: Some(namespace.into()), ..call });
+        assert_eq!(worker.answer_to(id).await.unwrap_err().code, code, "{namespace}");
     }
     let call = Worker::invocation("mine::f", "{}");
-    let id = guest.start_with(InvokeFunction { namespace: Some("shop".into()), ..call });
-    assert_eq!(guest.answer_to(id).await.unwrap_err().code, "function_not_found");
+    let id = worker.start_with(InvokeFunction { namespace: Some("shop".into()), ..call });
+    assert_eq!(worker.answer_to(id).await.unwrap_err().code, "function_not_found");
 }
 
 #[tokio::test]
-async fn exposed_by_metadata_is_what_its_worker_says() {
-    let broker = engine();
+async fn functions_are_exposed_by_their_metadata() {
+    let broker = broker_with_providers();
     let mut owner = Worker::named(&broker, "owner").await;
     for (id, public) in [("a::open", true), ("a::closed", false)] {
         owner.send(Message::RegisterFunction(Box::new(RegisterFunction {
@@ -203,25 +216,24 @@ async fn exposed_by_metadata_is_what_its_worker_says() {
     owner.nothing_else().await;
     let rules = [("public", MetadataRule::equals(true))];
     let access = Access::new().expose(FunctionFilter::metadata(rules));
-    let mut guest = guest_of(&broker, Some(access), None).await;
-    guest.start("a::open", "{}");
+    let mut worker = connect_through(&broker, Some(access), None).await;
+    worker.start("a::open", "{}");
     assert_eq!(owner.called().await.function_id, "a::open");
-    assert_eq!(guest.call("a::closed", "{}").await.unwrap_err().code, "FORBIDDEN");
+    assert_eq!(worker.call("a::closed", "{}").await.unwrap_err().code, "FORBIDDEN");
 }
 
 #[tokio::test(start_paused = true)]
-async fn middleware_gets_the_calls_and_answers_them() {
-    let broker = engine();
+async fn middleware_receives_calls_and_returns_their_results() {
+    let broker = broker_with_providers();
     let mut gate = Worker::named(&broker, "gate").await;
     gate.function("gate::check");
     gate.function("api::f");
     gate.nothing_else().await;
-    // No rules are needed for that.
-    let mut guest = guest_of(&broker, None, Some(middleware("gate::check"))).await;
-    guest.announce("guest", "default").await.unwrap();
+    // A listener may have middleware without access rules.
+    let mut worker = announced_through(&broker, None, Some(middleware("gate::check"))).await;
     let call = Worker::invocation("api::f", r#"{"a":1}"#);
     let call = InvokeFunction { metadata: Some(payload(json!({"retry": 1}))), ..call };
-    let id = guest.start_with(call);
+    let id = worker.start_with(call);
     let seen = gate.called().await;
     assert_eq!((&*seen.function_id, seen.caller), ("gate::check", None));
     assert_eq!(seen.metadata, Some(payload(json!({"retry": 1}))));
@@ -231,10 +243,10 @@ async fn middleware_gets_the_calls_and_answers_them() {
                "namespace": "default"})
     );
     gate.answer(&seen, Ok(Some(payload(json!("rewritten")))));
-    assert_eq!(guest.answer_to(id).await.unwrap().unwrap().as_str(), "\"rewritten\"");
+    assert_eq!(worker.answer_to(id).await.unwrap().unwrap().as_str(), "\"rewritten\"");
 
     let call = Worker::invocation("api::f", "1");
-    let id = guest.start_with(InvokeFunction {
+    let id = worker.start_with(InvokeFunction {
         action: Some(Action::Enqueue { queue: "q".to_owned() }),
         namespace: Some("shop".into()),
         ..call
@@ -244,35 +256,35 @@ async fn middleware_gets_the_calls_and_answers_them() {
     assert_eq!(data["action"], json!({"type": "enqueue", "queue": "q"}));
     assert_eq!(data["namespace"], "shop");
     gate.answer(&seen, Err(ErrorBody::new("no", "not today")));
-    assert_eq!(guest.answer_to(id).await.unwrap_err().code, "no");
+    assert_eq!(worker.answer_to(id).await.unwrap_err().code, "no");
 
-    // Those of the engine go their own way; a call without answer has none, and one that is late an error.
-    assert!(guest.call("engine::functions::list", "{}").await.is_ok());
-    guest.void("api::f", "1");
+    // Calls of `engine::*` bypass the middleware, void calls have no result, and late results are errors.
+    assert!(worker.call("engine::functions::list", "{}").await.is_ok());
+    worker.void("api::f", "1");
     let seen = gate.called().await;
     gate.answer(&seen, Ok(Some(payload(json!("ignored")))));
     gate.nothing_else().await;
-    guest.nothing_else().await;
-    let id = guest.start("api::f", "1");
-    let error = guest.answer_to(id).await.unwrap_err();
+    worker.nothing_else().await;
+    let id = worker.start("api::f", "1");
+    let error = worker.answer_to(id).await.unwrap_err();
     assert!(error.code == "timeout" && error.message.contains("20s"), "{error}");
 }
 
 #[tokio::test]
-async fn middleware_does_not_replace_the_check() {
-    let broker = engine();
+async fn calls_are_authorized_before_they_reach_the_middleware() {
+    let broker = broker_with_providers();
     let mut gate = Worker::named(&broker, "gate").await;
     gate.function("gate::check");
     gate.nothing_else().await;
-    let mut guest =
-        guest_of(&broker, Some(exposing("api::*")), Some(middleware("gate::check"))).await;
-    assert_eq!(guest.call("admin::f", "1").await.unwrap_err().code, "FORBIDDEN");
+    let mut worker =
+        connect_through(&broker, Some(exposing("api::*")), Some(middleware("gate::check"))).await;
+    assert_eq!(worker.call("admin::f", "1").await.unwrap_err().code, "FORBIDDEN");
     gate.nothing_else().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_guest_sees_what_it_may_call_and_what_is_its_own() {
-    let broker = engine();
+async fn listings_show_only_callable_and_own_entries() {
+    let broker = broker_with_providers();
     let mut owner = Worker::named(&broker, "owner").await;
     owner.function("api::f");
     owner.function("admin::f");
@@ -282,20 +294,23 @@ async fn a_guest_sees_what_it_may_call_and_what_is_its_own() {
     hidden.function("admin::g");
     hidden.nothing_else().await;
     let access = exposing("api::*").expose(FunctionFilter::matching("engine::*"));
-    let mut guest =
-        guest(&broker, access, json!({"allowed_trigger_types": ["engine::functions-available"]}))
-            .await;
-    guest.function("own::f");
+    let mut worker = connect_with_grants(
+        &broker,
+        access,
+        json!({"allowed_trigger_types": ["engine::functions-available"]}),
+    )
+    .await;
+    worker.function("own::f");
 
-    async fn ask(guest: &mut Worker, id: &str, input: Value) -> Value {
-        let answer = guest.call(&format!("engine::{id}"), &input.to_string()).await;
+    async fn ask(worker: &mut Worker, id: &str, input: Value) -> Value {
+        let answer = worker.call(&format!("engine::{id}"), &input.to_string()).await;
         answer.unwrap().unwrap().parse().unwrap()
     }
     fn ids(list: &Value, key: &str) -> Vec<String> {
         let ids = list.as_array().unwrap().iter().map(|one| one[key].as_str().unwrap().to_owned());
         ids.collect()
     }
-    let g = &mut guest;
+    let g = &mut worker;
     let list = ask(g, "functions::list", json!({})).await;
     assert_eq!(ids(&list["functions"], "function_id"), ["api::f", "own::f"]);
     let asked =
@@ -315,7 +330,7 @@ async fn a_guest_sees_what_it_may_call_and_what_is_its_own() {
     assert_eq!(error.unwrap_err().code, "NOT_FOUND");
 
     let list = ask(g, "workers::list", json!({"status": "connected"})).await;
-    assert_eq!(ids(&list["workers"], "name"), ["owner", "guest"]);
+    assert_eq!(ids(&list["workers"], "name"), ["owner", "restricted"]);
     assert_eq!(list["workers"][0]["function_count"], 1);
     let info = ask(g, "workers::info", json!({"name": "owner"})).await;
     assert_eq!(ids(&info["functions"], "function_id"), ["api::f"]);
@@ -323,23 +338,23 @@ async fn a_guest_sees_what_it_may_call_and_what_is_its_own() {
     let error = g.call("engine::workers::info", r#"{"name":"hidden"}"#).await;
     assert_eq!(error.unwrap_err().code, "NOT_FOUND");
 
-    guest.bind("seen", "engine::functions-available", "api::f", "{}");
-    guest.nothing_else().await;
+    worker.bind("seen", "engine::functions-available", "api::f", "{}");
+    worker.nothing_else().await;
     hidden.function("admin::h");
-    let told: Value = owner.called().await.data.parse().unwrap();
-    let told = ids(&told["functions"], "function_id");
-    assert!(told.contains(&"api::f".to_owned()), "{told:?}");
-    assert!(told.iter().all(|id| !id.starts_with("admin::")), "{told:?}");
+    let event: Value = owner.called().await.data.parse().unwrap();
+    let functions = ids(&event["functions"], "function_id");
+    assert!(functions.contains(&"api::f".to_owned()), "{functions:?}");
+    assert!(functions.iter().all(|id| !id.starts_with("admin::")), "{functions:?}");
 }
 
 #[tokio::test]
-async fn a_gate_goes_with_its_connection() {
-    let broker = engine();
-    let guard = Guard::new(broker.clone(), Some(Access::new()), None).unwrap();
-    let gate = guard.admit(&visitor("/")).await.unwrap();
+async fn session_is_dropped_with_its_connection() {
+    let broker = broker_with_providers();
+    let guard = AccessGuard::new(broker.clone(), Some(Access::new()), None).unwrap();
+    let gate = guard.admit(&auth_request("/")).await.unwrap();
     let weak = Arc::downgrade(&gate);
     let worker = Worker::connect_behind(&broker, gate).await;
     assert!(weak.upgrade().is_some());
     drop(worker);
-    until("the gate is gone", || weak.upgrade().is_none()).await;
+    until("the session is dropped", || weak.upgrade().is_none()).await;
 }

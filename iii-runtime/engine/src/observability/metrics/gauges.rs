@@ -70,11 +70,11 @@ impl WorkerMetrics {
 
 /// The gauges of all workers. Clones are the same gauges.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Gauges {
+pub(crate) struct WorkerGauges {
     workers: Arc<Mutex<HashMap<WorkerId, WorkerMetrics>>>,
 }
 
-impl Gauges {
+impl WorkerGauges {
     /// The newest values of a worker that runs on `runtime`, if it sends any.
     pub(crate) fn of(&self, worker: WorkerId, runtime: &str) -> Option<WorkerMetrics> {
         let metrics = lock(&self.workers).get(&worker).cloned()?;

@@ -18,7 +18,7 @@ use crate::provider::BuiltIn;
 use iii_wire::protocol::WorkerId;
 use iii_wire::sync::lock;
 
-pub(crate) use gauges::{Gauges, WorkerMetrics};
+pub(crate) use gauges::{WorkerGauges, WorkerMetrics};
 pub(super) use point::{Histogram, Kind, Point, Value};
 
 use engine::EngineMetrics;
@@ -60,12 +60,12 @@ pub(super) struct Metrics {
     is_enabled: bool,
     store: Mutex<Store>,
     rollups: Mutex<Rollups>,
-    gauges: Gauges,
+    gauges: WorkerGauges,
 }
 
 impl Metrics {
     /// Without points.
-    pub(super) fn new(broker: Broker, settings: &MetricSettings, gauges: Gauges) -> Self {
+    pub(super) fn new(broker: Broker, settings: &MetricSettings, gauges: WorkerGauges) -> Self {
         let retention = u64::try_from(settings.retention.as_nanos()).unwrap_or(u64::MAX);
         Self {
             broker,

@@ -31,7 +31,7 @@ impl Rig {
     }
 
     async fn with(broker: Broker, settings: ObservabilitySettings) -> Self {
-        let gauges = Gauges::default();
+        let gauges = WorkerGauges::default();
         let observability = Observability::new(broker.clone(), settings, None, gauges.clone());
         with_provider(&broker, observability);
         with_provider(&broker, Discovery::new(broker.clone(), gauges));
