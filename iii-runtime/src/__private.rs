@@ -16,8 +16,6 @@ use serde::de::DeserializeOwned;
 
 pub use crate::app::entry::{MainOptions, MainResult, run_main};
 pub use crate::app::signals::Signals;
-#[cfg(feature = "cli")]
-pub use crate::app::visit;
 pub use crate::config::{
     ConfigDeclaration, ConfigDescriptor, Configurable, Content as ConfigContent,
     Field as ConfigField, KindProbe, OtherKind, Reader as ConfigReader, ValueDefault,

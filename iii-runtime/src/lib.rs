@@ -173,7 +173,7 @@ pub use iii_wire::{code, protocol};
 #[doc(hidden)]
 pub use iii_wire::transport;
 
-pub use app::{App, Running, Settings};
+pub use app::{App, ClientBuilder, Running, Settings};
 pub use client::{Call, Client, Listen, Listener, NewChannel, Retry};
 pub use config::{Config, ConfigProblem, ConfigWatch, Configurable};
 pub use extract::{

@@ -79,10 +79,11 @@ fn what_the_page_of_known_faults_names_is_there() {
     let (_, known) = page.split_once("\n# Known faults").expect("the part on known faults");
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = tests.parent().expect("the workspace");
-    let runtime = root.join("iii-runtime/src");
+    let runtime = root.join("iii-runtime");
     let code = sources(&runtime) + &sources(&tests.join("tests"));
     let exists = |name: &str| {
-        let folders = [root, tests, &runtime, &runtime.join("engine")];
+        let folders =
+            [root, tests, &runtime, &runtime.join("engine/src"), &runtime.join("wire/src")];
         folders.iter().any(|one| one.join(name).exists() || one.join(format!("{name}.rs")).exists())
     };
     let rows = known.lines().filter(|line| line.starts_with("| "));

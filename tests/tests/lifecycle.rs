@@ -88,7 +88,7 @@ async fn an_address_that_is_taken_is_69() {
 }
 
 #[tokio::test]
-async fn refused_registrations_are_76_and_being_thrown_out_later_is_77() {
+async fn rejected_registrations_are_76_and_a_later_eviction_is_77() {
     let taken = json!({
         "type": "registrationrejected", "code": "FUNCTION_NAMESPACE_CONFLICT", "namespace": "default",
         "function_id": "lifecycle::never", "owner_worker_id": TOKEN,
@@ -104,7 +104,7 @@ async fn refused_registrations_are_76_and_being_thrown_out_later_is_77() {
 
     let (program, mut peer) = never_ending(&[]).await;
     peer.send(taken).await;
-    let text = ends_with(exit::THROWN_OUT, program).await;
+    let text = ends_with(exit::EVICTED, program).await;
     assert!(text.contains("lifecycle.rs:"), "{text}");
 }
 

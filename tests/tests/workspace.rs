@@ -51,6 +51,8 @@ fn every_file_begins_with_a_sentence_about_what_it_owns() {
     for part in [
         "iii-macros/src",
         "iii-runtime/src",
+        "iii-runtime/engine/src",
+        "iii-runtime/wire/src",
         "examples",
         "tests/src",
         "tests/tests",

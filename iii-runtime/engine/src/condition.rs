@@ -70,11 +70,7 @@ impl ConditionalBinding {
     /// # Errors
     ///
     /// If the condition function fails.
-    pub(crate) async fn allows(
-        &self,
-        broker: &Broker,
-        data: &Payload,
-    ) -> Result<bool, ErrorBody> {
+    pub(crate) async fn allows(&self, broker: &Broker, data: &Payload) -> Result<bool, ErrorBody> {
         self.condition.allows(broker, &self.binding, data).await
     }
 

@@ -158,7 +158,7 @@ impl Binding {
 
 /// The error with which a binding is refused (protocol section 4.4).
 pub(crate) fn refused(message: impl Into<String>) -> ErrorBody {
-    ErrorBody::new("trigger_registration_failed", message)
+    ErrorBody::new(code::TRIGGER_REGISTRATION_FAILED, message)
 }
 
 /// The error of a call that would go beyond a limit.
@@ -286,7 +286,7 @@ impl BuiltIn {
 
 /// The error for input that does not fit a built-in function.
 pub(crate) fn misfit(id: &str, error: &serde_json::Error) -> ErrorBody {
-    ErrorBody::new("deserialization_error", format!("the input does not fit `{id}`: {error}"))
+    ErrorBody::new(code::DESERIALIZATION_ERROR, format!("the input does not fit `{id}`: {error}"))
 }
 
 /// The JSON of an output or of an event.
@@ -296,7 +296,7 @@ pub(crate) fn misfit(id: &str, error: &serde_json::Error) -> ErrorBody {
 /// Code `serialization_error` if the type refuses to be serialised.
 pub(crate) fn to_payload<T: Serialize + ?Sized>(value: &T) -> Result<Payload, ErrorBody> {
     Payload::new(value)
-        .map_err(|error| ErrorBody::new("serialization_error", format!("no JSON: {error}")))
+        .map_err(|error| ErrorBody::new(code::SERIALIZATION_ERROR, format!("no JSON: {error}")))
 }
 
 /// A JSON Schema, or how to make it: most of those of the engine's own functions are never asked for.

@@ -16,7 +16,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::access::{AccessGuard, AuthRequest};
 use super::broker::{Broker, Gate, limits};
-use super::channel::{self, Channels, ChannelDirection};
+use super::channel::{self, ChannelDirection, Channels};
 use super::origins::Origins;
 use super::tasks::Tasks;
 use iii_wire::protocol::{ErrorBody, Message};

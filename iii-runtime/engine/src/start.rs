@@ -18,7 +18,7 @@ use crate::http_function::HttpFunctions;
 use crate::observability::{WorkerGauges, Observability};
 use crate::origins::Origins;
 use crate::queue::Queues;
-use crate::store::{StoreLimits, Store};
+use crate::store::{Store, StoreLimits};
 use crate::stream::Streams;
 use crate::tasks::Tasks;
 use crate::{access, channel, configuration, cron, discovery, http, pubsub, server, state, stream};
@@ -273,8 +273,11 @@ async fn serve_local(
 
 /// Opens the store of a directory, or makes one in memory.
 async fn open_store(directory: Option<PathBuf>, store_limits: StoreLimits) -> Result<Store> {
-    let Some(directory) = directory else { return Ok(Store::in_memory_with(store_limits.capacity)) };
-    let opened = tokio::task::spawn_blocking(move || Store::open_with(&directory, store_limits)).await;
+    let Some(directory) = directory else {
+        return Ok(Store::in_memory_with(store_limits.capacity));
+    };
+    let opened =
+        tokio::task::spawn_blocking(move || Store::open_with(&directory, store_limits)).await;
     let error = match opened {
         Ok(Ok(store)) => return Ok(store),
         Ok(Err(error)) => error.to_string(),

@@ -9,7 +9,7 @@
 //! | 69 | [`UNAVAILABLE`] | the engine, an address or the data directory cannot be used: `connect_failed`, `listen_failed`, `store_failed` | after a look |
 //! | 75 | [`GRACE_EXCEEDED`] | the grace period was over before everything was answered: `grace_exceeded` | yes |
 //! | 76 | [`REJECTED`] | the engine refused what the worker registers: `registration_rejected` | when the other worker is gone |
-//! | 77 | [`THROWN_OUT`] | a worker that was ready has lost its place for good: `thrown_out` | after a look |
+//! | 77 | [`EVICTED`] | a worker that was ready has lost its place for good: `evicted` | after a look |
 //! | 78 | [`MISCONFIGURED`] | the declarations or the settings are wrong: `invalid_catalogue`, `invalid_configuration` | no: it ends the same way |
 //! | 130, 143 | [`SIGNAL`] + the number of the signal | a second signal ended it at once: SIGINT, SIGTERM | |
 //!
@@ -28,7 +28,7 @@ pub const GRACE_EXCEEDED: u8 = 75;
 /// The engine refused what the worker registers.
 pub const REJECTED: u8 = 76;
 /// A worker that was ready has lost its place for good.
-pub const THROWN_OUT: u8 = 77;
+pub const EVICTED: u8 = 77;
 /// The declarations or the settings are wrong.
 pub const MISCONFIGURED: u8 = 78;
 /// What is added to the number of the second signal.
@@ -47,7 +47,7 @@ pub fn of(error: &Error) -> u8 {
         code::INVALID_CATALOGUE | code::INVALID_CONFIGURATION => MISCONFIGURED,
         code::CONNECT_FAILED | code::LISTEN_FAILED | code::STORE_FAILED => UNAVAILABLE,
         code::REGISTRATION_REJECTED => REJECTED,
-        code::THROWN_OUT => THROWN_OUT,
+        code::EVICTED => EVICTED,
         code::GRACE_EXCEEDED => GRACE_EXCEEDED,
         code::STOPPED_AT_ONCE => SIGNAL + error.details::<u8>().unwrap_or(2).min(127),
         _ => FAILED,
@@ -66,7 +66,7 @@ mod tests {
             of(code::LISTEN_FAILED),
             of(code::GRACE_EXCEEDED),
             of(code::REGISTRATION_REJECTED),
-            of(code::THROWN_OUT),
+            of(code::EVICTED),
             of(code::INVALID_CONFIGURATION),
             of(code::STOPPED_AT_ONCE),
         ];

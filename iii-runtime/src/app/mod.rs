@@ -1,6 +1,7 @@
 //! The app: what is declared, what it provides, and how it runs.
 
 mod config;
+mod connect;
 pub(crate) mod entry;
 pub mod exit;
 mod health;
@@ -14,8 +15,6 @@ mod settings;
 pub(crate) mod signals;
 #[cfg(feature = "otel")]
 mod telemetry;
-#[cfg(feature = "cli")]
-mod visit;
 
 use std::convert::Infallible;
 use std::mem;
@@ -38,14 +37,13 @@ use crate::worker::Conflict;
 use iii_wire::protocol::Namespace;
 use iii_wire::{Error, Result, code};
 
+pub use connect::ClientBuilder;
 pub use health::{CheckReport, HealthReport, HealthStatus};
 use prepared::Extras;
 #[cfg(feature = "testing")]
 pub(crate) use prepared::{Prepared, Surroundings};
 pub use running::{Addresses, Running};
 pub use settings::Settings;
-#[cfg(feature = "cli")]
-pub use visit::visit;
 
 /// How long a start may take before it is reported that it goes on.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -399,7 +397,7 @@ impl App {
     ///
     /// # Errors
     ///
-    /// As [`App::start`]; `thrown_out` if the engine throws the worker out for good; `grace_exceeded` if something was not
+    /// As [`App::start`]; `evicted` if the engine throws the worker out for good; `grace_exceeded` if something was not
     /// done in time; `stopped_at_once` after a second signal. [`exit`] says which exit code belongs to each.
     pub async fn run(&mut self) -> Result<()> {
         let mut signals = signals::Signals::new()?;

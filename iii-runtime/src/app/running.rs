@@ -217,7 +217,7 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// `grace_exceeded` if something was not done in time; `thrown_out` if the worker had failed before.
+    /// `grace_exceeded` if something was not done in time; `evicted` if the worker had failed before.
     pub async fn drain(&mut self) -> Result<()> {
         let begun = tokio::time::Instant::now();
         self.client.session().readiness().leaving();
@@ -239,7 +239,7 @@ impl Running {
     ///
     /// # Errors
     ///
-    /// `thrown_out` if the engine has thrown it out for good; `grace_exceeded` if something was not done in time.
+    /// `evicted` if the engine has thrown it out for good; `grace_exceeded` if something was not done in time.
     pub async fn left(&mut self) -> Result<()> {
         let left = self.worker.left().await;
         // The engine in this process takes the last of it.

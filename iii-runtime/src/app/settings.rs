@@ -102,7 +102,8 @@ impl Settings {
         self.with_variables(|name| std::env::var(name).ok())
     }
 
-    fn with_variables(mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+    /// As [`Settings::with_environment`], with variables from elsewhere.
+    pub(super) fn with_variables(mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let mut problems = Vec::new();
         for (name, text) in [
             ("name of the worker", self.name.as_deref()),

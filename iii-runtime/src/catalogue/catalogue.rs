@@ -164,7 +164,6 @@ impl Catalogue {
     }
 
     /// The catalogue of a worker that serves nothing by itself.
-    #[cfg(any(feature = "cli", feature = "testing"))]
     pub(crate) fn empty() -> Self {
         Self {
             entries: Vec::new(),

@@ -12,9 +12,11 @@ mod retry;
 mod state;
 mod stream;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -50,11 +52,35 @@ const MARGIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Client {
     session: Arc<Session>,
+    /// The connection, if it belongs to this client and its clones and not to a worker.
+    connection: Option<Arc<dyn OwnedConnection>>,
+}
+
+/// A connection that belongs to a client. It closes when it is dropped.
+pub(crate) trait OwnedConnection: fmt::Debug + Send + Sync {
+    /// Closes the connection, and waits until it is closed.
+    fn close(&self) -> BoxFuture<'_, ()>;
 }
 
 impl Client {
     pub(crate) fn new(session: Arc<Session>) -> Self {
-        Self { session }
+        Self { session, connection: None }
+    }
+
+    /// The client that owns its connection.
+    pub(crate) fn owning(session: Arc<Session>, connection: Arc<dyn OwnedConnection>) -> Self {
+        Self { session, connection: Some(connection) }
+    }
+
+    /// Closes the connection of a client that [`Client::connect`] made, and waits until it is closed. Calls in flight
+    /// fail with `shutting_down`, as do later ones.
+    ///
+    /// Without this, the connection closes when the last clone of the client is dropped. The client of a worker shares
+    /// the connection of the worker: then this does nothing.
+    pub async fn close(&self) {
+        if let Some(connection) = &self.connection {
+            connection.close().await;
+        }
     }
 
     /// Calls a function and waits for its result.
@@ -292,6 +318,6 @@ impl Extract for Client {
         let session = call.session().cloned().ok_or_else(|| {
             Error::new(code::INTERNAL, "there is no client outside of a running worker")
         })?;
-        Ok(Self { session })
+        Ok(Self::new(session))
     }
 }

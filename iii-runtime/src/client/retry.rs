@@ -123,7 +123,7 @@ impl Retry {
             return on(error);
         }
         let passing = match error.code() {
-            code::OVERLOADED | code::CONNECTION_LOST | "invocation_stopped" => true,
+            code::OVERLOADED | code::CONNECTION_LOST | code::INVOCATION_STOPPED => true,
             code::TIMEOUT => self.attempt_timeout.is_some(),
             _ => false,
         };

@@ -67,8 +67,8 @@ enum Trouble {
 impl Trouble {
     fn of(config: &ConfigDescriptor, error: Error) -> Self {
         match error.code() {
-            code::FUNCTION_NOT_FOUND | "FORBIDDEN" => Self::NoStore(error),
-            "SCHEMA_INVALID" | "SCHEMA_UNAVAILABLE" | "EXPAND_FAILED" => {
+            code::FUNCTION_NOT_FOUND | code::FORBIDDEN => Self::NoStore(error),
+            code::SCHEMA_INVALID | code::SCHEMA_UNAVAILABLE | code::EXPAND_FAILED => {
                 Self::Invalid(report(&[ConfigProblem::of_store(config, &error)]))
             }
             _ => Self::Failed(error),
@@ -201,13 +201,13 @@ impl ConfigStore {
         let config = stored.config.descriptor();
         let read = || self.client.builtin::<Answer>("configuration::get", &One { id: stored.id });
         let mut answer = read().timeout(PATIENCE).await;
-        if answer.as_ref().is_err_and(|error| error.code() == "NOT_FOUND") {
+        if answer.as_ref().is_err_and(|error| error.code() == code::NOT_FOUND) {
             self.introduce(stored).await?;
             answer = read().timeout(PATIENCE).await;
         }
         match answer {
             Ok(answer) => Ok(answer.value),
-            Err(error) if error.code() == "NOT_FOUND" => Ok(Value::Null),
+            Err(error) if error.code() == code::NOT_FOUND => Ok(Value::Null),
             Err(error) => Err(Trouble::of(config, error)),
         }
     }
@@ -247,7 +247,7 @@ impl ConfigStore {
                     return Ok(());
                 }
             }
-            Err(error) if matches!(error.code(), "NOT_FOUND" | code::INVALID_RESULT) => {}
+            Err(error) if matches!(error.code(), code::NOT_FOUND | code::INVALID_RESULT) => {}
             Err(error) => return Err(Trouble::of(config, error)),
         }
         let register = Register {

@@ -13,7 +13,7 @@ use super::report;
 use crate::extract::Invocation;
 use crate::output::HandlerFuture;
 use iii_wire::protocol::FunctionId;
-use iii_wire::{Error, Result};
+use iii_wire::{Error, Result, code};
 
 /// Runs in place of a handler.
 pub(super) type Answer = Arc<dyn Fn(Invocation) -> HandlerFuture + Send + Sync>;
@@ -193,7 +193,7 @@ impl Rules {
                 "a call of `{id}` fits no expectation: it took {}",
                 report::short(&facts.data)
             );
-            let error = Error::new("unexpected_call", text.clone());
+            let error = Error::new(code::UNEXPECTED_CALL, text.clone());
             failure = Some(text);
             let error = std::sync::Mutex::new(Some(error));
             answer = Some(Arc::new(move |_| {

@@ -33,7 +33,7 @@ pub(super) fn confirm(
     let up = up.clone();
     async move {
         if let Err(error) = introduced.await
-            && matches!(error.code(), "FORBIDDEN" | "INVALID_NAMESPACE")
+            && matches!(error.code(), code::FORBIDDEN | code::INVALID_NAMESPACE)
         {
             let text = format!("the engine refused this worker: {error}");
             return Err(Error::new(code::REGISTRATION_REJECTED, text));

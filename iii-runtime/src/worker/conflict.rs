@@ -14,7 +14,7 @@ use iii_wire::protocol::{FunctionId, Payload};
 /// 3.4).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Conflict {
-    /// It ends: the start fails with `registration_rejected`, and a worker that was ready with `thrown_out`. The default.
+    /// It ends: the start fails with `registration_rejected`, and a worker that was ready with `evicted`. The default.
     #[default]
     Fail,
     /// It warns, and serves the rest; triggers of the function are held back. It asks for the id again and again, with

@@ -72,7 +72,7 @@ impl Provider {
         let Some(of_type) = self.types.iter().find(|one| one.id == &*binding.trigger_type) else {
             let text =
                 format!("this worker does not provide the trigger type `{}`", binding.trigger_type);
-            let error = ErrorBody::new("trigger_type_not_found", text);
+            let error = ErrorBody::new(code::TRIGGER_TYPE_NOT_FOUND, text);
             return answer(outbox, &binding, Some(error));
         };
         let mut bindings = self.lock();
@@ -130,7 +130,7 @@ async fn serve(
         Err(error) => {
             let body = ErrorBody {
                 details: error.to_body().details,
-                ..ErrorBody::new("trigger_registration_failed", error.message())
+                ..ErrorBody::new(code::TRIGGER_REGISTRATION_FAILED, error.message())
             };
             answer(&outbox, &binding, Some(body));
             // Forgotten, so that the same binding may come again. This drops, and so ends, this very task.

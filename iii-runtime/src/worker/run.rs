@@ -268,7 +268,7 @@ impl Life {
                 tracing::error!("the worker has failed: {error}");
                 if let Some(failing) = self.failing.take() {
                     let text = error.message().to_owned();
-                    let _ = failing.send(Error::new(code::THROWN_OUT, text).with_source(error));
+                    let _ = failing.send(Error::new(code::EVICTED, text).with_source(error));
                 }
             }
         }

@@ -192,16 +192,16 @@ fn default_status(code: &str) -> u16 {
         code::INVALID_PAYLOAD
         | code::INVALID_ARGUMENT
         | code::STREAM_NEEDS_HTTP
-        | "deserialization_error" => 400,
-        "FORBIDDEN" => 403,
-        code::FUNCTION_NOT_FOUND | code::CHANNEL_NOT_FOUND | "NOT_FOUND" => 404,
+        | code::DESERIALIZATION_ERROR => 400,
+        code::FORBIDDEN => 403,
+        code::FUNCTION_NOT_FOUND | code::CHANNEL_NOT_FOUND | code::NOT_FOUND => 404,
         code::DUPLICATE => 409,
         code::PAYLOAD_TOO_LARGE => 413,
         code::RATE_LIMITED => 429,
         code::CONNECTION_LOST
         | code::CHANNEL_BROKEN
         | code::INVALID_RESULT
-        | "invocation_stopped" => 502,
+        | code::INVOCATION_STOPPED => 502,
         code::NOT_CONNECTED | code::SHUTTING_DOWN | code::OVERLOADED => 503,
         code::TIMEOUT => 504,
         _ => 500,

@@ -238,9 +238,9 @@ async fn f10_an_id_that_is_lost_later_ends_the_worker() {
     }))
     .await;
     let error = within("the end", running.left()).await.unwrap_err();
-    assert_eq!(error.code(), code::THROWN_OUT);
+    assert_eq!(error.code(), code::EVICTED);
     assert!(error.message().contains("`faults::idle` belongs to another worker"), "{error}");
     assert!(error.message().contains("main.rs:"), "{error}");
     until("it is not ready", || !*ready.borrow()).await;
-    assert_eq!(iii::lifecycle::exit::of(&error), iii::lifecycle::exit::THROWN_OUT);
+    assert_eq!(iii::lifecycle::exit::of(&error), iii::lifecycle::exit::EVICTED);
 }

@@ -14,10 +14,8 @@ use super::session::{Grants, Session};
 use crate::broker::{Broker, Gate};
 use crate::handshake;
 use crate::provider::to_payload;
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, FunctionId};
-
-/// The error code of a rejected connection (protocol section 2.13).
-const AUTH_ERROR: &str = "AUTH_ERROR";
 
 /// Access rules and middleware of one listener.
 pub(super) struct ListenerRules {
@@ -108,7 +106,7 @@ impl AccessGuard {
     ) -> Result<Grants, ErrorBody> {
         let rejected = |why: &str, retryable| ErrorBody {
             retryable,
-            ..ErrorBody::new(AUTH_ERROR, format!("the connection was rejected: {why}"))
+            ..ErrorBody::new(code::AUTH_ERROR, format!("the connection was rejected: {why}"))
         };
         let result = auth.invoke(&self.broker, to_payload(request)?).await;
         let result = result.map_err(|error| rejected(&error.message, error.retryable))?;

@@ -22,7 +22,7 @@ use iii_wire::sync::lock;
 
 /// The error of a call whose callee is gone.
 pub(crate) fn stopped() -> ErrorBody {
-    ErrorBody::new("invocation_stopped", "the worker that was serving the call is gone")
+    ErrorBody::new(code::INVOCATION_STOPPED, "the worker that was serving the call is gone")
 }
 
 /// Who gets the answer of a call.
@@ -130,7 +130,7 @@ fn enqueue_failed(error: &ErrorBody) -> ErrorBody {
         details: error.details.clone(),
         retryable: error.retryable,
         retry_after_ms: error.retry_after_ms,
-        ..ErrorBody::new("enqueue_error", message)
+        ..ErrorBody::new(code::ENQUEUE_ERROR, message)
     }
 }
 

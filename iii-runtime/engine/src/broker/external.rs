@@ -12,6 +12,7 @@ use super::counters::Counters;
 use super::invoke::{Request, Sent, work};
 use super::{Broker, trace};
 use crate::provider::Handler;
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, RegisterFunction, WorkerId};
 use iii_wire::sync::read;
 
@@ -26,7 +27,7 @@ impl Broker {
             Some(Ok(handler)) => return External { handler, unusable: None },
             Some(Err(error)) => error,
             None => ErrorBody::new(
-                "http_functions_unavailable",
+                code::HTTP_FUNCTIONS_UNAVAILABLE,
                 format!("`{}` is served over HTTP, which this engine does not do", m.id),
             ),
         };

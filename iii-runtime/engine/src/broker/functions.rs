@@ -19,9 +19,6 @@ use iii_wire::sync::lock;
 /// The function that takes queued calls. The one built-in id that a worker may take over.
 pub(crate) const ENQUEUE: &str = "engine::queue::enqueue";
 
-/// The code that tells a worker that an id is not its own.
-const CONFLICT: &str = "FUNCTION_NAMESPACE_CONFLICT";
-
 impl Broker {
     /// Gives a function id to a connection, or tells it why not. `own`: the id by which its worker knows it, if a gate
     /// may have given it another one.
@@ -218,10 +215,10 @@ pub(super) fn reject(
     owner_worker_id: String,
     error: Option<ErrorBody>,
 ) {
-    let why = error.as_ref().map_or_else(|| CONFLICT.to_owned(), ToString::to_string);
+    let why = error.as_ref().map_or_else(|| code::FUNCTION_NAMESPACE_CONFLICT.to_owned(), ToString::to_string);
     tracing::warn!(worker = %worker.id, id = %function_id, %namespace, "a registration was refused: {why}");
     worker.send(Message::RegistrationRejected(Box::new(RegistrationRejected {
-        code: CONFLICT.to_owned(),
+        code: code::FUNCTION_NAMESPACE_CONFLICT.to_owned(),
         namespace,
         function_id: Some(function_id),
         worker_name: None,

@@ -10,17 +10,15 @@ use tokio::sync::oneshot;
 
 use super::{Broker, FunctionView, Request, TriggerTypeView};
 use crate::provider::Binding;
+use iii_wire::code;
 use iii_wire::protocol::{
     Action, ErrorBody, FunctionId, Message, Namespace, Payload, RegisterFunction, RegisterTrigger,
     RegisterTriggerType, TriggerId, TriggerTypeId, WorkerId,
 };
 
-/// The code of what a gate denies (protocol section 9.4).
-pub(crate) const FORBIDDEN: &str = "FORBIDDEN";
-
 /// The error of what a gate denies.
 pub(crate) fn forbidden(message: impl Into<String>) -> ErrorBody {
-    ErrorBody { retryable: Some(false), ..ErrorBody::new(FORBIDDEN, message) }
+    ErrorBody { retryable: Some(false), ..ErrorBody::new(code::FORBIDDEN, message) }
 }
 
 /// What decides over one connection. A connection without one may do everything.

@@ -389,5 +389,5 @@ fn too_many(caller: &Connection, invocation_id: Option<InvocationId>, function_i
 
 /// The error for a namespace that is named but empty.
 pub(super) fn blank(field: &str) -> ErrorBody {
-    ErrorBody::new("INVALID_NAMESPACE", format!("the field `{field}` must not be blank"))
+    ErrorBody::new(code::INVALID_NAMESPACE, format!("the field `{field}` must not be blank"))
 }

@@ -39,7 +39,7 @@ use iii_wire::transport::ws::Telemetry;
 use iii_wire::transport::{Link, Outbox};
 
 pub(crate) use counters::Measured;
-pub(crate) use gate::{Detour, Eyes, FORBIDDEN, Gate, forbidden};
+pub(crate) use gate::{Detour, Eyes, Gate, forbidden};
 pub(crate) use invoke::Request;
 pub(crate) use registry::WorkerInfo;
 pub(crate) use view::{FunctionView, TriggerTypeView, WorkerView};

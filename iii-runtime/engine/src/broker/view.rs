@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::registry::{Function, Registry, Target, TriggerType, WorkerInfo};
 use super::{Broker, Source};
 use crate::provider::Binding;
+use iii_wire::code;
 use iii_wire::protocol::{
     DEFAULT_NAMESPACE, ErrorBody, FunctionId, Namespace, Payload, TriggerId, TriggerTypeId,
     WorkerId,
@@ -155,7 +156,7 @@ impl Broker {
     pub(crate) fn parked(&self) -> Vec<(Arc<Binding>, ErrorBody)> {
         let nobody = |binding: &Binding| {
             let text = format!("nobody provides the trigger type `{}`", binding.trigger_type);
-            ErrorBody::new("trigger_type_not_found", text)
+            ErrorBody::new(code::TRIGGER_TYPE_NOT_FOUND, text)
         };
         let parked = self.registry().bindings_where(|one| one.at.is_none()).into_iter();
         parked

@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::registry::WorkerInfo;
 use super::{Bound, Broker, limits};
 use crate::provider::{Event, Outcome, misfit};
+use iii_wire::code;
 use iii_wire::protocol::{
     ErrorBody, FunctionId, Message, Namespace, Payload, RegistrationRejected, WorkerId,
 };
@@ -84,7 +85,7 @@ impl Broker {
         if let Err((holder, name)) = self.claim_name(connection, &namespace, info) {
             tracing::warn!(worker = %connection.id, "the name `{name}` is taken: the worker is disconnected");
             connection.send(Message::RegistrationRejected(Box::new(RegistrationRejected {
-                code: "WORKER_NAMESPACE_CONFLICT".to_owned(),
+                code: code::WORKER_NAMESPACE_CONFLICT.to_owned(),
                 namespace,
                 function_id: None,
                 worker_name: Some(name),
@@ -246,7 +247,7 @@ fn clean(text: &str) -> Option<String> {
 
 /// The announcement as it is listed among the built-in functions; the broker itself handles it.
 pub(crate) fn announcement_error() -> ErrorBody {
-    ErrorBody::new("INVALID_ARGUMENTS", format!("only a connected worker can call `{ANNOUNCE}`"))
+    ErrorBody::new(code::INVALID_ARGUMENTS, format!("only a connected worker can call `{ANNOUNCE}`"))
 }
 
 #[cfg(test)]

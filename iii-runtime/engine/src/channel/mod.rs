@@ -1,5 +1,4 @@
-//! Channels: one-way pipes between one writer and one reader, made by functions and reached over sockets (protocol
-//! section 7).
+//! Channels: one-way pipes from one writer to one reader, opened over WebSockets (protocol section 7).
 
 mod pipe;
 mod socket;
@@ -21,200 +20,231 @@ use iii_wire::protocol::{ChannelRef, ErrorBody, WorkerId, push_uuid};
 use iii_wire::sync::lock;
 
 pub(crate) use iii_wire::protocol::ChannelDirection;
-pub(crate) use pipe::{WriterDisconnected, ChannelMessage, ChannelReader, ChannelWriter};
+pub(crate) use pipe::{ChannelMessage, ChannelReader, ChannelWriter, WriterDisconnected};
 pub(crate) use socket::{serve, serve_local};
 
 use pipe::Channel;
 
-/// Messages that wait in a channel, if its maker names no number.
-const BUFFER: usize = 64;
+/// The default capacity of a channel, in messages.
+const DEFAULT_CAPACITY: usize = 64;
 
-/// Both sides of a new channel.
+/// The references to both endpoints of a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub(crate) struct Refs {
-    /// For the one who writes.
+pub(crate) struct ChannelRefs {
+    /// The reference for the writer.
     pub(crate) writer: ChannelRef,
-    /// For the one who reads.
+    /// The reference for the reader.
     pub(crate) reader: ChannelRef,
 }
 
 /// The input of `engine::channels::create`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Create {
-    /// How many messages may wait in the channel: 1 to 1024, or what the engine is set to; values outside are brought to
-    /// the nearer end. Default 64.
+struct CreateChannelInput {
+    /// The capacity of the channel, in messages. Clamped to the range from 1 to 1024, or to the engine's configured limit.
+    /// Default 64.
     #[serde(default)]
     buffer_size: Option<u64>,
 }
 
-/// Why a side of a channel cannot be opened.
+/// Why an endpoint of a channel cannot be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OpenError {
-    /// There is no such channel, or the key is not its own.
-    Unknown,
-    /// The side was taken before.
-    Taken,
+pub(crate) enum ChannelOpenError {
+    /// The channel does not exist, or the key is wrong.
+    NotFound,
+    /// The endpoint was opened before.
+    AlreadyOpened,
 }
 
-/// The channels of one engine. Clones are the same channels.
+/// The channels of one engine. Clones share the same channels.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Channels {
-    table: Arc<Table>,
+    registry: Arc<ChannelRegistry>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(super) struct ChannelRegistry {
     limits: ChannelLimits,
-    inner: Mutex<Inner>,
+    state: Mutex<RegistryState>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    channels: HashMap<Uuid, Entry>,
-    /// When channels that functions made are given up, the earliest first.
+struct RegistryState {
+    channels: HashMap<Uuid, RegisteredChannel>,
+    /// When unopened channels expire, the earliest first.
     deadlines: BTreeSet<(Instant, Uuid)>,
-    /// How many channels functions made.
-    made: usize,
-    /// How many of them each connection made.
-    made_by: HashMap<WorkerId, usize>,
+    /// The number of channels that functions created.
+    created: usize,
+    /// The number of them by creating connection.
+    created_by: HashMap<WorkerId, usize>,
+    /// The task that expires channels.
     sweeper: Option<AbortHandle>,
     stopped: bool,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct RegisteredChannel {
     channel: Arc<Channel>,
     deadline: Option<Instant>,
-    /// Set if a function made it: the connection that called it, if any.
-    made_by: Option<Option<WorkerId>>,
+    creator: Creator,
+}
+
+/// Who created a channel.
+#[derive(Debug, Clone, Copy)]
+enum Creator {
+    /// The engine itself.
+    Engine,
+    /// A call of `engine::channels::create`, by this connection if there is one.
+    Function(Option<WorkerId>),
 }
 
 impl Channels {
-    /// Without channels.
+    /// No channels.
     pub(crate) fn new(limits: ChannelLimits) -> Self {
-        Self { table: Arc::new(Table { limits, inner: Mutex::default() }) }
+        let registry = ChannelRegistry { limits, state: Mutex::default() };
+        Self { registry: Arc::new(registry) }
     }
 
-    /// Makes a channel for `maker`; `None` is the engine. Both sides must be opened within some minutes.
+    /// Creates a channel for a connection; `None` is the engine. The channel expires unless both endpoints are opened within
+    /// [`ChannelLimits::wait`].
     ///
     /// # Errors
     ///
-    /// Code `overloaded` if there are too many.
+    /// Code `overloaded` if a limit is reached.
     pub(crate) fn create(
         &self,
-        buffer_size: Option<u64>,
-        maker: Option<WorkerId>,
-    ) -> Result<Refs, ErrorBody> {
-        let limits = &self.table.limits;
-        let wanted = buffer_size.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
-        let capacity = wanted.unwrap_or(BUFFER).clamp(1, limits.messages);
-        let channel = Channel::new(Arc::downgrade(&self.table), capacity, limits.bytes);
+        capacity: Option<u64>,
+        creator: Option<WorkerId>,
+    ) -> Result<ChannelRefs, ErrorBody> {
+        let limits = &self.registry.limits;
+        let capacity = capacity.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+        let capacity = capacity.unwrap_or(DEFAULT_CAPACITY).clamp(1, limits.messages);
+        let channel = Channel::new(Arc::downgrade(&self.registry), capacity, limits.bytes);
         let deadline = Instant::now() + limits.wait;
-        let mut inner = lock(&self.table.inner);
-        if inner.made >= limits.open || inner.stopped {
+        let mut state = lock(&self.registry.state);
+        if state.created >= limits.open || state.stopped {
             return Err(overloaded("too many channels are open"));
         }
-        if let Some(maker) = maker {
-            let count = inner.made_by.entry(maker).or_default();
+        if let Some(creator) = creator {
+            let count = state.created_by.entry(creator).or_default();
             if *count >= limits.per_connection {
-                return Err(overloaded("this connection has made too many channels that are open"));
+                return Err(overloaded("this connection has too many open channels"));
             }
             *count += 1;
         }
-        inner.made += 1;
-        inner.deadlines.insert((deadline, channel.id));
-        let refs =
-            Refs { writer: channel.side(ChannelDirection::Write), reader: channel.side(ChannelDirection::Read) };
-        let entry = Entry { channel, deadline: Some(deadline), made_by: Some(maker) };
-        inner.channels.insert(entry.channel.id, entry);
-        if inner.sweeper.is_none() {
-            let sweep = tokio::spawn(sweep(Arc::downgrade(&self.table)));
-            inner.sweeper = Some(sweep.abort_handle());
+        state.created += 1;
+        state.deadlines.insert((deadline, channel.id));
+        let refs = ChannelRefs {
+            writer: channel.reference(ChannelDirection::Write),
+            reader: channel.reference(ChannelDirection::Read),
+        };
+        let id = channel.id;
+        let creator = Creator::Function(creator);
+        let registered = RegisteredChannel { channel, deadline: Some(deadline), creator };
+        state.channels.insert(id, registered);
+        if state.sweeper.is_none() {
+            let task = tokio::spawn(expire_channels(Arc::downgrade(&self.registry)));
+            state.sweeper = Some(task.abort_handle());
         }
         Ok(refs)
     }
 
-    /// A channel of the engine's own: it can be found for as long as the lease is held. Who lends bounds their number.
+    /// Creates a channel that exists until the returned value is dropped. It does not count against the limits: the caller
+    /// must bound the number of such channels.
     pub(crate) fn create_owned(&self) -> OwnedChannel {
-        let limits = &self.table.limits;
-        let capacity = BUFFER.min(limits.messages);
-        let channel = Channel::new(Arc::downgrade(&self.table), capacity, limits.bytes);
-        let entry = Entry { channel: channel.clone(), deadline: None, made_by: None };
-        let mut inner = lock(&self.table.inner);
-        if inner.stopped {
+        let limits = &self.registry.limits;
+        let capacity = DEFAULT_CAPACITY.min(limits.messages);
+        let channel = Channel::new(Arc::downgrade(&self.registry), capacity, limits.bytes);
+        let registered = RegisteredChannel {
+            channel: channel.clone(),
+            deadline: None,
+            creator: Creator::Engine,
+        };
+        let mut state = lock(&self.registry.state);
+        if state.stopped {
             channel.abort();
         } else {
-            inner.channels.insert(channel.id, entry);
+            state.channels.insert(channel.id, registered);
         }
         OwnedChannel { channel }
     }
 
-    /// Opens the reading side.
+    /// Opens the reading endpoint.
     ///
     /// # Errors
     ///
-    /// If there is no such side to open.
-    pub(crate) fn open_reader(&self, id: &str, key: &str) -> Result<ChannelReader, OpenError> {
-        self.find(id, key).ok_or(OpenError::Unknown)?.reader().ok_or(OpenError::Taken)
+    /// If the channel does not exist, the key is wrong, or the endpoint was opened before.
+    pub(crate) fn open_reader(
+        &self,
+        id: &str,
+        key: &str,
+    ) -> Result<ChannelReader, ChannelOpenError> {
+        let channel = self.find(id, key).ok_or(ChannelOpenError::NotFound)?;
+        channel.open_reader().ok_or(ChannelOpenError::AlreadyOpened)
     }
 
-    /// Opens the writing side.
+    /// Opens the writing endpoint.
     ///
     /// # Errors
     ///
-    /// If there is no such side to open.
-    pub(crate) fn open_writer(&self, id: &str, key: &str) -> Result<ChannelWriter, OpenError> {
-        self.find(id, key).ok_or(OpenError::Unknown)?.writer().ok_or(OpenError::Taken)
+    /// If the channel does not exist, the key is wrong, or the endpoint was opened before.
+    pub(crate) fn open_writer(
+        &self,
+        id: &str,
+        key: &str,
+    ) -> Result<ChannelWriter, ChannelOpenError> {
+        let channel = self.find(id, key).ok_or(ChannelOpenError::NotFound)?;
+        channel.open_writer().ok_or(ChannelOpenError::AlreadyOpened)
     }
 
-    /// Whether the key opens a channel of this id.
+    /// Returns whether a channel has this id and this key.
     pub(crate) fn contains(&self, id: &str, key: &str) -> bool {
         self.find(id, key).is_some()
     }
 
     fn find(&self, id: &str, key: &str) -> Option<Arc<Channel>> {
         let (id, key) = (Uuid::try_parse(id).ok()?, Uuid::try_parse(key).ok()?);
-        let inner = lock(&self.table.inner);
-        inner.channels.get(&id).map(|entry| &entry.channel).filter(|one| one.key == key).cloned()
+        let state = lock(&self.registry.state);
+        let channel = state.channels.get(&id).map(|registered| &registered.channel);
+        channel.filter(|channel| channel.key == key).cloned()
     }
 
-    /// How many channels there are.
+    /// Returns the number of channels.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        lock(&self.table.inner).channels.len()
+        lock(&self.registry.state).channels.len()
     }
 }
 
-/// Keeps a channel of the engine's own. Dropping it ends the channel.
+/// A channel of the engine. Dropping it ends the channel.
 #[derive(Debug)]
 pub(crate) struct OwnedChannel {
     channel: Arc<Channel>,
 }
 
 impl OwnedChannel {
-    /// The writing end, if nobody has it.
+    /// Opens the writing endpoint. Returns `None` if it was opened before.
     pub(crate) fn writer(&self) -> Option<ChannelWriter> {
-        self.channel.writer()
+        self.channel.open_writer()
     }
 
-    /// The reading end, if nobody has it.
+    /// Opens the reading endpoint. Returns `None` if it was opened before.
     pub(crate) fn reader(&self) -> Option<ChannelReader> {
-        self.channel.reader()
+        self.channel.open_reader()
     }
 
-    /// Ends the channel early, from elsewhere.
+    /// Returns a function that aborts the channel.
     pub(crate) fn aborter(&self) -> impl FnOnce() + Send + 'static + use<> {
         let channel = self.channel.clone();
         move || channel.abort()
     }
 
-    /// Writes what opens a side for somebody else, as the JSON of a [`ChannelRef`].
-    pub(crate) fn push_ref(&self, direction: ChannelDirection, text: &mut String) {
-        text.push_str("{\"channel_id\":");
-        push_uuid(text, self.channel.id);
-        text.push_str(",\"access_key\":");
-        push_uuid(text, self.channel.key);
-        text.push_str(match direction {
+    /// Appends the reference to an endpoint, as the JSON of a [`ChannelRef`].
+    pub(crate) fn push_ref(&self, direction: ChannelDirection, json: &mut String) {
+        json.push_str("{\"channel_id\":");
+        push_uuid(json, self.channel.id);
+        json.push_str(",\"access_key\":");
+        push_uuid(json, self.channel.key);
+        json.push_str(match direction {
             ChannelDirection::Read => ",\"direction\":\"read\"}",
             ChannelDirection::Write => ",\"direction\":\"write\"}",
         });
@@ -223,49 +253,49 @@ impl OwnedChannel {
 
 impl Drop for OwnedChannel {
     fn drop(&mut self) {
-        self.channel.forget();
+        self.channel.unregister();
         self.channel.abort();
     }
 }
 
-impl Table {
-    /// Takes a channel out. Who holds an end of it keeps that.
+impl ChannelRegistry {
+    /// Removes a channel. Endpoints that are open stay usable.
     fn remove(&self, id: Uuid) {
-        let removed = lock(&self.inner).remove(id);
+        let removed = lock(&self.state).remove(id);
         drop(removed);
     }
 }
 
-impl Inner {
+impl RegistryState {
     fn remove(&mut self, id: Uuid) -> Option<Arc<Channel>> {
-        let entry = self.channels.remove(&id)?;
-        if let Some(deadline) = entry.deadline {
+        let registered = self.channels.remove(&id)?;
+        if let Some(deadline) = registered.deadline {
             self.deadlines.remove(&(deadline, id));
         }
-        if let Some(maker) = entry.made_by {
-            self.made -= 1;
-            if let Some(maker) = maker
-                && let Some(count) = self.made_by.get_mut(&maker)
+        if let Creator::Function(creator) = registered.creator {
+            self.created -= 1;
+            if let Some(creator) = creator
+                && let Some(count) = self.created_by.get_mut(&creator)
             {
                 *count -= 1;
                 if *count == 0 {
-                    self.made_by.remove(&maker);
+                    self.created_by.remove(&creator);
                 }
             }
         }
-        Some(entry.channel)
+        Some(registered.channel)
     }
 
-    /// Takes out what is due and has a side that nobody took.
-    fn expired(&mut self, now: Instant) -> Vec<Arc<Channel>> {
+    /// Removes and returns the channels whose deadline has passed and that have an unopened endpoint.
+    fn take_expired(&mut self, now: Instant) -> Vec<Arc<Channel>> {
         let mut expired = Vec::new();
         while let Some(&(deadline, id)) = self.deadlines.first()
             && deadline <= now
         {
             self.deadlines.pop_first();
-            let Some(entry) = self.channels.get_mut(&id) else { continue };
-            entry.deadline = None;
-            if !entry.channel.is_complete() {
+            let Some(registered) = self.channels.get_mut(&id) else { continue };
+            registered.deadline = None;
+            if !registered.channel.is_opened() {
                 expired.extend(self.remove(id));
             }
         }
@@ -273,25 +303,25 @@ impl Inner {
     }
 }
 
-/// Gives up channels whose sides were not both opened in time. Ends when none waits.
-async fn sweep(table: Weak<Table>) {
+/// Aborts channels whose endpoints were not both opened in time. Ends when no deadline is left.
+async fn expire_channels(registry: Weak<ChannelRegistry>) {
     loop {
         let next = {
-            let Some(table) = table.upgrade() else { return };
-            let mut inner = lock(&table.inner);
-            match inner.deadlines.first() {
+            let Some(registry) = registry.upgrade() else { return };
+            let mut state = lock(&registry.state);
+            match state.deadlines.first() {
                 Some((next, _)) => *next,
                 None => {
-                    inner.sweeper = None;
+                    state.sweeper = None;
                     return;
                 }
             }
         };
         sleep_until(next).await;
-        let Some(table) = table.upgrade() else { return };
-        let expired = lock(&table.inner).expired(Instant::now());
+        let Some(registry) = registry.upgrade() else { return };
+        let expired = lock(&registry.state).take_expired(Instant::now());
         for channel in expired {
-            tracing::debug!(channel = %channel.id, "nobody opened both sides of a channel");
+            tracing::debug!(channel = %channel.id, "a channel expired: an endpoint was not opened");
             channel.abort();
         }
     }
@@ -315,14 +345,14 @@ impl Provider for ChannelFunctions {
     }
 
     fn description(&self) -> &'static str {
-        "Connect workers, and pipe data between them."
+        "Connects workers, and pipes data between them."
     }
 
     fn functions(self: Arc<Self>) -> Vec<BuiltIn> {
         vec![BuiltIn::sync(
             "engine::channels::create",
-            "Makes a channel: a pipe from one writer to one reader.",
-            move |input: Create, call| {
+            "Creates a channel: a pipe from one writer to one reader.",
+            move |input: CreateChannelInput, call| {
                 self.channels.create(input.buffer_size, call.caller).map(Some)
             },
         )]
@@ -330,16 +360,16 @@ impl Provider for ChannelFunctions {
 
     fn stop(&self) {
         let channels = {
-            let mut inner = lock(&self.channels.table.inner);
-            inner.stopped = true;
-            if let Some(sweeper) = inner.sweeper.take() {
+            let mut state = lock(&self.channels.registry.state);
+            state.stopped = true;
+            if let Some(sweeper) = state.sweeper.take() {
                 sweeper.abort();
             }
-            inner.deadlines.clear();
-            std::mem::take(&mut inner.channels)
+            state.deadlines.clear();
+            std::mem::take(&mut state.channels)
         };
-        for entry in channels.into_values() {
-            entry.channel.abort();
+        for registered in channels.into_values() {
+            registered.channel.abort();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The pipe of one channel: messages in their order, bounded by number and by bytes, with one end for each side.
+//! The pipe of one channel: an ordered buffer, bounded by messages and bytes, with a writer and a reader endpoint.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,16 +11,16 @@ use futures_util::{Sink, Stream};
 use tokio_tungstenite::tungstenite::{Bytes, Utf8Bytes};
 use uuid::Uuid;
 
-use super::Table;
+use super::ChannelRegistry;
 use iii_wire::protocol::{ChannelDirection, ChannelRef};
 use iii_wire::sync::lock;
 
-/// One message of a channel.
+/// A message of a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ChannelMessage {
     /// Text.
     Text(Utf8Bytes),
-    /// Anything else.
+    /// Binary data.
     Binary(Bytes),
 }
 
@@ -33,57 +33,63 @@ impl ChannelMessage {
     }
 }
 
-/// The writer left without closing: what came is not all.
+/// The writer disconnected without closing the channel: the data is incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WriterDisconnected;
 
 impl fmt::Display for WriterDisconnected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the writer of the channel left before the end")
+        f.write_str("the writer of the channel disconnected before the end of the data")
     }
 }
 
 impl std::error::Error for WriterDisconnected {}
 
-/// Nobody reads the channel any more.
+/// The reader disconnected, or the channel was aborted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Gone;
+pub(crate) struct ReaderDisconnected;
 
-impl fmt::Display for Gone {
+impl fmt::Display for ReaderDisconnected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nobody reads the channel any more")
+        f.write_str("the reader of the channel disconnected")
     }
 }
 
-impl std::error::Error for Gone {}
+impl std::error::Error for ReaderDisconnected {}
 
-/// What is with one side of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Free,
-    Taken,
-    Gone,
+enum EndpointState {
+    Unopened,
+    Open,
+    Closed,
 }
 
-/// How the messages of a channel ended.
+/// How the data of a channel ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum EndOfData {
     Complete,
     Incomplete,
-    /// Broken, and the reader knows.
-    Told,
+    /// Incomplete, and the reader has received the error.
+    IncompleteReported,
 }
 
 #[derive(Debug)]
-struct State {
-    queue: VecDeque<ChannelMessage>,
-    bytes: usize,
-    writer: Side,
-    reader: Side,
-    end: Option<End>,
-    // Each end belongs to one task, so one place for its waker is enough.
+struct PipeState {
+    buffer: VecDeque<ChannelMessage>,
+    buffered_bytes: usize,
+    writer: EndpointState,
+    reader: EndpointState,
+    end: Option<EndOfData>,
+    // Each endpoint is polled by one task, so one waker is enough.
     writer_waker: Option<Waker>,
     reader_waker: Option<Waker>,
+}
+
+impl PipeState {
+    /// Returns whether the writer can no longer send.
+    fn is_closed_for_writer(&self) -> bool {
+        self.reader == EndpointState::Closed || self.end.is_some()
+    }
 }
 
 /// A channel.
@@ -91,27 +97,31 @@ struct State {
 pub(super) struct Channel {
     pub(super) id: Uuid,
     pub(super) key: Uuid,
-    /// Messages that may wait.
-    capacity: usize,
-    /// Bytes that may wait. A longer message is taken alone.
-    bytes: usize,
-    table: Weak<Table>,
-    state: Mutex<State>,
+    /// The maximum number of buffered messages.
+    max_messages: usize,
+    /// The maximum number of buffered bytes. A longer message is accepted when the buffer is empty.
+    max_bytes: usize,
+    registry: Weak<ChannelRegistry>,
+    state: Mutex<PipeState>,
 }
 
 impl Channel {
-    pub(super) fn new(table: Weak<Table>, capacity: usize, bytes: usize) -> Arc<Self> {
+    pub(super) fn new(
+        registry: Weak<ChannelRegistry>,
+        max_messages: usize,
+        max_bytes: usize,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id: Uuid::new_v4(),
             key: Uuid::new_v4(),
-            capacity,
-            bytes,
-            table,
-            state: Mutex::new(State {
-                queue: VecDeque::new(),
-                bytes: 0,
-                writer: Side::Free,
-                reader: Side::Free,
+            max_messages,
+            max_bytes,
+            registry,
+            state: Mutex::new(PipeState {
+                buffer: VecDeque::new(),
+                buffered_bytes: 0,
+                writer: EndpointState::Unopened,
+                reader: EndpointState::Unopened,
                 end: None,
                 writer_waker: None,
                 reader_waker: None,
@@ -119,63 +129,63 @@ impl Channel {
         })
     }
 
-    /// What opens a side.
-    pub(super) fn side(&self, direction: ChannelDirection) -> ChannelRef {
+    /// Returns the reference that opens an endpoint.
+    pub(super) fn reference(&self, direction: ChannelDirection) -> ChannelRef {
         ChannelRef { channel_id: self.id.to_string(), access_key: self.key.to_string(), direction }
     }
 
-    /// The writing end, once.
-    pub(super) fn writer(self: &Arc<Self>) -> Option<ChannelWriter> {
+    /// Opens the writing endpoint. Returns `None` if it was opened before, or the channel was aborted.
+    pub(super) fn open_writer(self: &Arc<Self>) -> Option<ChannelWriter> {
         let waker = {
             let mut state = lock(&self.state);
-            if state.writer != Side::Free {
+            if state.writer != EndpointState::Unopened {
                 return None;
             }
-            state.writer = Side::Taken;
+            state.writer = EndpointState::Open;
             state.reader_waker.take()
         };
         wake(waker);
         Some(ChannelWriter { channel: self.clone() })
     }
 
-    /// The reading end, once.
-    pub(super) fn reader(self: &Arc<Self>) -> Option<ChannelReader> {
+    /// Opens the reading endpoint. Returns `None` if it was opened before, or the channel was aborted.
+    pub(super) fn open_reader(self: &Arc<Self>) -> Option<ChannelReader> {
         let mut state = lock(&self.state);
-        if state.reader != Side::Free {
+        if state.reader != EndpointState::Unopened {
             return None;
         }
-        state.reader = Side::Taken;
+        state.reader = EndpointState::Open;
         Some(ChannelReader { channel: self.clone() })
     }
 
-    /// Whether both ends were taken.
-    pub(super) fn is_complete(&self) -> bool {
+    /// Returns whether both endpoints were opened.
+    pub(super) fn is_opened(&self) -> bool {
         let state = lock(&self.state);
-        state.writer != Side::Free && state.reader != Side::Free
+        state.writer != EndpointState::Unopened && state.reader != EndpointState::Unopened
     }
 
-    /// Ends the channel: nothing more gets in, and a side that was not taken cannot be taken any more.
+    /// Aborts the channel: the writer cannot send any more, and an unopened endpoint cannot be opened any more.
     pub(super) fn abort(&self) {
         let wakers = {
             let mut state = lock(&self.state);
-            state.end.get_or_insert(End::Incomplete);
-            if state.writer == Side::Free {
-                state.writer = Side::Gone;
+            state.end.get_or_insert(EndOfData::Incomplete);
+            if state.writer == EndpointState::Unopened {
+                state.writer = EndpointState::Closed;
             }
-            if state.reader == Side::Free {
-                state.reader = Side::Gone;
-                state.queue = VecDeque::new();
-                state.bytes = 0;
+            if state.reader == EndpointState::Unopened {
+                state.reader = EndpointState::Closed;
+                state.buffer = VecDeque::new();
+                state.buffered_bytes = 0;
             }
             [state.writer_waker.take(), state.reader_waker.take()]
         };
         wakers.into_iter().for_each(wake);
     }
 
-    /// Forgets the channel: nobody finds it any more.
-    pub(super) fn forget(&self) {
-        if let Some(table) = self.table.upgrade() {
-            table.remove(self.id);
+    /// Removes the channel from the registry.
+    pub(super) fn unregister(&self) {
+        if let Some(registry) = self.registry.upgrade() {
+            registry.remove(self.id);
         }
     }
 }
@@ -186,18 +196,19 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-/// The writing end: a sink of messages. Closing it ends the channel well; dropping it without that breaks it off.
+/// The writing endpoint: a sink of messages. Closing it completes the data; dropping it without closing leaves the data
+/// incomplete.
 #[derive(Debug)]
 pub(crate) struct ChannelWriter {
     channel: Arc<Channel>,
 }
 
 impl ChannelWriter {
-    /// Waits until nobody reads any more.
+    /// Waits until the reader has disconnected, or the channel was aborted.
     pub(crate) async fn closed(&mut self) {
         poll_fn(|context| {
             let mut state = lock(&self.channel.state);
-            if state.reader == Side::Gone || state.end.is_some() {
+            if state.is_closed_for_writer() {
                 return Poll::Ready(());
             }
             state.writer_waker = Some(context.waker().clone());
@@ -206,30 +217,30 @@ impl ChannelWriter {
         .await;
     }
 
-    /// Puts a message in without waiting for room.
+    /// Sends a message without waiting for capacity.
     ///
     /// # Errors
     ///
-    /// If nobody reads any more.
-    pub(crate) fn push(&mut self, frame: ChannelMessage) -> Result<(), Gone> {
+    /// If the reader has disconnected, or the channel was aborted.
+    pub(crate) fn push(&mut self, message: ChannelMessage) -> Result<(), ReaderDisconnected> {
         let waker = {
             let mut state = lock(&self.channel.state);
-            if state.reader == Side::Gone || state.end.is_some() {
-                return Err(Gone);
+            if state.is_closed_for_writer() {
+                return Err(ReaderDisconnected);
             }
-            state.bytes += frame.len();
-            state.queue.push_back(frame);
+            state.buffered_bytes += message.len();
+            state.buffer.push_back(message);
             state.reader_waker.take()
         };
         wake(waker);
         Ok(())
     }
 
-    /// Ends the channel well: the reader gets what is in it, and then the end.
+    /// Completes the data: the reader receives the buffered messages and then the end of the stream.
     pub(crate) fn finish(&mut self) {
         let waker = {
             let mut state = lock(&self.channel.state);
-            state.end.get_or_insert(End::Complete);
+            state.end.get_or_insert(EndOfData::Complete);
             state.reader_waker.take()
         };
         wake(waker);
@@ -237,30 +248,41 @@ impl ChannelWriter {
 }
 
 impl Sink<ChannelMessage> for ChannelWriter {
-    type Error = Gone;
+    type Error = ReaderDisconnected;
 
-    fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Gone>> {
-        let mut state = lock(&self.channel.state);
-        if state.reader == Side::Gone || state.end.is_some() {
-            return Poll::Ready(Err(Gone));
+    fn poll_ready(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), ReaderDisconnected>> {
+        let channel = &self.channel;
+        let mut state = lock(&channel.state);
+        if state.is_closed_for_writer() {
+            return Poll::Ready(Err(ReaderDisconnected));
         }
-        let room = state.queue.len() < self.channel.capacity && state.bytes < self.channel.bytes;
-        if room || state.queue.is_empty() {
+        let has_capacity =
+            state.buffer.len() < channel.max_messages && state.buffered_bytes < channel.max_bytes;
+        if has_capacity || state.buffer.is_empty() {
             return Poll::Ready(Ok(()));
         }
         state.writer_waker = Some(context.waker().clone());
         Poll::Pending
     }
 
-    fn start_send(self: Pin<&mut Self>, frame: ChannelMessage) -> Result<(), Gone> {
-        self.get_mut().push(frame)
+    fn start_send(self: Pin<&mut Self>, message: ChannelMessage) -> Result<(), ReaderDisconnected> {
+        self.get_mut().push(message)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+    fn poll_flush(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<(), ReaderDisconnected>> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+    fn poll_close(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<(), ReaderDisconnected>> {
         self.get_mut().finish();
         Poll::Ready(Ok(()))
     }
@@ -268,36 +290,36 @@ impl Sink<ChannelMessage> for ChannelWriter {
 
 impl Drop for ChannelWriter {
     fn drop(&mut self) {
-        let (waker, both) = {
+        let (waker, both_closed) = {
             let mut state = lock(&self.channel.state);
-            state.end.get_or_insert(End::Incomplete);
-            state.writer = Side::Gone;
-            (state.reader_waker.take(), state.reader == Side::Gone)
+            state.end.get_or_insert(EndOfData::Incomplete);
+            state.writer = EndpointState::Closed;
+            (state.reader_waker.take(), state.reader == EndpointState::Closed)
         };
         wake(waker);
-        if both {
-            self.channel.forget();
+        if both_closed {
+            self.channel.unregister();
         }
     }
 }
 
-/// The reading end: a stream of messages. [`WriterDisconnected`] as the last item: the writer left before the end.
+/// The reading endpoint: a stream of messages. Its last item is [`WriterDisconnected`] if the data is incomplete.
 #[derive(Debug)]
 pub(crate) struct ChannelReader {
     channel: Arc<Channel>,
 }
 
 impl ChannelReader {
-    /// Whether the writing end was ever taken.
+    /// Returns whether the writing endpoint was opened.
     pub(crate) fn is_opened(&self) -> bool {
-        lock(&self.channel.state).writer != Side::Free
+        lock(&self.channel.state).writer != EndpointState::Unopened
     }
 
-    /// Waits until the writing end is taken.
+    /// Waits until the writing endpoint is opened.
     pub(crate) async fn opened(&mut self) {
         poll_fn(|context| {
             let mut state = lock(&self.channel.state);
-            if state.writer != Side::Free {
+            if state.writer != EndpointState::Unopened {
                 return Poll::Ready(());
             }
             state.reader_waker = Some(context.waker().clone());
@@ -311,13 +333,13 @@ impl Stream for ChannelReader {
     type Item = Result<ChannelMessage, WriterDisconnected>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let (frame, waker) = {
+        let (message, waker) = {
             let mut state = lock(&self.channel.state);
-            let Some(frame) = state.queue.pop_front() else {
+            let Some(message) = state.buffer.pop_front() else {
                 return match state.end {
-                    Some(End::Complete | End::Told) => Poll::Ready(None),
-                    Some(End::Incomplete) => {
-                        state.end = Some(End::Told);
+                    Some(EndOfData::Complete | EndOfData::IncompleteReported) => Poll::Ready(None),
+                    Some(EndOfData::Incomplete) => {
+                        state.end = Some(EndOfData::IncompleteReported);
                         Poll::Ready(Some(Err(WriterDisconnected)))
                     }
                     None => {
@@ -326,27 +348,27 @@ impl Stream for ChannelReader {
                     }
                 };
             };
-            state.bytes -= frame.len();
-            (frame, state.writer_waker.take())
+            state.buffered_bytes -= message.len();
+            (message, state.writer_waker.take())
         };
         wake(waker);
-        Poll::Ready(Some(Ok(frame)))
+        Poll::Ready(Some(Ok(message)))
     }
 }
 
 impl Drop for ChannelReader {
     fn drop(&mut self) {
-        let (waker, queue, both) = {
+        let (waker, buffer, both_closed) = {
             let mut state = lock(&self.channel.state);
-            state.reader = Side::Gone;
-            state.bytes = 0;
-            let queue = std::mem::take(&mut state.queue);
-            (state.writer_waker.take(), queue, state.writer == Side::Gone)
+            state.reader = EndpointState::Closed;
+            state.buffered_bytes = 0;
+            let buffer = std::mem::take(&mut state.buffer);
+            (state.writer_waker.take(), buffer, state.writer == EndpointState::Closed)
         };
-        drop(queue);
+        drop(buffer);
         wake(waker);
-        if both {
-            self.channel.forget();
+        if both_closed {
+            self.channel.unregister();
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tests of channels: in this process, and over real sockets.
+//! Tests of channels, in this process and over WebSockets.
 
 use std::net::SocketAddr;
 
@@ -17,19 +17,20 @@ use crate::tasks::Tasks;
 use iii_wire::code;
 use std::time::Duration;
 
-/// How long a channel waits for both of its sides.
+/// How long a channel waits for both of its endpoints.
 const WAIT: Duration = Duration::from_secs(300);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-struct Site {
+/// A listener for workers and channels, and a worker.
+struct ChannelServer {
     channels: Channels,
     worker: Worker,
     addr: SocketAddr,
     _tasks: Arc<Tasks>,
 }
 
-impl Site {
+impl ChannelServer {
     async fn new() -> Self {
         let (broker, channels) = (broker(), Channels::default());
         with_provider(&broker, ChannelFunctions::new(channels.clone()));
@@ -68,7 +69,7 @@ impl Site {
         }
     }
 
-    async fn side(&self, (id, key): &(String, String), dir: &str) -> Socket {
+    async fn endpoint(&self, (id, key): &(String, String), dir: &str) -> Socket {
         self.open(&format!("/ws/channels/{id}?key={key}&dir={dir}")).await.unwrap()
     }
 }
@@ -83,11 +84,11 @@ fn binary(length: usize) -> ChannelMessage {
 }
 
 #[tokio::test]
-async fn what_the_writer_sends_the_reader_gets_and_then_the_end() {
-    let mut site = Site::new().await;
-    let channel = site.create(r#"{"buffer_size":8}"#).await;
-    let mut reader = site.side(&channel, "read").await;
-    let mut writer = site.side(&channel, "write").await;
+async fn reader_receives_all_messages_and_then_the_end() {
+    let mut server = ChannelServer::new().await;
+    let channel = server.create(r#"{"buffer_size":8}"#).await;
+    let mut reader = server.endpoint(&channel, "read").await;
+    let mut writer = server.endpoint(&channel, "write").await;
     let sent = [
         Message::text(r#"{"type":"meta"}"#),
         Message::binary(vec![1; 1000]),
@@ -101,33 +102,33 @@ async fn what_the_writer_sends_the_reader_gets_and_then_the_end() {
     }
     writer.close(None).await.unwrap();
     assert_eq!(next(&mut reader).await, Message::Close(None));
-    until("forgotten", || site.channels.len() == 0).await;
+    until("forgotten", || server.channels.len() == 0).await;
 }
 
 #[tokio::test]
-async fn a_reader_may_come_late_and_a_side_is_taken_once() {
-    let mut site = Site::new().await;
-    let channel = site.create("{}").await;
-    let mut writer = site.side(&channel, "write").await;
+async fn reader_can_open_late_and_endpoints_open_once() {
+    let mut server = ChannelServer::new().await;
+    let channel = server.create("{}").await;
+    let mut writer = server.endpoint(&channel, "write").await;
     writer.send(Message::binary(&b"early"[..])).await.unwrap();
     writer
         .close(Some(CloseFrame { code: CloseCode::Normal, reason: "stream_complete".into() }))
         .await
         .unwrap();
-    let mut second = site.side(&channel, "write").await;
+    let mut second = server.endpoint(&channel, "write").await;
     assert_eq!(next(&mut second).await, Message::Close(None));
-    // The key may come percent-encoded.
+    // The key may be percent-encoded.
     let (id, key) = (&channel.0, channel.1.replace('-', "%2D"));
-    let mut reader = site.open(&format!("/ws/channels/{id}?dir=read&key={key}")).await.unwrap();
+    let mut reader = server.open(&format!("/ws/channels/{id}?dir=read&key={key}")).await.unwrap();
     assert_eq!(next(&mut reader).await, Message::binary(&b"early"[..]));
     assert_eq!(next(&mut reader).await, Message::Close(None));
 }
 
 #[tokio::test]
-async fn doors_that_do_not_open() {
-    let mut site = Site::new().await;
-    let (id, key) = site.create("{}").await;
-    let status = async |path: String| site.open(&path).await.err();
+async fn invalid_channel_urls_are_rejected() {
+    let mut server = ChannelServer::new().await;
+    let (id, key) = server.create("{}").await;
+    let status = async |path: String| server.open(&path).await.err();
     assert_eq!(status(format!("/ws/channels/{id}?key=wrong&dir=read")).await, Some(404));
     assert_eq!(status(format!("/ws/channels/{key}?key={key}&dir=read")).await, Some(404));
     assert_eq!(status(format!("/ws/channels/nope?key={key}&dir=read")).await, Some(404));
@@ -135,56 +136,56 @@ async fn doors_that_do_not_open() {
     assert_eq!(status(format!("/ws/channels/{id}?dir=read")).await, Some(400));
     assert_eq!(status(format!("/ws/channels/{id}?key={key}&dir=both")).await, Some(400));
     assert_eq!(status(format!("/ws/channels/{id}?key={key}&dir=read")).await, None);
-    let error = site.worker.call("engine::channels::create", "null").await.unwrap_err();
+    let error = server.worker.call("engine::channels::create", "null").await.unwrap_err();
     assert_eq!(error.code, "deserialization_error");
 }
 
 #[tokio::test]
-async fn a_channel_is_found_behind_an_address_that_has_a_query() {
-    let mut site = Site::new().await;
-    let (id, key) = site.create("{}").await;
-    // SDKs write the path behind the address that they were given, such as `ws://host/?token=x`.
+async fn channel_is_found_when_the_worker_url_has_a_query() {
+    let mut server = ChannelServer::new().await;
+    let (id, key) = server.create("{}").await;
+    // SDKs append the path to the URL of the engine, which may have a query such as `ws://host/?token=x`.
     for (dir, before) in [("read", "/?token=x&a=1"), ("write", "/?token=x")] {
         let path = format!("{before}/ws/channels/{id}?key={key}&dir={dir}");
-        assert!(site.open(&path).await.is_ok(), "{path}");
+        assert!(server.open(&path).await.is_ok(), "{path}");
     }
-    until("forgotten", || site.channels.len() == 0).await;
-    let status = async |path: &str| site.open(path).await.err();
+    until("forgotten", || server.channels.len() == 0).await;
+    let status = async |path: &str| server.open(path).await.err();
     assert_eq!(status(&format!("/?token=x/ws/channels/{id}?key={key}&dir=read")).await, Some(404));
     assert_eq!(status(&format!("/?token=x/ws/channels/{id}?dir=read")).await, Some(400));
-    assert_eq!(status("/?token=/ws/channels/").await, None, "a worker with an odd token");
+    assert_eq!(status("/?token=/ws/channels/").await, None, "a worker with an unusual token");
 }
 
 #[tokio::test]
-async fn a_writer_that_is_lost_is_no_end() {
-    let mut site = Site::new().await;
-    let channel = site.create("{}").await;
-    let mut reader = site.side(&channel, "read").await;
-    let mut writer = site.side(&channel, "write").await;
+async fn lost_writer_is_reported_to_the_reader() {
+    let mut server = ChannelServer::new().await;
+    let channel = server.create("{}").await;
+    let mut reader = server.endpoint(&channel, "read").await;
+    let mut writer = server.endpoint(&channel, "write").await;
     writer.send(Message::text("half")).await.unwrap();
     drop(writer);
     assert_eq!(next(&mut reader).await, Message::text("half"));
-    let Message::Close(Some(close)) = next(&mut reader).await else { panic!("no code") };
+    let Message::Close(Some(close)) = next(&mut reader).await else { panic!("no close code") };
     assert_eq!(close.code, CloseCode::Error);
 }
 
 #[tokio::test]
-async fn a_reader_that_leaves_closes_the_writer() {
-    let mut site = Site::new().await;
-    let channel = site.create("{}").await;
-    let reader = site.side(&channel, "read").await;
-    let mut writer = site.side(&channel, "write").await;
+async fn disconnected_reader_closes_the_writer() {
+    let mut server = ChannelServer::new().await;
+    let channel = server.create("{}").await;
+    let reader = server.endpoint(&channel, "read").await;
+    let mut writer = server.endpoint(&channel, "write").await;
     writer.send(Message::text("x")).await.unwrap();
     drop(reader);
     assert_eq!(next(&mut writer).await, Message::Close(None));
-    until("forgotten", || site.channels.len() == 0).await;
+    until("forgotten", || server.channels.len() == 0).await;
 }
 
 #[tokio::test]
-async fn a_slow_reader_slows_the_writer() {
-    let mut site = Site::new().await;
-    let channel = site.create(r#"{"buffer_size":0}"#).await;
-    let mut writer = site.side(&channel, "write").await;
+async fn slow_reader_applies_backpressure_to_the_writer() {
+    let mut server = ChannelServer::new().await;
+    let channel = server.create(r#"{"buffer_size":0}"#).await;
+    let mut writer = server.endpoint(&channel, "write").await;
     let sending = tokio::spawn(async move {
         for n in 0..64u8 {
             writer.send(Message::binary(vec![n; 1 << 20])).await.unwrap();
@@ -193,8 +194,8 @@ async fn a_slow_reader_slows_the_writer() {
         writer
     });
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(!sending.is_finished(), "the sockets cannot hold as much");
-    let mut reader = site.side(&channel, "read").await;
+    assert!(!sending.is_finished(), "the socket buffers cannot hold all messages");
+    let mut reader = server.endpoint(&channel, "read").await;
     for n in 0..64u8 {
         assert_eq!(next(&mut reader).await.into_data()[0], n);
     }
@@ -203,13 +204,13 @@ async fn a_slow_reader_slows_the_writer() {
 }
 
 #[tokio::test]
-async fn a_pipe_is_bounded_by_number_and_by_bytes() {
+async fn pipe_is_bounded_by_messages_and_bytes() {
     let channels = Channels::default();
     let refs = channels.create(Some(2), None).unwrap();
     let (id, key) = (&refs.writer.channel_id, &refs.writer.access_key);
     let mut writer = channels.open_writer(id, key).unwrap();
-    assert_eq!(channels.open_writer(id, key).unwrap_err(), OpenError::Taken);
-    assert_eq!(channels.open_reader(id, "x").unwrap_err(), OpenError::Unknown);
+    assert_eq!(channels.open_writer(id, key).unwrap_err(), ChannelOpenError::AlreadyOpened);
+    assert_eq!(channels.open_reader(id, "x").unwrap_err(), ChannelOpenError::NotFound);
     for _ in 0..2 {
         writer.send(binary(1)).now_or_never().unwrap().unwrap();
     }
@@ -217,7 +218,7 @@ async fn a_pipe_is_bounded_by_number_and_by_bytes() {
     let mut reader = channels.open_reader(id, key).unwrap();
     assert_eq!(reader.next().await, Some(Ok(binary(1))));
     assert_eq!(reader.next().await, Some(Ok(binary(1))));
-    // Too long for the bound, so it goes alone.
+    // Longer than the limit, so it is accepted only by an empty pipe.
     writer.send(binary((4 << 20) + 1)).now_or_never().unwrap().unwrap();
     assert!(writer.send(binary(1)).now_or_never().is_none());
     drop(writer);
@@ -227,17 +228,16 @@ async fn a_pipe_is_bounded_by_number_and_by_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_channel_waits_five_minutes_for_both_sides() {
+async fn channel_expires_after_five_minutes_with_an_unopened_endpoint() {
     let channels = Channels::default();
-    let made = |_: u8| channels.create(None, None).unwrap();
-    let (none, half, both) = (made(0), made(1), made(2));
+    let [none, half, both] = [(); 3].map(|()| channels.create(None, None).unwrap());
     let (h, b) = (&half.reader, &both.reader);
-    let mut waiting = channels.open_reader(&h.channel_id, &h.access_key).unwrap();
+    let mut half_reader = channels.open_reader(&h.channel_id, &h.access_key).unwrap();
     let mut writer = channels.open_writer(&b.channel_id, &b.access_key).unwrap();
     let mut reader = channels.open_reader(&b.channel_id, &b.access_key).unwrap();
     tokio::time::sleep(WAIT - Duration::from_secs(1)).await;
     assert!(channels.contains(&none.reader.channel_id, &none.reader.access_key));
-    assert_eq!(waiting.next().await, Some(Err(WriterDisconnected)));
+    assert_eq!(half_reader.next().await, Some(Err(WriterDisconnected)));
     assert_eq!(channels.len(), 1);
     tokio::time::sleep(WAIT * 3).await;
     writer.send(binary(1)).await.unwrap();
@@ -247,27 +247,27 @@ async fn a_channel_waits_five_minutes_for_both_sides() {
 }
 
 #[tokio::test]
-async fn one_connection_cannot_take_all_channels() {
+async fn channels_are_limited_per_connection_and_in_total() {
     let channels = Channels::default();
-    let greedy = WorkerId::random();
+    let worker_id = WorkerId::random();
     for _ in 0..1_000 {
-        channels.create(None, Some(greedy)).unwrap();
+        channels.create(None, Some(worker_id)).unwrap();
     }
-    assert_eq!(channels.create(None, Some(greedy)).unwrap_err().code, code::OVERLOADED);
+    assert_eq!(channels.create(None, Some(worker_id)).unwrap_err().code, code::OVERLOADED);
     for _ in 1_000..10_000 {
         channels.create(None, None).unwrap();
     }
     assert_eq!(channels.create(None, None).unwrap_err().code, code::OVERLOADED);
-    // Requests go on.
-    let lease = channels.create_owned();
-    let mut to = String::new();
-    lease.push_ref(ChannelDirection::Write, &mut to);
-    let to: serde_json::Value = serde_json::from_str(&to).unwrap();
-    assert_eq!(to["direction"], "write");
-    let [id, key] = ["channel_id", "access_key"].map(|name| to[name].as_str().unwrap());
-    let mut reader = lease.reader().unwrap();
+    // Channels of the engine itself are not limited.
+    let owned = channels.create_owned();
+    let mut reference = String::new();
+    owned.push_ref(ChannelDirection::Write, &mut reference);
+    let reference: Value = serde_json::from_str(&reference).unwrap();
+    assert_eq!(reference["direction"], "write");
+    let [id, key] = ["channel_id", "access_key"].map(|name| reference[name].as_str().unwrap());
+    let mut reader = owned.reader().unwrap();
     let mut writer = channels.open_writer(id, key).unwrap();
-    drop(lease);
+    drop(owned);
     assert_eq!(channels.len(), 10_000);
     assert!(writer.send(binary(1)).await.is_err());
     assert_eq!(reader.next().await, Some(Err(WriterDisconnected)));

@@ -15,6 +15,7 @@ use super::broker::Broker;
 use super::expand::{Unset, environment};
 use super::provider::{Binding, BuiltIn, Health, Provider, TriggerTypeInfo, to_payload};
 use super::store::{Change, PendingWrite, StoreError, Table, write_function};
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, Payload};
 
 use events::{EventType, Events};
@@ -167,7 +168,7 @@ impl Configurations {
     }
 
     fn found(&self, id: &str) -> Result<Entry, ErrorBody> {
-        let missing = || ErrorBody::new("NOT_FOUND", format!("there is no configuration `{id}`"));
+        let missing = || ErrorBody::new(code::NOT_FOUND, format!("there is no configuration `{id}`"));
         self.entry(id)?.ok_or_else(missing)
     }
 
@@ -190,7 +191,7 @@ impl Configurations {
         // The event is queued inside the step, so that events come in the order of the changes.
         let mut seen = |change: &Change| self.tell(change);
         let changed = self.table.change(SCOPE, id, &mut step, &mut seen);
-        changed.map_err(|error| refused.unwrap_or_else(|| error.to_body("ADAPTER_ERROR")))
+        changed.map_err(|error| refused.unwrap_or_else(|| error.to_body(code::ADAPTER_ERROR)))
     }
 
     fn tell(&self, change: &Change) {
@@ -223,7 +224,7 @@ impl Configurations {
         let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         if id.is_empty() || id.len() > ID || !id.bytes().all(fits) {
             let text = format!("the id of a configuration is 1 to {ID} of a-z, 0-9, `_` and `-`");
-            return Err(ErrorBody::new("INVALID_ID", text));
+            return Err(ErrorBody::new(code::INVALID_ID, text));
         }
         Schema::new(&schema).map_err(invalid)?;
         if let Some(value) = &initial_value {
@@ -231,7 +232,7 @@ impl Configurations {
         }
         if self.table.get(SCOPE, &id).is_none() && self.table.len(SCOPE) >= self.most {
             let text = format!("there are {} configurations already", self.most);
-            return Err(ErrorBody::new("ADAPTER_ERROR", text));
+            return Err(ErrorBody::new(code::ADAPTER_ERROR, text));
         }
         let (change, committed) = self.change(&id, &mut |old| {
             let kept = || old.map(|old| old.value).unwrap_or_default();
@@ -252,7 +253,7 @@ impl Configurations {
         let (change, committed) = self.change(id, &mut |old| {
             let Some(old) = old else {
                 let text = format!("there is no configuration `{id}`: register it first");
-                return Err(ErrorBody::new("NOT_REGISTERED", text));
+                return Err(ErrorBody::new(code::NOT_REGISTERED, text));
             };
             self.check(&old.schema, value)?;
             Ok(Entry { value: value.clone(), ..old })
@@ -270,7 +271,7 @@ impl Configurations {
         let value = self.expanded(&entry.value).map_err(|unset| {
             let text =
                 format!("`{}` needs the variable {}, which is not set", entry.id, unset.name);
-            ErrorBody::new("EXPAND_FAILED", text)
+            ErrorBody::new(code::EXPAND_FAILED, text)
         })?;
         Schema::new(&entry.schema).and_then(|schema| schema.check(&value)).map_err(invalid)?;
         Ok(Some(Value { id: entry.id, value }))
@@ -318,13 +319,13 @@ impl Provider for Configurations {
             write_function::<_, Entry, _>(
                 "configuration::register",
                 "Declares a configuration with its schema.",
-                "ADAPTER_ERROR",
+                code::ADAPTER_ERROR,
                 move |input: Register| register.register(input),
             ),
             write_function::<_, Changed, _>(
                 "configuration::set",
                 "Sets the value of a configuration.",
-                "ADAPTER_ERROR",
+                code::ADAPTER_ERROR,
                 move |input: Set| set.set(&input),
             ),
             BuiltIn::sync(
@@ -359,12 +360,12 @@ impl Provider for Configurations {
 }
 
 fn invalid(why: String) -> ErrorBody {
-    ErrorBody::new("SCHEMA_INVALID", why)
+    ErrorBody::new(code::SCHEMA_INVALID, why)
 }
 
 /// Reads a stored entry.
 fn read(entry: &Payload) -> Result<Entry, ErrorBody> {
     entry.parse().map_err(|error| {
-        ErrorBody::new("ADAPTER_ERROR", format!("the entry cannot be read: {error}"))
+        ErrorBody::new(code::ADAPTER_ERROR, format!("the entry cannot be read: {error}"))
     })
 }

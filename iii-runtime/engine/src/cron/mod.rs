@@ -1,4 +1,4 @@
-//! Cron triggers: functions that are invoked by a schedule (protocol section 5.2).
+//! Cron triggers: invoke functions on a schedule (protocol section 5.2).
 
 mod schedule;
 
@@ -11,55 +11,55 @@ use serde::Deserialize;
 use tokio::task::JoinHandle;
 
 use super::broker::Broker;
-use super::condition::Condition;
+use super::condition::ConditionalBinding;
 use super::provider::{Binding, Provider, TriggerTypeInfo, refused, schema};
 use iii_wire::protocol::{ErrorBody, Payload, TriggerId};
 use iii_wire::sync::lock;
 
 use schedule::Schedule;
 
-/// The config of a `cron` binding.
+/// Configuration of a `cron` trigger.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 struct CronConfig {
     /// Six or seven fields: second, minute, hour, day of month, month, day of week (1 is Sunday), year. In UTC.
     expression: Option<String>,
-    /// A function that is asked first; `false` skips the run.
+    /// A function that is called first; `false` skips the run.
     condition_function_id: Option<String>,
 }
 
-/// What a function gets, for the list of trigger types.
+/// The payload of a `cron` trigger.
 #[derive(schemars::JsonSchema)]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "only its schema is used")]
 struct CronCall {
     /// Always `cron`.
     trigger: String,
     /// The id of the trigger.
     job_id: String,
-    /// When it was due.
+    /// When the run was scheduled, RFC 3339.
     scheduled_time: String,
-    /// When it ran.
+    /// When the run started, RFC 3339.
     actual_time: String,
 }
 
 /// The provider of the trigger type `cron`.
 pub(crate) struct Cron {
     broker: Broker,
-    jobs: Mutex<HashMap<TriggerId, Job>>,
+    schedules: Mutex<HashMap<TriggerId, ScheduleTask>>,
 }
 
-/// The task of one binding, which ends with this.
-struct Job(JoinHandle<()>);
+/// The task of one trigger. Dropping it aborts the task.
+struct ScheduleTask(JoinHandle<()>);
 
-impl Drop for Job {
+impl Drop for ScheduleTask {
     fn drop(&mut self) {
         self.0.abort();
     }
 }
 
 impl Cron {
-    /// A provider without jobs.
+    /// A provider without triggers.
     pub(crate) fn new(broker: Broker) -> Self {
-        Self { broker, jobs: Mutex::default() }
+        Self { broker, schedules: Mutex::default() }
     }
 }
 
@@ -69,7 +69,7 @@ impl Provider for Cron {
     }
 
     fn description(&self) -> &'static str {
-        "Invoke functions by a schedule."
+        "Invokes functions on a schedule."
     }
 
     fn trigger_types(&self) -> Vec<TriggerTypeInfo> {
@@ -85,45 +85,44 @@ impl Provider for Cron {
         let config: CronConfig = binding.config()?;
         let expression = config.expression.unwrap_or_default();
         let schedule = Schedule::parse(&expression).map_err(refused)?;
-        let condition_function_id = config.condition_function_id.map(Into::into);
-        let condition = Condition { condition_function_id };
-        let task = run(self.broker.clone(), binding.clone(), schedule, condition);
-        // The job that it replaces ends here; a run that has begun goes on at its worker.
-        lock(&self.jobs).insert(binding.id.clone(), Job(tokio::spawn(task)));
+        let trigger = ConditionalBinding::new(binding, config.condition_function_id);
+        let task = tokio::spawn(run_schedule(self.broker.clone(), trigger, schedule));
+        // Aborts the task that it replaces. A function that already runs is not cancelled.
+        lock(&self.schedules).insert(binding.id.clone(), ScheduleTask(task));
         Ok(())
     }
 
     fn unbind(&self, binding: &Arc<Binding>) {
-        lock(&self.jobs).remove(&binding.id);
+        lock(&self.schedules).remove(&binding.id);
     }
 
     fn stop(&self) {
-        lock(&self.jobs).clear();
+        lock(&self.schedules).clear();
     }
 }
 
-/// Fires at each time of the schedule. Runs never overlap: times that pass during a run are skipped.
-async fn run(broker: Broker, binding: Arc<Binding>, schedule: Schedule, condition: Condition) {
+/// Fires a trigger at each time of its schedule. Runs never overlap: times that pass during a run are skipped.
+async fn run_schedule(broker: Broker, trigger: ConditionalBinding, schedule: Schedule) {
     let clock = broker.clock().clone();
     let mut after = clock.now();
     while let Some(due) = schedule.next_after(after) {
         clock.sleep_until(due).await;
-        let data = payload(&binding, due, clock.now());
-        condition.fire_and_wait(&broker, &binding, data).await;
-        // Never before `due`: a clock that was set back does not repeat a run.
+        let data = payload(&trigger.binding, due, clock.now());
+        trigger.fire_and_wait(&broker, data).await;
+        // At least `due`, so that a clock that was set back does not repeat a run.
         after = clock.now().max(due);
     }
 }
 
 fn payload(binding: &Binding, due: SystemTime, now: SystemTime) -> Payload {
-    let text = |time: SystemTime| {
+    let rfc3339 = |time: SystemTime| {
         DateTime::<Utc>::from(time).to_rfc3339_opts(SecondsFormat::AutoSi, false)
     };
     Payload::from_built(format!(
         r#"{{"trigger":"cron","job_id":{},"scheduled_time":"{}","actual_time":"{}"}}"#,
         serde_json::Value::from(binding.id.as_str()),
-        text(due),
-        text(now)
+        rfc3339(due),
+        rfc3339(now)
     ))
 }
 
@@ -134,7 +133,7 @@ mod tests {
     use iii_wire::clock::Clock;
     use std::time::Duration;
 
-    /// A broker whose clock shows one second before nine on Monday, 5 January 2026.
+    /// A broker whose clock starts at 2026-01-05T08:59:59Z, a Monday.
     fn broker() -> Broker {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_599);
         let broker = Broker::new(Clock::starting_at(start), Duration::from_secs(5));
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_fires_exactly_when_due() {
+    async fn trigger_fires_at_the_scheduled_time() {
         let broker = broker();
         let mut worker = worker(&broker).await;
         worker.bind("c1", "cron", "c::tick", r#"{"expression":"0 0 9 * * MON"}"#);
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_long_run_skips_and_never_overlaps() {
+    async fn times_during_a_run_are_skipped() {
         let broker = broker();
         let mut worker = worker(&broker).await;
         worker.bind("c1", "cron", "c::tick", &every(10));
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_id_is_replaced_and_an_end_is_an_end() {
+    async fn rebinding_replaces_the_schedule_and_unbinding_stops_it() {
         let broker = broker();
         let mut worker = worker(&broker).await;
         worker.bind("c1", "cron", "c::tick", &every(1));
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_condition_decides() {
+    async fn condition_function_skips_runs() {
         let broker = broker();
         let mut worker = worker(&broker).await;
         worker.function("c::if");
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_no_schedule_is_refused() {
+    async fn invalid_schedule_is_rejected() {
         let broker = broker();
         let mut worker = worker(&broker).await;
         for config in ["{}", r#"{"expression":"bad"}"#, r#"{"expression":"0 9 * * 1"}"#] {

@@ -1,4 +1,4 @@
-//! Cron expressions: what they mean, and what is wrong with a bad one.
+//! Cron expressions: parsing, evaluation and error messages.
 
 use std::str::FromStr;
 use std::time::SystemTime;
@@ -12,21 +12,21 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Reads an expression of six or seven fields, or a word such as `@daily`.
+    /// Parses an expression of six or seven fields, or a shorthand such as `@daily`.
     ///
     /// # Errors
     ///
-    /// The message says what is wrong; for the five fields of classic cron, how to write it here.
+    /// Describes what is invalid. For a classic cron expression of five fields, suggests the equivalent.
     pub(crate) fn parse(expression: &str) -> Result<Self, String> {
         let expression = expression.trim();
         if expression.is_empty() {
-            return Err("a cron trigger needs `expression`, such as `0 */5 * * * *`".to_owned());
+            return Err("a cron trigger requires `expression`, such as `0 */5 * * * *`".to_owned());
         }
         let fields = expression.split_whitespace().count();
         if fields == 5 && !expression.starts_with('@') {
             return Err(format!(
-                "`{expression}` has five fields, but seconds come first here: write `0 {expression}` (second, minute, \
-                 hour, day of month, month, day of week; there 1 is Sunday, so better use names such as MON)"
+                "`{expression}` has five fields, but the first field must be the second: use `0 {expression}` (second, \
+                 minute, hour, day of month, month, day of week; 1 is Sunday, so prefer names such as MON)"
             ));
         }
         match cron::Schedule::from_str(expression) {
@@ -39,14 +39,14 @@ impl Schedule {
                     .rfind(|line| !line.is_empty() && *line != "^" && *line != expression);
                 let detail = detail.map_or_else(String::new, |detail| format!(": {detail}"));
                 Err(format!(
-                    "`{expression}` is no cron expression of the form `second minute hour day-of-month month \
+                    "`{expression}` is not a cron expression of the form `second minute hour day-of-month month \
                      day-of-week [year]`{detail}"
                 ))
             }
         }
     }
 
-    /// The first time after `time`; `None` if there is none any more.
+    /// Returns the first time after `time`, or `None` if the schedule has ended.
     pub(crate) fn next_after(&self, time: SystemTime) -> Option<SystemTime> {
         self.times.after(&DateTime::<Utc>::from(time)).next().map(SystemTime::from)
     }
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_strictly_later() {
+    fn next_time_is_strictly_later() {
         let nine = "2026-01-05T09:00:00+00:00";
         assert_eq!(next("0 0 9 * * MON-FRI", "2026-01-05T08:59:59.999Z"), nine);
         assert_eq!(next("0 0 9 * * MON-FRI", nine), "2026-01-06T09:00:00+00:00");
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn five_fields_are_explained() {
+    fn five_fields_are_rejected_with_a_suggestion() {
         let error = Schedule::parse("0 9 * * 1").unwrap_err();
         assert!(error.contains("`0 0 9 * * 1`"), "{error}");
         assert!(Schedule::parse("0 0 9 * * 0").is_err());

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::output::{FunctionDetail, FunctionSummary};
 use super::{Discovery, invalid_arguments, not_found};
-use crate::broker::{Eyes, FORBIDDEN, FunctionView, forbidden};
+use crate::broker::{Eyes, FunctionView, forbidden};
 use crate::provider::BuiltIn;
+use iii_wire::code;
 use iii_wire::protocol::{DEFAULT_NAMESPACE, ErrorBody, FunctionId, Namespace};
 
 /// Maximum number of ids in `function_ids`.
@@ -156,7 +157,7 @@ impl Discovery {
                 {
                     Ok(detail) => FunctionInfoEntry::Found(detail),
                     Err(error) => {
-                        let is_forbidden = error.code == FORBIDDEN;
+                        let is_forbidden = error.code == code::FORBIDDEN;
                         let error = if is_forbidden { "forbidden" } else { "not_found" };
                         FunctionInfoEntry::Missing { function_id: id.clone(), error }
                     }

@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use super::broker::{Broker, Eyes};
 use super::observability::WorkerGauges;
 use super::provider::{Binding, BuiltIn, Call, Event, Provider, TriggerTypeInfo};
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, WorkerId};
 
 use events::ChangeNotifier;
@@ -71,12 +72,12 @@ impl Discovery {
 
 /// The error for an entry that is not registered.
 fn not_found(message: String) -> ErrorBody {
-    ErrorBody::new("NOT_FOUND", message)
+    ErrorBody::new(code::NOT_FOUND, message)
 }
 
 /// The error for contradictory input.
 fn invalid_arguments(message: String) -> ErrorBody {
-    ErrorBody::new("INVALID_ARGUMENTS", message)
+    ErrorBody::new(code::INVALID_ARGUMENTS, message)
 }
 
 impl Provider for Discovery {

@@ -13,6 +13,7 @@ use super::output::{
 use super::{Discovery, not_found};
 use crate::broker::Eyes;
 use crate::provider::{Binding, BuiltIn, Call};
+use iii_wire::code;
 use iii_wire::protocol::{
     DEFAULT_NAMESPACE, ErrorBody, Namespace, Payload, RegisterTrigger, TriggerId, WorkerId,
 };
@@ -296,7 +297,7 @@ impl Discovery {
     ) -> Result<RegisterTriggerOutput, ErrorBody> {
         for namespace in [&input.namespace, &input.trigger_namespace].into_iter().flatten() {
             if namespace.trim().is_empty() {
-                return Err(ErrorBody::new("INVALID_NAMESPACE", "a namespace must not be blank"));
+                return Err(ErrorBody::new(code::INVALID_NAMESPACE, "a namespace must not be blank"));
             }
         }
         let mut m = RegisterTrigger {

@@ -10,6 +10,7 @@ use super::request::RequestJson;
 use super::response::{self, HttpResponse};
 use crate::broker::{Broker, Request};
 use crate::provider::Binding;
+use iii_wire::code;
 use iii_wire::protocol::{FunctionId, Payload};
 
 /// Output of a middleware function that responds. Any other output continues with the request.
@@ -61,7 +62,7 @@ impl MiddlewareChain<'_> {
                 ..Request::beside(self.binding, function_id, data.clone())
             };
             match timeout_at(self.deadline, self.broker.invoke(request)).await {
-                Err(_) => return Err(response::timed_out("MIDDLEWARE_TIMEOUT")),
+                Err(_) => return Err(response::timed_out(code::MIDDLEWARE_TIMEOUT)),
                 Ok(Err(error)) => return Err(response::from_error(&error)),
                 Ok(Ok(result)) => {
                     if let Some(response) = result.as_ref().and_then(response_of) {

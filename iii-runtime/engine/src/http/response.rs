@@ -163,13 +163,14 @@ fn engine_error(status: StatusCode, code: &str, message: &str) -> HttpResponse {
 
 /// 404: no route has this path.
 pub(crate) fn not_found() -> HttpResponse {
-    engine_error(StatusCode::NOT_FOUND, "NOT_FOUND", "Not Found")
+    engine_error(StatusCode::NOT_FOUND, code::NOT_FOUND, "Not Found")
 }
 
 /// 405, with the methods of the path in `Allow`.
 pub(crate) fn method_not_allowed(methods: &[Method]) -> HttpResponse {
     let message = "this path does not support the method";
-    let mut response = engine_error(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message);
+    let mut response =
+        engine_error(StatusCode::METHOD_NOT_ALLOWED, code::METHOD_NOT_ALLOWED, message);
     response.headers_mut().insert(header::ALLOW, allow(methods));
     response
 }
@@ -207,8 +208,11 @@ pub(crate) fn overloaded() -> HttpResponse {
 
 /// 422: the condition function of the route returned `false`.
 pub(crate) fn condition_not_met() -> HttpResponse {
-    let text = r#"{"error":{"code":"CONDITION_NOT_MET","message":"Request condition not met"},"skipped":true}"#;
-    json(StatusCode::UNPROCESSABLE_ENTITY, text.to_owned())
+    let code = code::CONDITION_NOT_MET;
+    let text = format!(
+        r#"{{"error":{{"code":"{code}","message":"Request condition not met"}},"skipped":true}}"#
+    );
+    json(StatusCode::UNPROCESSABLE_ENTITY, text)
 }
 
 /// 504: the deadline of the response passed.

@@ -1,19 +1,20 @@
-//! Publish and subscribe: every subscriber of a topic gets each message once (protocol sections 5.5 and 6.5).
+//! Publish/subscribe: delivers each message of a topic once to every subscriber (protocol sections 5.5 and 6.5).
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 
 use super::broker::{Broker, Request};
 use super::provider::{Binding, BuiltIn, Call, Provider, TriggerTypeInfo, refused, schema};
-use iii_wire::protocol::{ErrorBody, Payload, TriggerId};
+use super::trigger_index::TriggerIndex;
+use iii_wire::code;
+use iii_wire::protocol::{ErrorBody, Payload};
 use iii_wire::sync::lock;
 
-/// The config of a `subscribe` binding.
+/// Configuration of a `subscribe` trigger.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 struct SubscribeConfig {
-    /// The topic, exactly.
+    /// The topic. Matched exactly.
     topic: Option<String>,
 }
 
@@ -22,7 +23,7 @@ struct SubscribeConfig {
 struct PublishInput {
     /// The topic.
     topic: String,
-    /// What each subscriber gets, as it is. Absent: null.
+    /// The payload that each subscriber receives. Default: null.
     #[serde(default)]
     data: Payload,
 }
@@ -30,46 +31,21 @@ struct PublishInput {
 /// The provider of the trigger type `subscribe` and of the function `publish`.
 pub(crate) struct PubSub {
     broker: Broker,
-    topics: Mutex<Topics>,
-}
-
-/// The subscribers of each topic, and the topic of each subscriber.
-#[derive(Default)]
-struct Topics {
-    subscribers: HashMap<String, Vec<Arc<Binding>>>,
-    topic_of: HashMap<TriggerId, String>,
-}
-
-impl Topics {
-    fn insert(&mut self, topic: String, binding: Arc<Binding>) {
-        self.remove(&binding.id);
-        self.topic_of.insert(binding.id.clone(), topic.clone());
-        self.subscribers.entry(topic).or_default().push(binding);
-    }
-
-    fn remove(&mut self, id: &TriggerId) {
-        let Some(topic) = self.topic_of.remove(id) else { return };
-        if let Some(subscribers) = self.subscribers.get_mut(&topic) {
-            subscribers.retain(|one| one.id != *id);
-            if subscribers.is_empty() {
-                self.subscribers.remove(&topic);
-            }
-        }
-    }
+    subscribers: Mutex<TriggerIndex<Arc<Binding>>>,
 }
 
 impl PubSub {
     /// A provider without subscribers.
     pub(crate) fn new(broker: Broker) -> Self {
-        Self { broker, topics: Mutex::default() }
+        Self { broker, subscribers: Mutex::default() }
     }
 
     fn publish(&self, input: &PublishInput, call: &Call) -> Result<Option<()>, ErrorBody> {
         if input.topic.is_empty() {
-            return Err(ErrorBody::new("topic_not_set", "`publish` needs a topic"));
+            return Err(ErrorBody::new(code::TOPIC_NOT_SET, "`publish` requires a topic"));
         }
-        let subscribers = lock(&self.topics).subscribers.get(&input.topic).cloned();
-        for binding in subscribers.unwrap_or_default() {
+        let subscribers: Vec<_> = lock(&self.subscribers).get(&input.topic).cloned().collect();
+        for binding in subscribers {
             self.broker.fire(Request {
                 traceparent: call.traceparent.clone(),
                 baggage: call.baggage.clone(),
@@ -86,13 +62,13 @@ impl Provider for PubSub {
     }
 
     fn description(&self) -> &'static str {
-        "Publish messages to all subscribers of a topic."
+        "Publishes messages to all subscribers of a topic."
     }
 
     fn trigger_types(&self) -> Vec<TriggerTypeInfo> {
         vec![TriggerTypeInfo {
             id: "subscribe",
-            description: "Fires for each message that is published to a topic.",
+            description: "Fires for each message published to a topic.",
             config_schema: schema::<SubscribeConfig>(),
             request_schema: None,
         }]
@@ -109,13 +85,13 @@ impl Provider for PubSub {
     fn bind(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
         let config: SubscribeConfig = binding.config()?;
         let topic = config.topic.filter(|topic| !topic.is_empty());
-        let topic = topic.ok_or_else(|| refused("a subscribe trigger needs `topic`"))?;
-        lock(&self.topics).insert(topic, binding.clone());
+        let topic = topic.ok_or_else(|| refused("a `subscribe` trigger requires `topic`"))?;
+        lock(&self.subscribers).insert(topic, binding.id.clone(), binding.clone());
         Ok(())
     }
 
     fn unbind(&self, binding: &Arc<Binding>) {
-        lock(&self.topics).remove(&binding.id);
+        lock(&self.subscribers).remove(&binding.id);
     }
 }
 
@@ -135,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_subscriber_gets_each_message_once() {
+    async fn each_subscriber_receives_each_message_once() {
         let (_broker, mut worker) = setup().await;
         worker.bind("s1", "subscribe", "p::a", r#"{"topic":"news"}"#);
         worker.bind("s2", "subscribe", "p::b", r#"{"topic":"news"}"#);
@@ -152,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_cannot_pretend_to_be_a_call_of_somebody() {
+    async fn message_data_cannot_forge_a_caller() {
         let (_broker, mut worker) = setup().await;
         worker.bind("s1", "subscribe", "p::a", r#"{"topic":"news"}"#);
         let data = r#"{"topic":"news","data":{"a":1,"_caller_worker_id":"forged"}}"#;
@@ -162,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_subscriber_leaves_and_the_other_stays() {
+    async fn unsubscribing_does_not_affect_other_subscribers() {
         let (_broker, mut worker) = setup().await;
         worker.bind("s1", "subscribe", "p::a", r#"{"topic":"news"}"#);
         worker.bind("s2", "subscribe", "p::b", r#"{"topic":"news"}"#);
@@ -176,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_topic_is_needed() {
+    async fn missing_topic_is_rejected() {
         let (_broker, mut worker) = setup().await;
         for config in ["{}", r#"{"topic":""}"#, r#"{"topic":7}"#] {
             worker.bind("s1", "subscribe", "p::a", config);

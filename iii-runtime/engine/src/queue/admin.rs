@@ -12,6 +12,7 @@ use super::manager::QueueManager;
 use super::record::{self, MessageRecord};
 use crate::provider::{Health, Outcome, to_payload};
 use crate::store::{PendingWrite, StoreError};
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, Payload};
 use iii_wire::sync::lock;
 
@@ -152,13 +153,13 @@ pub(super) async fn redrive(
     manager: Arc<QueueManager>,
     input: RedriveInput,
 ) -> Result<Option<RedriveOutput>, ErrorBody> {
-    let queue_name = non_empty(input.queue, "queue_not_set")?;
+    let queue_name = non_empty(input.queue, code::QUEUE_NOT_SET)?;
     let (mut redriven, mut last_write) = (0, None);
     for queue in manager.queues(&queue_name) {
         // Only those that exist now: a message that becomes a dead letter again meanwhile is left for the next call.
         for _ in 0..queue.depth().dead_letters {
             let Some(message) = queue.take_oldest_dead_letter() else { break };
-            last_write = Some(redrive_dead_letter(&manager, &queue, message, "redrive_failed")?);
+            last_write = Some(redrive_dead_letter(&manager, &queue, message, code::REDRIVE_FAILED)?);
             redriven += 1;
             if redriven % REDRIVE_BATCH == 0 {
                 tokio::task::yield_now().await;
@@ -166,7 +167,7 @@ pub(super) async fn redrive(
         }
     }
     if let Some(pending) = last_write {
-        pending.await.map_err(|error| error.to_body("redrive_failed"))?;
+        pending.await.map_err(|error| error.to_body(code::REDRIVE_FAILED))?;
     }
     Ok(Some(RedriveOutput { queue: queue_name, redriven }))
 }
@@ -176,7 +177,7 @@ pub(super) async fn redrive_message(
     manager: Arc<QueueManager>,
     input: DeadLetterInput,
 ) -> Result<Option<DeadLetterOutput>, ErrorBody> {
-    settle_dead_letter(&manager, input, "redrive_message_failed", redrive_dead_letter).await
+    settle_dead_letter(&manager, input, code::REDRIVE_MESSAGE_FAILED, redrive_dead_letter).await
 }
 
 /// Discards one dead letter.
@@ -184,7 +185,7 @@ pub(super) async fn discard_message(
     manager: Arc<QueueManager>,
     input: DeadLetterInput,
 ) -> Result<Option<DeadLetterOutput>, ErrorBody> {
-    settle_dead_letter(&manager, input, "discard_message_failed", discard_dead_letter).await
+    settle_dead_letter(&manager, input, code::DISCARD_MESSAGE_FAILED, discard_dead_letter).await
 }
 
 /// Takes one dead letter and passes it to `action` with the error code `code`. Returns when the change is durable.
@@ -199,8 +200,8 @@ async fn settle_dead_letter(
         &str,
     ) -> Result<PendingWrite, ErrorBody>,
 ) -> Result<Option<DeadLetterOutput>, ErrorBody> {
-    let queue_name = non_empty(input.queue, "queue_not_set")?;
-    let message_id = non_empty(input.message_id, "message_id_not_set")?;
+    let queue_name = non_empty(input.queue, code::QUEUE_NOT_SET)?;
+    let message_id = non_empty(input.message_id, code::MESSAGE_ID_NOT_SET)?;
     let id = message_id.parse::<Uuid>().ok();
     let found = id.and_then(|id| {
         let mut queues = manager.queues(&queue_name).into_iter();
@@ -295,7 +296,7 @@ pub(super) fn topic_stats(
     manager: &QueueManager,
     input: TopicStatsInput,
 ) -> Result<Option<TopicStats>, ErrorBody> {
-    let name = non_empty(input.topic, "topic_required")?;
+    let name = non_empty(input.topic, code::TOPIC_REQUIRED)?;
     let is_named_queue = lock(&manager.registry).named_queues.contains_key(&name);
     let queues = manager.queues(&name);
     let depth: QueueDepth = queues.iter().map(|queue| queue.depth()).sum();
@@ -320,9 +321,8 @@ pub(super) fn dlq_topics(manager: &QueueManager) -> Vec<DeadLetterCount> {
     };
     let registry = lock(&manager.registry);
     let queues = registry.named_queues.iter();
-    let queues = queues.map(|(name, queue)| {
-        count(name, "function_queue", std::slice::from_ref(queue))
-    });
+    let queues =
+        queues.map(|(name, queue)| count(name, "function_queue", std::slice::from_ref(queue)));
     let topics =
         registry.topics.iter().filter(|(name, _)| !registry.named_queues.contains_key(*name));
     let topics = topics.map(|(name, topic)| count(name, "builtin", &topic.queues));
@@ -331,8 +331,8 @@ pub(super) fn dlq_topics(manager: &QueueManager) -> Vec<DeadLetterCount> {
 
 /// Lists dead letters, the oldest first.
 pub(super) fn dlq_messages(manager: &QueueManager, input: &DeadLettersInput) -> Outcome {
-    let topic = non_empty(input.topic.clone(), "topic_required")?;
-    let unreadable = |error: StoreError| error.to_body("dlq_messages_failed");
+    let topic = non_empty(input.topic.clone(), code::TOPIC_REQUIRED)?;
+    let unreadable = |error: StoreError| error.to_body(code::DLQ_MESSAGES_FAILED);
     let (mut offset, mut remaining) = (input.offset, input.limit.min(MAX_LISTED));
     let mut records = Vec::new();
     for queue in manager.queues(&topic) {

@@ -188,7 +188,8 @@ mod tests {
             let (_, consumer) = Consumer::from_binding(&binding, 100).unwrap();
             consumer.subscription.unwrap().metadata(2).unwrap().as_str().to_owned()
         };
-        let metadata = r#"{"iii:trigger":{"type":"queue","id":"t"},"value":{"a":1.50},"attempt":9}"#;
+        let metadata =
+            r#"{"iii:trigger":{"type":"queue","id":"t"},"value":{"a":1.50},"attempt":9}"#;
         assert_eq!(
             delivered(metadata),
             r#"{"attempt":2,"iii:trigger":{"type":"queue","id":"t"},"value":{"a":1.50}}"#

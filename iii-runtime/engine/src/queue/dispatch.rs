@@ -113,7 +113,7 @@ fn delivery_request(
     queue: &DeliveryQueue,
     delivery: &Delivery,
 ) -> Result<Request, ErrorBody> {
-    let unreadable = |error: StoreError| error.to_body(super::WRITE_FAILED);
+    let unreadable = |error: StoreError| error.to_body(code::QUEUE_WRITE_FAILED);
     let json = manager.table.get(&queue.scope, &delivery.message.id.to_string());
     let json =
         json.ok_or_else(|| unreadable(StoreError("the message record is missing".to_owned())))?;
@@ -226,7 +226,7 @@ async fn settle_failure(
     Settlement::Redeliver(QueuedMessage { not_before, ..message })
 }
 
-/// Writes to the store, and retries while it is full or its backlog is. If the write fails for good, the queue goes on: at
+/// Writes to the store, and retries while it is full or its backlog is. If the write fails for good, the queue continues: at
 /// worst the message is redelivered after a restart.
 async fn write<T>(manager: &QueueManager, mut change: impl FnMut() -> Result<T, StoreError>) {
     let mut delay = MIN_RETRY_DELAY;

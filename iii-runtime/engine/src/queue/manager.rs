@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::WRITE_FAILED;
 use super::backlog::QueuedMessage;
 use super::consumer::Consumer;
 use super::delivery_queue::{DeliveryQueue, QueueUsage, Subscriber};
@@ -21,6 +20,7 @@ use crate::limits::QueueLimits;
 use crate::provider::{Binding, overloaded, refused};
 use crate::store::{PendingWrite, StoreError, Table};
 use crate::tasks::Tasks;
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, Payload, TriggerId};
 use iii_wire::sync::lock;
 
@@ -107,7 +107,7 @@ impl QueueManager {
             // The first subscriber takes this queue over.
             registry
                 .subscription_queue(&self.table, topic_name, None, &self.total_usage)
-                .map_err(|error| error.to_body(WRITE_FAILED))?;
+                .map_err(|error| error.to_body(code::QUEUE_WRITE_FAILED))?;
         }
         let Some(topic) = registry.topics.get(topic_name) else { return Ok(Vec::new()) };
         let present = topic.queues.iter().filter(|queue| !queue.is_detached_for(absence));
@@ -117,9 +117,9 @@ impl QueueManager {
         }
         let size = record.estimated_size().saturating_mul(queues.len());
         self.check_capacity(topic_name, &topic.usage, queues.len(), size)?;
-        let copies = queues.iter().map(|queue| {
-            self.push(queue, Uuid::new_v4(), record, QueuePosition::default())
-        });
+        let copies = queues
+            .iter()
+            .map(|queue| self.push(queue, Uuid::new_v4(), record, QueuePosition::default()));
         copies.collect()
     }
 
@@ -137,10 +137,11 @@ impl QueueManager {
     ) -> Result<Option<PendingWrite>, ErrorBody> {
         let configured = &self.settings.queues;
         let named_queue = |name: &str| lock(&self.registry).named_queues.get(name).cloned();
-        let Some((settings, queue)) = configured.get(queue_name).zip(named_queue(queue_name)) else {
+        let Some((settings, queue)) = configured.get(queue_name).zip(named_queue(queue_name))
+        else {
             let names: Vec<String> = configured.keys().map(|name| format!("`{name}`")).collect();
             let text = format!("there is no queue `{queue_name}`; there are: {}", names.join(", "));
-            return Err(ErrorBody::new("queue_not_found", text));
+            return Err(ErrorBody::new(code::QUEUE_NOT_FOUND, text));
         };
         let position = QueuePosition::of_data(queue_name, settings, data)?;
         // Held from the checks to the insertion, so that concurrent calls cannot exceed a limit or enqueue an id twice.
@@ -209,7 +210,7 @@ impl QueueManager {
                 restored: false,
             };
             let pending = record::insert(&self.table, &queue.scope, &id.to_string(), &json);
-            Ok((message, pending.map_err(|error| error.to_body(WRITE_FAILED))?))
+            Ok((message, pending.map_err(|error| error.to_body(code::QUEUE_WRITE_FAILED))?))
         })
     }
 

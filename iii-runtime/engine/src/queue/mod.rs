@@ -31,9 +31,6 @@ use record::MessageRecord;
 pub(crate) use settings::QueueSettings;
 pub use settings::{NamedQueue, QueueKind};
 
-/// The error code of a message whose record could not be written.
-const WRITE_FAILED: &str = "queue_write_failed";
-
 /// The input of `iii::durable::publish`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 struct DurablePublishInput {
@@ -192,7 +189,7 @@ async fn publish(
     call: Call,
 ) -> Result<Option<()>, ErrorBody> {
     if input.topic.is_empty() {
-        return Err(ErrorBody::new("topic_not_set", "`iii::durable::publish` requires a topic"));
+        return Err(ErrorBody::new(code::TOPIC_NOT_SET, "`iii::durable::publish` requires a topic"));
     }
     if input.topic.len() > settings::MAX_NAME_BYTES {
         let text = format!("a topic must have at most {} bytes", settings::MAX_NAME_BYTES);
@@ -204,7 +201,7 @@ async fn publish(
         ..MessageRecord::new(&input.data)
     };
     for pending in manager.publish(&input.topic, &record)? {
-        pending.await.map_err(|error| error.to_body(WRITE_FAILED))?;
+        pending.await.map_err(|error| error.to_body(code::QUEUE_WRITE_FAILED))?;
     }
     Ok(None)
 }
@@ -232,7 +229,7 @@ async fn enqueue(
         ..MessageRecord::new(&input.data)
     };
     if let Some(pending) = manager.enqueue(&input.queue, id, &record, &input.data)? {
-        pending.await.map_err(|error| error.to_body(WRITE_FAILED))?;
+        pending.await.map_err(|error| error.to_body(code::QUEUE_WRITE_FAILED))?;
     }
     Ok(Some(EnqueueOutput { receipt: id.to_string() }))
 }

@@ -13,6 +13,7 @@ use super::backlog::{GroupId, QueuedMessage};
 use super::settings::NamedQueue;
 use crate::provider::to_payload;
 use crate::store::{PendingWrite, StoreError, Table};
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, FunctionId, Namespace, Payload};
 
 /// Memory that a message needs in addition to its record and its group, in bytes: keys, indexes and backlog entries.
@@ -210,7 +211,7 @@ impl QueuePosition {
                 Some(value) => Some(Arc::from(value)),
                 None => {
                     return Err(ErrorBody::new(
-                        "message_group_missing",
+                        code::MESSAGE_GROUP_MISSING,
                         format!(
                             "a message of the fifo queue `{queue_name}` must have its group in the field `{field}` \
                              of its data"

@@ -1,6 +1,6 @@
 //! State: values by scope and key, and triggers that fire when they change (protocol sections 5.6 and 6.2).
 
-mod events;
+mod triggers;
 pub(crate) mod update;
 
 #[cfg(test)]
@@ -12,15 +12,16 @@ use serde::{Deserialize, Serialize};
 
 use super::broker::Broker;
 use super::provider::{Binding, BuiltIn, Provider, TriggerTypeInfo};
-use super::store::{Change, PendingWrite, Decide, StoreError, Table, write_function};
+use super::store::{Change, PendingWrite, StoreError, Table, UpdateFn, write_function};
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, Payload};
 
-use events::Events;
-use update::{UpdateError, UpdateOp};
+use triggers::StateTriggers;
+use update::{ChangeOutput, UpdateOp};
 
-/// The place of a value.
+/// The input of `state::get` and `state::delete`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Place {
+struct StateKeyInput {
     /// The scope.
     scope: String,
     /// The key.
@@ -29,7 +30,7 @@ struct Place {
 
 /// The input of `state::set`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Set {
+struct StateSetInput {
     /// The scope.
     scope: String,
     /// The key.
@@ -41,53 +42,40 @@ struct Set {
 
 /// The input of `state::update`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Update {
+struct StateUpdateInput {
     /// The scope.
     scope: String,
     /// The key.
     key: String,
-    /// What to do, in order.
+    /// The operations, applied in order.
     ops: Vec<UpdateOp>,
 }
 
 /// The input of `state::list`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct List {
+struct StateListInput {
     /// The scope.
     scope: String,
 }
 
-/// The input of functions that need none.
+/// The input of `state::list_groups`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Nothing {}
+struct StateListGroupsInput {}
 
-/// What a change made of a value; see [`changed`].
-#[derive(Debug, schemars::JsonSchema)]
-#[allow(dead_code)]
-struct Changed {
-    /// The value before; null if there was none.
-    old_value: Option<Payload>,
-    /// The value after.
-    new_value: Payload,
-    /// The operations that failed, if any. The others were done.
-    #[serde(default)]
-    errors: Vec<UpdateError>,
-}
-
-/// All scopes.
+/// The output of `state::list_groups`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Groups {
-    /// Their names, in order.
+struct StateListGroupsOutput {
+    /// The names of all scopes, sorted.
     groups: Vec<String>,
 }
 
 /// The settings of state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StateSettings {
-    /// The longest value, in bytes of JSON, that `state::set` and `state::update` may leave. Default: no limit but that of
-    /// the store.
+    /// The maximum size of a value that `state::set` and `state::update` may store, in bytes of JSON. Default: only limited
+    /// by the store.
     pub(crate) max_value_bytes: Option<usize>,
-    /// Whether changes fire triggers. Default: yes.
+    /// Whether changes fire triggers. Default `true`.
     pub(crate) triggers_enabled: bool,
 }
 
@@ -97,20 +85,20 @@ impl Default for StateSettings {
     }
 }
 
-/// What a function that changes something ends in: its output, and when it is certain.
-type Storing = Result<(Option<Payload>, PendingWrite), ErrorBody>;
+/// The output of a function that changes a value, and the pending write of the change.
+type WriteResult = Result<(Option<Payload>, PendingWrite), ErrorBody>;
 
-/// The provider of `state::*` and of the trigger type `state`.
+/// The provider of the functions `state::*` and of the trigger type `state`.
 pub(crate) struct StateProvider {
     table: Table,
-    events: Events,
+    triggers: StateTriggers,
     settings: StateSettings,
 }
 
 impl StateProvider {
-    /// State that is kept in `table`.
+    /// State that is stored in `table`.
     pub(crate) fn new(broker: Broker, table: Table, settings: StateSettings) -> Self {
-        Self { table, events: Events::new(broker), settings }
+        Self { table, triggers: StateTriggers::new(broker), settings }
     }
 
     fn change(
@@ -118,70 +106,63 @@ impl StateProvider {
         scope: &str,
         key: &str,
         code: &str,
-        decide: &mut Decide<'_>,
+        update: &mut UpdateFn<'_>,
     ) -> Result<(Change, PendingWrite), ErrorBody> {
         if self.settings.triggers_enabled {
-            self.events.check_capacity()?;
+            self.triggers.check_capacity()?;
         }
         let limit = self.settings.max_value_bytes.unwrap_or(usize::MAX);
-        let mut too_large = None;
-        let mut decide = |old: Option<&Payload>| {
-            let new = decide(old)?;
+        let mut rejected_size = None;
+        let mut checked_update = |old: Option<&Payload>| {
+            let new = update(old)?;
             match new.as_ref().map(|new| new.as_str().len()) {
                 Some(bytes) if bytes > limit => {
-                    too_large = Some(bytes);
+                    rejected_size = Some(bytes);
                     Err(StoreError("the value is too large".to_owned()))
                 }
                 _ => Ok(new),
             }
         };
-        // The event is queued inside the step, so that events come in the order of the changes.
-        let mut seen = |change: &Change| {
+        // The hook runs under the write lock of the table, so that events are queued in the order of the changes.
+        let mut hook = |change: &Change| {
             if self.settings.triggers_enabled {
-                self.events.changed(scope, key, change);
+                self.triggers.dispatch(scope, key, change);
             }
         };
-        let changed = self.table.change(scope, key, &mut decide, &mut seen);
-        changed.map_err(|error| match too_large {
+        let changed = self.table.change(scope, key, &mut checked_update, &mut hook);
+        changed.map_err(|error| match rejected_size {
             Some(bytes) => ErrorBody::new(
-                "VALUE_TOO_LARGE",
-                format!("the value has {bytes} bytes, and may have {limit}"),
+                code::VALUE_TOO_LARGE,
+                format!("the value has {bytes} bytes; the limit is {limit}"),
             ),
             None => error.to_body(code),
         })
     }
 
-    fn set(&self, input: &Set) -> Storing {
-        let Set { scope, key, value } = input;
-        let (change, committed) =
-            self.change(scope, key, "SET_ERROR", &mut |_| Ok(Some(value.clone())))?;
-        Ok((update::changed(&change, &[])?, committed))
+    fn set(&self, input: &StateSetInput) -> WriteResult {
+        let StateSetInput { scope, key, value } = input;
+        let (change, pending) =
+            self.change(scope, key, code::SET_ERROR, &mut |_| Ok(Some(value.clone())))?;
+        Ok((update::change_output(&change, &[])?, pending))
     }
 
-    fn delete(&self, input: &Place) -> Storing {
-        let (change, committed) =
-            self.change(&input.scope, &input.key, "DELETE_ERROR", &mut |_| Ok(None))?;
-        Ok((change.old, committed))
+    fn delete(&self, input: &StateKeyInput) -> WriteResult {
+        let (change, pending) =
+            self.change(&input.scope, &input.key, code::DELETE_ERROR, &mut |_| Ok(None))?;
+        Ok((change.old, pending))
     }
 
-    fn update(&self, input: &Update) -> Storing {
+    fn update(&self, input: &StateUpdateInput) -> WriteResult {
         let mut errors = Vec::new();
-        let (change, committed) =
-            self.change(&input.scope, &input.key, "UPDATE_ERROR", &mut |old| {
-                let (new, failed) = update::apply(old, &input.ops).map_err(|error| {
-                    StoreError(format!("the value cannot be worked on: {error}"))
-                })?;
+        let (change, pending) =
+            self.change(&input.scope, &input.key, code::UPDATE_ERROR, &mut |old| {
+                let (new, failed) = update::apply(old, &input.ops)
+                    .map_err(|error| StoreError(format!("the value cannot be updated: {error}")))?;
                 errors = failed;
                 Ok(Some(new))
             })?;
-        Ok((update::changed(&change, &errors)?, committed))
+        Ok((update::change_output(&change, &errors)?, pending))
     }
-}
-
-/// The values as the text of a list.
-fn list_of(values: &[(String, Payload)]) -> Payload {
-    let values: Vec<&str> = values.iter().map(|(_, value)| value.as_str()).collect();
-    Payload::from_built(format!("[{}]", values.join(",")))
 }
 
 impl Provider for StateProvider {
@@ -190,11 +171,11 @@ impl Provider for StateProvider {
     }
 
     fn description(&self) -> &'static str {
-        "Keep values by scope and key, and react to their changes."
+        "Stores values by scope and key, and fires triggers when they change."
     }
 
     fn trigger_types(&self) -> Vec<TriggerTypeInfo> {
-        let (config_schema, request_schema) = events::schemas();
+        let (config_schema, request_schema) = triggers::schemas();
         vec![TriggerTypeInfo {
             id: "state",
             description: "Fires when a value is created, updated or deleted.",
@@ -208,47 +189,55 @@ impl Provider for StateProvider {
         let (set, get, delete, update, list, groups) =
             (this(), this(), this(), this(), this(), this());
         vec![
-            write_function::<_, Changed, _>(
+            write_function::<_, ChangeOutput, _>(
                 "state::set",
                 "Sets a value.",
-                "SET_ERROR",
-                move |input: Set| set.set(&input),
+                code::SET_ERROR,
+                move |input: StateSetInput| set.set(&input),
             ),
-            BuiltIn::raw::<_, Payload, _>("state::get", "Reads a value.", move |input: Place| {
-                Ok(get.table.get(&input.scope, &input.key))
-            }),
+            BuiltIn::raw::<_, Payload, _>(
+                "state::get",
+                "Reads a value.",
+                move |input: StateKeyInput| Ok(get.table.get(&input.scope, &input.key)),
+            ),
             write_function::<_, Payload, _>(
                 "state::delete",
                 "Removes a value.",
-                "DELETE_ERROR",
-                move |input: Place| delete.delete(&input),
+                code::DELETE_ERROR,
+                move |input: StateKeyInput| delete.delete(&input),
             ),
-            write_function::<_, Changed, _>(
+            write_function::<_, ChangeOutput, _>(
                 "state::update",
-                "Changes parts of a value.",
-                "UPDATE_ERROR",
-                move |input: Update| update.update(&input),
+                "Applies operations to a value.",
+                code::UPDATE_ERROR,
+                move |input: StateUpdateInput| update.update(&input),
             ),
             BuiltIn::raw::<_, Vec<Payload>, _>(
                 "state::list",
                 "Lists the values of a scope.",
-                move |input: List| Ok(Some(list_of(&list.table.list(&input.scope)))),
+                move |input: StateListInput| {
+                    Ok(Some(Payload::from_built(list.table.json_array(&input.scope))))
+                },
             ),
-            BuiltIn::sync("state::list_groups", "Lists the scopes.", move |_: Nothing, _| {
-                Ok(Some(Groups { groups: groups.table.scopes() }))
-            }),
+            BuiltIn::sync(
+                "state::list_groups",
+                "Lists the scopes.",
+                move |_: StateListGroupsInput, _| {
+                    Ok(Some(StateListGroupsOutput { groups: groups.table.scopes() }))
+                },
+            ),
         ]
     }
 
     fn bind(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
-        self.events.bind(binding)
+        self.triggers.bind(binding)
     }
 
     fn unbind(&self, binding: &Arc<Binding>) {
-        self.events.unbind(&binding.id);
+        self.triggers.unbind(&binding.id);
     }
 
     fn stop(&self) {
-        self.events.stop();
+        self.triggers.stop();
     }
 }

@@ -1,4 +1,4 @@
-//! Tests of state: functions, operations and triggers.
+//! Tests of state: functions, update operations and triggers.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ fn at(key: &str) -> Value {
 }
 
 #[tokio::test]
-async fn values_are_kept_as_they_came() {
+async fn values_are_stored_verbatim() {
     let (_broker, mut worker) = setup().await;
     let w = &mut worker;
     assert_eq!(call(w, "state::get", at("none")).await, None);
@@ -65,7 +65,7 @@ async fn values_are_kept_as_they_came() {
 }
 
 #[tokio::test]
-async fn a_stored_null_is_a_value() {
+async fn stored_null_is_a_value() {
     let (_broker, mut worker) = setup().await;
     let set = r#"{"scope":"gold","key":"n","value":null}"#;
     assert_eq!(
@@ -77,7 +77,7 @@ async fn a_stored_null_is_a_value() {
 }
 
 #[tokio::test]
-async fn changes_fire_in_their_order() {
+async fn triggers_fire_in_the_order_of_changes() {
     let (_broker, mut worker) = setup().await;
     worker.bind("s1", "state", "s::on", r#"{"scope":"gold"}"#);
     worker.bind("s2", "state", "s::on", r#"{"scope":"gold","key":"other"}"#);
@@ -99,7 +99,7 @@ async fn changes_fire_in_their_order() {
         );
         assert_eq!(call.data.as_str(), text);
         assert_eq!(call.metadata, Some(payload(r#"{"m":1}"#)));
-        // The next one of this key waits for the answer.
+        // The next event of this key waits until the function has finished.
         worker.nothing_else().await;
         worker.answer(&call, Ok(None));
     }
@@ -109,7 +109,7 @@ async fn changes_fire_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_condition_sees_the_event() {
+async fn condition_function_filters_events() {
     let (_broker, mut worker) = setup().await;
     worker.bind("s1", "state", "s::on", r#"{"condition_function_id":"s::if"}"#);
     worker.void("state::set", r#"{"scope":"a","key":"k","value":1}"#);
@@ -123,7 +123,7 @@ async fn a_condition_sees_the_event() {
     assert_eq!(worker.called().await.function_id, "s::on");
 }
 
-/// Applies operations; the new value, and the codes of what failed.
+/// Applies operations. Returns the new value and the codes of the failed operations.
 fn apply(old: Option<Value>, ops: Value) -> (Value, Vec<String>) {
     let ops: Vec<UpdateOp> = serde_json::from_value(ops).unwrap();
     let old = old.map(Payload::from);
@@ -131,23 +131,23 @@ fn apply(old: Option<Value>, ops: Value) -> (Value, Vec<String>) {
     (new.parse().unwrap(), errors.into_iter().map(|error| error.code).collect())
 }
 
-fn done(old: Option<Value>, ops: Value) -> Value {
+fn applied(old: Option<Value>, ops: Value) -> Value {
     let (new, errors) = apply(old, ops);
     assert!(errors.is_empty(), "{errors:?}");
     new
 }
 
-#[allow(clippy::needless_pass_by_value)] // so that the calls are short
-fn fails(old: Value, op: Value) -> String {
+#[allow(clippy::needless_pass_by_value)] // keeps the calls short
+fn failure_code(old: Value, op: Value) -> String {
     let (new, errors) = apply(Some(old.clone()), json!([op]));
     assert_eq!(new, old, "a failed operation changes nothing");
-    errors.into_iter().next().expect("it fails")
+    errors.into_iter().next().expect("the operation fails")
 }
 
 #[test]
-fn operations_change_parts_of_a_value() {
+fn operations_update_parts_of_a_value() {
     assert_eq!(
-        done(
+        applied(
             Some(json!({"a": 2})),
             json!([
                 {"type": "set", "path": "b", "value": [1]},
@@ -160,43 +160,52 @@ fn operations_change_parts_of_a_value() {
         ),
         json!({"a": 6, "b": [1, 2], "c": {"d": 1}})
     );
-    assert_eq!(done(None, json!([{"type": "increment", "path": "n", "by": 1}])), json!({"n": 1}));
-    assert_eq!(done(None, json!([])), json!({}));
-    assert_eq!(done(None, json!([{"type": "decrement", "path": "", "by": 3}])), json!(-3));
     assert_eq!(
-        done(Some(json!(1.5)), json!([{"type": "increment", "path": "", "by": 1}])),
+        applied(None, json!([{"type": "increment", "path": "n", "by": 1}])),
+        json!({"n": 1})
+    );
+    assert_eq!(applied(None, json!([])), json!({}));
+    assert_eq!(applied(None, json!([{"type": "decrement", "path": "", "by": 3}])), json!(-3));
+    assert_eq!(
+        applied(Some(json!(1.5)), json!([{"type": "increment", "path": "", "by": 1}])),
         json!(2.5)
     );
-    assert_eq!(done(Some(json!(1)), json!([{"type": "remove", "path": ""}])), Value::Null);
-    assert_eq!(done(Some(json!(1)), json!([{"type": "set", "path": ""}])), Value::Null);
-    assert_eq!(done(None, json!([{"type": "set", "path": "a.b", "value": 1}])), json!({"a.b": 1}));
+    assert_eq!(applied(Some(json!(1)), json!([{"type": "remove", "path": ""}])), Value::Null);
+    assert_eq!(applied(Some(json!(1)), json!([{"type": "set", "path": ""}])), Value::Null);
+    assert_eq!(
+        applied(None, json!([{"type": "set", "path": "a.b", "value": 1}])),
+        json!({"a.b": 1})
+    );
 }
 
 #[test]
-fn merge_makes_its_way_and_append_begins_what_is_missing() {
+fn merge_and_append_create_missing_parents_and_values() {
     let merge = json!([{"type": "merge", "path": ["a", "b"], "value": {"k": 1}}]);
-    assert_eq!(done(Some(json!({"a": 7})), merge), json!({"a": {"b": {"k": 1}}}));
+    assert_eq!(applied(Some(json!({"a": 7})), merge), json!({"a": {"b": {"k": 1}}}));
     let append =
         |path: Value, value: Value| json!([{"type": "append", "path": path, "value": value}]);
-    assert_eq!(done(None, append(json!("t"), json!("x"))), json!({"t": "x"}));
-    assert_eq!(done(None, append(json!("t"), json!(1))), json!({"t": [1]}));
-    assert_eq!(done(None, append(json!(["a", "t"]), json!("x"))), json!({"a": {"t": ["x"]}}));
-    assert_eq!(done(Some(json!({"t": "x"})), append(json!("t"), json!("y"))), json!({"t": "xy"}));
-    assert_eq!(done(None, append(json!(""), json!("x"))), json!("x"));
-    assert_eq!(done(Some(json!([1])), append(Value::Null, json!(2))), json!([1, 2]));
+    assert_eq!(applied(None, append(json!("t"), json!("x"))), json!({"t": "x"}));
+    assert_eq!(applied(None, append(json!("t"), json!(1))), json!({"t": [1]}));
+    assert_eq!(applied(None, append(json!(["a", "t"]), json!("x"))), json!({"a": {"t": ["x"]}}));
+    assert_eq!(
+        applied(Some(json!({"t": "x"})), append(json!("t"), json!("y"))),
+        json!({"t": "xy"})
+    );
+    assert_eq!(applied(None, append(json!(""), json!("x"))), json!("x"));
+    assert_eq!(applied(Some(json!([1])), append(Value::Null, json!(2))), json!([1, 2]));
 }
 
 #[test]
-fn each_failure_has_its_code() {
+fn failed_operations_have_distinct_codes() {
     let object = json!({"s": "x", "n": 1, "max": i64::MAX, "umax": u64::MAX});
     let text = json!("str");
     for op in ["set", "remove"] {
-        let code = fails(text.clone(), json!({"type": op, "path": "n"}));
+        let code = failure_code(text.clone(), json!({"type": op, "path": "n"}));
         assert_eq!(code, format!("{op}.target_not_object"));
     }
     for op in ["increment", "decrement"] {
         let run = |old: &Value, path: &str| {
-            fails(old.clone(), json!({"type": op, "path": path, "by": 1}))
+            failure_code(old.clone(), json!({"type": op, "path": path, "by": 1}))
         };
         assert_eq!(run(&text, "n"), format!("{op}.target_not_object"));
         assert_eq!(run(&text, ""), format!("{op}.not_number"));
@@ -205,11 +214,11 @@ fn each_failure_has_its_code() {
         assert_eq!(run(&object, &"x".repeat(257)), format!("{op}.path.segment_too_long"));
     }
     assert_eq!(
-        fails(object.clone(), json!({"type": "increment", "path": "umax", "by": 1})),
+        failure_code(object.clone(), json!({"type": "increment", "path": "umax", "by": 1})),
         "increment.not_number"
     );
     let append = |path: Value, value: Value| {
-        fails(object.clone(), json!({"type": "append", "path": path, "value": value}))
+        failure_code(object.clone(), json!({"type": "append", "path": path, "value": value}))
     };
     assert_eq!(append(json!("n"), json!(1)), "append.type_mismatch");
     assert_eq!(append(json!("s"), json!(1)), "append.type_mismatch");
@@ -217,7 +226,8 @@ fn each_failure_has_its_code() {
     assert_eq!(append(json!(["s", "x"]), json!(1)), "append.target_not_object");
     assert_eq!(append(json!(["a", ""]), json!(1)), "append.path.empty_segment");
     assert_eq!(append(json!(vec!["a"; 33]), json!(1)), "append.path.too_deep");
-    let merge = |value: Value| fails(object.clone(), json!({"type": "merge", "value": value}));
+    let merge =
+        |value: Value| failure_code(object.clone(), json!({"type": "merge", "value": value}));
     assert_eq!(merge(json!(1)), "merge.value.not_an_object");
     assert_eq!(merge(json!({"a": {"constructor": 1}})), "merge.value.proto_polluted");
     let many: Value =
@@ -225,11 +235,14 @@ fn each_failure_has_its_code() {
     assert_eq!(merge(many), "merge.value.too_many_keys");
     let deep = (0..17).fold(json!(1), |inner, _| json!({"k": inner}));
     assert_eq!(merge(deep), "merge.value.too_deep");
-    assert_eq!(fails(text, json!({"type": "merge", "value": {}})), "merge.target_not_object");
+    assert_eq!(
+        failure_code(text, json!({"type": "merge", "value": {}})),
+        "merge.target_not_object"
+    );
 }
 
 #[tokio::test]
-async fn failures_are_part_of_the_result() {
+async fn failed_operations_are_reported_in_the_output() {
     let (_broker, mut worker) = setup().await;
     let input = json!({"scope": "gold", "key": "k", "ops": [
         {"type": "set", "path": "s", "value": "x"},
@@ -250,7 +263,7 @@ async fn failures_are_part_of_the_result() {
 }
 
 #[tokio::test]
-async fn a_value_that_cannot_be_worked_on_is_not_lost() {
+async fn failed_update_keeps_the_value() {
     let (_broker, mut worker) = setup().await;
     let deep = format!("{}1{}", "[".repeat(500), "]".repeat(500));
     let set = format!(r#"{{"scope":"s","key":"k","value":{deep}}}"#);
@@ -262,7 +275,7 @@ async fn a_value_that_cannot_be_worked_on_is_not_lost() {
 }
 
 #[tokio::test]
-async fn a_value_may_not_become_longer_than_the_settings_say() {
+async fn value_beyond_the_size_limit_is_rejected() {
     let settings = StateSettings { max_value_bytes: Some(10), ..StateSettings::default() };
     let (_broker, mut worker) = setup_with(settings).await;
     let set = |value: &str| format!(r#"{{"scope":"s","key":"k","value":{value}}}"#);
@@ -276,7 +289,7 @@ async fn a_value_may_not_become_longer_than_the_settings_say() {
 }
 
 #[tokio::test]
-async fn triggers_can_be_switched_off() {
+async fn triggers_can_be_disabled() {
     let settings = StateSettings { triggers_enabled: false, ..StateSettings::default() };
     let (_broker, mut worker) = setup_with(settings).await;
     worker.bind("s1", "state", "s::on", "{}");
@@ -285,7 +298,7 @@ async fn triggers_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn listeners_that_never_answer_do_not_fill_the_memory() {
+async fn changes_are_rejected_while_too_many_events_are_pending() {
     let (_broker, mut worker) = setup().await;
     worker.bind("s1", "state", "s::on", "{}");
     let set = |n: usize| format!(r#"{{"scope":"s","key":"k","value":{n}}}"#);
@@ -293,7 +306,7 @@ async fn listeners_that_never_answer_do_not_fill_the_memory() {
     worker.called().await;
     for n in 1..65_536 {
         worker.void("state::set", &set(n));
-        // The link has a bound of its own.
+        // The connection limits the messages in flight.
         if n % 1000 == 0 {
             worker.nothing_else().await;
         }

@@ -1,22 +1,32 @@
-//! The answer of a write: what was there before, what is there now, and the operations that failed.
+//! The result of a write: the previous value, the new value and the operations that failed.
 
 use crate::provider::{Outcome, to_payload};
-use crate::store::Change;
+use crate::store::{Change, json_or_null};
 use iii_wire::protocol::Payload;
 
 pub(crate) use iii_wire::update::{UpdateError, UpdateOp, apply};
 
-/// What a change made of a value, and the operations that failed: as text around the values, which are not read for it.
-pub(crate) fn changed(change: &Change, errors: &[UpdateError]) -> Outcome {
-    let value = |value: &'_ Option<Payload>| -> String {
-        value.as_ref().map_or("null", Payload::as_str).to_owned()
-    };
-    let mut text =
-        format!(r#"{{"old_value":{},"new_value":{}"#, value(&change.old), value(&change.new));
+/// The output of functions that change a value; see [`change_output`].
+#[derive(Debug, schemars::JsonSchema)]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) struct ChangeOutput {
+    /// The previous value; null if there was none.
+    old_value: Option<Payload>,
+    /// The new value.
+    new_value: Payload,
+    /// The operations that failed. All others were applied.
+    #[serde(default)]
+    errors: Vec<UpdateError>,
+}
+
+/// Builds a [`ChangeOutput`] around the JSON of the values, without parsing them.
+pub(crate) fn change_output(change: &Change, errors: &[UpdateError]) -> Outcome {
+    let (old, new) = (json_or_null(change.old.as_ref()), json_or_null(change.new.as_ref()));
+    let mut json = format!(r#"{{"old_value":{old},"new_value":{new}"#);
     if !errors.is_empty() {
-        text.push_str(",\"errors\":");
-        text.push_str(to_payload(errors)?.as_str());
+        json.push_str(",\"errors\":");
+        json.push_str(to_payload(errors)?.as_str());
     }
-    text.push('}');
-    Ok(Some(Payload::from_built(text)))
+    json.push('}');
+    Ok(Some(Payload::from_built(json)))
 }

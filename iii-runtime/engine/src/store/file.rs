@@ -204,15 +204,21 @@ fn damaged(how: &str) -> FileError {
 /// Describes why a file cannot be opened, with a remedy.
 fn describe(error: &DatabaseError) -> FileError {
     match error {
-        DatabaseError::Storage(StorageError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
-            "it is not the file of a store: configure another directory, or move the file away".to_owned()
+        DatabaseError::Storage(StorageError::Io(error))
+            if error.kind() == ErrorKind::InvalidData =>
+        {
+            "it is not the file of a store: configure another directory, or move the file away"
+                .to_owned()
         }
-        DatabaseError::Storage(StorageError::Io(error)) if error.kind() == ErrorKind::UnexpectedEof => {
+        DatabaseError::Storage(StorageError::Io(error))
+            if error.kind() == ErrorKind::UnexpectedEof =>
+        {
             damaged("it is truncated")
         }
         DatabaseError::Storage(StorageError::Io(error)) => error.to_string(),
         DatabaseError::DatabaseAlreadyOpen => {
-            "another program has it open: stop that program, or configure another directory".to_owned()
+            "another program has it open: stop that program, or configure another directory"
+                .to_owned()
         }
         DatabaseError::UpgradeRequired(_) => {
             "it was written by a version that is too old to be read".to_owned()

@@ -1,4 +1,4 @@
-//! Who may connect: the function that decides about each client, and what it is told (protocol section 8.1).
+//! Authentication of subscribers by the configured auth function (protocol section 8.1).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,78 +9,77 @@ use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::Streams;
-use super::gate::{PATIENCE, slow};
+use super::subscription_triggers::{FUNCTION_TIMEOUT, timeout_error};
 use crate::broker::Request;
 use crate::handshake;
 use crate::provider::to_payload;
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, FunctionId, Payload};
 
-/// What the function gets.
+/// The input of the auth function.
 #[derive(Serialize)]
-struct Connecting {
-    /// The headers, names in lower case.
+struct AuthInput {
+    /// The headers, with names in lower case.
     headers: BTreeMap<String, String>,
     path: String,
-    /// The query, decoded, all values of each name.
+    /// The decoded query, with all values of each name.
     query_params: BTreeMap<String, Vec<String>>,
     /// The address of the client.
     addr: String,
 }
 
-/// What the function must give.
+/// The output of the auth function.
 #[derive(Deserialize)]
-struct Admission<'a> {
-    /// Handed to the functions that are asked about subscriptions.
+struct AuthOutput<'a> {
+    /// Passed to `stream:join` and `stream:leave` functions.
     #[serde(borrow)]
     context: &'a RawValue,
 }
 
 impl Streams {
-    /// The context of a client; null if no function is asked.
+    /// Authenticates a client. Returns its context, which is null if no auth function is configured.
     ///
     /// # Errors
     ///
-    /// If the function fails, takes too long, or gives anything but an object with `context`: then the client is not
-    /// let in.
-    pub(super) async fn admit(
+    /// If the function fails, times out, or returns anything but an object with `context`. The client must be rejected
+    /// then.
+    pub(super) async fn authenticate(
         &self,
         parts: &Parts,
         addr: SocketAddr,
     ) -> Result<Payload, ErrorBody> {
         let Some(auth) = &self.auth else { return Ok(Payload::null()) };
-        let asked = timeout(PATIENCE, self.ask(auth, parts, addr)).await;
-        asked.unwrap_or_else(|_| Err(slow())).inspect_err(|error| {
-            tracing::warn!(%addr, function = %auth, "a client was not let in: {error}");
+        let context = timeout(FUNCTION_TIMEOUT, self.call_auth(auth, parts, addr)).await;
+        context.unwrap_or_else(|_| Err(timeout_error())).inspect_err(|error| {
+            tracing::warn!(%addr, function = %auth, "a subscriber was rejected: {error}");
         })
     }
 
-    async fn ask(
+    async fn call_auth(
         &self,
         auth: &FunctionId,
         parts: &Parts,
         addr: SocketAddr,
     ) -> Result<Payload, ErrorBody> {
-        let answer = self.broker.invoke(Request {
+        let input = AuthInput {
+            headers: handshake::headers(&parts.headers),
+            path: parts.uri.path().to_owned(),
+            query_params: handshake::query(parts.uri.query()),
+            addr: addr.to_string(),
+        };
+        let output = self.broker.invoke(Request {
             namespace: Default::default(),
             function_id: auth.clone(),
-            data: to_payload(&connecting(parts, addr))?,
+            data: to_payload(&input)?,
             metadata: None,
             traceparent: None,
             baggage: None,
         });
-        let answer = answer.await?.unwrap_or_default();
-        let admission: Admission<'_> = answer.parse_borrowed().map_err(|error| {
-            ErrorBody::new("AUTH_ERROR", format!("the answer is no object with `context`: {error}"))
+        let output = output.await?.unwrap_or_default();
+        let parsed: AuthOutput<'_> = output.parse_borrowed().map_err(|error| {
+            let text = format!("the output must be an object with `context`: {error}");
+            ErrorBody::new(code::AUTH_ERROR, text)
         })?;
-        Ok(answer.part(admission.context))
-    }
-}
-
-fn connecting(parts: &Parts, addr: SocketAddr) -> Connecting {
-    Connecting {
-        headers: handshake::headers(&parts.headers),
-        path: parts.uri.path().to_owned(),
-        query_params: handshake::query(parts.uri.query()),
-        addr: addr.to_string(),
+        Ok(output.part(parsed.context))
     }
 }

@@ -1,4 +1,4 @@
-//! One subscriber: what it asks for, and what it is sent (protocol sections 8.2 to 8.4).
+//! The WebSocket connection of one stream subscriber (protocol sections 8.2 to 8.4).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,94 +13,94 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Bytes, Message as Frame, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 
-use super::hub::{Outgoing, Queue, Subscription};
-use super::message::Event;
-use super::place::Place;
-use super::{Streams, gate};
+use super::group::StreamGroup;
+use super::hub::{ClientQueue, OutgoingMessage, StreamSubscription};
+use super::message::MessageEvent;
+use super::{Streams, subscription_triggers};
 use crate::provider::overloaded;
 use iii_wire::protocol::{ErrorBody, Payload};
 use iii_wire::transport::ws::Heartbeat;
 
-/// How long the last words may take. A client that is too slow reads what is before them first.
-const GOODBYE: Duration = Duration::from_secs(5);
+/// The time limit of the closing handshake. A slow client first reads the frames that are queued before it.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-type Socket = SplitSink<WebSocketStream<TcpStream>, Frame>;
-type Frames = SplitStream<WebSocketStream<TcpStream>>;
+type WebSocketSink = SplitSink<WebSocketStream<TcpStream>, Message>;
+type WebSocketFrames = SplitStream<WebSocketStream<TcpStream>>;
 
-/// What a client may say.
+/// A message of a client.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", content = "data", rename_all = "lowercase")]
-enum Request {
-    Join(Join),
-    Leave(Leave),
+enum ClientMessage {
+    Join(JoinRequest),
+    Leave(LeaveRequest),
 }
 
-/// What a client subscribes to.
+/// A request to subscribe.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Join {
-    /// The name that the client gives the subscription.
+pub(super) struct JoinRequest {
+    /// The id that the client chose for the subscription.
     pub(super) subscription_id: String,
     /// The stream.
     pub(super) stream_name: String,
     /// The group.
     pub(super) group_id: String,
-    /// The item; absent or empty: all of the group.
+    /// The item. Absent or empty: all items of the group.
     #[serde(default)]
     pub(super) id: Option<String>,
 }
 
+/// A request to unsubscribe.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Leave {
+struct LeaveRequest {
     subscription_id: String,
 }
 
-/// Serves a client until it leaves, is too slow, or the engine stops.
+/// Serves a client until it disconnects, is too slow, or the engine stops.
 pub(super) async fn serve(
     socket: WebSocketStream<TcpStream>,
     streams: Arc<Streams>,
     context: Payload,
 ) {
     let mut stopping = streams.stopping.subscribe();
-    let (mut socket, frames) = socket.split();
+    let (mut sink, frames) = socket.split();
     let limits = streams.broker.limits().clone();
     let heartbeat = limits.streams.heartbeat();
-    let (queue, outgoing) = Queue::new(&limits.streams);
-    let mut client = Client::new(streams, queue.clone(), context);
-    let close = tokio::select! {
-        () = write(&mut socket, outgoing, &queue, heartbeat) => None,
-        () = client.read(frames, heartbeat.give_up_after) => None,
-        () = queue.too_slow() => {
-            tracing::warn!("a subscriber does not read what it is sent: it is disconnected");
+    let (queue, outgoing) = ClientQueue::new(&limits.streams);
+    let mut client = StreamClient::new(streams, queue.clone(), context);
+    let close_code = tokio::select! {
+        () = send_queued(&mut sink, outgoing, &queue, heartbeat) => None,
+        () = client.receive(frames, heartbeat.give_up_after) => None,
+        () = queue.overflowed() => {
+            tracing::warn!("a subscriber was disconnected: its send queue overflowed");
             Some(CloseCode::Again)
         }
-        // An engine that is gone has stopped as well.
+        // Also ends when the engine was dropped.
         _ = stopping.wait_for(|stopping| *stopping) => Some(CloseCode::Restart),
     };
     client.unsubscribe_all();
-    let stopped = close == Some(CloseCode::Restart);
-    let close = close.map(|code| CloseFrame { code, reason: Utf8Bytes::default() });
-    let goodbye = async {
-        let _ = socket.send(Frame::Close(close)).await;
-        let _ = socket.close().await;
-    };
-    let goodbye = timeout(GOODBYE, goodbye);
-    if stopped {
-        // Nobody is left to be told.
-        let _ = goodbye.await;
+    let engine_stops = close_code == Some(CloseCode::Restart);
+    let close_frame = close_code.map(|code| CloseFrame { code, reason: Utf8Bytes::default() });
+    let close = timeout(CLOSE_TIMEOUT, async {
+        let _ = sink.send(Message::Close(close_frame)).await;
+        let _ = sink.close().await;
+    });
+    if engine_stops {
+        // The workers that serve `stream:leave` functions are disconnected as well.
+        let _ = close.await;
     } else {
-        let _ = tokio::join!(goodbye, client.leave_all());
+        let _ = tokio::join!(close, client.notify_leave_all());
     }
 }
 
-/// Sends what is queued, as much at a time as is waiting, and pings in between.
-async fn write(
-    socket: &mut Socket,
-    mut outgoing: mpsc::Receiver<Outgoing>,
-    queue: &Queue,
+/// Sends queued messages in batches, and pings while the queue is empty.
+async fn send_queued(
+    sink: &mut WebSocketSink,
+    mut outgoing: mpsc::Receiver<OutgoingMessage>,
+    queue: &ClientQueue,
     heartbeat: Heartbeat,
 ) {
     let Heartbeat { every, give_up_after } = heartbeat;
@@ -111,7 +111,7 @@ async fn write(
         let first = tokio::select! {
             first = outgoing.recv() => first,
             _ = ping.tick() => {
-                let sent = timeout(give_up_after, socket.send(Frame::Ping(Bytes::new()))).await;
+                let sent = timeout(give_up_after, sink.send(Message::Ping(Bytes::new()))).await;
                 if !matches!(sent, Ok(Ok(()))) {
                     return;
                 }
@@ -120,128 +120,133 @@ async fn write(
         };
         let batch = async {
             let mut next = first;
-            while let Some(one) = next {
-                queue.took(&one);
-                socket.feed(Frame::text(one.text())).await?;
+            while let Some(message) = next {
+                queue.release(&message);
+                sink.feed(Message::text(message.json())).await?;
                 next = outgoing.try_recv().ok();
             }
-            socket.flush().await
+            sink.flush().await
         };
-        // A client that takes nothing for so long is as good as gone.
+        // A client that accepts no data for so long counts as disconnected.
         if !matches!(timeout(give_up_after, batch).await, Ok(Ok(()))) {
             return;
         }
     }
 }
 
-/// A client: what it has subscribed to, and the queue of what it is sent.
-pub(super) struct Client {
+/// A client: its subscriptions and its send queue.
+pub(super) struct StreamClient {
     streams: Arc<Streams>,
-    queue: Arc<Queue>,
-    /// What the auth function said.
+    queue: Arc<ClientQueue>,
+    /// The context that the auth function returned.
     context: Payload,
-    subscriptions: HashMap<String, Arc<Subscription>>,
+    subscriptions: HashMap<String, Arc<StreamSubscription>>,
 }
 
-impl Client {
-    /// A client without subscriptions. `context` is what the auth function said about it.
-    pub(super) fn new(streams: Arc<Streams>, queue: Arc<Queue>, context: Payload) -> Self {
+impl StreamClient {
+    /// A client without subscriptions. `context` is what the auth function returned for it.
+    pub(super) fn new(streams: Arc<Streams>, queue: Arc<ClientQueue>, context: Payload) -> Self {
         Self { streams, queue, context, subscriptions: HashMap::new() }
     }
 
-    /// Does what the client asks for, one thing after the other, until it leaves.
-    async fn read(&mut self, mut frames: Frames, give_up_after: Duration) {
+    /// Handles the messages of the client, one after the other, until it disconnects.
+    async fn receive(&mut self, mut frames: WebSocketFrames, give_up_after: Duration) {
         loop {
             let frame = match timeout(give_up_after, frames.next()).await {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(Some(Err(error))) => {
-                    return tracing::debug!("the socket of a subscriber failed: {error}");
+                    return tracing::debug!("the connection of a subscriber failed: {error}");
                 }
                 Ok(None) => return,
                 Err(_) => {
-                    return tracing::debug!("nothing came from a subscriber for {give_up_after:?}");
+                    return tracing::debug!(
+                        "a subscriber was disconnected: it sent nothing for {give_up_after:?}"
+                    );
                 }
             };
             let bytes = match frame {
-                Frame::Text(text) => Bytes::from(text),
-                Frame::Binary(bytes) => bytes,
-                Frame::Close(_) => return,
-                Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => continue,
+                Message::Text(text) => Bytes::from(text),
+                Message::Binary(bytes) => bytes,
+                Message::Close(_) => return,
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
             };
             match serde_json::from_slice(&bytes) {
-                Ok(Request::Join(join)) => self.join(join).await,
-                Ok(Request::Leave(leave)) => self.leave(&leave.subscription_id).await,
-                Err(error) => tracing::debug!("a subscriber's message was dropped: {error}"),
+                Ok(ClientMessage::Join(request)) => self.join(request).await,
+                Ok(ClientMessage::Leave(request)) => self.leave(&request.subscription_id).await,
+                Err(error) => {
+                    tracing::debug!("an invalid message of a subscriber was ignored: {error}");
+                }
             }
         }
     }
 
-    /// Subscribes, if the functions that are asked about it agree. The same name again replaces the earlier
-    /// subscription.
-    pub(super) async fn join(&mut self, join: Join) {
-        let Join { subscription_id, stream_name, group_id, id } = join;
-        let place = Place::new(&stream_name, &group_id);
+    /// Subscribes, if the `stream:join` functions authorize it. Replaces the subscription with the same id.
+    pub(super) async fn join(&mut self, request: JoinRequest) {
+        let JoinRequest { subscription_id, stream_name, group_id, id } = request;
+        let group = StreamGroup::new(&stream_name, &group_id);
         let item = id.filter(|id| !id.is_empty());
-        let known = self.subscriptions.contains_key(&subscription_id);
-        let most = self.streams.broker.limits().streams.subscriptions;
-        if self.subscriptions.len() >= most && !known {
+        let is_known = self.subscriptions.contains_key(&subscription_id);
+        let max_subscriptions = self.streams.broker.limits().streams.subscriptions;
+        if self.subscriptions.len() >= max_subscriptions && !is_known {
             let error = overloaded("this connection has too many subscriptions");
-            return self.refuse(&subscription_id, &place, item.as_deref(), Some(&error));
+            return self.reject(&subscription_id, &group, item.as_deref(), Some(&error));
         }
-        let data = gate::payload(&subscription_id, &place, item.as_deref(), &self.context);
-        if !self.streams.join.admits(&data).await {
-            return self.refuse(&subscription_id, &place, item.as_deref(), None);
+        let context = &self.context;
+        let data =
+            subscription_triggers::payload(&subscription_id, &group, item.as_deref(), context);
+        if !self.streams.join_triggers.authorize(&data).await {
+            return self.reject(&subscription_id, &group, item.as_deref(), None);
         }
-        // Whoever counts who is there hears of the end of the earlier one.
+        // Fires `stream:leave` for the replaced subscription, so that functions that count subscribers stay correct.
         self.leave(&subscription_id).await;
         let subscribed =
-            self.streams.subscribe(&subscription_id, place.clone(), item.clone(), &self.queue);
+            self.streams.subscribe(&subscription_id, group.clone(), item.clone(), &self.queue);
         match subscribed.await {
             Ok(subscription) => drop(self.subscriptions.insert(subscription_id, subscription)),
             Err(error) => {
-                self.refuse(&subscription_id, &place, item.as_deref(), Some(&error));
-                self.streams.leave.tell(&data).await;
+                self.reject(&subscription_id, &group, item.as_deref(), Some(&error));
+                self.streams.leave_triggers.notify(&data).await;
             }
         }
     }
 
-    fn refuse(&self, id: &str, place: &Place, item: Option<&str>, error: Option<&ErrorBody>) {
-        let message = self.streams.message(place, item, &Event::Unauthorized(error));
+    fn reject(&self, id: &str, group: &StreamGroup, item: Option<&str>, error: Option<&ErrorBody>) {
+        let message = self.streams.message(group, item, &MessageEvent::Unauthorized(error));
         self.queue.push(Arc::new(message), id.into());
     }
 
     async fn leave(&mut self, id: &str) {
         let Some(subscription) = self.subscriptions.remove(id) else { return };
         self.streams.hub.unsubscribe(&subscription);
-        self.tell_left(&subscription).await;
+        self.notify_leave(&subscription).await;
     }
 
-    async fn tell_left(&self, subscription: &Subscription) {
-        let Subscription { id, place, item, .. } = subscription;
-        let data = gate::payload(id, place, item.as_deref(), &self.context);
-        self.streams.leave.tell(&data).await;
+    async fn notify_leave(&self, subscription: &StreamSubscription) {
+        let StreamSubscription { id, group, item, .. } = subscription;
+        let data = subscription_triggers::payload(id, group, item.as_deref(), &self.context);
+        self.streams.leave_triggers.notify(&data).await;
     }
 
-    /// Ends all subscriptions: nothing more is queued.
+    /// Removes all subscriptions from the hub. No message is queued afterwards.
     pub(super) fn unsubscribe_all(&self) {
         for subscription in self.subscriptions.values() {
             self.streams.hub.unsubscribe(subscription);
         }
     }
 
-    /// Tells of the end of all subscriptions, in the order of their names.
-    pub(super) async fn leave_all(&self) {
-        let mut all: Vec<_> = self.subscriptions.values().collect();
-        all.sort_by(|a, b| a.id.cmp(&b.id));
-        for subscription in all {
-            self.tell_left(subscription).await;
+    /// Fires the `stream:leave` triggers for all subscriptions, in the order of their ids.
+    pub(super) async fn notify_leave_all(&self) {
+        let mut subscriptions: Vec<_> = self.subscriptions.values().collect();
+        subscriptions.sort_by(|a, b| a.id.cmp(&b.id));
+        for subscription in subscriptions {
+            self.notify_leave(subscription).await;
         }
     }
 }
 
-impl Drop for Client {
+impl Drop for StreamClient {
     fn drop(&mut self) {
-        // Also if the task was ended.
+        // Covers a task that was aborted.
         self.unsubscribe_all();
     }
 }

@@ -1,50 +1,50 @@
-//! Streams that a worker keeps: functions such as `stream::set(chat)` are called instead of the store (protocol
-//! section 6.3).
+//! Custom streams: a worker stores the items and serves functions such as `stream::set(chat)` (protocol section 6.3).
 
 use serde::Deserialize;
 
-use super::message::quoted;
-use super::place::Place;
+use super::group::StreamGroup;
 use crate::broker::{Broker, Request};
 use crate::provider::Call;
 use crate::state::update::{self, UpdateError, UpdateOp};
+use crate::store::json_string;
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, Payload};
 
-/// What `set` and `update` of a worker must give.
+/// The output of a worker's `set` and `update`.
 #[derive(Deserialize)]
-pub(super) struct Changed {
-    /// The item before, if there was one.
+pub(super) struct CustomChange {
+    /// The previous item, if there was one.
     #[serde(default)]
     pub(super) old_value: Option<Payload>,
-    /// The item after.
+    /// The new item.
     pub(super) new_value: Payload,
 }
 
-/// What `delete` of a worker must give.
+/// The output of a worker's `delete`.
 #[derive(Deserialize)]
-pub(super) struct Deleted {
-    /// The item before, if there was one.
+pub(super) struct CustomDeletion {
+    /// The previous item, if there was one.
     #[serde(default)]
     pub(super) old_value: Option<Payload>,
 }
 
-fn id_of(operation: &str, stream: &str) -> String {
+fn function_id(operation: &str, stream: &str) -> String {
     format!("stream::{operation}({stream})")
 }
 
-/// Calls what a worker serves for this stream: in the caller's namespace, else in `default`. `None`: nobody does.
+/// Calls the function that a worker serves for this stream, in the caller's namespace or else in `default`. Returns `None`
+/// if no worker serves it.
 ///
-/// Whether somebody does is looked up before this returns.
+/// The function is looked up before this returns.
 pub(super) fn call(
     broker: &Broker,
     operation: &str,
     stream: &str,
     call: &Call,
 ) -> Option<impl Future<Output = Result<Payload, ErrorBody>> + Send + use<>> {
-    let id = id_of(operation, stream);
+    let id = function_id(operation, stream);
     let namespace = broker.served_for(call.caller, &id)?;
-    let answer = broker.invoke(Request {
+    let output = broker.invoke(Request {
         namespace,
         function_id: id.into(),
         data: call.data.clone(),
@@ -52,70 +52,71 @@ pub(super) fn call(
         traceparent: call.traceparent.clone(),
         baggage: call.baggage.clone(),
     });
-    Some(async move { answer.await.map(Option::unwrap_or_default) })
+    Some(async move { output.await.map(Option::unwrap_or_default) })
 }
 
-/// Reads what a worker gave.
+/// Parses the output of a worker's function.
 ///
 /// # Errors
 ///
-/// Code `JSON_ERROR` if it does not have the shape that is asked for.
-pub(super) fn read<T: serde::de::DeserializeOwned>(
+/// Code `JSON_ERROR` if the output does not match the type.
+pub(super) fn parse_output<T: serde::de::DeserializeOwned>(
     operation: &str,
     stream: &str,
-    result: &Payload,
+    output: &Payload,
 ) -> Result<T, ErrorBody> {
-    result.parse().map_err(|error| {
-        let id = id_of(operation, stream);
-        let message = format!("`{id}` gave a result of the wrong shape");
-        ErrorBody::new("JSON_ERROR", format!("{message}: {error}"))
+    output.parse().map_err(|error| {
+        let id = function_id(operation, stream);
+        ErrorBody::new(code::JSON_ERROR, format!("the output of `{id}` is invalid: {error}"))
     })
 }
 
-/// Whether a worker serves reading and writing of a stream, but not `update`, which SDKs do not register.
-pub(super) fn is_updated_in_steps(broker: &Broker, stream: &str, call: &Call) -> bool {
-    let serves = |operation| broker.served_for(call.caller, &id_of(operation, stream)).is_some();
-    serves("get") && serves("set")
+/// Returns whether a worker serves `get` and `set` for a stream, so that an update can be emulated. SDKs do not register
+/// `update`.
+pub(super) fn supports_read_modify_write(broker: &Broker, stream: &str, call: &Call) -> bool {
+    let is_served =
+        |operation| broker.served_for(call.caller, &function_id(operation, stream)).is_some();
+    is_served("get") && is_served("set")
 }
 
-/// Changes parts of an item by what a worker serves for reading and writing it. The item must not change in between:
-/// the caller has its turn, from [`ItemLocks`].
+/// Updates an item by the worker's `get` and `set`. The caller must hold the lock of the item, from [`ItemLocks`].
 ///
 /// # Errors
 ///
-/// What the worker says, and code `JSON_ERROR` if a result cannot be used.
-pub(super) async fn update_in_steps(
+/// The error of the worker, or code `JSON_ERROR` if an output is invalid.
+pub(super) async fn read_modify_write(
     broker: &Broker,
-    place: &Place,
+    group: &StreamGroup,
     item: &str,
     ops: &[UpdateOp],
     call: &Call,
-) -> Result<(Changed, Vec<UpdateError>), ErrorBody> {
-    let stream = place.stream.as_str();
-    let at = format!(
+) -> Result<(CustomChange, Vec<UpdateError>), ErrorBody> {
+    let stream = group.stream.as_str();
+    let item_fields = format!(
         r#""stream_name":{},"group_id":{},"item_id":{}"#,
-        quoted(stream),
-        quoted(&place.group),
-        quoted(item)
+        json_string(stream),
+        json_string(&group.group),
+        json_string(item)
     );
-    let ask = async |operation, data: String| {
-        let asked = Call { data: Payload::from_built(data), ..call.clone() };
-        match self::call(broker, operation, stream, &asked) {
-            Some(answer) => answer.await,
+    let call_worker = async |operation, data: String| {
+        let call = Call { data: Payload::from_built(data), ..call.clone() };
+        match self::call(broker, operation, stream, &call) {
+            Some(output) => output.await,
             None => Err(ErrorBody::new(
                 code::FUNCTION_NOT_FOUND,
-                format!("`{}` is not served any more", id_of(operation, stream)),
+                format!("`{}` is no longer registered", function_id(operation, stream)),
             )),
         }
     };
-    let old = ask("get", format!("{{{at}}}")).await?;
+    let old = call_worker("get", format!("{{{item_fields}}}")).await?;
     let old = (!old.is_null()).then_some(old);
     let (new, errors) = update::apply(old.as_ref(), ops).map_err(|error| {
-        ErrorBody::new("STREAM_UPDATE_ERROR", format!("the item cannot be worked on: {error}"))
+        ErrorBody::new(code::STREAM_UPDATE_ERROR, format!("the item cannot be updated: {error}"))
     })?;
-    let result = ask("set", format!(r#"{{{at},"data":{}}}"#, new.as_str())).await?;
-    Ok((read("set", stream, &result)?, errors))
+    let data = format!(r#"{{{item_fields},"data":{}}}"#, new.as_str());
+    let output = call_worker("set", data).await?;
+    Ok((parse_output("set", stream, &output)?, errors))
 }
 
-/// Updates of one item that a worker keeps, one after the other.
-pub(super) type ItemLocks = iii_wire::keyed_lock::KeyedLock<(Place, String)>;
+/// Serializes emulated updates of each item of a custom stream.
+pub(super) type ItemLocks = iii_wire::keyed_lock::KeyedLock<(StreamGroup, String)>;

@@ -1,4 +1,4 @@
-//! Who is subscribed to what, and the queues in which messages wait for subscribers (protocol sections 8.3 to 8.6).
+//! Fan-out of stream messages to subscribers, with a bounded send queue for each client (protocol sections 8.3 to 8.6).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,118 +6,122 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, mpsc};
 
-use super::message::Message;
-use super::place::Place;
+use super::group::StreamGroup;
+use super::message::StreamMessage;
 use crate::limits::StreamLimits;
 use iii_wire::sync::lock;
 
-/// A message for one subscription.
-pub(super) struct Outgoing {
-    message: Arc<Message>,
+/// A queued message for one subscription.
+pub(super) struct OutgoingMessage {
+    message: Arc<StreamMessage>,
     subscription: Arc<str>,
 }
 
-impl Outgoing {
-    /// The text to send.
-    pub(super) fn text(&self) -> String {
-        self.message.text_for(&self.subscription)
+impl OutgoingMessage {
+    /// Returns the JSON to send.
+    pub(super) fn json(&self) -> String {
+        self.message.json_for(&self.subscription)
     }
 }
 
-/// The queue of one client. A client that has more waiting than fits is too slow, and is disconnected.
-pub(super) struct Queue {
-    sender: mpsc::Sender<Outgoing>,
-    most_bytes: usize,
+/// The send queue of one client. A client whose queue overflows is disconnected as a slow consumer.
+pub(super) struct ClientQueue {
+    sender: mpsc::Sender<OutgoingMessage>,
+    max_bytes: usize,
     bytes: AtomicUsize,
-    too_slow: Notify,
+    overflow: Notify,
 }
 
-impl Queue {
-    /// A queue, and the end from which it is emptied.
-    pub(super) fn new(limits: &StreamLimits) -> (Arc<Self>, mpsc::Receiver<Outgoing>) {
+impl ClientQueue {
+    /// A queue and its receiver.
+    pub(super) fn new(limits: &StreamLimits) -> (Arc<Self>, mpsc::Receiver<OutgoingMessage>) {
         let (sender, receiver) = mpsc::channel(limits.queue_messages);
-        let most_bytes = limits.queue_bytes;
-        let queue =
-            Self { sender, most_bytes, bytes: AtomicUsize::new(0), too_slow: Notify::new() };
+        let queue = Self {
+            sender,
+            max_bytes: limits.queue_bytes,
+            bytes: AtomicUsize::new(0),
+            overflow: Notify::new(),
+        };
         (Arc::new(queue), receiver)
     }
 
-    /// Adds a message. Never waits: a client that is too far behind loses its connection instead.
-    pub(super) fn push(&self, message: Arc<Message>, subscription: Arc<str>) {
+    /// Queues a message. Never waits: if the queue is full, the message is dropped and the overflow is signalled.
+    pub(super) fn push(&self, message: Arc<StreamMessage>, subscription: Arc<str>) {
         let length = message.len();
-        if self.bytes.fetch_add(length, Ordering::Relaxed) > self.most_bytes
-            || self.sender.try_send(Outgoing { message, subscription }).is_err()
+        if self.bytes.fetch_add(length, Ordering::Relaxed) > self.max_bytes
+            || self.sender.try_send(OutgoingMessage { message, subscription }).is_err()
         {
             self.bytes.fetch_sub(length, Ordering::Relaxed);
-            self.too_slow.notify_one();
+            self.overflow.notify_one();
         }
     }
 
-    /// Notes that a message was taken out.
-    pub(super) fn took(&self, outgoing: &Outgoing) {
+    /// Releases the bytes of a received message.
+    pub(super) fn release(&self, outgoing: &OutgoingMessage) {
         self.bytes.fetch_sub(outgoing.message.len(), Ordering::Relaxed);
     }
 
-    /// Waits until a message did not fit.
-    pub(super) async fn too_slow(&self) {
-        self.too_slow.notified().await;
+    /// Waits for an overflow.
+    pub(super) async fn overflowed(&self) {
+        self.overflow.notified().await;
     }
 }
 
-/// How far a subscription is.
-enum Phase {
-    /// The client has not got the first picture yet: what comes waits here.
-    Joining(Vec<Arc<Message>>),
+enum SubscriptionPhase {
+    /// The snapshot is not sent yet. Messages are buffered.
+    Buffering(Vec<Arc<StreamMessage>>),
     Live,
-    Over,
+    Ended,
 }
 
 /// A subscription of one client.
-pub(super) struct Subscription {
-    /// The name that the client gave it.
+pub(super) struct StreamSubscription {
+    /// The id that the client chose.
     pub(super) id: Arc<str>,
     /// The group.
-    pub(super) place: Place,
-    /// The item; `None`: all of the group.
+    pub(super) group: StreamGroup,
+    /// The item; `None`: all items of the group.
     pub(super) item: Option<String>,
-    queue: Arc<Queue>,
-    phase: Mutex<Phase>,
+    queue: Arc<ClientQueue>,
+    phase: Mutex<SubscriptionPhase>,
 }
 
-impl Subscription {
-    fn deliver(&self, message: &Arc<Message>) {
+impl StreamSubscription {
+    fn deliver(&self, message: &Arc<StreamMessage>) {
         match &mut *lock(&self.phase) {
-            Phase::Joining(waiting) if waiting.len() < self.queue.sender.max_capacity() => {
-                waiting.push(message.clone());
+            SubscriptionPhase::Buffering(buffer)
+                if buffer.len() < self.queue.sender.max_capacity() =>
+            {
+                buffer.push(message.clone());
             }
-            Phase::Joining(_) => self.queue.too_slow.notify_one(),
-            Phase::Live => self.queue.push(message.clone(), self.id.clone()),
-            Phase::Over => {}
+            SubscriptionPhase::Buffering(_) => self.queue.overflow.notify_one(),
+            SubscriptionPhase::Live => self.queue.push(message.clone(), self.id.clone()),
+            SubscriptionPhase::Ended => {}
         }
     }
 
-    /// Forgets the changes that wait: a picture that is taken from now on contains them.
-    pub(super) fn forget_changes(&self) {
-        if let Phase::Joining(waiting) = &mut *lock(&self.phase) {
-            waiting.retain(|message| !message.is_change);
+    /// Discards the buffered changes: a snapshot that is taken afterwards contains them.
+    pub(super) fn discard_buffered_changes(&self) {
+        if let SubscriptionPhase::Buffering(buffer) = &mut *lock(&self.phase) {
+            buffer.retain(|message| !message.is_change);
         }
     }
 
-    /// Sends the first picture, then what came meanwhile, then everything as it comes.
+    /// Sends the snapshot and the buffered messages, and goes live. Returns whether it did.
     ///
-    /// `false`, and nothing is sent: a change came meanwhile, and the picture may contain it or not. With `anyway`, it
-    /// is sent all the same: changes carry the whole item, so that hearing of one twice does no harm.
-    pub(super) fn begin(&self, sync: Message, anyway: bool) -> bool {
+    /// Unless `force` is set, returns `false` and sends nothing if a change is buffered, as the snapshot may or may not
+    /// contain it. With `force`, the change may be reported twice. That is harmless: a change carries the whole item.
+    pub(super) fn go_live(&self, snapshot: StreamMessage, force: bool) -> bool {
         let mut phase = lock(&self.phase);
-        let Phase::Joining(waiting) = &mut *phase else { return true };
-        if !anyway && waiting.iter().any(|message| message.is_change) {
+        let SubscriptionPhase::Buffering(buffer) = &mut *phase else { return true };
+        if !force && buffer.iter().any(|message| message.is_change) {
             return false;
         }
-        self.queue.push(Arc::new(sync), self.id.clone());
-        for message in std::mem::take(waiting) {
+        self.queue.push(Arc::new(snapshot), self.id.clone());
+        for message in std::mem::take(buffer) {
             self.queue.push(message, self.id.clone());
         }
-        *phase = Phase::Live;
+        *phase = SubscriptionPhase::Live;
         true
     }
 }
@@ -125,67 +129,72 @@ impl Subscription {
 /// The subscriptions of all clients.
 #[derive(Default)]
 pub(super) struct Hub {
-    places: Mutex<HashMap<Place, Vec<Arc<Subscription>>>>,
+    subscriptions: Mutex<HashMap<StreamGroup, Vec<Arc<StreamSubscription>>>>,
 }
 
 impl Hub {
-    /// Adds a subscription. Messages wait in it until [`Subscription::begin`].
+    /// Adds a subscription. Its messages are buffered until [`StreamSubscription::go_live`].
     pub(super) fn subscribe(
         &self,
         id: &str,
-        place: Place,
+        group: StreamGroup,
         item: Option<String>,
-        queue: &Arc<Queue>,
-    ) -> Arc<Subscription> {
-        let subscription = Arc::new(Subscription {
+        queue: &Arc<ClientQueue>,
+    ) -> Arc<StreamSubscription> {
+        let subscription = Arc::new(StreamSubscription {
             id: id.into(),
-            place: place.clone(),
+            group: group.clone(),
             item,
             queue: queue.clone(),
-            phase: Mutex::new(Phase::Joining(Vec::new())),
+            phase: Mutex::new(SubscriptionPhase::Buffering(Vec::new())),
         });
-        lock(&self.places).entry(place).or_default().push(subscription.clone());
+        lock(&self.subscriptions).entry(group).or_default().push(subscription.clone());
         subscription
     }
 
-    /// Removes a subscription: nothing more is queued for it.
-    pub(super) fn unsubscribe(&self, subscription: &Arc<Subscription>) {
+    /// Removes a subscription. No message is queued for it afterwards.
+    pub(super) fn unsubscribe(&self, subscription: &Arc<StreamSubscription>) {
         {
-            let mut places = lock(&self.places);
-            if let Some(all) = places.get_mut(&subscription.place) {
-                all.retain(|one| !Arc::ptr_eq(one, subscription));
-                if all.is_empty() {
-                    places.remove(&subscription.place);
+            let mut subscriptions = lock(&self.subscriptions);
+            if let Some(of_group) = subscriptions.get_mut(&subscription.group) {
+                of_group.retain(|other| !Arc::ptr_eq(other, subscription));
+                if of_group.is_empty() {
+                    subscriptions.remove(&subscription.group);
                 }
             }
         }
-        *lock(&subscription.phase) = Phase::Over;
+        *lock(&subscription.phase) = SubscriptionPhase::Ended;
     }
 
-    /// Whether anybody is subscribed to something in a group.
-    pub(super) fn hears(&self, place: &Place) -> bool {
-        lock(&self.places).contains_key(place)
+    /// Returns whether a group, or an item of it, has subscribers.
+    pub(super) fn has_group_subscribers(&self, group: &StreamGroup) -> bool {
+        lock(&self.subscriptions).contains_key(group)
     }
 
-    /// Whether anybody is subscribed to something in a stream.
-    pub(super) fn hears_stream(&self, stream: &str) -> bool {
-        lock(&self.places).keys().any(|place| place.stream == stream)
+    /// Returns whether any group of a stream has subscribers.
+    pub(super) fn has_stream_subscribers(&self, stream: &str) -> bool {
+        lock(&self.subscriptions).keys().any(|group| group.stream == stream)
     }
 
-    /// Queues a message for all whom it concerns. Never waits.
-    pub(super) fn publish(&self, place: &Place, item: Option<&str>, message: &Arc<Message>) {
-        let places = lock(&self.places);
-        for subscription in places.get(place).into_iter().flatten() {
-            let wanted = subscription.item.as_deref();
-            if wanted.is_none_or(|wanted| Some(wanted) == item) {
+    /// Queues a message for all subscribers of the group, and of the item if there is one. Never waits.
+    pub(super) fn publish(
+        &self,
+        group: &StreamGroup,
+        item: Option<&str>,
+        message: &Arc<StreamMessage>,
+    ) {
+        let subscriptions = lock(&self.subscriptions);
+        for subscription in subscriptions.get(group).into_iter().flatten() {
+            let filter = subscription.item.as_deref();
+            if filter.is_none_or(|filter| Some(filter) == item) {
                 subscription.deliver(message);
             }
         }
     }
 
-    /// How many subscriptions there are.
+    /// Returns the number of subscriptions.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        lock(&self.places).values().map(Vec::len).sum()
+        lock(&self.subscriptions).values().map(Vec::len).sum()
     }
 }

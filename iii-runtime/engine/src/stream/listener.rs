@@ -1,4 +1,4 @@
-//! The listener for stream subscribers: handshakes, and which of them are let in (protocol section 8.1).
+//! The listener for stream subscribers: accepts connections and handshakes (protocol section 8.1).
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -18,51 +18,52 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::create_response;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::{Streams, client, gate};
+use super::subscription_triggers::FUNCTION_TIMEOUT;
+use super::{Streams, client};
 use crate::origins::Origins;
 use crate::tasks::Tasks;
 use iii_wire::protocol::Payload;
 use iii_wire::sync::lock;
 use iii_wire::transport::ws;
 
-/// The size of the head of a handshake.
-const HEAD_BYTES: usize = 64 << 10;
+/// The maximum size of the head of a handshake, in bytes.
+const MAX_HEAD_BYTES: usize = 64 << 10;
 
-/// A client that was let in, on its way from the handshake to the socket.
-type Admitted = Arc<Mutex<Option<(OnUpgrade, Payload)>>>;
+/// The upgrade and the context of an authenticated client, passed from the handshake to the connection.
+type AcceptedUpgrade = Arc<Mutex<Option<(OnUpgrade, Payload)>>>;
 
-/// Accepts subscribers until the task is ended.
+/// Accepts subscribers until the task is aborted.
 pub(crate) async fn serve(
     listener: TcpListener,
     streams: Arc<Streams>,
     tasks: Arc<Tasks>,
     origins: Arc<Origins>,
 ) {
-    let places = Arc::new(Semaphore::new(streams.broker.limits().streams.connections));
+    let permits = Arc::new(Semaphore::new(streams.broker.limits().streams.connections));
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Most likely no file handles are left; some will be.
-                tracing::warn!("a subscriber could not be accepted: {error}");
+                // Most likely out of file descriptors, which is temporary.
+                tracing::warn!("the connection of a subscriber could not be accepted: {error}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
-            tracing::warn!(%peer, "too many subscribers are connected: one more was turned away");
+        let Ok(permit) = permits.clone().try_acquire_owned() else {
+            tracing::warn!(%peer, "a subscriber was rejected: too many subscribers are connected");
             continue;
         };
         let (streams, origins) = (streams.clone(), origins.clone());
         tasks.spawn(async move {
-            let _place = place;
-            connect(stream, peer, streams, origins).await;
+            let _permit = permit;
+            serve_connection(stream, peer, streams, origins).await;
         });
     }
 }
 
-/// Does the handshake and serves the client until it leaves.
-async fn connect(
+/// Performs the handshake and serves the client until it disconnects.
+async fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
     streams: Arc<Streams>,
@@ -72,18 +73,16 @@ async fn connect(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, "TCP_NODELAY could not be set: {error}");
     }
-    let admitted = Admitted::default();
+    let accepted = AcceptedUpgrade::default();
     let service = service_fn({
-        let (streams, admitted) = (streams.clone(), admitted.clone());
+        let (streams, accepted) = (streams.clone(), accepted.clone());
         move |request| {
-            let (streams, admitted) = (streams.clone(), admitted.clone());
+            let (streams, accepted) = (streams.clone(), accepted.clone());
             let allowed = origins.allow(request.headers().get(header::ORIGIN));
             async move {
                 Ok::<_, hyper::http::Error>(match allowed {
-                    true => answer(request, peer, &streams, &admitted).await,
-                    false => {
-                        refuse(StatusCode::FORBIDDEN, "pages of this origin cannot connect here")
-                    }
+                    true => respond(request, peer, &streams, &accepted).await,
+                    false => rejection(StatusCode::FORBIDDEN, "origin not allowed"),
                 })
             }
         }
@@ -91,51 +90,53 @@ async fn connect(
     let handshake = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
-        .max_header_size(HEAD_BYTES)
+        .max_header_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    match tokio::time::timeout(limits.head + gate::PATIENCE, handshake).await {
+    match tokio::time::timeout(limits.head + FUNCTION_TIMEOUT, handshake).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => return tracing::debug!(%peer, "the handshake failed: {error}"),
-        Err(_) => return tracing::debug!(%peer, "the handshake took too long"),
+        Ok(Err(error)) => {
+            return tracing::debug!(%peer, "the handshake of a subscriber failed: {error}");
+        }
+        Err(_) => return tracing::debug!(%peer, "the handshake of a subscriber timed out"),
     }
-    let Some((upgrade, context)) = lock(&admitted).take() else { return };
+    let Some((upgrade, context)) = lock(&accepted).take() else { return };
     let Ok(upgraded) = upgrade.await else { return };
-    // Behind the upgrade is the socket that came in.
+    // The upgraded connection is the accepted TCP stream.
     let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
     let config = ws::config(limits.message_bytes, limits.message_bytes);
-    let (stream, begun) = (parts.io.into_inner(), parts.read_buf.to_vec());
+    let (stream, read) = (parts.io.into_inner(), parts.read_buf.to_vec());
     let socket =
-        WebSocketStream::from_partially_read(stream, begun, Role::Server, Some(config)).await;
+        WebSocketStream::from_partially_read(stream, read, Role::Server, Some(config)).await;
     client::serve(socket, streams, context).await;
 }
 
-/// Answers a handshake.
-async fn answer(
+/// Responds to a handshake.
+async fn respond(
     mut request: Request<Incoming>,
     peer: SocketAddr,
     streams: &Streams,
-    admitted: &Admitted,
+    accepted: &AcceptedUpgrade,
 ) -> Response<Full<Bytes>> {
     if !matches!(request.uri().path(), "/" | "") {
-        return refuse(StatusCode::NOT_FOUND, "subscribers connect to /");
+        return rejection(StatusCode::NOT_FOUND, "subscribers must connect to /");
     }
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, _) = request.into_parts();
     let Ok(response) = create_response(&Request::from_parts(parts.clone(), ())) else {
-        return refuse(StatusCode::BAD_REQUEST, "this is a WebSocket: connect to it with ws://");
+        return rejection(StatusCode::BAD_REQUEST, "a WebSocket handshake is required");
     };
-    match streams.admit(&parts, peer).await {
+    match streams.authenticate(&parts, peer).await {
         Ok(context) => {
-            *lock(admitted) = Some((upgrade, context));
+            *lock(accepted) = Some((upgrade, context));
             response.map(|()| Full::default())
         }
-        Err(_) => refuse(StatusCode::UNAUTHORIZED, "you are not let in"),
+        Err(_) => rejection(StatusCode::UNAUTHORIZED, "unauthorized"),
     }
 }
 
-fn refuse(status: StatusCode, why: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(why));
+fn rejection(status: StatusCode, reason: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(reason));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response

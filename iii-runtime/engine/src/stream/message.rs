@@ -1,89 +1,89 @@
-//! What is told of a stream, to functions and to subscribers alike (protocol section 8.3).
+//! Messages of a stream, as functions and subscribers receive them (protocol section 8.3).
 
-use serde_json::Value;
-
-use super::place::Place;
+use super::group::StreamGroup;
+use crate::store::json_string;
 use iii_wire::protocol::{ErrorBody, Payload};
 
-/// What happened.
-pub(super) enum Event<'a> {
-    /// An item is new.
+/// The event that a message reports.
+pub(super) enum MessageEvent<'a> {
+    /// An item was created.
     Create(&'a Payload),
     /// An item was replaced.
     Update(&'a Payload),
-    /// An item was removed; this is what it was.
+    /// An item was removed; this is its last value.
     Delete(&'a Payload),
-    /// Somebody sent an event that is not kept.
-    Sent {
-        /// Its type.
-        kind: &'a str,
-        /// Its data.
+    /// A custom event of `stream::send`, which is not stored.
+    Custom {
+        /// The type of the event.
+        event_type: &'a str,
+        /// The data of the event.
         data: &'a Payload,
     },
-    /// A subscription begins: these are the items, or the item, as JSON.
+    /// The snapshot at the start of a subscription: the items, or the item, as JSON.
     Sync(&'a str),
-    /// A subscription was refused; an error says why if it was not the function's decision.
+    /// A subscription was rejected. The error is absent if a `stream:join` function rejected it.
     Unauthorized(Option<&'a ErrorBody>),
 }
 
-/// A message about a stream. The text is written once, whoever gets it.
+/// A message of a stream. The JSON is built once for all recipients.
 #[derive(Debug)]
-pub(super) struct Message {
-    /// The JSON text without its last brace.
-    open: String,
-    /// It tells of a change of what is kept.
+pub(super) struct StreamMessage {
+    /// The JSON without its closing brace.
+    json_prefix: String,
+    /// Whether the message reports a change of stored items.
     pub(super) is_change: bool,
 }
 
-impl Message {
-    /// Writes a message. `now` is in milliseconds since 1970.
-    pub(super) fn new(now: u64, place: &Place, item: Option<&str>, event: &Event<'_>) -> Self {
+impl StreamMessage {
+    /// Builds a message. `now_ms` is in milliseconds since 1970.
+    pub(super) fn new(
+        now_ms: u64,
+        group: &StreamGroup,
+        item: Option<&str>,
+        event: &MessageEvent<'_>,
+    ) -> Self {
         let (is_change, event) = match event {
-            Event::Create(data) => (true, data_of("create", data.as_str())),
-            Event::Update(data) => (true, data_of("update", data.as_str())),
-            Event::Delete(data) => (true, data_of("delete", data.as_str())),
-            Event::Sync(data) => (false, data_of("sync", data)),
-            Event::Sent { kind, data } => {
-                let inner = format!(r#"{{"type":{},"data":{}}}"#, quoted(kind), data.as_str());
+            MessageEvent::Create(data) => (true, event_json("create", data.as_str())),
+            MessageEvent::Update(data) => (true, event_json("update", data.as_str())),
+            MessageEvent::Delete(data) => (true, event_json("delete", data.as_str())),
+            MessageEvent::Sync(data) => (false, event_json("sync", data)),
+            MessageEvent::Custom { event_type, data } => {
+                let (event_type, data) = (json_string(event_type), data.as_str());
+                let inner = format!(r#"{{"type":{event_type},"data":{data}}}"#);
                 (false, format!(r#"{{"type":"event","event":{inner}}}"#))
             }
-            Event::Unauthorized(None) => (false, r#"{"type":"unauthorized"}"#.to_owned()),
-            Event::Unauthorized(Some(error)) => {
-                let (code, message) = (quoted(&error.code), quoted(&error.message));
+            MessageEvent::Unauthorized(None) => (false, r#"{"type":"unauthorized"}"#.to_owned()),
+            MessageEvent::Unauthorized(Some(error)) => {
+                let (code, message) = (json_string(&error.code), json_string(&error.message));
                 let error = format!(r#"{{"code":{code},"message":{message}}}"#);
                 (false, format!(r#"{{"type":"unauthorized","error":{error}}}"#))
             }
         };
-        let item = item.map_or_else(|| "null".to_owned(), quoted);
-        let open = format!(
-            r#"{{"type":"stream","timestamp":{now},"streamName":{},"groupId":{},"id":{item},"event":{event}"#,
-            quoted(&place.stream),
-            quoted(&place.group),
+        let item = item.map_or_else(|| "null".to_owned(), json_string);
+        let json_prefix = format!(
+            r#"{{"type":"stream","timestamp":{now_ms},"streamName":{},"groupId":{},"id":{item},"event":{event}"#,
+            json_string(&group.stream),
+            json_string(&group.group),
         );
-        Self { open, is_change }
+        Self { json_prefix, is_change }
     }
 
-    /// As functions get it.
+    /// Returns the payload for functions.
     pub(super) fn payload(&self) -> Payload {
-        Payload::from_built(format!("{}}}", self.open))
+        Payload::from_built(format!("{}}}", self.json_prefix))
     }
 
-    /// As a subscriber gets it: it also says for which subscription it is.
-    pub(super) fn text_for(&self, subscription: &str) -> String {
-        format!(r#"{},"subscriptionId":{}}}"#, self.open, quoted(subscription))
+    /// Returns the JSON for a subscriber, which also names the subscription.
+    pub(super) fn json_for(&self, subscription: &str) -> String {
+        format!(r#"{},"subscriptionId":{}}}"#, self.json_prefix, json_string(subscription))
     }
 
-    /// How long it is, in bytes.
+    /// Returns the size of the message, in bytes.
     pub(super) fn len(&self) -> usize {
-        self.open.len()
+        self.json_prefix.len()
     }
 }
 
-fn data_of(kind: &str, data: &str) -> String {
-    format!(r#"{{"type":"{kind}","data":{data}}}"#)
-}
-
-/// A JSON string.
-pub(super) fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
+fn event_json(event_type: &str, data: &str) -> String {
+    format!(r#"{{"type":"{event_type}","data":{data}}}"#)
 }

@@ -1,17 +1,16 @@
-//! Streams: items by stream and group, and everybody who hears of their changes at once (protocol sections 5.7, 6.3
-//! and 8).
+//! Streams: items by stream and group, with live updates for subscribers (protocol sections 5.7, 6.3 and 8).
 
 mod auth;
 mod client;
 mod custom;
 mod functions;
-mod gate;
+mod group;
 mod hub;
 mod listener;
 #[cfg(feature = "testing")]
-mod local;
+mod local_subscriber;
 mod message;
-mod place;
+mod subscription_triggers;
 #[cfg(test)]
 mod tests;
 mod triggers;
@@ -22,52 +21,59 @@ use tokio::sync::watch;
 
 use super::broker::Broker;
 use super::provider::{Binding, BuiltIn, Call, Provider, TriggerTypeInfo, schema};
-use super::store::{Change, PendingWrite, Decide, Table};
+use super::store::{Change, PendingWrite, Table, UpdateFn, json_string};
 use iii_wire::event::StreamEvent;
 use iii_wire::protocol::{ErrorBody, FunctionId, Payload};
 
 pub(crate) use listener::serve;
 #[cfg(feature = "testing")]
-pub use local::LocalSubscriber;
+pub use local_subscriber::LocalSubscriber;
 
-use custom::ItemLocks;
-use gate::Gate;
-use hub::{Hub, Queue, Subscription};
-use message::{Event, Message};
-use place::Place;
-use triggers::Triggers;
+use custom::{CustomChange, CustomDeletion, ItemLocks};
+use group::StreamGroup;
+use hub::{ClientQueue, Hub, StreamSubscription};
+use message::{MessageEvent, StreamMessage};
+use subscription_triggers::SubscriptionTriggers;
+use triggers::StreamTriggers;
 
-/// The trigger type that is asked before a subscription.
+/// The trigger type that authorizes subscriptions.
 const JOIN: &str = "stream:join";
-/// The trigger type that is told of its end.
+/// The trigger type that observes the end of subscriptions.
 const LEAVE: &str = "stream:leave";
-/// How often the first picture of a subscription is taken anew because something changed meanwhile.
-const PICTURES: usize = 3;
+/// How often the snapshot of a subscription is taken if items change meanwhile.
+const SNAPSHOT_ATTEMPTS: usize = 3;
 
-/// The provider of `stream::*` and of the stream triggers, and the hub of those who subscribe over sockets.
+/// The provider of the functions `stream::*` and of the stream triggers, and the hub of WebSocket subscribers.
 pub(crate) struct Streams {
     broker: Broker,
     table: Table,
-    /// The function that is asked about each client that connects.
+    /// The function that authenticates clients.
     auth: Option<FunctionId>,
-    triggers: Triggers,
-    join: Gate,
-    leave: Gate,
+    triggers: StreamTriggers,
+    join_triggers: SubscriptionTriggers,
+    leave_triggers: SubscriptionTriggers,
     hub: Hub,
-    writers: ItemLocks,
+    item_locks: ItemLocks,
     stopping: watch::Sender<bool>,
 }
 
+/// The items of a group, or one item, at the start of a subscription.
+struct Snapshot {
+    json: String,
+    /// Whether a worker provided it.
+    is_custom: bool,
+}
+
 impl Streams {
-    /// Streams whose items are in `table`. If `auth` names a function of the namespace `default`, clients that connect
-    /// are let in by it.
+    /// Streams whose items are stored in `table`. If `auth` names a function of the namespace `default`, it authenticates
+    /// the clients that connect.
     pub(crate) fn new(broker: Broker, table: Table, auth: Option<FunctionId>) -> Self {
         Self {
-            triggers: Triggers::new(broker.clone()),
-            join: Gate::new(broker.clone()),
-            leave: Gate::new(broker.clone()),
+            triggers: StreamTriggers::new(broker.clone()),
+            join_triggers: SubscriptionTriggers::new(broker.clone()),
+            leave_triggers: SubscriptionTriggers::new(broker.clone()),
             hub: Hub::default(),
-            writers: ItemLocks::default(),
+            item_locks: ItemLocks::default(),
             stopping: watch::Sender::new(false),
             broker,
             table,
@@ -75,131 +81,150 @@ impl Streams {
         }
     }
 
-    /// Changes an item in one step. Everybody hears of the changes in their order.
+    /// Changes an item atomically, and publishes the changes in their order.
     fn change(
         &self,
-        place: &Place,
+        group: &StreamGroup,
         item: &str,
         code: &str,
-        decide: &mut Decide<'_>,
+        update: &mut UpdateFn<'_>,
     ) -> Result<(Change, PendingWrite), ErrorBody> {
-        let mut seen = |change: &Change| self.tell_change(place, item, change);
-        let changed = self.table.change(&place.scope(), item, decide, &mut seen);
+        let mut hook = |change: &Change| self.publish_change(group, item, change);
+        let changed = self.table.change(&group.scope(), item, update, &mut hook);
         changed.map_err(|error| error.to_body(code))
     }
 
-    /// Tells of a change that a worker made in a stream of its own.
-    fn told_of(&self, place: &Place, item: &str, old: Option<Payload>, new: Option<Payload>) {
-        let old = old.filter(|old| !old.is_null());
-        self.tell_change(place, item, &Change { old, new });
+    /// Publishes a change of a custom stream. Returns it with a null as the previous item converted to `None`.
+    fn publish_custom_change(
+        &self,
+        group: &StreamGroup,
+        item: &str,
+        CustomChange { old_value, new_value }: CustomChange,
+    ) -> Change {
+        let old = old_value.filter(|old| !old.is_null());
+        let change = Change { old, new: Some(new_value) };
+        self.publish_change(group, item, &change);
+        change
     }
 
-    fn tell_change(&self, place: &Place, item: &str, change: &Change) {
+    /// Publishes the removal of an item of a custom stream.
+    fn publish_custom_deletion(
+        &self,
+        group: &StreamGroup,
+        item: &str,
+        CustomDeletion { old_value }: CustomDeletion,
+    ) {
+        let old = old_value.filter(|old| !old.is_null());
+        self.publish_change(group, item, &Change { old, new: None });
+    }
+
+    fn publish_change(&self, group: &StreamGroup, item: &str, change: &Change) {
         let event = match (&change.old, &change.new) {
             (None, None) => return,
-            (None, Some(new)) => Event::Create(new),
-            (Some(_), Some(new)) => Event::Update(new),
-            (Some(old), None) => Event::Delete(old),
+            (None, Some(new)) => MessageEvent::Create(new),
+            (Some(_), Some(new)) => MessageEvent::Update(new),
+            (Some(old), None) => MessageEvent::Delete(old),
         };
-        self.tell(place, Some(item), &event);
+        self.publish(group, Some(item), &event);
     }
 
-    /// Tells functions and subscribers. Never waits.
-    fn tell(&self, place: &Place, item: Option<&str>, event: &Event<'_>) {
-        if !self.triggers.hears(&place.stream) && !self.hub.hears(place) {
+    /// Publishes an event to triggers and subscribers. Never waits.
+    fn publish(&self, group: &StreamGroup, item: Option<&str>, event: &MessageEvent<'_>) {
+        if !self.triggers.has_triggers(&group.stream) && !self.hub.has_group_subscribers(group) {
             return;
         }
-        let message = Arc::new(self.message(place, item, event));
-        self.triggers.tell(place, item, &message);
-        self.hub.publish(place, item, &message);
+        let message = Arc::new(self.message(group, item, event));
+        self.triggers.dispatch(group, item, &message);
+        self.hub.publish(group, item, &message);
     }
 
-    /// Whether anybody hears of messages to a stream: a subscriber of one of its groups, or a function.
+    /// Returns whether a stream has recipients: a trigger, or a subscriber of one of its groups.
     pub(crate) fn is_subscribed(&self, stream: &str) -> bool {
-        self.triggers.hears(stream) || self.hub.hears_stream(stream)
+        self.triggers.has_triggers(stream) || self.hub.has_stream_subscribers(stream)
     }
 
-    fn message(&self, place: &Place, item: Option<&str>, event: &Event<'_>) -> Message {
-        Message::new(self.broker.clock().unix_millis(), place, item, event)
+    fn message(
+        &self,
+        group: &StreamGroup,
+        item: Option<&str>,
+        event: &MessageEvent<'_>,
+    ) -> StreamMessage {
+        StreamMessage::new(self.broker.clock().unix_millis(), group, item, event)
     }
 
-    /// The items of a group, as a JSON list.
-    fn items(&self, place: &Place) -> String {
-        let items = self.table.list(&place.scope());
-        let length = items.iter().map(|(_, item)| item.as_str().len() + 1).sum::<usize>();
-        let mut text = String::with_capacity(length + 2);
-        text.push('[');
-        for (n, (_, item)) in items.iter().enumerate() {
-            if n > 0 {
-                text.push(',');
-            }
-            text.push_str(item.as_str());
-        }
-        text.push(']');
-        text
+    /// Returns the groups that have items.
+    fn groups(&self) -> impl Iterator<Item = StreamGroup> {
+        self.table.scopes().into_iter().filter_map(|scope| StreamGroup::from_scope(&scope))
     }
 
-    /// The groups that hold something.
-    fn places(&self) -> impl Iterator<Item = Place> {
-        self.table.scopes().into_iter().filter_map(|scope| Place::of_scope(&scope))
-    }
-
-    /// Subscribes a client: the first picture, and then each change that is not in it.
+    /// Subscribes a client: sends the snapshot, and then each change that the snapshot does not contain.
     ///
     /// # Errors
     ///
-    /// If a worker keeps the stream, and does not give the picture.
+    /// If the stream is a custom stream, and its worker fails to return the snapshot.
     async fn subscribe(
         &self,
         id: &str,
-        place: Place,
+        group: StreamGroup,
         item: Option<String>,
-        queue: &Arc<Queue>,
-    ) -> Result<Arc<Subscription>, ErrorBody> {
-        // Messages wait from here on, so that none is missed.
-        let subscription = self.hub.subscribe(id, place, item, queue);
-        for attempt in 1..=PICTURES {
-            subscription.forget_changes();
-            let picture = self.picture(&subscription).await;
-            let (picture, certain) =
-                picture.inspect_err(|_| self.hub.unsubscribe(&subscription))?;
+        queue: &Arc<ClientQueue>,
+    ) -> Result<Arc<StreamSubscription>, ErrorBody> {
+        // Buffers messages before the snapshot is taken, so that none is lost.
+        let subscription = self.hub.subscribe(id, group, item, queue);
+        for attempt in 1..=SNAPSHOT_ATTEMPTS {
+            subscription.discard_buffered_changes();
+            let snapshot = self.snapshot(&subscription).await;
+            let snapshot = snapshot.inspect_err(|_| self.hub.unsubscribe(&subscription))?;
             let item = subscription.item.as_deref();
-            let sync = self.message(&subscription.place, item, &Event::Sync(&picture));
-            // Asking a worker again and again would not make it any better.
-            if subscription.begin(sync, !certain || attempt == PICTURES) {
+            let event = MessageEvent::Sync(&snapshot.json);
+            let message = self.message(&subscription.group, item, &event);
+            // Asking a worker again would not make its snapshot more consistent.
+            if subscription.go_live(message, snapshot.is_custom || attempt == SNAPSHOT_ATTEMPTS) {
                 break;
             }
         }
         Ok(subscription)
     }
 
-    /// The items, or the item, as JSON; and whether they are the store's own.
-    async fn picture(&self, subscription: &Subscription) -> Result<(String, bool), ErrorBody> {
-        let Subscription { place, item, .. } = subscription;
-        let names = format!(
-            r#""stream_name":{},"group_id":{}"#,
-            message::quoted(&place.stream),
-            message::quoted(&place.group)
-        );
-        let (operation, data) = match item {
-            None => ("list", format!("{{{names}}}")),
-            Some(item) => ("get", format!(r#"{{{names},"item_id":{}}}"#, message::quoted(item))),
-        };
-        let data = Payload::from_built(data);
-        let call = Call { data, caller: None, traceparent: None, baggage: None };
-        if let Some(answer) = custom::call(&self.broker, operation, &place.stream, &call) {
-            let answer = tokio::time::timeout(gate::PATIENCE, answer);
-            let answer = answer.await.unwrap_or_else(|_| Err(gate::slow()))?;
-            return Ok((answer.as_str().to_owned(), false));
+    /// Takes the snapshot of a subscription.
+    async fn snapshot(&self, subscription: &StreamSubscription) -> Result<Snapshot, ErrorBody> {
+        if let Some(json) = self.custom_snapshot(subscription).await? {
+            return Ok(Snapshot { json, is_custom: true });
         }
-        let picture = match item {
-            None => self.items(place),
+        let scope = subscription.group.scope();
+        let json = match &subscription.item {
+            None => self.table.json_array(&scope),
             Some(item) => {
-                let item = self.table.get(&place.scope(), item);
+                let item = self.table.get(&scope, item);
                 item.unwrap_or_default().as_str().to_owned()
             }
         };
-        Ok((picture, true))
+        Ok(Snapshot { json, is_custom: false })
+    }
+
+    /// Asks the worker of a custom stream for the snapshot. Returns `None` if no worker serves the stream.
+    async fn custom_snapshot(
+        &self,
+        subscription: &StreamSubscription,
+    ) -> Result<Option<String>, ErrorBody> {
+        let StreamSubscription { group, item, .. } = subscription;
+        let group_fields = format!(
+            r#""stream_name":{},"group_id":{}"#,
+            json_string(&group.stream),
+            json_string(&group.group)
+        );
+        let (operation, data) = match item {
+            None => ("list", format!("{{{group_fields}}}")),
+            Some(item) => ("get", format!(r#"{{{group_fields},"item_id":{}}}"#, json_string(item))),
+        };
+        let data = Payload::from_built(data);
+        let call = Call { data, caller: None, traceparent: None, baggage: None };
+        let Some(output) = custom::call(&self.broker, operation, &group.stream, &call) else {
+            return Ok(None);
+        };
+        let output = tokio::time::timeout(subscription_triggers::FUNCTION_TIMEOUT, output).await;
+        let output = output.unwrap_or_else(|_| Err(subscription_triggers::timeout_error()))?;
+        Ok(Some(output.as_str().to_owned()))
     }
 }
 
@@ -209,12 +234,12 @@ impl Provider for Streams {
     }
 
     fn description(&self) -> &'static str {
-        "Keep items by stream and group, and tell subscribers of their changes at once."
+        "Stores items by stream and group, and sends their changes to subscribers."
     }
 
     fn trigger_types(&self) -> Vec<TriggerTypeInfo> {
-        let (config_schema, request_schema) = gate::schemas();
-        let gate = |id, description| TriggerTypeInfo {
+        let (config_schema, request_schema) = subscription_triggers::schemas();
+        let subscription_trigger = |id, description| TriggerTypeInfo {
             id,
             description,
             config_schema: config_schema.clone(),
@@ -227,27 +252,27 @@ impl Provider for Streams {
                 config_schema: triggers::config_schema(),
                 request_schema: schema::<StreamEvent<serde_json::Value>>(),
             },
-            gate(JOIN, "Fires before a client is subscribed to a stream, and may refuse it."),
-            gate(LEAVE, "Fires when a client is no longer subscribed to a stream."),
+            subscription_trigger(JOIN, "Fires before a client subscribes, and may reject it."),
+            subscription_trigger(LEAVE, "Fires when a subscription of a client has ended."),
         ]
     }
 
     fn functions(self: Arc<Self>) -> Vec<BuiltIn> {
-        functions::all(&self)
+        functions::built_in_functions(&self)
     }
 
     fn bind(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
         match binding.trigger_type.as_str() {
-            JOIN => self.join.bind(binding),
-            LEAVE => self.leave.bind(binding),
+            JOIN => self.join_triggers.bind(binding),
+            LEAVE => self.leave_triggers.bind(binding),
             _ => self.triggers.bind(binding),
         }
     }
 
     fn unbind(&self, binding: &Arc<Binding>) {
         match binding.trigger_type.as_str() {
-            JOIN => self.join.unbind(&binding.id),
-            LEAVE => self.leave.unbind(&binding.id),
+            JOIN => self.join_triggers.unbind(&binding.id),
+            LEAVE => self.leave_triggers.unbind(&binding.id),
             _ => self.triggers.unbind(&binding.id),
         }
     }

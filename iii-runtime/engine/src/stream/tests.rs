@@ -1,4 +1,4 @@
-//! Tests of streams: functions, triggers, and streams that a worker keeps.
+//! Tests of streams: functions, triggers and custom streams.
 
 mod sockets;
 
@@ -34,7 +34,7 @@ fn set(id: &str, data: Value) -> Value {
 }
 
 #[tokio::test]
-async fn items_are_kept() {
+async fn items_are_stored_updated_and_listed() {
     let (_broker, mut worker) = setup().await;
     let w = &mut worker;
     let made = call(w, "stream::set", set("m1", json!({"t": 1}))).await;
@@ -78,7 +78,7 @@ async fn items_are_kept() {
     assert_eq!(error.code, "deserialization_error");
 }
 
-/// The next firing, which is answered.
+/// Receives and acknowledges the next invocation of the trigger. Returns its payload.
 async fn fired(worker: &mut Worker) -> Value {
     let call = worker.called().await;
     assert_eq!(
@@ -90,10 +90,10 @@ async fn fired(worker: &mut Worker) -> Value {
 }
 
 #[tokio::test]
-async fn triggers_fire_for_each_event_in_order() {
+async fn triggers_fire_for_each_event_in_their_order() {
     let (_broker, mut worker) = setup().await;
     worker.bind("t", "stream", "m::on", r#"{"stream_name":"chat","group_id":"room","item_id":""}"#);
-    // The same again replaces it.
+    // Binding the same id again replaces the trigger.
     worker.bind("t", "stream", "m::on", r#"{"stream_name":"chat","group_id":"room"}"#);
     worker.bind("other", "stream", "m::on", r#"{"stream_name":"chat","item_id":"zz"}"#);
     worker.void("stream::set", &set("m1", json!(1)).to_string());
@@ -131,7 +131,7 @@ async fn triggers_fire_for_each_event_in_order() {
 }
 
 #[tokio::test]
-async fn a_listener_that_hangs_holds_up_nothing_but_its_own_item() {
+async fn hanging_function_blocks_only_events_of_its_item() {
     let (_broker, mut worker) = setup().await;
     worker.bind("t", "stream", "m::on", r#"{"stream_name":"chat"}"#);
     worker.void("stream::set", &set("a", json!(1)).to_string());
@@ -145,7 +145,7 @@ async fn a_listener_that_hangs_holds_up_nothing_but_its_own_item() {
 }
 
 #[tokio::test]
-async fn bindings_are_checked_and_conditions_are_asked() {
+async fn config_is_validated_and_condition_function_filters_events() {
     let (_broker, mut worker) = setup().await;
     for config in ["{}", "null", r#"{"stream_name":""}"#, r#"{"stream_name":7}"#] {
         worker.bind("bad", "stream", "m::on", config);
@@ -165,26 +165,26 @@ async fn bindings_are_checked_and_conditions_are_asked() {
 }
 
 #[tokio::test]
-async fn a_worker_may_keep_a_stream() {
-    let (broker, mut keeper) = setup().await;
+async fn custom_stream_is_served_by_its_worker() {
+    let (broker, mut provider) = setup().await;
     let mut shop = Worker::in_namespace(&broker, "shop", "shop").await;
     for operation in ["set", "get", "delete", "list", "list_groups"] {
-        keeper.function(&format!("stream::{operation}(custom)"));
+        provider.function(&format!("stream::{operation}(custom)"));
     }
     shop.function("stream::get(custom)");
     shop.nothing_else().await;
-    keeper.bind("t", "stream", "m::on", r#"{"stream_name":"custom"}"#);
-    keeper.nothing_else().await;
+    provider.bind("t", "stream", "m::on", r#"{"stream_name":"custom"}"#);
+    provider.nothing_else().await;
     let mut caller = Worker::named(&broker, "caller").await;
 
     let at = r#"{"stream_name":"custom","group_id":"g","item_id":"i"}"#;
     let id = caller.start("stream::get", at);
-    let asked = keeper.called().await;
+    let asked = provider.called().await;
     assert_eq!((asked.function_id.as_str(), asked.data.as_str()), ("stream::get(custom)", at));
-    keeper.answer(&asked, Ok(Some(payload(r#"{"kept":1}"#))));
+    provider.answer(&asked, Ok(Some(payload(r#"{"kept":1}"#))));
     assert_eq!(caller.answer_to(id).await.unwrap(), Some(payload(r#"{"kept":1}"#)));
 
-    // The one of the caller's own namespace comes first.
+    // A function in the caller's namespace takes precedence.
     let mut m = Worker::invocation("stream::get", at);
     m.namespace = Some("shop".into());
     let id = shop.start_with(m);
@@ -194,11 +194,11 @@ async fn a_worker_may_keep_a_stream() {
 
     let data = r#"{"stream_name":"custom","group_id":"g","item_id":"i","data":2}"#;
     let id = caller.start("stream::set", data);
-    let asked = keeper.called().await;
-    keeper.answer(&asked, Ok(Some(payload(r#"{"old_value":1,"new_value":2}"#))));
+    let asked = provider.called().await;
+    provider.answer(&asked, Ok(Some(payload(r#"{"old_value":1,"new_value":2}"#))));
     let result = caller.answer_to(id).await.unwrap().unwrap();
     assert_eq!(result.as_str(), r#"{"old_value":1,"new_value":2}"#);
-    assert_eq!(fired(&mut keeper).await["event"], json!({"type": "update", "data": 2}));
+    assert_eq!(fired(&mut provider).await["event"], json!({"type": "update", "data": 2}));
 
     for (function, input, result) in [
         ("stream::set", data, r#"{"custom":1}"#),
@@ -207,23 +207,23 @@ async fn a_worker_may_keep_a_stream() {
         ("stream::delete", at, "7"),
     ] {
         let id = caller.start(function, input);
-        let asked = keeper.called().await;
-        keeper.answer(&asked, Ok(Some(payload(result))));
+        let asked = provider.called().await;
+        provider.answer(&asked, Ok(Some(payload(result))));
         assert_eq!(caller.answer_to(id).await.unwrap_err().code, "JSON_ERROR", "{function}");
     }
 }
 
 #[tokio::test]
-async fn a_worker_without_update_is_asked_to_read_and_write_instead() {
+async fn custom_stream_without_update_is_updated_by_get_and_set() {
     let broker = broker();
     let table = Store::in_memory().table("stream");
     let streams = with_provider(&broker, Streams::new(broker.clone(), table, None));
-    let mut keeper = Worker::named(&broker, "keeper").await;
+    let mut provider = Worker::named(&broker, "provider").await;
     for id in ["stream::set(custom)", "stream::get(custom)", "m::on"] {
-        keeper.function(id);
+        provider.function(id);
     }
-    keeper.bind("t", "stream", "m::on", r#"{"stream_name":"custom"}"#);
-    keeper.nothing_else().await;
+    provider.bind("t", "stream", "m::on", r#"{"stream_name":"custom"}"#);
+    provider.nothing_else().await;
     let mut caller = Worker::named(&broker, "caller").await;
     let ops = r#"[{"type":"increment","path":"n","by":1},{"type":"append","path":"n","value":1}]"#;
     let update = format!(r#"{{"stream_name":"custom","group_id":"g","item_id":"i","ops":{ops}}}"#);
@@ -232,31 +232,31 @@ async fn a_worker_without_update_is_asked_to_read_and_write_instead() {
 
     let at = r#"{"stream_name":"custom","group_id":"g","item_id":"i"#;
     for (id, before) in [(first, 1), (second, 2)] {
-        let asked = keeper.called().await;
+        let asked = provider.called().await;
         assert_eq!(asked.function_id, "stream::get(custom)");
         assert_eq!(asked.data.as_str(), format!("{at}\"}}"));
-        // The other update waits for this one.
-        keeper.nothing_else().await;
-        keeper.answer(&asked, Ok(Some(payload(&format!(r#"{{"n":{before}}}"#)))));
-        let asked = keeper.called().await;
+        // The second update waits for the first.
+        provider.nothing_else().await;
+        provider.answer(&asked, Ok(Some(payload(&format!(r#"{{"n":{before}}}"#)))));
+        let asked = provider.called().await;
         assert_eq!(asked.function_id, "stream::set(custom)");
         let after = before + 1;
         assert_eq!(asked.data.as_str(), format!(r#"{at}","data":{{"n":{after}}}}}"#));
         let made = format!(r#"{{"old_value":{{"n":{before}}},"new_value":{{"n":{after}}}}}"#);
-        keeper.answer(&asked, Ok(Some(payload(&made))));
+        provider.answer(&asked, Ok(Some(payload(&made))));
         let result: Value = caller.answer_to(id).await.unwrap().unwrap().parse().unwrap();
         assert_eq!(result["old_value"], json!({"n": before}));
         assert_eq!(result["new_value"], json!({"n": after}));
         assert_eq!(result["errors"][0]["code"], "append.type_mismatch");
-        let event = keeper.called().await;
+        let event = provider.called().await;
         let data: Value = event.data.parse().unwrap();
         assert_eq!(data["event"], json!({"type": "update", "data": {"n": after}}));
-        keeper.answer(&event, Ok(None));
+        provider.answer(&event, Ok(None));
     }
-    assert_eq!(streams.writers.len(), 0);
+    assert_eq!(streams.item_locks.len(), 0);
 
     let id = caller.start("stream::update", &update);
-    let asked = keeper.called().await;
-    keeper.answer(&asked, Err(ErrorBody::new("db/down", "no")));
+    let asked = provider.called().await;
+    provider.answer(&asked, Err(ErrorBody::new("db/down", "no")));
     assert_eq!(caller.answer_to(id).await.unwrap_err().code, "db/down");
 }

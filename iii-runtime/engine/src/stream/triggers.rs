@@ -1,4 +1,4 @@
-//! Stream triggers: who hears of an event, for each item in the order of its events (protocol section 5.7).
+//! Stream triggers: dispatches the events of each item to each trigger in order (protocol section 5.7).
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,182 +6,165 @@ use std::sync::{Arc, Mutex};
 
 use serde::Deserialize;
 
-use super::message::Message;
-use super::place::Place;
+use super::group::StreamGroup;
+use super::message::StreamMessage;
 use crate::broker::Broker;
-use crate::condition::Condition;
+use crate::condition::ConditionalBinding;
 use crate::provider::{Binding, refused, schema};
-use iii_wire::protocol::{ErrorBody, FunctionId, Payload, TriggerId};
+use crate::trigger_index::TriggerIndex;
+use iii_wire::protocol::{ErrorBody, Payload, TriggerId};
 use iii_wire::sync::lock;
 
-/// The config of a `stream` binding.
+/// Configuration of a `stream` trigger.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 struct StreamConfig {
-    /// The stream, exactly.
+    /// The stream. Matched exactly.
     #[schemars(required)]
     stream_name: Option<String>,
-    /// The group, exactly; absent or empty: any.
+    /// The group. Matched exactly; absent or empty: any group.
     group_id: Option<String>,
-    /// The item, exactly; absent or empty: any.
+    /// The item. Matched exactly; absent or empty: any item.
     item_id: Option<String>,
-    /// A function that is asked first; `false` skips the event.
+    /// A function that is called first; `false` skips the event.
     condition_function_id: Option<String>,
 }
 
-/// The schema of the config.
+/// Returns the schema of the config.
 pub(super) fn config_schema() -> Option<Payload> {
     schema::<StreamConfig>()
 }
 
-struct Listener {
-    binding: Arc<Binding>,
-    condition: Condition,
+/// A bound trigger with its filters.
+struct StreamTrigger {
+    trigger: ConditionalBinding,
     group: Option<String>,
     item: Option<String>,
-    waiting: AtomicUsize,
+    /// The number of events that are queued or being handled.
+    pending: AtomicUsize,
 }
 
-impl Listener {
-    fn hears(&self, group: &str, item: Option<&str>) -> bool {
-        self.group.as_deref().is_none_or(|wanted| wanted == group)
-            && self.item.as_deref().is_none_or(|wanted| Some(wanted) == item)
+impl StreamTrigger {
+    fn matches(&self, group: &str, item: Option<&str>) -> bool {
+        self.group.as_deref().is_none_or(|filter| filter == group)
+            && self.item.as_deref().is_none_or(|filter| Some(filter) == item)
     }
 }
 
-/// The listeners of each stream, and the stream of each listener.
-#[derive(Default)]
-struct Listeners {
-    by_stream: HashMap<String, Vec<Arc<Listener>>>,
-    stream_of: HashMap<TriggerId, String>,
-}
+/// Events with the same key run one after the other: the trigger, the group and the item.
+type EventKey = (TriggerId, StreamGroup, Option<String>);
+/// The queued events of each key that has an event being handled.
+type TriggerQueues = Mutex<HashMap<EventKey, VecDeque<Payload>>>;
 
-impl Listeners {
-    fn remove(&mut self, id: &TriggerId) {
-        let Some(stream) = self.stream_of.remove(id) else { return };
-        if let Some(listeners) = self.by_stream.get_mut(&stream) {
-            listeners.retain(|one| one.binding.id != *id);
-            if listeners.is_empty() {
-                self.by_stream.remove(&stream);
-            }
-        }
-    }
-}
-
-/// What waits for what: the events of one item for one listener.
-type Lane = (TriggerId, Place, Option<String>);
-/// The lanes in which something is going on, and what waits in them.
-type Lanes = Mutex<HashMap<Lane, VecDeque<Payload>>>;
-
-/// The bindings of the type `stream`.
-pub(super) struct Triggers {
+/// The bound triggers of the type `stream`.
+pub(super) struct StreamTriggers {
     broker: Broker,
-    listeners: Mutex<Listeners>,
-    lanes: Arc<Lanes>,
+    triggers: Mutex<TriggerIndex<Arc<StreamTrigger>>>,
+    queues: Arc<TriggerQueues>,
 }
 
-impl Triggers {
-    /// Without listeners.
+impl StreamTriggers {
+    /// No triggers.
     pub(super) fn new(broker: Broker) -> Self {
-        Self { broker, listeners: Mutex::default(), lanes: Arc::default() }
+        Self { broker, triggers: Mutex::default(), queues: Arc::default() }
     }
 
-    /// Adds a listener, or replaces the one of the same id.
+    /// Adds a trigger, replacing the one with the same id.
     ///
     /// # Errors
     ///
-    /// If the config cannot be read, or names no stream.
+    /// If the config is invalid, or has no stream.
     pub(super) fn bind(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
         let config: StreamConfig = binding.config()?;
-        let named = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let stream = named(config.stream_name)
-            .ok_or_else(|| refused("a stream trigger needs `stream_name`"))?;
-        let listener = Arc::new(Listener {
-            binding: binding.clone(),
-            condition: Condition {
-                condition_function_id: config.condition_function_id.map(FunctionId::from),
-            },
-            group: named(config.group_id),
-            item: named(config.item_id),
-            waiting: AtomicUsize::new(0),
-        });
-        let mut listeners = lock(&self.listeners);
-        listeners.remove(&binding.id);
-        listeners.stream_of.insert(binding.id.clone(), stream.clone());
-        listeners.by_stream.entry(stream).or_default().push(listener);
+        let non_empty = |name: Option<String>| name.filter(|name| !name.is_empty());
+        let stream = non_empty(config.stream_name)
+            .ok_or_else(|| refused("a `stream` trigger requires `stream_name`"))?;
+        let trigger = StreamTrigger {
+            trigger: ConditionalBinding::new(binding, config.condition_function_id),
+            group: non_empty(config.group_id),
+            item: non_empty(config.item_id),
+            pending: AtomicUsize::new(0),
+        };
+        lock(&self.triggers).insert(stream, binding.id.clone(), Arc::new(trigger));
         Ok(())
     }
 
-    /// Removes a listener.
+    /// Removes a trigger.
     pub(super) fn unbind(&self, id: &TriggerId) {
-        lock(&self.listeners).remove(id);
+        lock(&self.triggers).remove(id);
     }
 
-    /// Lets go of what waits; what is being handled goes on.
+    /// Removes all triggers and discards queued events. Functions that already run are not cancelled.
     pub(super) fn stop(&self) {
-        *lock(&self.listeners) = Listeners::default();
-        lock(&self.lanes).values_mut().for_each(VecDeque::clear);
+        lock(&self.triggers).clear();
+        lock(&self.queues).values_mut().for_each(VecDeque::clear);
     }
 
-    /// Whether anybody hears of a stream.
-    pub(super) fn hears(&self, stream: &str) -> bool {
-        lock(&self.listeners).by_stream.contains_key(stream)
+    /// Returns whether a stream has triggers.
+    pub(super) fn has_triggers(&self, stream: &str) -> bool {
+        lock(&self.triggers).contains(stream)
     }
 
-    /// Tells everybody who hears of it. Never waits.
-    pub(super) fn tell(&self, place: &Place, item: Option<&str>, message: &Message) {
-        let hearing: Vec<_> = {
-            let listeners = lock(&self.listeners);
-            let all = listeners.by_stream.get(&place.stream).into_iter().flatten();
-            all.filter(|one| one.hears(&place.group, item)).cloned().collect()
-        };
-        if hearing.is_empty() {
+    /// Queues a message for all matching triggers. Never waits.
+    pub(super) fn dispatch(
+        &self,
+        group: &StreamGroup,
+        item: Option<&str>,
+        message: &StreamMessage,
+    ) {
+        let matching: Vec<_> = lock(&self.triggers)
+            .get(&group.stream)
+            .filter(|trigger| trigger.matches(&group.group, item))
+            .cloned()
+            .collect();
+        if matching.is_empty() {
             return;
         }
         let data = message.payload();
-        let most = self.broker.limits().streams.trigger_events;
-        for listener in hearing {
-            // One more is lost: a function that hangs must not hold up those who write.
-            if listener.waiting.fetch_add(1, Ordering::Relaxed) >= most {
-                listener.waiting.fetch_sub(1, Ordering::Relaxed);
+        let max_pending = self.broker.limits().streams.trigger_events;
+        for trigger in matching {
+            let binding = &trigger.trigger.binding;
+            // Dropped rather than delayed: a function that hangs must not block writers.
+            if trigger.pending.fetch_add(1, Ordering::Relaxed) >= max_pending {
+                trigger.pending.fetch_sub(1, Ordering::Relaxed);
                 tracing::warn!(
-                    trigger = %listener.binding.id,
-                    function = %listener.binding.function_id,
-                    "an event was lost: {most} others wait for this function"
+                    trigger = %binding.id,
+                    function = %binding.function_id,
+                    "an event was dropped: {max_pending} events are pending for this trigger"
                 );
                 continue;
             }
-            let lane = (listener.binding.id.clone(), place.clone(), item.map(str::to_owned));
-            self.queue(lane, listener, data.clone());
+            let key = (binding.id.clone(), group.clone(), item.map(str::to_owned));
+            self.queue(key, trigger, data.clone());
         }
     }
 
-    fn queue(&self, lane: Lane, listener: Arc<Listener>, data: Payload) {
-        let mut lanes = lock(&self.lanes);
-        if let Some(waiting) = lanes.get_mut(&lane) {
-            waiting.push_back(data);
+    fn queue(&self, key: EventKey, trigger: Arc<StreamTrigger>, data: Payload) {
+        let mut queues = lock(&self.queues);
+        if let Some(queue) = queues.get_mut(&key) {
+            queue.push_back(data);
             return;
         }
-        lanes.insert(lane.clone(), VecDeque::new());
-        tokio::spawn(handle(self.broker.clone(), self.lanes.clone(), lane, listener, data));
+        queues.insert(key.clone(), VecDeque::new());
+        tokio::spawn(drain(self.broker.clone(), self.queues.clone(), key, trigger, data));
     }
 }
 
-/// Handles the events of one lane, one after the other, until none waits.
-async fn handle(
+/// Handles the events of one key, one after the other, until its queue is empty.
+async fn drain(
     broker: Broker,
-    lanes: Arc<Lanes>,
-    lane: Lane,
-    listener: Arc<Listener>,
+    queues: Arc<TriggerQueues>,
+    key: EventKey,
+    trigger: Arc<StreamTrigger>,
     mut data: Payload,
 ) {
     loop {
-        listener.condition.fire_and_wait(&broker, &listener.binding, data).await;
-        listener.waiting.fetch_sub(1, Ordering::Relaxed);
-        let mut lanes = lock(&lanes);
-        match lanes.get_mut(&lane).and_then(VecDeque::pop_front) {
+        trigger.trigger.fire_and_wait(&broker, data).await;
+        trigger.pending.fetch_sub(1, Ordering::Relaxed);
+        let mut queues = lock(&queues);
+        match queues.get_mut(&key).and_then(VecDeque::pop_front) {
             Some(next) => data = next,
             None => {
-                lanes.remove(&lane);
+                queues.remove(&key);
                 return;
             }
         }

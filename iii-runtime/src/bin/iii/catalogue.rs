@@ -1,19 +1,15 @@
 //! `iii catalogue`: the functions of a running engine as a file, for `iii::import!`.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use iii::__private::visit;
-use iii::{Error, catalogue::CatalogueFile, code};
+use iii::catalogue::CatalogueFile;
+use iii::{Client, Error, code};
 use lexopt::prelude::*;
 
 use super::{Command, invalid, misused, say, variable};
 
 /// The engine of this machine.
 const LOCAL: &str = "ws://127.0.0.1:49134";
-
-/// How long the engine may take to answer at first.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) const HELP: &str = "\
 Writes the functions of a running engine with their schemas into a file, for `iii::import!`.
@@ -117,15 +113,12 @@ impl Options {
     ) -> Result<CatalogueFile, Error> {
         // Of one name there is one worker, and two may ask at the same time.
         let name = format!("iii-catalogue-{}", uuid::Uuid::new_v4().simple());
-        let visiting = tokio::time::timeout(PATIENCE, visit(url, name, &self.headers)).await;
-        let visit = visiting.unwrap_or_else(|_| {
-            let text = format!(
-                "the engine at {url} has not answered for {} s: is it running, and is it there?",
-                PATIENCE.as_secs()
-            );
-            Err(Error::new(code::CONNECT_FAILED, text))
-        })?;
-        let mut asked = visit.client().catalogue_file();
+        let mut connecting = Client::connect(url).name(name);
+        for (name, value) in &self.headers {
+            connecting = connecting.header(name, value);
+        }
+        let client = connecting.await?;
+        let mut asked = client.catalogue_file();
         let chosen = self.namespace.is_some() || self.prefix.is_some() || self.include_builtin;
         if let Some(committed) = committed
             && !chosen
@@ -142,7 +135,7 @@ impl Options {
             asked = asked.include_builtin();
         }
         let file = asked.await;
-        visit.leave().await;
+        client.close().await;
         file
     }
 }

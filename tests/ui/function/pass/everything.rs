@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs, unused, unreachable_pub, unused_qualifications)]
 
+use iii::catalogue::Declared;
 use iii::prelude::*;
 use iii::{Function as _, Interceptor as _, function, trigger};
 
@@ -164,7 +165,7 @@ fn main() {
     let whole: <item as iii::Function>::Input = HttpRequest::new(());
     let _ = (output, whole);
 
-    let declared = create::descriptor().expect("it is declared here");
+    let declared = create::descriptor();
     assert_eq!(declared.id, "orders::create");
     assert_eq!(declared.description, Some("Creates an order.\n\nTakes it from the stock."));
     assert_eq!(declared.timeout, Some(std::time::Duration::from_secs(30)));
@@ -180,7 +181,7 @@ fn main() {
     let lines: Vec<u32> = declared.triggers.iter().map(|trigger| trigger.location.line).collect();
     assert_eq!(lines, [47, 48, 49]);
 
-    let declared = get::descriptor().expect("it is declared here");
+    let declared = get::descriptor();
     assert_eq!(declared.description, Some("Finds an order."));
     let binding = (declared.triggers[0].binding)();
     assert_eq!(binding.metadata.expect("there is some").as_str(), r#"["a",1]"#);

@@ -32,7 +32,7 @@ trait Plain {
 }
 
 fn shape<F: Function<Input = I, Output = O>, I, O>() -> (&'static str, Option<&'static str>) {
-    assert!(F::descriptor().is_none());
+    assert!(F::info().is_none());
     (F::ID, F::NAMESPACE)
 }
 

@@ -94,7 +94,8 @@ async fn function_of_another_namespace_is_invoked() {
     other.function("s::f");
     other.nothing_else().await;
     let m = Worker::invocation("s::f", "1");
-    harness.enqueue_call("default", InvokeFunction { namespace: Some("shop".into()), ..m })
+    harness
+        .enqueue_call("default", InvokeFunction { namespace: Some("shop".into()), ..m })
         .await
         .unwrap();
     assert_eq!(other.called().await.function_id, "s::f");

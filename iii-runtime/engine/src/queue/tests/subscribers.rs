@@ -57,12 +57,11 @@ async fn metadata_trace_context_and_attempt_are_delivered() {
     let data = r#"{"topic":"t","data":1}"#;
     let m = Worker::invocation("iii::durable::publish", data);
     let (traceparent, baggage) = ("00-4553cbc0d39f74a9f4032536d5d0c4b6-4db9cb3fbd710022-01", "k=v");
-    let m =
-        InvokeFunction {
-            traceparent: Some(traceparent.to_owned()),
-            baggage: Some(baggage.to_owned()),
-            ..m
-        };
+    let m = InvokeFunction {
+        traceparent: Some(traceparent.to_owned()),
+        baggage: Some(baggage.to_owned()),
+        ..m
+    };
     let id = harness.caller.start_with(m);
     harness.caller.answer_to(id).await.unwrap();
     let (call, _) = harness.delivery().await;

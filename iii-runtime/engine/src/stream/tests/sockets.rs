@@ -1,4 +1,4 @@
-//! Tests of subscribers over real sockets.
+//! Tests of subscribers over WebSockets.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,14 +13,15 @@ use super::*;
 use crate::broker::testing::until;
 use crate::tasks::Tasks;
 
-struct Site {
+/// A listener for subscribers, and a worker.
+struct StreamServer {
     streams: Arc<Streams>,
     worker: Worker,
     addr: SocketAddr,
     _tasks: Arc<Tasks>,
 }
 
-impl Site {
+impl StreamServer {
     async fn new(auth: Option<&str>) -> Self {
         let broker = broker();
         let table = Store::in_memory().table("stream");
@@ -39,13 +40,13 @@ impl Site {
         Self { streams, worker, addr, _tasks: tasks }
     }
 
-    async fn client(&self) -> Client {
+    async fn client(&self) -> TestClient {
         let url = format!("ws://{}", self.addr);
-        Client { socket: tokio_tungstenite::connect_async(url).await.unwrap().0 }
+        TestClient { socket: tokio_tungstenite::connect_async(url).await.unwrap().0 }
     }
 
-    /// A client with one subscription to the group `room` of the stream `chat`, or to an item of it.
-    async fn joined(&self, id: Option<&str>) -> Client {
+    /// Connects a client that is subscribed to the group `room` of the stream `chat`, or to an item of it.
+    async fn joined(&self, id: Option<&str>) -> TestClient {
         let mut client = self.client().await;
         client.join("s", id).await;
         assert_eq!(client.event().await["event"]["type"], "sync");
@@ -56,27 +57,31 @@ impl Site {
         call(&mut self.worker, "stream::set", set(id, data)).await;
     }
 
-    /// The next call of the worker, which is answered.
-    async fn asked(&mut self, function: &str, answer: Result<Option<Payload>, ErrorBody>) -> Value {
+    /// Answers the next invocation of the worker. Returns its payload.
+    async fn answer(
+        &mut self,
+        function: &str,
+        result: Result<Option<Payload>, ErrorBody>,
+    ) -> Value {
         let call = self.worker.called().await;
         assert_eq!(call.function_id.as_str(), function);
-        self.worker.answer(&call, answer);
+        self.worker.answer(&call, result);
         call.data.parse().unwrap()
     }
 }
 
-struct Client {
+struct TestClient {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
 
-impl Client {
-    async fn say(&mut self, message: Value) {
+impl TestClient {
+    async fn send(&mut self, message: Value) {
         self.socket.send(Frame::text(message.to_string())).await.unwrap();
     }
 
     async fn join(&mut self, subscription: &str, id: Option<&str>) {
         let data = json!({"subscriptionId": subscription, "streamName": "chat", "groupId": "room", "id": id});
-        self.say(json!({"type": "join", "data": data})).await;
+        self.send(json!({"type": "join", "data": data})).await;
     }
 
     async fn frame(&mut self) -> Frame {
@@ -90,10 +95,10 @@ impl Client {
 }
 
 #[tokio::test]
-async fn a_subscriber_gets_the_picture_and_then_what_changes() {
-    let mut site = Site::new(None).await;
-    site.set("pre", json!({"t": 0})).await;
-    let mut client = site.client().await;
+async fn subscriber_receives_the_snapshot_and_then_changes() {
+    let mut server = StreamServer::new(None).await;
+    server.set("pre", json!({"t": 0})).await;
+    let mut client = server.client().await;
     client.socket.send(Frame::text("nonsense")).await.unwrap();
     client.join("all", None).await;
     let sync = client.event().await;
@@ -105,68 +110,68 @@ async fn a_subscriber_gets_the_picture_and_then_what_changes() {
     let sync = client.event().await;
     assert_eq!((&sync["id"], &sync["event"]["data"]), (&json!("m1"), &Value::Null));
 
-    site.set("m1", json!({"t": 1})).await;
+    server.set("m1", json!({"t": 1})).await;
     for subscription in ["all", "one"] {
         let event = client.event().await;
         assert_eq!(event["subscriptionId"], subscription);
         assert_eq!(event["event"], json!({"type": "create", "data": {"t": 1}}));
     }
-    site.set("m2", json!(2)).await;
+    server.set("m2", json!(2)).await;
     assert_eq!(client.event().await["id"], "m2");
-    client.say(json!({"type": "leave", "data": {"subscriptionId": "all"}})).await;
-    until("left", || site.streams.hub.len() == 1).await;
-    site.set("m2", json!(3)).await;
-    call(&mut site.worker, "stream::delete", item("m1")).await;
+    client.send(json!({"type": "leave", "data": {"subscriptionId": "all"}})).await;
+    until("left", || server.streams.hub.len() == 1).await;
+    server.set("m2", json!(3)).await;
+    call(&mut server.worker, "stream::delete", item("m1")).await;
     let event = client.event().await;
     assert_eq!(
         (&event["subscriptionId"], &event["event"]["type"]),
         (&json!("one"), &json!("delete"))
     );
     drop(client);
-    until("left", || site.streams.hub.len() == 0).await;
+    until("left", || server.streams.hub.len() == 0).await;
 }
 
 #[tokio::test]
-async fn the_gate_is_asked_and_closes_when_in_doubt() {
-    let mut site = Site::new(None).await;
-    site.worker.bind("j", "stream:join", "m::auth", "{}");
-    // The same again replaces it.
-    site.worker.bind("j", "stream:join", "m::join", "null");
-    site.worker.bind("l", "stream:leave", "m::leave", "{}");
-    site.worker.nothing_else().await;
-    let mut client = site.client().await;
+async fn join_functions_authorize_subscriptions() {
+    let mut server = StreamServer::new(None).await;
+    server.worker.bind("j", "stream:join", "m::auth", "{}");
+    // Binding the same id again replaces the trigger.
+    server.worker.bind("j", "stream:join", "m::join", "null");
+    server.worker.bind("l", "stream:leave", "m::leave", "{}");
+    server.worker.nothing_else().await;
+    let mut client = server.client().await;
     for refusal in [
         Ok(Some(payload(r#"{"unauthorized":true}"#))),
         Ok(Some(payload(r#"{"unauthorized":"yes"}"#))),
         Err(ErrorBody::new("x", "failed")),
     ] {
         client.join("s1", None).await;
-        site.asked("m::join", refusal).await;
+        server.answer("m::join", refusal).await;
         let event = client.event().await;
         assert_eq!(event["event"], json!({"type": "unauthorized"}));
     }
     client.join("s1", None).await;
-    let data = site.asked("m::join", Ok(None)).await;
-    let about = json!({"subscription_id": "s1", "stream_name": "chat", "group_id": "room", "id": null, "context": null});
-    assert_eq!(data, about);
+    let data = server.answer("m::join", Ok(None)).await;
+    let expected = json!({"subscription_id": "s1", "stream_name": "chat", "group_id": "room", "id": null, "context": null});
+    assert_eq!(data, expected);
     assert_eq!(client.event().await["event"]["type"], "sync");
-    // The same name again: the first subscription ends.
+    // Reusing the id ends the first subscription.
     client.join("s1", Some("m1")).await;
-    site.asked("m::join", Ok(None)).await;
-    assert_eq!(site.asked("m::leave", Ok(None)).await, about);
+    server.answer("m::join", Ok(None)).await;
+    assert_eq!(server.answer("m::leave", Ok(None)).await, expected);
     assert_eq!(client.event().await["id"], "m1");
-    assert_eq!(site.streams.hub.len(), 1);
+    assert_eq!(server.streams.hub.len(), 1);
     drop(client);
-    assert_eq!(site.asked("m::leave", Ok(None)).await["id"], "m1");
-    site.worker.nothing_else().await;
+    assert_eq!(server.answer("m::leave", Ok(None)).await["id"], "m1");
+    server.worker.nothing_else().await;
 }
 
 #[tokio::test]
-async fn a_client_is_let_in_by_the_auth_function() {
-    let mut site = Site::new(Some("m::auth")).await;
-    site.worker.bind("j", "stream:join", "m::join", "{}");
-    site.worker.nothing_else().await;
-    let url = format!("ws://{}/?token=a%20b&token=c", site.addr);
+async fn auth_function_authenticates_clients() {
+    let mut server = StreamServer::new(Some("m::auth")).await;
+    server.worker.bind("j", "stream:join", "m::join", "{}");
+    server.worker.nothing_else().await;
+    let url = format!("ws://{}/?token=a%20b&token=c", server.addr);
     for refusal in [
         Ok(None),
         Ok(Some(payload("{}"))),
@@ -174,29 +179,29 @@ async fn a_client_is_let_in_by_the_auth_function() {
         Err(ErrorBody::new("x", "failed")),
     ] {
         let connecting = tokio::spawn(tokio_tungstenite::connect_async(url.clone()));
-        site.asked("m::auth", refusal).await;
-        let Err(Error::Http(response)) = connecting.await.unwrap() else { panic!("let in") };
+        server.answer("m::auth", refusal).await;
+        let Err(Error::Http(response)) = connecting.await.unwrap() else { panic!("accepted") };
         assert_eq!(response.status().as_u16(), 401);
     }
     let mut request = url.into_client_request().unwrap();
     request.headers_mut().insert("cookie", "s=1".parse().unwrap());
     let connecting = tokio::spawn(tokio_tungstenite::connect_async(request));
-    let data = site.asked("m::auth", Ok(Some(payload(r#"{"context":{"user":"ann"}}"#)))).await;
+    let data = server.answer("m::auth", Ok(Some(payload(r#"{"context":{"user":"ann"}}"#)))).await;
     assert_eq!((&data["path"], &data["headers"]["cookie"]), (&json!("/"), &json!("s=1")));
     assert_eq!(data["query_params"], json!({"token": ["a b", "c"]}));
     assert!(data["addr"].as_str().unwrap().starts_with("127.0.0.1:"));
-    let mut client = Client { socket: connecting.await.unwrap().unwrap().0 };
+    let mut client = TestClient { socket: connecting.await.unwrap().unwrap().0 };
     client.join("s", None).await;
-    let data = site.asked("m::join", Ok(Some(payload("{}")))).await;
+    let data = server.answer("m::join", Ok(Some(payload("{}")))).await;
     assert_eq!(data["context"], json!({"user": "ann"}));
     assert_eq!(client.event().await["event"]["type"], "sync");
 }
 
 #[tokio::test]
-async fn other_paths_and_foreign_pages_are_refused() {
-    let site = Site::new(None).await;
+async fn other_paths_and_origins_are_rejected() {
+    let server = StreamServer::new(None).await;
     let status = async |path: &str, origin: Option<&'static str>| {
-        let mut request = format!("ws://{}{path}", site.addr).into_client_request().unwrap();
+        let mut request = format!("ws://{}{path}", server.addr).into_client_request().unwrap();
         if let Some(origin) = origin {
             request.headers_mut().insert("origin", origin.parse().unwrap());
         }
@@ -212,28 +217,28 @@ async fn other_paths_and_foreign_pages_are_refused() {
 }
 
 #[tokio::test]
-async fn a_change_during_the_picture_comes_after_it() {
-    let mut site = Site::new(None).await;
-    site.worker.function("stream::list(chat)");
-    site.worker.nothing_else().await;
-    let mut client = site.client().await;
+async fn change_during_the_snapshot_is_sent_after_it() {
+    let mut server = StreamServer::new(None).await;
+    server.worker.function("stream::list(chat)");
+    server.worker.nothing_else().await;
+    let mut client = server.client().await;
     client.join("s", None).await;
-    let asked = site.worker.called().await;
+    let asked = server.worker.called().await;
     assert_eq!(asked.data.as_str(), r#"{"stream_name":"chat","group_id":"room"}"#);
-    site.set("m1", json!(1)).await;
-    site.worker.answer(&asked, Ok(Some(payload("[0]"))));
+    server.set("m1", json!(1)).await;
+    server.worker.answer(&asked, Ok(Some(payload("[0]"))));
     assert_eq!(client.event().await["event"], json!({"type": "sync", "data": [0]}));
     assert_eq!(client.event().await["event"], json!({"type": "create", "data": 1}));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_change_is_in_the_picture_or_after_it() {
+async fn each_change_is_in_the_snapshot_or_sent_after_it() {
     const CHANGES: u64 = 2000;
-    let mut site = Site::new(None).await;
+    let mut server = StreamServer::new(None).await;
     let mut clients = Vec::new();
     for _ in 0..8 {
-        // How far the client is; before it has the picture, nobody waits for it.
-        clients.push((site.client().await, tokio::sync::watch::Sender::new(u64::MAX)));
+        // The last value that the client has seen. Before it has the snapshot, the writer does not wait for it.
+        clients.push((server.client().await, tokio::sync::watch::Sender::new(u64::MAX)));
     }
     let mut progress: Vec<_> = clients.iter().map(|(_, seen)| seen.subscribe()).collect();
     let watching: Vec<_> = clients
@@ -247,7 +252,7 @@ async fn each_change_is_in_the_picture_or_after_it() {
                 seen.send_replace(last);
                 while last < CHANGES {
                     let now = client.event().await["event"]["data"].as_u64().unwrap();
-                    assert_eq!(now, last + 1, "nothing is missing, and nothing comes twice");
+                    assert_eq!(now, last + 1, "no change is lost or duplicated");
                     last = now;
                     seen.send_replace(last);
                 }
@@ -255,8 +260,8 @@ async fn each_change_is_in_the_picture_or_after_it() {
         })
         .collect();
     for n in 1..=CHANGES {
-        site.set("n", json!(n)).await;
-        // The clients are to keep up, so that none is thrown out.
+        server.set("n", json!(n)).await;
+        // Waits for the clients, so that none is disconnected as a slow consumer.
         for seen in &mut progress {
             let _ = seen.wait_for(|seen| seen.saturating_add(64) > n).await;
         }
@@ -267,19 +272,19 @@ async fn each_change_is_in_the_picture_or_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_client_is_disconnected_and_delays_nobody() {
-    let mut site = Site::new(None).await;
-    let mut slow = site.joined(None).await;
-    let mut quick = site.joined(Some("m1")).await;
+async fn slow_client_is_disconnected_without_delaying_others() {
+    let mut server = StreamServer::new(None).await;
+    let mut slow = server.joined(None).await;
+    let mut quick = server.joined(Some("m1")).await;
     let large = json!("x".repeat(1 << 20));
     let mut sent = 0;
-    while site.streams.hub.len() > 1 {
-        site.set("m1", large.clone()).await;
+    while server.streams.hub.len() > 1 {
+        server.set("m1", large.clone()).await;
         assert_eq!(quick.event().await["id"], "m1");
         sent += 1;
-        assert!(sent < 1000, "nobody noticed");
+        assert!(sent < 1000, "the slow client was not disconnected");
     }
-    site.set("m1", json!(7)).await;
+    server.set("m1", json!(7)).await;
     assert_eq!(quick.event().await["event"]["data"], 7);
     let close = loop {
         match slow.frame().await {
@@ -288,14 +293,14 @@ async fn a_slow_client_is_disconnected_and_delays_nobody() {
         }
     };
     assert_eq!(u16::from(close.code), 1013);
-    assert!(sent > 0, "what was too much is not sent");
+    assert!(sent > 0, "messages beyond the queue limit are dropped");
 }
 
 #[tokio::test]
-async fn an_engine_that_stops_says_so() {
-    let site = Site::new(None).await;
-    let mut client = site.joined(None).await;
-    site.streams.stop();
-    let Frame::Close(Some(close)) = client.frame().await else { panic!("no close") };
+async fn engine_shutdown_closes_connections_with_code_1012() {
+    let server = StreamServer::new(None).await;
+    let mut client = server.joined(None).await;
+    server.streams.stop();
+    let Frame::Close(Some(close)) = client.frame().await else { panic!("no close frame") };
     assert_eq!(u16::from(close.code), 1012);
 }

@@ -1,19 +1,19 @@
-//! A subscriber in this process: all that one over a socket is, but for the socket.
+//! A subscriber in this process, which behaves like one over a WebSocket.
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::Streams;
-use super::client::{Client, Join};
-use super::hub::{Outgoing, Queue};
+use super::client::{JoinRequest, StreamClient};
+use super::hub::{ClientQueue, OutgoingMessage};
 use iii_wire::protocol::Payload;
 
-/// One subscription of a client that has no other.
+/// A client in this process with one subscription.
 pub struct LocalSubscriber {
-    client: Client,
-    queue: Arc<Queue>,
-    outgoing: mpsc::Receiver<Outgoing>,
+    client: StreamClient,
+    queue: Arc<ClientQueue>,
+    outgoing: mpsc::Receiver<OutgoingMessage>,
 }
 
 impl std::fmt::Debug for LocalSubscriber {
@@ -23,18 +23,18 @@ impl std::fmt::Debug for LocalSubscriber {
 }
 
 impl LocalSubscriber {
-    /// Subscribes to a group, or to one item of it, if the functions that are asked about it agree. Either way, the first
-    /// message says what became of it.
+    /// Subscribes to a group or an item, if the `stream:join` functions authorize it. The first message is the snapshot, or
+    /// the rejection.
     pub(crate) async fn join(
         streams: Arc<Streams>,
         stream: &str,
         group: &str,
         item: Option<&str>,
     ) -> Self {
-        let (queue, outgoing) = Queue::new(&streams.broker.limits().streams);
-        let mut client = Client::new(streams, queue.clone(), Payload::null());
+        let (queue, outgoing) = ClientQueue::new(&streams.broker.limits().streams);
+        let mut client = StreamClient::new(streams, queue.clone(), Payload::null());
         client
-            .join(Join {
+            .join(JoinRequest {
                 subscription_id: "test".to_owned(),
                 stream_name: stream.to_owned(),
                 group_id: group.to_owned(),
@@ -44,23 +44,23 @@ impl LocalSubscriber {
         Self { client, queue, outgoing }
     }
 
-    /// The next message, as JSON.
+    /// Waits for the next message, as JSON.
     pub async fn next(&mut self) -> Option<String> {
         let message = self.outgoing.recv().await?;
-        self.queue.took(&message);
-        Some(message.text())
+        self.queue.release(&message);
+        Some(message.json())
     }
 
-    /// The next message, if one is waiting.
+    /// Returns the next message if one is queued, as JSON.
     pub fn try_next(&mut self) -> Option<String> {
         let message = self.outgoing.try_recv().ok()?;
-        self.queue.took(&message);
-        Some(message.text())
+        self.queue.release(&message);
+        Some(message.json())
     }
 
-    /// Ends the subscription. Those who are told of the end have been told when this is done.
+    /// Unsubscribes. The `stream:leave` functions have finished when this returns.
     pub async fn leave(self) {
         self.client.unsubscribe_all();
-        self.client.leave_all().await;
+        self.client.notify_leave_all().await;
     }
 }
