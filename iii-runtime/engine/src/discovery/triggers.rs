@@ -297,7 +297,10 @@ impl Discovery {
     ) -> Result<RegisterTriggerOutput, ErrorBody> {
         for namespace in [&input.namespace, &input.trigger_namespace].into_iter().flatten() {
             if namespace.trim().is_empty() {
-                return Err(ErrorBody::new(code::INVALID_NAMESPACE, "a namespace must not be blank"));
+                return Err(ErrorBody::new(
+                    code::INVALID_NAMESPACE,
+                    "a namespace must not be blank",
+                ));
             }
         }
         let mut m = RegisterTrigger {
