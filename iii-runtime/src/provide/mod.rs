@@ -2,7 +2,7 @@
 
 mod descriptor;
 mod emitter;
-pub mod stream;
+pub(crate) mod stream;
 mod trigger_type;
 mod typed;
 
