@@ -10,6 +10,6 @@ mod session;
 pub(crate) use inbox::{Heard, Inbox};
 pub(crate) use pending::Pending;
 pub(crate) use readiness::Readiness;
-pub(crate) use session::{Request, Session, Up};
+pub(crate) use session::{Request, Session, ActiveConnection};
 
 pub use session::ConnectionState;

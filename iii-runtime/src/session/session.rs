@@ -73,7 +73,7 @@ impl Request {
 
 /// The link of the moment.
 #[derive(Debug, Clone)]
-pub(crate) struct Up {
+pub(crate) struct ActiveConnection {
     pub outbox: Outbox,
     pub pending: Arc<Pending>,
 }
@@ -83,7 +83,7 @@ pub(crate) struct Session {
     transport: OnceLock<Arc<dyn Transport>>,
     namespace: Namespace,
     call_timeout: Duration,
-    link: Mutex<Option<Up>>,
+    link: Mutex<Option<ActiveConnection>>,
     state: watch::Sender<ConnectionState>,
     /// Nothing that its calls do is left to chance.
     steady: AtomicBool,
@@ -193,7 +193,7 @@ impl Session {
     }
 
     /// The link is there; calls go over it from now on.
-    pub(crate) fn up(&self, up: Up) {
+    pub(crate) fn up(&self, up: ActiveConnection) {
         *self.link.lock().expect("no panic under this lock") = Some(up);
         self.state.send_replace(ConnectionState::Connected);
     }
@@ -288,7 +288,7 @@ impl Session {
         deadline: Instant,
         function_id: &FunctionId,
         timeout: Duration,
-    ) -> Result<Up> {
+    ) -> Result<ActiveConnection> {
         if let Some(up) = self.link.lock().expect("no panic under this lock").clone() {
             return Ok(up);
         }
@@ -325,7 +325,7 @@ impl Session {
     }
 
     /// A caller has noticed that a link is gone, before the worker has.
-    fn lost(&self, up: &Up) {
+    fn lost(&self, up: &ActiveConnection) {
         let link = self.link.lock().expect("no panic under this lock");
         let is_current = link.as_ref().is_some_and(|now| Arc::ptr_eq(&now.pending, &up.pending));
         drop(link);

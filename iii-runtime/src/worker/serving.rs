@@ -13,7 +13,7 @@ use super::provider::Provider;
 use super::registration::{Answers, Complaints, Registrations, Verdict};
 use super::run::Worker;
 use crate::session::Pending;
-use crate::session::{Session, Up};
+use crate::session::{Session, ActiveConnection};
 use iii_wire::protocol::{
     ErrorBody, FunctionId, Message, RegistrationRejected, TriggerRegistrationResult, WorkerId,
 };
@@ -26,7 +26,7 @@ pub(super) struct Serving {
     registrations: Arc<Registrations>,
     provider: Arc<Provider>,
     dispatcher: Arc<Dispatcher>,
-    up: Up,
+    up: ActiveConnection,
     /// Whether the worker waits for ids that another one has.
     waits: bool,
     /// Whether the engine is asked for what it has.
@@ -64,7 +64,7 @@ impl Serving {
         outbox: Outbox,
         previous: Option<(WorkerId, Uuid)>,
     ) -> Self {
-        let up = Up { outbox, pending: Pending::new() };
+        let up = ActiveConnection { outbox, pending: Pending::new() };
         if let Some((previous_worker_id, reattach_token)) = previous {
             say(&up.outbox, Message::Reattach { previous_worker_id, reattach_token });
         }
