@@ -8,7 +8,7 @@ mod readiness;
 mod session;
 
 pub(crate) use inbox::{Heard, Inbox};
-pub(crate) use pending::Pending;
+pub(crate) use pending::PendingCalls;
 pub(crate) use readiness::Readiness;
 pub(crate) use session::{Request, Session, ActiveConnection};
 

@@ -14,7 +14,7 @@ pub(crate) type Answer = Result<Option<Payload>, Error>;
 
 /// The calls of one link. When the link is lost all of them fail, and no more are taken.
 #[derive(Debug, Default)]
-pub(crate) struct Pending {
+pub(crate) struct PendingCalls {
     inserted: AtomicU64,
     // `None` once the link is lost: a call that comes too late must not wait for an answer that cannot come.
     calls: Mutex<Option<HashMap<InvocationId, Place>>>,
@@ -31,12 +31,12 @@ struct Place {
 /// A place in the table; dropping it forgets the call.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    pending: Arc<Pending>,
+    pending: Arc<PendingCalls>,
     id: InvocationId,
     answer: oneshot::Receiver<Answer>,
 }
 
-impl Pending {
+impl PendingCalls {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { inserted: AtomicU64::new(0), calls: Mutex::new(Some(HashMap::new())) })
     }
@@ -97,7 +97,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_gets_its_answer_and_is_forgotten() {
-        let pending = Pending::new();
+        let pending = PendingCalls::new();
         let id = InvocationId::random();
         let mut waiting = pending.insert(id).unwrap();
         pending.answer(InvocationId::random(), Ok(None));
@@ -109,14 +109,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_dropped_call_is_forgotten() {
-        let pending = Pending::new();
+        let pending = PendingCalls::new();
         drop(pending.insert(InvocationId::random()).unwrap());
         assert_eq!(pending.len(), 0);
     }
 
     #[tokio::test]
     async fn a_lost_link_fails_all_and_takes_no_more() {
-        let pending = Pending::new();
+        let pending = PendingCalls::new();
         let mut waiting = pending.insert(InvocationId::random()).unwrap();
         pending.close(|| Error::new("connection_lost", "lost"));
         assert_eq!(waiting.answer().await.unwrap().unwrap_err().code(), "connection_lost");

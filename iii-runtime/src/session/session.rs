@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::time::after;
 
 use super::bindings::Bindings;
-use super::pending::Pending;
+use super::pending::PendingCalls;
 use super::readiness::Readiness;
 use crate::trace;
 use iii_wire::TraceContext;
@@ -75,7 +75,7 @@ impl Request {
 #[derive(Debug, Clone)]
 pub(crate) struct ActiveConnection {
     pub outbox: Outbox,
-    pub pending: Arc<Pending>,
+    pub pending: Arc<PendingCalls>,
 }
 
 /// What a worker and its clients share.

@@ -12,7 +12,7 @@ use super::leaving::Leaving;
 use super::provider::Provider;
 use super::registration::{Answers, Complaints, Registrations, Verdict};
 use super::run::Worker;
-use crate::session::Pending;
+use crate::session::PendingCalls;
 use crate::session::{Session, ActiveConnection};
 use iii_wire::protocol::{
     ErrorBody, FunctionId, Message, RegistrationRejected, TriggerRegistrationResult, WorkerId,
@@ -64,7 +64,7 @@ impl Serving {
         outbox: Outbox,
         previous: Option<(WorkerId, Uuid)>,
     ) -> Self {
-        let up = ActiveConnection { outbox, pending: Pending::new() };
+        let up = ActiveConnection { outbox, pending: PendingCalls::new() };
         if let Some((previous_worker_id, reattach_token)) = previous {
             say(&up.outbox, Message::Reattach { previous_worker_id, reattach_token });
         }
