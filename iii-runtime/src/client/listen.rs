@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::{Client, payload};
 use crate::channel::within;
-use crate::session::{Heard, Inbox, Request, Session};
+use crate::session::{ListenerEvent, ListenerInbox, Request, Session};
 use crate::trigger::Binding;
 use iii_wire::TriggerKind;
 use iii_wire::protocol::{ErrorBody, FunctionId, Namespace, Payload, RegisterTrigger, TriggerId};
@@ -140,7 +140,7 @@ pub struct Listener<E> {
     session: Arc<Session>,
     function_id: FunctionId,
     trigger_id: TriggerId,
-    inbox: Arc<Inbox>,
+    inbox: Arc<ListenerInbox>,
     events: PhantomData<fn() -> E>,
 }
 
@@ -157,17 +157,17 @@ impl<E: DeserializeOwned> Listener<E> {
         StreamExt::next(self).await
     }
 
-    fn read(&self, heard: Heard) -> Result<E> {
+    fn read(&self, heard: ListenerEvent) -> Result<E> {
         match heard {
-            Heard::Fired(data) => {
+            ListenerEvent::Fired(data) => {
                 let parsed = within(Some(self.session.clone()), || data.parse());
                 parsed.map_err(|error| {
                     let text = format!("an event of the trigger does not fit: {error}");
                     Error::new(code::INVALID_PAYLOAD, text)
                 })
             }
-            Heard::Missed { events, link } => Err(missed(events, link)),
-            Heard::Refused(error) => Err(refused(&error)),
+            ListenerEvent::Missed { events, link } => Err(missed(events, link)),
+            ListenerEvent::Refused(error) => Err(refused(&error)),
         }
     }
 }
@@ -229,7 +229,7 @@ async fn begin<E>(listen: Listen<E>) -> Result<Listener<E>> {
         namespace: Some(session.namespace().clone()),
         trigger_namespace: None,
     };
-    let inbox = Inbox::new(capacity);
+    let inbox = ListenerInbox::new(capacity);
     session.bindings().bind(trigger, inbox.clone())?;
     // From here on, dropping it takes everything back.
     let listener = Listener { session, function_id, trigger_id, inbox, events: PhantomData };

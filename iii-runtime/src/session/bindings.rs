@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::inbox::{Heard, Inbox};
+use super::inbox::{ListenerEvent, ListenerInbox};
 use iii_wire::protocol::{
     ErrorBody, FunctionId, InvocationResult, InvokeFunction, Message, Payload, RegisterFunction,
     RegisterTrigger, RegistrationRejected, TriggerId, TriggerRegistrationResult,
@@ -36,7 +36,7 @@ struct State {
 #[derive(Debug)]
 struct Bound {
     trigger: RegisterTrigger,
-    inbox: Arc<Inbox>,
+    inbox: Arc<ListenerInbox>,
     /// Whether it was registered over some link: what fires without one is lost.
     registered: bool,
 }
@@ -63,7 +63,7 @@ impl Bindings {
     /// # Errors
     ///
     /// `shutting_down` if the worker has stopped, `overloaded` or `payload_too_large` if it cannot be sent.
-    pub(crate) fn bind(&self, trigger: RegisterTrigger, inbox: Arc<Inbox>) -> Result<()> {
+    pub(crate) fn bind(&self, trigger: RegisterTrigger, inbox: Arc<ListenerInbox>) -> Result<()> {
         let mut state = self.lock();
         if state.over {
             let text = "nothing can be listened to: the worker has stopped";
@@ -114,7 +114,7 @@ impl Bindings {
         }
         for bound in state.bound.values_mut() {
             if bound.registered {
-                bound.inbox.push(Heard::Missed { events: 0, link: true });
+                bound.inbox.push(ListenerEvent::Missed { events: 0, link: true });
             }
             let _ = bound.register(link);
         }
@@ -159,7 +159,7 @@ impl Bindings {
             number.and_then(|number| state.bound.get(number)).map(|bound| bound.inbox.clone())
         };
         let Some(inbox) = inbox else { return Some(message) };
-        let taken = inbox.push(Heard::Fired(message.data));
+        let taken = inbox.push(ListenerEvent::Fired(message.data));
         if let Some(invocation_id) = message.invocation_id {
             let result = if taken { Ok(None) } else { Err(does_not_keep_up()) };
             let _ = link.send(Message::InvocationResult(Box::new(InvocationResult {
@@ -212,7 +212,7 @@ impl State {
         if let Some(link) = &self.link {
             bound.unregister(link);
         }
-        bound.inbox.push(Heard::Refused(error.clone()));
+        bound.inbox.push(ListenerEvent::Refused(error.clone()));
         bound.inbox.end();
     }
 }

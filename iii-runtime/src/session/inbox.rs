@@ -13,7 +13,7 @@ const MOST_BYTES: usize = 16 << 20;
 
 /// What comes to a listener.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Heard {
+pub(crate) enum ListenerEvent {
     /// The trigger fired with this.
     Fired(Payload),
     /// Something may be missing here.
@@ -29,7 +29,7 @@ pub(crate) enum Heard {
 
 /// What waits for one listener, in order. It holds a bounded number of events.
 #[derive(Debug)]
-pub(crate) struct Inbox {
+pub(crate) struct ListenerInbox {
     waiting: Mutex<Waiting>,
     waker: AtomicWaker,
     most: usize,
@@ -37,12 +37,12 @@ pub(crate) struct Inbox {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    heard: VecDeque<Heard>,
+    heard: VecDeque<ListenerEvent>,
     bytes: usize,
     ended: bool,
 }
 
-impl Inbox {
+impl ListenerInbox {
     /// For so many events.
     pub(crate) fn new(most: usize) -> Arc<Self> {
         let waker = AtomicWaker::new();
@@ -54,7 +54,7 @@ impl Inbox {
     }
 
     /// Adds something; `false` if there was no room for it, which is noted in its place.
-    pub(crate) fn push(&self, heard: Heard) -> bool {
+    pub(crate) fn push(&self, heard: ListenerEvent) -> bool {
         let taken = self.lock().push(heard, self.most);
         self.waker.wake();
         taken
@@ -67,7 +67,7 @@ impl Inbox {
     }
 
     /// The next thing; `None` after the end.
-    pub(crate) fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Heard>> {
+    pub(crate) fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<ListenerEvent>> {
         // Listened for before it is looked at: something may come in between.
         self.waker.register(context.waker());
         let mut waiting = self.lock();
@@ -81,34 +81,34 @@ impl Inbox {
     /// Takes the refusal of the engine, if there is one.
     pub(crate) fn refusal(&self) -> Option<ErrorBody> {
         let mut waiting = self.lock();
-        let at = waiting.heard.iter().position(|one| matches!(one, Heard::Refused(_)))?;
+        let at = waiting.heard.iter().position(|one| matches!(one, ListenerEvent::Refused(_)))?;
         match waiting.heard.remove(at) {
-            Some(Heard::Refused(error)) => Some(error),
+            Some(ListenerEvent::Refused(error)) => Some(error),
             _ => None,
         }
     }
 }
 
 impl Waiting {
-    fn push(&mut self, heard: Heard, most: usize) -> bool {
+    fn push(&mut self, heard: ListenerEvent, most: usize) -> bool {
         let heard = match heard {
-            Heard::Fired(data)
+            ListenerEvent::Fired(data)
                 if self.heard.len() >= most || self.bytes + data.as_str().len() > MOST_BYTES =>
             {
-                Heard::Missed { events: 1, link: false }
+                ListenerEvent::Missed { events: 1, link: false }
             }
             heard => heard,
         };
         match (heard, self.heard.back_mut()) {
             // Holes next to each other are one.
-            (Heard::Missed { events, link }, Some(Heard::Missed { events: all, link: lost })) => {
+            (ListenerEvent::Missed { events, link }, Some(ListenerEvent::Missed { events: all, link: lost })) => {
                 *all += events;
                 *lost |= link;
                 link
             }
             (heard, _) => {
-                let taken = !matches!(heard, Heard::Missed { link: false, .. });
-                if let Heard::Fired(data) = &heard {
+                let taken = !matches!(heard, ListenerEvent::Missed { link: false, .. });
+                if let ListenerEvent::Fired(data) = &heard {
                     self.bytes += data.as_str().len();
                 }
                 self.heard.push_back(heard);
@@ -117,9 +117,9 @@ impl Waiting {
         }
     }
 
-    fn pop(&mut self) -> Option<Heard> {
+    fn pop(&mut self) -> Option<ListenerEvent> {
         let heard = self.heard.pop_front()?;
-        if let Heard::Fired(data) = &heard {
+        if let ListenerEvent::Fired(data) = &heard {
             self.bytes -= data.as_str().len();
         }
         Some(heard)
@@ -130,37 +130,37 @@ impl Waiting {
 mod tests {
     use super::*;
 
-    fn fired(n: usize) -> Heard {
-        Heard::Fired(Payload::from_built(n.to_string()))
+    fn fired(n: usize) -> ListenerEvent {
+        ListenerEvent::Fired(Payload::from_built(n.to_string()))
     }
 
-    fn all(inbox: &Inbox) -> Vec<Heard> {
+    fn all(inbox: &ListenerInbox) -> Vec<ListenerEvent> {
         std::iter::from_fn(|| inbox.lock().pop()).collect()
     }
 
     #[test]
     fn an_inbox_that_is_full_says_what_is_missing_and_where() {
-        let inbox = Inbox::new(2);
+        let inbox = ListenerInbox::new(2);
         assert!(inbox.push(fired(1)) && inbox.push(fired(2)));
         assert!(!inbox.push(fired(3)) && !inbox.push(fired(4)));
         assert_eq!(inbox.lock().pop(), Some(fired(1)));
         assert_eq!(inbox.lock().pop(), Some(fired(2)));
         assert!(inbox.push(fired(5)));
-        let hole = Heard::Missed { events: 2, link: false };
+        let hole = ListenerEvent::Missed { events: 2, link: false };
         assert_eq!(all(&inbox), [hole, fired(5)]);
 
-        let large = Heard::Fired(Payload::new(&"x".repeat(MOST_BYTES)).unwrap());
+        let large = ListenerEvent::Fired(Payload::new(&"x".repeat(MOST_BYTES)).unwrap());
         assert!(!inbox.push(large));
-        assert!(inbox.push(Heard::Missed { events: 0, link: true }));
-        assert_eq!(all(&inbox), [Heard::Missed { events: 1, link: true }]);
+        assert!(inbox.push(ListenerEvent::Missed { events: 0, link: true }));
+        assert_eq!(all(&inbox), [ListenerEvent::Missed { events: 1, link: true }]);
         assert_eq!(inbox.lock().bytes, 0);
     }
 
     #[test]
     fn a_refusal_is_found_behind_other_things() {
-        let inbox = Inbox::new(1);
+        let inbox = ListenerInbox::new(1);
         inbox.push(fired(1));
-        inbox.push(Heard::Refused(ErrorBody::new("a/b", "no")));
+        inbox.push(ListenerEvent::Refused(ErrorBody::new("a/b", "no")));
         inbox.end();
         assert_eq!(inbox.refusal().unwrap().code, "a/b");
         assert_eq!(inbox.refusal(), None);

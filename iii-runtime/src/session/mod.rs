@@ -7,7 +7,7 @@ mod readiness;
 #[expect(clippy::module_inception, reason = "the type that the module is named after")]
 mod session;
 
-pub(crate) use inbox::{Heard, Inbox};
+pub(crate) use inbox::{ListenerEvent, ListenerInbox};
 pub(crate) use pending::PendingCalls;
 pub(crate) use readiness::Readiness;
 pub(crate) use session::{Request, Session, ActiveConnection};
