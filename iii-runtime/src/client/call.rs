@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::named;
 use super::retry::Retry;
 use crate::channel::within;
-use crate::session::{Request, Session};
+use crate::session::{CallRequest, Session};
 use iii_wire::protocol::{Namespace, Payload};
 use iii_wire::{Error, Result, code};
 
@@ -22,7 +22,7 @@ use iii_wire::{Error, Result, code};
 #[derive(Debug)]
 pub struct Call<T> {
     session: Arc<Session>,
-    request: Result<Request>,
+    request: Result<CallRequest>,
     read: Read<T>,
     retry: Option<Retry>,
 }
@@ -39,7 +39,7 @@ pub struct Receipt {
 }
 
 impl<T> Call<T> {
-    pub(super) fn new(session: Arc<Session>, request: Result<Request>) -> Self
+    pub(super) fn new(session: Arc<Session>, request: Result<CallRequest>) -> Self
     where
         T: DeserializeOwned,
     {
@@ -47,7 +47,7 @@ impl<T> Call<T> {
     }
 
     /// A call whose answer does not have the form of `T`.
-    pub(super) fn reading(session: Arc<Session>, request: Result<Request>, read: Read<T>) -> Self {
+    pub(super) fn reading(session: Arc<Session>, request: Result<CallRequest>, read: Read<T>) -> Self {
         Self { session, request, read, retry: None }
     }
 
@@ -89,7 +89,7 @@ impl<T> Call<T> {
         }
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Request)) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut CallRequest)) -> Self {
         if let Ok(request) = &mut self.request {
             change(request);
         }

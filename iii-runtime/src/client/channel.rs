@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Call, Client, payload};
 use crate::channel::{self, Channel, ChannelReader, ChannelWriter};
-use crate::session::{Request, Session};
+use crate::session::{CallRequest, Session};
 
 /// Makes a channel when it is awaited.
 #[must_use = "a channel is made when it is awaited"]
@@ -50,7 +50,7 @@ impl IntoFuture for NewChannel {
         Box::pin(async move {
             let Self { session, buffer } = self;
             let data = payload(&Create { buffer_size: buffer })?;
-            let request = Request::builtin("engine::channels::create", data);
+            let request = CallRequest::builtin("engine::channels::create", data);
             let Refs { writer, reader } = Call::new(session.clone(), Ok(request)).await?;
             Ok(Channel {
                 writer: ChannelWriter::new(writer, Some(session.clone())),

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Client, payload};
-use crate::session::{Request, Session};
+use crate::session::{CallRequest, Session};
 pub use iii_wire::event::FunctionSummary;
 use iii_wire::protocol::{FunctionId, Namespace, Payload, TriggerId, TriggerTypeId};
 use iii_wire::{Error, Result, code};
@@ -234,7 +234,7 @@ impl<T: Listed> IntoFuture for Listing<T> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let request = payload(&self.filter).map(|data| Request::builtin(T::FUNCTION, data));
+            let request = payload(&self.filter).map(|data| CallRequest::builtin(T::FUNCTION, data));
             let answer: Payload = Call::new(self.session, request).await?;
             let misfit = |error: serde_json::Error| {
                 let text = format!("the result of `{}` does not fit: {error}", T::FUNCTION);
@@ -290,7 +290,7 @@ impl Client {
             function_id: FunctionId,
         }
         let query = payload(&Query { function_id: id.into() });
-        let request = query.map(|data| Request::builtin("engine::functions::info", data));
+        let request = query.map(|data| CallRequest::builtin("engine::functions::info", data));
         Call::new(self.session().clone(), request)
     }
 }

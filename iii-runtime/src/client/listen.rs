@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::{Client, payload};
 use crate::channel::within;
-use crate::session::{ListenerEvent, ListenerInbox, Request, Session};
+use crate::session::{ListenerEvent, ListenerInbox, CallRequest, Session};
 use crate::trigger::Binding;
 use iii_wire::TriggerKind;
 use iii_wire::protocol::{ErrorBody, FunctionId, Namespace, Payload, RegisterTrigger, TriggerId};
@@ -259,9 +259,9 @@ async fn taken(session: &Session, function_id: &FunctionId, timeout: Duration) -
     let query = payload(&Query { function_ids: [function_id], namespace: session.namespace() })?;
     let began = Instant::now();
     loop {
-        let request = Request::builtin("engine::functions::info", query.clone());
+        let request = CallRequest::builtin("engine::functions::info", query.clone());
         let left = timeout.saturating_sub(began.elapsed());
-        let answer = match session.call(Request { timeout: Some(left), ..request }).await {
+        let answer = match session.call(CallRequest { timeout: Some(left), ..request }).await {
             Ok(answer) => answer.unwrap_or_default(),
             // The next link registers it again.
             Err(error) if error.code() == code::CONNECTION_LOST && began.elapsed() < timeout => {

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use crate::extract::{Extract, Invocation};
 use crate::function::Function;
 use crate::names;
-use crate::session::{ConnectionState, Request, Session};
+use crate::session::{ConnectionState, CallRequest, Session};
 use iii_wire::protocol::{Action, FunctionId, Payload};
 use iii_wire::{Error, Result, code};
 
@@ -248,7 +248,7 @@ impl Client {
         input: &impl Serialize,
         read: fn(&Payload) -> Result<T, serde_json::Error>,
     ) -> Call<T> {
-        let request = payload(input).map(|data| Request::builtin(id, data));
+        let request = payload(input).map(|data| CallRequest::builtin(id, data));
         Call::reading(self.session.clone(), request, read)
     }
 
@@ -264,7 +264,7 @@ impl Client {
             _ => Ok(()),
         };
         let checked = named("function id", &function_id).and(queue).and_then(|()| payload(input));
-        let request = checked.map(|data| Request { action, ..Request::new(function_id, data) });
+        let request = checked.map(|data| CallRequest { action, ..CallRequest::new(function_id, data) });
         Call::new(self.session.clone(), request)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::session::{Request, Session};
+use crate::session::{CallRequest, Session};
 use crate::time::{Backoff, after};
 use iii_wire::protocol::Payload;
 use iii_wire::{Error, Result, code};
@@ -89,7 +89,7 @@ impl Retry {
     }
 
     /// Makes a call until it is done, or cannot be done.
-    pub(super) async fn run(&self, session: &Session, request: Request) -> Result<Option<Payload>> {
+    pub(super) async fn run(&self, session: &Session, request: CallRequest) -> Result<Option<Payload>> {
         let deadline = after(request.timeout.unwrap_or(session.call_timeout()));
         let left = || deadline.saturating_duration_since(Instant::now());
         // No chance in a test: it runs the same way each time.
@@ -99,7 +99,7 @@ impl Retry {
         loop {
             let left_now = left();
             let timeout = self.attempt_timeout.map_or(left_now, |each| each.min(left_now));
-            let attempt = Request { timeout: Some(timeout), ..request.clone() };
+            let attempt = CallRequest { timeout: Some(timeout), ..request.clone() };
             let error = match session.call(attempt).await {
                 Ok(result) => return Ok(result),
                 Err(error) => error,

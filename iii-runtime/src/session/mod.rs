@@ -10,6 +10,6 @@ mod session;
 pub(crate) use inbox::{ListenerEvent, ListenerInbox};
 pub(crate) use pending::PendingCalls;
 pub(crate) use readiness::Readiness;
-pub(crate) use session::{Request, Session, ActiveConnection};
+pub(crate) use session::{CallRequest, Session, ActiveConnection};
 
 pub use session::ConnectionState;

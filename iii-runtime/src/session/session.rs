@@ -42,7 +42,7 @@ pub enum ConnectionState {
 
 /// One call to make.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
+pub(crate) struct CallRequest {
     pub function_id: FunctionId,
     pub data: Payload,
     pub metadata: Option<Payload>,
@@ -53,7 +53,7 @@ pub(crate) struct Request {
     pub timeout: Option<Duration>,
 }
 
-impl Request {
+impl CallRequest {
     pub(crate) fn new(function_id: impl Into<FunctionId>, data: Payload) -> Self {
         Self {
             function_id: function_id.into(),
@@ -223,7 +223,7 @@ impl Session {
     /// Makes a call, and waits for its answer no longer than its timeout.
     ///
     /// A call that finds no link waits for one; it is sent only if its caller still waits then.
-    pub(crate) async fn call(&self, request: Request) -> Result<Option<Payload>> {
+    pub(crate) async fn call(&self, request: CallRequest) -> Result<Option<Payload>> {
         let timeout = request.timeout.unwrap_or(self.call_timeout);
         let deadline = after(timeout);
         let function_id = request.function_id.clone();
@@ -334,7 +334,7 @@ impl Session {
         }
     }
 
-    fn message(&self, request: &Request, invocation_id: Option<InvocationId>) -> InvokeFunction {
+    fn message(&self, request: &CallRequest, invocation_id: Option<InvocationId>) -> InvokeFunction {
         let namespace = request.namespace.clone().unwrap_or_else(|| {
             if request.function_id.starts_with("engine::") {
                 Namespace::default()
