@@ -194,7 +194,7 @@ impl Prepared {
         let mut backoff = settings.backoff.unwrap_or_default();
         if trigger_ids == TriggerIds::Steady {
             // No chance in it: a test runs the same way each time.
-            session.keep_steady();
+            session.make_deterministic();
             backoff.jitter = 0.0;
         }
         Ok(Self {
@@ -239,7 +239,7 @@ impl Prepared {
         &self,
         transport: Arc<dyn Transport>,
     ) -> Result<(WorkerHandle, Started)> {
-        self.session.reach_by(transport);
+        self.session.set_transport(transport);
         let worker = Worker {
             session: self.session.clone(),
             dispatcher: self.dispatcher.clone(),

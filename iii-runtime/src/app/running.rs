@@ -116,7 +116,7 @@ impl Running {
 
         let engine_name = transport.to_string();
         #[cfg(feature = "otel")]
-        telemetry.reach_by(transport.clone());
+        telemetry.set_transport(transport.clone());
         let (worker, started) = prepared.connect(transport).await?;
         let begun = prepared.begin().await;
         let mut running = Self {

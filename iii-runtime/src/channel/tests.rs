@@ -27,7 +27,7 @@ async fn channel() -> (Engine, Channel) {
     let refs = engine.call("engine::channels::create", size).await.unwrap();
     let Refs { writer, reader } = refs.unwrap().parse().unwrap();
     let session = Session::new(Namespace::default(), Duration::from_secs(1), Arc::default());
-    session.reach_by(Arc::new(local));
+    session.set_transport(Arc::new(local));
     let writer = ChannelWriter::new(writer, Some(session.clone()));
     (engine, Channel { writer, reader: ChannelReader::new(reader, Some(session)) })
 }

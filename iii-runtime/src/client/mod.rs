@@ -202,8 +202,8 @@ impl Client {
     }
 
     /// How many calls of this worker wait for an answer. A call that is dropped, or that has given up, is forgotten.
-    pub fn waiting_calls(&self) -> usize {
-        self.session.waiting_calls()
+    pub fn pending_calls(&self) -> usize {
+        self.session.pending_calls()
     }
 
     /// Whether the worker is ready, as a value to watch: see [`App::ready`](crate::App::ready).

@@ -93,7 +93,7 @@ impl Retry {
         let deadline = after(request.timeout.unwrap_or(session.call_timeout()));
         let left = || deadline.saturating_duration_since(Instant::now());
         // No chance in a test: it runs the same way each time.
-        let jitter = if session.is_steady() { 0.0 } else { self.backoff.jitter };
+        let jitter = if session.is_deterministic() { 0.0 } else { self.backoff.jitter };
         let backoff = Backoff { jitter, ..self.backoff };
         let mut again = 0;
         loop {

@@ -128,11 +128,11 @@ impl Session {
     }
 
     /// Leaves nothing that its calls do to chance, as tests want it.
-    pub(crate) fn keep_steady(&self) {
+    pub(crate) fn make_deterministic(&self) {
         self.steady.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_steady(&self) -> bool {
+    pub(crate) fn is_deterministic(&self) -> bool {
         self.steady.load(Ordering::Relaxed)
     }
 
@@ -141,7 +141,7 @@ impl Session {
     }
 
     /// How many calls wait for an answer.
-    pub(crate) fn waiting_calls(&self) -> usize {
+    pub(crate) fn pending_calls(&self) -> usize {
         let link = self.link.lock().expect("no panic under this lock");
         link.as_ref().map_or(0, |up| up.pending.len())
     }
@@ -156,7 +156,7 @@ impl Session {
     }
 
     /// Says how the engine is reached, the first time.
-    pub(crate) fn reach_by(&self, transport: Arc<dyn Transport>) {
+    pub(crate) fn set_transport(&self, transport: Arc<dyn Transport>) {
         let _ = self.transport.set(transport);
     }
 

@@ -174,7 +174,7 @@ impl Life {
                 End::Failed(error) => return self.fail(error),
                 End::Lost => {
                     let first = self.previous.is_none();
-                    self.worker.session.down(if first {
+                    self.worker.session.set_disconnected(if first {
                         ConnectionState::Connecting
                     } else {
                         ConnectionState::Reconnecting
@@ -234,7 +234,7 @@ impl Life {
     /// The link is closed, by this side or by the other one. Handlers may finish what they do, although nobody can be
     /// answered any more.
     async fn left(mut self) {
-        self.worker.session.down(ConnectionState::Disconnected);
+        self.worker.session.set_disconnected(ConnectionState::Disconnected);
         let dispatcher = self.worker.dispatcher.clone();
         while !self.leaving.ending() && !self.leaving.at_once() {
             tokio::select! {
@@ -260,7 +260,7 @@ impl Life {
     }
 
     fn fail(&mut self, error: Error) {
-        self.worker.session.down(ConnectionState::Failed);
+        self.worker.session.set_disconnected(ConnectionState::Failed);
         self.worker.dispatcher.abort();
         match self.ready.take() {
             Some(ready) => drop(ready.send(Err(error))),

@@ -94,7 +94,7 @@ impl Serving {
             serving.register_triggers(|_| true);
         }
         serving.session.bindings().linked(&serving.up.outbox);
-        serving.session.up(serving.up.clone());
+        serving.session.set_connected(serving.up.clone());
         serving
     }
 
