@@ -100,9 +100,9 @@ mod tests {
         let pending = PendingCalls::new();
         let id = InvocationId::random();
         let mut waiting = pending.insert(id).unwrap();
-        pending.answer(InvocationId::random(), Ok(None));
-        pending.answer(id, Ok(Some(Payload::null())));
-        assert!(waiting.answer().await.unwrap().unwrap().unwrap().is_null());
+        pending.complete(InvocationId::random(), Ok(None));
+        pending.complete(id, Ok(Some(Payload::null())));
+        assert!(waiting.result().await.unwrap().unwrap().unwrap().is_null());
         drop(waiting);
         assert_eq!(pending.len(), 0);
     }
@@ -119,7 +119,7 @@ mod tests {
         let pending = PendingCalls::new();
         let mut waiting = pending.insert(InvocationId::random()).unwrap();
         pending.close(|| Error::new("connection_lost", "lost"));
-        assert_eq!(waiting.answer().await.unwrap().unwrap_err().code(), "connection_lost");
+        assert_eq!(waiting.result().await.unwrap().unwrap_err().code(), "connection_lost");
         assert!(pending.insert(InvocationId::random()).is_none());
     }
 }

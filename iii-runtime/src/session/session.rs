@@ -272,7 +272,7 @@ impl Session {
                 }
             }
             let Some(mut waiting) = waiting else { return Ok(None) };
-            return match tokio::time::timeout_at(deadline, waiting.answer()).await {
+            return match tokio::time::timeout_at(deadline, waiting.result()).await {
                 Err(_) => Err(too_late()),
                 Ok(Some(answer)) => answer,
                 Ok(None) => {

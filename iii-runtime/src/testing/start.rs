@@ -142,7 +142,7 @@ impl Harness {
                 self.inner.recorder.fail(error.to_string());
                 return;
             }
-            self.inner.outside.session.bindings().serve(id);
+            self.inner.outside.session.bindings().register_function(id);
         }
     }
 }
@@ -199,7 +199,7 @@ async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
     // The test comes last: a call that it makes finds everything in its place.
     for id in answered.iter().filter(|id| worker.catalogue.get(id).is_none()) {
         mockable(engine.as_ref(), id)?;
-        inner.outside.session.bindings().serve(id);
+        inner.outside.session.bindings().register_function(id);
     }
     let (own, _) = inner.outside.connect(Gated::new(transport, &inner.outside_gate)).await?;
     // What it does at the start may call what the test stands in for.

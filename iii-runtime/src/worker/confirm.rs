@@ -116,7 +116,7 @@ pub(super) fn ask(
         let lost = || Error::new(code::CONNECTION_LOST, "the link to the engine was lost");
         let mut waiting = waiting.ok_or_else(lost)?;
         sent.map_err(|_| lost())?;
-        match tokio::time::timeout(CONFIRM_TIMEOUT, waiting.answer()).await {
+        match tokio::time::timeout(CONFIRM_TIMEOUT, waiting.result()).await {
             Ok(answer) => answer.unwrap_or_else(|| Err(lost())),
             Err(_) => {
                 let text = format!("`{function_id}` did not answer within {CONFIRM_TIMEOUT:?}");

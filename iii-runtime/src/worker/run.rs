@@ -142,7 +142,7 @@ impl Drop for Life {
     fn drop(&mut self) {
         self.worker.provider.stop();
         self.worker.session.readiness().leaving();
-        self.worker.session.bindings().end();
+        self.worker.session.bindings().close();
     }
 }
 

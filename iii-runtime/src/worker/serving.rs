@@ -93,7 +93,7 @@ impl Serving {
         if !waits {
             serving.register_triggers(|_| true);
         }
-        serving.session.bindings().linked(&serving.up.outbox);
+        serving.session.bindings().attach(&serving.up.outbox);
         serving.session.set_connected(serving.up.clone());
         serving
     }
@@ -128,7 +128,7 @@ impl Serving {
                     self.dispatcher.dispatch(m, outbox);
                 }
             }
-            Message::InvocationResult(m) => self.up.pending.answer(m.invocation_id, m.result),
+            Message::InvocationResult(m) => self.up.pending.complete(m.invocation_id, m.result),
             Message::RegistrationRejected(m) if bindings.rejected(&m) => {}
             Message::RegistrationRejected(m) => return self.rejected(*m, leaving.begun()),
             Message::TriggerRegistrationResult(m) if bindings.refused(&m) => {}
@@ -239,7 +239,7 @@ impl Serving {
     /// The worker leaves: takes back what it has registered, and asks when nothing new comes any more.
     pub(super) fn take_back(&self) {
         say_all(&self.up.outbox, self.registrations.unregister());
-        self.session.bindings().leave();
+        self.session.bindings().unregister_listeners();
         // The engine handles messages in order: after its pong, nothing new comes.
         say(&self.up.outbox, Message::Ping);
     }
