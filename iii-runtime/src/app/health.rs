@@ -245,7 +245,7 @@ impl Served {
             worker: self.worker.clone(),
             status: if well { HealthStatus::Ok } else { HealthStatus::Failing },
             ready,
-            refused: self.readiness.refused(),
+            refused: self.readiness.refusals(),
             checks,
         }
     }

@@ -226,7 +226,7 @@ impl Prepared {
     /// What it fails with.
     pub(crate) async fn begin(&self) -> Result<()> {
         self.hooks.start(&Client::new(self.session.clone())).await?;
-        self.session.readiness().started();
+        self.session.readiness().set_started();
         Ok(())
     }
 

@@ -95,7 +95,7 @@ mod tests {
         assert!(readiness.is_ready());
         readiness.refuse("a route".to_owned());
         assert!(!readiness.is_ready());
-        assert_eq!(readiness.refused(), ["a route"]);
+        assert_eq!(readiness.refusals(), ["a route"]);
         readiness.lost();
         readiness.confirmed(Vec::new());
         assert!(readiness.is_ready(), "a new link begins anew");

@@ -141,7 +141,7 @@ impl Drop for Life {
     /// However the worker ends, nothing of it fires any more, and nobody takes it for ready.
     fn drop(&mut self) {
         self.worker.provider.stop();
-        self.worker.session.readiness().leaving();
+        self.worker.session.readiness().set_draining();
         self.worker.session.bindings().close();
     }
 }
@@ -207,7 +207,7 @@ impl Life {
 
     /// The worker is told to leave, the first or the second time. Whether it was the first, and there is time.
     fn told(&mut self, control: Option<Control>) -> bool {
-        self.worker.session.readiness().leaving();
+        self.worker.session.readiness().set_draining();
         match control {
             Some(Control::Drain(grace)) if !self.leaving.begun() => {
                 self.leaving.begin(grace);
@@ -347,12 +347,12 @@ impl Life {
                 return Some(refused(&verdict));
             }
             let texts = verdict.refused.iter().map(ToString::to_string).collect();
-            self.worker.session.readiness().confirmed(texts);
+            self.worker.session.readiness().set_confirmed(texts);
             tracing::info!("connected to {} again", self.worker.session.engine());
             return None;
         };
         if verdict.refused.is_empty() {
-            self.worker.session.readiness().confirmed(Vec::new());
+            self.worker.session.readiness().set_confirmed(Vec::new());
             let _ = ready.send(Ok(Started { waiting: verdict.waiting }));
             return None;
         }

@@ -164,7 +164,7 @@ impl Serving {
                 if rejected.taken && !self.waits {
                     return Some(Error::new(code::REGISTRATION_REJECTED, rejected.to_string()));
                 }
-                self.session.readiness().refuse(rejected.to_string());
+                self.session.readiness().add_refusal(rejected.to_string());
             }
             _ => self.complaints.rejected(m),
         }
@@ -177,7 +177,7 @@ impl Serving {
             match self.registrations.refused_trigger(&m.id, error) {
                 Some(refusal) => {
                     tracing::error!("{refusal}");
-                    self.session.readiness().refuse(refusal.to_string());
+                    self.session.readiness().add_refusal(refusal.to_string());
                 }
                 None => tracing::error!(
                     "a `{}` trigger of `{}` was refused: {error}",
