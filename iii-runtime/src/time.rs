@@ -55,7 +55,7 @@ fn random_fraction() -> f64 {
 }
 
 /// The instant after a timeout; a timeout without end ends in thirty years.
-pub(crate) fn after(timeout: Duration) -> Instant {
+pub(crate) fn deadline_after(timeout: Duration) -> Instant {
     const LONG: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
     Instant::now() + timeout.min(LONG)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::session::{CallRequest, Session};
-use crate::time::{Backoff, after};
+use crate::time::{Backoff, deadline_after};
 use iii_wire::protocol::Payload;
 use iii_wire::{Error, Result, code};
 
@@ -90,7 +90,7 @@ impl Retry {
 
     /// Makes a call until it is done, or cannot be done.
     pub(super) async fn run(&self, session: &Session, request: CallRequest) -> Result<Option<Payload>> {
-        let deadline = after(request.timeout.unwrap_or(session.call_timeout()));
+        let deadline = deadline_after(request.timeout.unwrap_or(session.call_timeout()));
         let left = || deadline.saturating_duration_since(Instant::now());
         // No chance in a test: it runs the same way each time.
         let jitter = if session.is_deterministic() { 0.0 } else { self.backoff.jitter };

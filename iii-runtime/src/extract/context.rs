@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::{Extract, Invocation};
-use crate::time::after;
+use crate::time::deadline_after;
 use iii_wire::Result;
 use iii_wire::clock::Clock;
 use iii_wire::protocol::{FunctionId, InvocationId, TriggerId, WorkerId};
@@ -72,7 +72,7 @@ impl Context {
     /// As if so much time were left, for unit tests.
     #[must_use]
     pub fn with_time_left(mut self, left: Duration) -> Self {
-        self.deadline = Some(after(left));
+        self.deadline = Some(deadline_after(left));
         self
     }
 

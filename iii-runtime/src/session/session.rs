@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::time::after;
+use crate::time::deadline_after;
 
 use super::bindings::Bindings;
 use super::pending::PendingCalls;
@@ -225,7 +225,7 @@ impl Session {
     /// A call that finds no link waits for one; it is sent only if its caller still waits then.
     pub(crate) async fn call(&self, request: CallRequest) -> Result<Option<Payload>> {
         let timeout = request.timeout.unwrap_or(self.call_timeout);
-        let deadline = after(timeout);
+        let deadline = deadline_after(timeout);
         let function_id = request.function_id.clone();
         let too_late = || {
             Error::new(

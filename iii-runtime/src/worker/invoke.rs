@@ -14,7 +14,7 @@ use crate::intercept::{Handler, Next, Room};
 use crate::output::{self, HandlerFuture, Reply, error_into_http};
 use crate::session::Session;
 use crate::telemetry::{Begun as InvocationSpan, Outcome, Telemetry};
-use crate::time::after;
+use crate::time::deadline_after;
 
 /// What the invocations of a worker run with.
 #[derive(Debug)]
