@@ -127,7 +127,7 @@ impl Settings {
             [("worker name", self.name.as_deref()), ("namespace", self.namespace.as_deref())];
         for (what, text) in names.iter().filter_map(|(what, text)| Some((what, (*text)?))) {
             if !text.trim().is_empty()
-                && let Err(problem) = names::check(what, text)
+                && let Err(problem) = names::validate(what, text)
             {
                 problems.push(problem);
             }

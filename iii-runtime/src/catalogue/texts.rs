@@ -59,7 +59,7 @@ pub(super) fn check(
         }
     };
     refuse(
-        names::check("function id", id),
+        names::validate("function id", id),
         "use `service::name`, such as `orders::create`",
         location,
     );
@@ -71,7 +71,7 @@ pub(super) fn check(
             config
                 .get(field)
                 .and_then(Value::as_str)
-                .map_or(Ok(()), |text| names::check(what, text))
+                .map_or(Ok(()), |text| names::validate(what, text))
         };
         let (checked, help) = match &binding.kind {
             TriggerKind::Http => {
@@ -86,7 +86,7 @@ pub(super) fn check(
                 "write the name of the stream, such as `chat`",
             ),
             TriggerKind::Other(id) => {
-                (names::check("trigger type", id), "write the id of the type, such as `mail`")
+                (names::validate("trigger type", id), "write the id of the type, such as `mail`")
             }
             _ => continue,
         };
@@ -126,14 +126,14 @@ pub(crate) mod tests {
 
     #[test]
     fn a_name_is_told_what_is_wrong_with_it() {
-        assert!(names::check("topic", "  ").unwrap_err().contains("the topic is blank"));
-        assert!(names::check("topic", "a\0b").unwrap_err().contains(r"`\0`"));
+        assert!(names::validate("topic", "  ").unwrap_err().contains("the topic is blank"));
+        assert!(names::validate("topic", "a\0b").unwrap_err().contains(r"`\0`"));
         assert!(
-            names::check("topic", &"x".repeat(names::LONGEST + 1))
+            names::validate("topic", &"x".repeat(names::MAX_BYTES + 1))
                 .unwrap_err()
                 .contains("1025 bytes")
         );
-        assert_eq!(names::check("topic", "ü: a b"), Ok(()));
+        assert_eq!(names::validate("topic", "ü: a b"), Ok(()));
     }
 
     #[test]
@@ -150,7 +150,7 @@ pub(crate) mod tests {
     #[test]
     fn nothing_panics_on_awkward_texts() {
         for text in AWKWARD {
-            let _ = (names::check("name", text), path(text), path(&format!("/{text}/:{text}")));
+            let _ = (names::validate("name", text), path(text), path(&format!("/{text}/:{text}")));
         }
     }
 }

@@ -278,7 +278,7 @@ struct Publish<'a, T: ?Sized> {
 
 /// A name that an engine can have something under.
 fn named(what: &str, text: &str) -> Result<()> {
-    names::check(what, text).map_err(|text| Error::new(code::INVALID_ARGUMENT, text))
+    names::validate(what, text).map_err(|text| Error::new(code::INVALID_ARGUMENT, text))
 }
 
 fn payload(input: &(impl Serialize + ?Sized)) -> Result<Payload> {
