@@ -47,7 +47,7 @@ pub use inventory;
 pub use schemars;
 pub use serde;
 
-use crate::function::Shape;
+use crate::function::RequestParts;
 use iii_wire::Result;
 
 /// The kinds of arguments and results.
@@ -64,7 +64,7 @@ pub struct Probe<T>(PhantomData<T>);
 
 impl<T: Extract> Probe<T> {
     pub const IS_EXTRACTOR: bool = true;
-    pub const TAKES_REQUEST: bool = T::SHAPE.http;
+    pub const TAKES_REQUEST: bool = T::REQUEST_PARTS.http;
 }
 pub trait NotExtractor {
     const IS_EXTRACTOR: bool = false;
@@ -151,7 +151,7 @@ impl<T: Extract> Argument for Slot<T, EXTRACTOR> {
         T::extract(call)
     }
     fn describe(signature: &mut Signature) {
-        signature.takes(T::SHAPE);
+        signature.takes(T::REQUEST_PARTS);
         T::describe(signature);
     }
 }
@@ -164,7 +164,7 @@ impl<T: Input> Argument for Slot<T, INPUT> {
     fn describe(signature: &mut Signature) {
         signature.input(T::schema);
         if T::IS_HTTP_REQUEST {
-            signature.takes(Shape::WHOLE_REQUEST);
+            signature.takes(RequestParts::WHOLE_REQUEST);
         }
     }
 }

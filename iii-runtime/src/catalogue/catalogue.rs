@@ -248,7 +248,7 @@ mod tests {
     use super::*;
     use crate::declare::TriggerDescriptor;
     use crate::extract::{Input, Invocation};
-    use crate::function::Shape;
+    use crate::function::RequestParts;
     use crate::output::HandlerFuture;
     use crate::output::Output;
     use crate::trigger::{Cron, Http};
@@ -282,7 +282,7 @@ mod tests {
 
     fn takes_request() -> Signature {
         let mut signature = Signature::new();
-        signature.takes(Shape::REQUEST);
+        signature.takes(RequestParts::REQUEST);
         signature
     }
 

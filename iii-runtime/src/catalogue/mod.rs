@@ -24,5 +24,5 @@ pub use crate::declare::{
     Declared, EndpointAuth, EndpointDescriptor, EndpointUrl, FunctionDescriptor, ServiceDescriptor,
     TriggerDescriptor,
 };
-pub use crate::function::{FunctionInfo, Location, Requirement, Shape, Signature};
+pub use crate::function::{FunctionInfo, Location, Requirement, RequestParts, Signature};
 pub use crate::provide::{StreamStoreDescriptor, TriggerTypeDescriptor};

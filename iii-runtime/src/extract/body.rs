@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{Extract, Invocation};
 use crate::channel::{ChannelMessage, ChannelReader};
-use crate::function::Shape;
+use crate::function::RequestParts;
 use iii_wire::{Error, Result, code};
 
 /// How long a body may be that is taken as a whole.
@@ -24,7 +24,7 @@ const WHOLE: usize = 16 << 20;
 pub struct RawBody(pub Bytes);
 
 impl Extract for RawBody {
-    const SHAPE: Shape = Shape::REQUEST;
+    const REQUEST_PARTS: RequestParts = RequestParts::REQUEST;
 
     async fn extract(call: &mut Invocation) -> Result<Self> {
         let mut body = BodyStream::extract(call).await?;
@@ -75,7 +75,7 @@ impl BodyStream {
 }
 
 impl Extract for BodyStream {
-    const SHAPE: Shape = Shape::REQUEST;
+    const REQUEST_PARTS: RequestParts = RequestParts::REQUEST;
 
     async fn extract(call: &mut Invocation) -> Result<Self> {
         let session = call.session().cloned();

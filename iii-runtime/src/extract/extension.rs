@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Context, Extract, Input, Invocation, Received, Resources};
-use crate::function::Shape;
+use crate::function::RequestParts;
 use iii_wire::protocol::Payload;
 use iii_wire::{Error, Result, code};
 
@@ -93,7 +93,7 @@ impl Invocation {
     /// An invocation by a direct call, for unit tests of interceptors and extractors.
     pub fn test(context: Context, data: Payload) -> Self {
         let resources = Arc::default();
-        let (metadata, shape, session) = (None, Shape::NONE, None);
+        let (metadata, shape, session) = (None, RequestParts::NONE, None);
         Self::new(Received { context, data, metadata, shape, resources, session })
     }
 

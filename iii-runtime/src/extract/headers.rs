@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Extract, Invocation};
-use crate::function::Shape;
+use crate::function::RequestParts;
 use iii_wire::Result;
 
 /// The headers of an HTTP request, by lower-case name.
@@ -43,7 +43,7 @@ impl<N: AsRef<str>, V: Into<String>> FromIterator<(N, V)> for Headers {
 }
 
 impl Extract for Headers {
-    const SHAPE: Shape = Shape::REQUEST;
+    const REQUEST_PARTS: RequestParts = RequestParts::REQUEST;
 
     async fn extract(call: &mut Invocation) -> Result<Self> {
         call.http().map(|parts| parts.headers.clone())

@@ -12,7 +12,7 @@ use super::payload::{read_json, read_values};
 use super::text::{Value, Values};
 use super::{Extract, Headers, Input, Invocation};
 use crate::channel::within;
-use crate::function::Shape;
+use crate::function::RequestParts;
 use iii_wire::{Result, code};
 
 /// The path parameters of an HTTP request, read into a type.
@@ -23,7 +23,7 @@ use iii_wire::{Result, code};
 pub struct Path<T>(pub T);
 
 impl<T: DeserializeOwned + Send> Extract for Path<T> {
-    const SHAPE: Shape = Shape::PATH;
+    const REQUEST_PARTS: RequestParts = RequestParts::PATH;
 
     async fn extract(call: &mut Invocation) -> Result<Self> {
         let parts = call.http()?;
@@ -49,7 +49,7 @@ impl<T: DeserializeOwned + Send> Extract for Path<T> {
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned + Send> Extract for Query<T> {
-    const SHAPE: Shape = Shape::QUERY;
+    const REQUEST_PARTS: RequestParts = RequestParts::QUERY;
 
     async fn extract(call: &mut Invocation) -> Result<Self> {
         let parts = call.http()?;

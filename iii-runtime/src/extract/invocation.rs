@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::extension::Added;
 use super::{Context, Headers, Resources};
-use crate::function::Shape;
+use crate::function::RequestParts;
 use crate::session::Session;
 use iii_wire::TriggerKind;
 use iii_wire::protocol::{ChannelRef, Payload, TriggerId, TriggerTypeId};
@@ -23,7 +23,7 @@ pub struct Invocation {
     context: Context,
     data: Payload,
     metadata: Option<Payload>,
-    shape: Shape,
+    shape: RequestParts,
     http: Option<HttpParts>,
     resources: Arc<Resources>,
     session: Option<Arc<Session>>,
@@ -38,7 +38,7 @@ pub(crate) struct Received {
     pub context: Context,
     pub data: Payload,
     pub metadata: Option<Payload>,
-    pub shape: Shape,
+    pub shape: RequestParts,
     pub resources: Arc<Resources>,
     /// The connection of the worker; `None` outside of a running worker.
     pub session: Option<Arc<Session>>,
@@ -117,7 +117,7 @@ impl Invocation {
     }
 
     /// Which parts of an HTTP request the function takes by extractors.
-    pub fn shape(&self) -> Shape {
+    pub fn shape(&self) -> RequestParts {
         self.shape
     }
 

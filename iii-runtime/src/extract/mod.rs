@@ -19,7 +19,7 @@ use std::future::Future;
 
 use schemars::{Schema, SchemaGenerator};
 
-use crate::function::{Shape, Signature};
+use crate::function::{RequestParts, Signature};
 use iii_wire::Result;
 
 pub use body::{BodyStream, RawBody};
@@ -44,7 +44,7 @@ pub use state::State;
 /// struct User(String);
 ///
 /// impl Extract for User {
-///     const SHAPE: iii::catalogue::Shape = Headers::SHAPE;
+///     const REQUEST_PARTS: iii::catalogue::RequestParts = Headers::REQUEST_PARTS;
 ///
 ///     async fn extract(call: &mut Invocation) -> iii::Result<Self> {
 ///         let headers = Headers::extract(call).await?;
@@ -64,7 +64,7 @@ pub trait Extract: Sized + Send {
     /// Which parts of an HTTP request the argument takes. Default: none.
     ///
     /// An extractor that is built from others has theirs.
-    const SHAPE: Shape = Shape::NONE;
+    const REQUEST_PARTS: RequestParts = RequestParts::NONE;
 
     /// Takes the argument out of the invocation.
     fn extract(call: &mut Invocation) -> impl Future<Output = Result<Self>> + Send;

@@ -9,7 +9,7 @@ use super::invocation::{QueryTexts, Request};
 use super::text::{Value, Values};
 use super::{Input, Invocation};
 use crate::channel::within;
-use crate::function::Shape;
+use crate::function::RequestParts;
 use iii_wire::protocol::{Payload, fields};
 use iii_wire::{Error, Result, code};
 
@@ -98,7 +98,7 @@ pub(super) fn read_values<T: DeserializeOwned>(
 /// The outer error: the data is no request. The inner one: it does not fit the type.
 fn read_http<T: DeserializeOwned>(
     request: &Request<'_>,
-    shape: Shape,
+    shape: RequestParts,
 ) -> Result<std::result::Result<T, Mistake>> {
     let bodiless = matches!(&*request.method, "GET" | "HEAD" | "OPTIONS" | "DELETE");
     let body = request.body.map_or("null", RawValue::get);
@@ -174,7 +174,7 @@ mod tests {
         price: f64,
     }
 
-    fn invocation(data: serde_json::Value, http: bool, shape: Shape) -> Invocation {
+    fn invocation(data: serde_json::Value, http: bool, shape: RequestParts) -> Invocation {
         let mut context = Context::test();
         if http {
             context.trigger = Some(TriggerInfo { kind: TriggerKind::Http, id: "t".into() });
@@ -194,7 +194,7 @@ mod tests {
             "method": method, "path": "/orders/:id", "path_params": {"id": "7"},
             "query_params": {}, "query_params_multi": query, "headers": {"X-A": "b"}, "body": body,
         });
-        invocation(data, true, Shape::NONE)
+        invocation(data, true, RequestParts::NONE)
     }
 
     fn read<T: Input>(mut call: Invocation) -> Result<T> {
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_plain_call_is_the_data_itself() {
-        let order: Order = read(invocation(json!({"id": 7}), false, Shape::NONE)).unwrap();
+        let order: Order = read(invocation(json!({"id": 7}), false, RequestParts::NONE)).unwrap();
         assert_eq!(order.id, 7);
     }
 
@@ -216,7 +216,7 @@ mod tests {
             (json!({"id": 1, "item": {}}), "item.price"),
             (json!({}), "id"),
         ] {
-            let error = read::<Order>(invocation(data, false, Shape::NONE)).unwrap_err();
+            let error = read::<Order>(invocation(data, false, RequestParts::NONE)).unwrap_err();
             assert_eq!((error.code(), error.status()), (code::INVALID_PAYLOAD, 400));
             let details: serde_json::Value = error.details().unwrap();
             assert_eq!(details["field"], field, "{error}");
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn raw_json_is_a_payload() {
-        let raw: Payload = read(invocation(json!({"b": 1}), false, Shape::NONE)).unwrap();
+        let raw: Payload = read(invocation(json!({"b": 1}), false, RequestParts::NONE)).unwrap();
         assert_eq!(raw.as_str(), r#"{"b":1}"#);
     }
 
@@ -282,7 +282,7 @@ mod tests {
         let data = serde_json::to_value(&sent).unwrap();
         assert_eq!(data["query_params"]["tag"], "b");
         let got: HttpRequest<Vec<u8>> =
-            read(invocation(data, false, Shape::WHOLE_REQUEST)).unwrap();
+            read(invocation(data, false, RequestParts::WHOLE_REQUEST)).unwrap();
         assert_eq!(got, sent);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 pub use location::Location;
 pub(crate) use signature::ConfigUse;
-pub use signature::{Requirement, Shape, Signature};
+pub use signature::{Requirement, RequestParts, Signature};
 
 /// A function that can be called by its type: the struct of the function's name that
 /// [`macro@crate::function`] makes.

@@ -18,7 +18,7 @@ pub struct Requirement {
 
 /// Which parts of an HTTP request a function takes for itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Shape {
+pub struct RequestParts {
     /// It takes parts of the request, so a direct call must bring a whole request.
     pub http: bool,
     /// It takes the path parameters by `Path`, so they are not part of the payload.
@@ -27,7 +27,7 @@ pub struct Shape {
     pub query: bool,
 }
 
-impl Shape {
+impl RequestParts {
     /// No part of a request.
     pub const NONE: Self = Self { http: false, path: false, query: false };
     /// Some part of a request: the headers, for example.
@@ -77,7 +77,7 @@ impl fmt::Debug for ConfigUse {
 /// What a function takes and gives.
 #[derive(Debug, Default)]
 pub struct Signature {
-    shape: Shape,
+    shape: RequestParts,
     input: Option<SchemaOf>,
     output: Option<SchemaOf>,
     requires: Vec<Requirement>,
@@ -111,7 +111,7 @@ impl Signature {
     }
 
     /// Notes which parts of an HTTP request the function takes.
-    pub fn takes(&mut self, shape: Shape) {
+    pub fn takes(&mut self, shape: RequestParts) {
         self.shape.http |= shape.http;
         self.shape.path |= shape.path;
         self.shape.query |= shape.query;
@@ -128,7 +128,7 @@ impl Signature {
     }
 
     /// Which parts of an HTTP request the function takes.
-    pub fn shape(&self) -> Shape {
+    pub fn shape(&self) -> RequestParts {
         self.shape
     }
 

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use super::rules::{Rules, When};
 use super::{locked, panics, report};
 use crate::extract::{Context, Input, Invocation, Received};
-use crate::function::Shape;
+use crate::function::RequestParts;
 use crate::worker::{Begun, Ended, Plan, Watch, Watched};
 use iii_wire::clock::Clock;
 use iii_wire::protocol::{FunctionId, Payload};
@@ -30,7 +30,7 @@ pub(super) struct Facts {
     pub(super) context: Context,
     pub(super) data: Payload,
     metadata: Option<Payload>,
-    shape: Shape,
+    shape: RequestParts,
     /// Something else ran in place of the handler.
     pub(super) mocked: bool,
     pub(super) began: SystemTime,
@@ -132,7 +132,7 @@ pub(super) fn input<I: Input>(mut invocation: Invocation) -> Result<I> {
             context: Context::test(),
             data: Payload::null(),
             metadata: None,
-            shape: Shape::NONE,
+            shape: RequestParts::NONE,
             resources: Arc::default(),
             session: None,
         };

@@ -14,7 +14,7 @@ use super::invoke::{self, Environment};
 use super::reply_to::ReplyTo;
 use crate::catalogue::{Catalogue, Entry};
 use crate::extract::{Invocation, Resources};
-use crate::function::Shape;
+use crate::function::RequestParts;
 use crate::intercept::AnyInterceptor;
 use crate::output::HandlerFuture;
 
@@ -46,7 +46,7 @@ pub(crate) struct Dispatcher {
 #[derive(Debug)]
 pub(super) struct ServedFunction {
     pub(super) handler: fn(Invocation) -> HandlerFuture,
-    pub(super) shape: Shape,
+    pub(super) shape: RequestParts,
     pub(super) timeout: Option<Duration>,
     /// The runs that may go on at the same time.
     pub(super) running: Option<Arc<Semaphore>>,
@@ -166,7 +166,7 @@ impl ServedFunction {
         let interceptors = Arc::default();
         Self {
             handler,
-            shape: Shape::NONE,
+            shape: RequestParts::NONE,
             timeout: None,
             running: None,
             interceptors,
