@@ -25,7 +25,7 @@ pub(super) fn check(entries: &[Entry], declarations: &Declarations) -> Vec<Probl
     check_alone("trigger type", "give each trigger type an id of its own", ids, &mut problems);
     check_stores(&declarations.stream_stores, &mut problems);
     let routes =
-        entries.iter().flat_map(Entry::routes).map(|(route, place)| (route.shape(), place));
+        entries.iter().flat_map(Entry::routes).map(|(route, place)| (route.conflict_key(), place));
     let help =
         "give each route a method or a path of its own; the names of parameters do not count";
     check_alone("route", help, routes, &mut problems);

@@ -69,7 +69,7 @@ impl Route {
     }
 
     /// The route without the names of its parameters: two routes with the same shape collide.
-    pub fn shape(&self) -> String {
+    pub fn conflict_key(&self) -> String {
         let segments: Vec<&str> = self
             .path
             .trim_start_matches('/')
@@ -149,8 +149,8 @@ mod tests {
     #[test]
     fn routes_of_the_same_shape_collide() {
         let route = |path: &str| Route { method: "GET".into(), path: path.into() };
-        assert_eq!(route("/o/:id").shape(), route("o/:key").shape());
-        assert_ne!(route("/o/:id").shape(), route("/o/:id/").shape());
+        assert_eq!(route("/o/:id").conflict_key(), route("o/:key").conflict_key());
+        assert_ne!(route("/o/:id").conflict_key(), route("/o/:id/").conflict_key());
         assert_eq!(route("/o/:id/i/:n").params().collect::<Vec<_>>(), ["id", "n"]);
     }
 }
