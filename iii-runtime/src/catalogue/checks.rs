@@ -130,11 +130,11 @@ pub(super) fn check_interceptors(interceptors: &[AnyInterceptor], problems: &mut
 /// A path parameter that nobody reads is a mistake in the path or in the payload type. Only a schema that lists all its
 /// fields can tell.
 fn check_path_params(entry: &Entry, problems: &mut Vec<Problem>) {
-    let shape = entry.signature.shape();
+    let request_parts = entry.signature.request_parts();
     if entry.routes().all(|(route, _)| route.params().next().is_none()) {
         return;
     }
-    let Some(schema) = entry.input_schema.as_ref().filter(|_| !shape.path && !shape.http) else {
+    let Some(schema) = entry.input_schema.as_ref().filter(|_| !request_parts.path && !request_parts.http) else {
         return;
     };
     let Ok(schema) = schema.parse::<serde_json::Value>() else { return };
@@ -165,7 +165,7 @@ fn check_path_params(entry: &Entry, problems: &mut Vec<Problem>) {
 }
 
 fn check_http_parts(entry: &Entry, problems: &mut Vec<Problem>) {
-    if !entry.signature.shape().http {
+    if !entry.signature.request_parts().http {
         return;
     }
     for (binding, location) in &entry.triggers {
@@ -197,7 +197,7 @@ fn check_uses(entry: &Entry, entries: &[Entry], problems: &mut Vec<Problem>) {
                     places: vec![*location, function.location],
                 });
             }
-            let takes_request = (function.signature)().shape().http;
+            let takes_request = (function.signature)().request_parts().http;
             if used.role == "condition" && binding.kind == TriggerKind::Http && !takes_request {
                 problems.push(Problem {
                     message: format!(

@@ -93,8 +93,8 @@ impl Invocation {
     /// An invocation by a direct call, for unit tests of interceptors and extractors.
     pub fn test(context: Context, data: Payload) -> Self {
         let resources = Arc::default();
-        let (metadata, shape, session) = (None, RequestParts::NONE, None);
-        Self::new(Received { context, data, metadata, shape, resources, session })
+        let (metadata, request_parts, session) = (None, RequestParts::NONE, None);
+        Self::new(Received { context, data, metadata, request_parts, resources, session })
     }
 
     /// Puts a value in, in place of an earlier one of its type. Interceptors further in see it, and the function takes it by

@@ -23,7 +23,7 @@ pub struct Invocation {
     context: Context,
     data: Payload,
     metadata: Option<Payload>,
-    shape: RequestParts,
+    request_parts: RequestParts,
     http: Option<HttpParts>,
     resources: Arc<Resources>,
     session: Option<Arc<Session>>,
@@ -38,7 +38,7 @@ pub(crate) struct Received {
     pub context: Context,
     pub data: Payload,
     pub metadata: Option<Payload>,
-    pub shape: RequestParts,
+    pub request_parts: RequestParts,
     pub resources: Arc<Resources>,
     /// The connection of the worker; `None` outside of a running worker.
     pub session: Option<Arc<Session>>,
@@ -67,9 +67,9 @@ pub struct HttpParts {
 
 impl Invocation {
     pub(crate) fn new(received: Received) -> Self {
-        let Received { context, data, metadata, shape, resources, session } = received;
+        let Received { context, data, metadata, request_parts, resources, session } = received;
         let (added, seen) = (Added::default(), Resources::default());
-        Self { context, data, metadata, shape, http: None, resources, session, added, seen }
+        Self { context, data, metadata, request_parts, http: None, resources, session, added, seen }
     }
 
     /// Who invokes what.
@@ -117,13 +117,13 @@ impl Invocation {
     }
 
     /// Which parts of an HTTP request the function takes by extractors.
-    pub fn shape(&self) -> RequestParts {
-        self.shape
+    pub fn request_parts(&self) -> RequestParts {
+        self.request_parts
     }
 
     /// Whether the data is an HTTP request: an `http` trigger fired, or the function takes nothing else.
     pub fn is_http(&self) -> bool {
-        self.shape.http || self.is_http_trigger()
+        self.request_parts.http || self.is_http_trigger()
     }
 
     pub(crate) fn is_http_trigger(&self) -> bool {

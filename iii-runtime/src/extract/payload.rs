@@ -20,7 +20,7 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for T {
                 .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the payload"));
         }
         let request = Request::read(call.data())?;
-        within(call.session().cloned(), || read_http(&request, call.shape()))?
+        within(call.session().cloned(), || read_http(&request, call.request_parts()))?
             .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the request"))
     }
 
@@ -98,19 +98,19 @@ pub(super) fn read_values<T: DeserializeOwned>(
 /// The outer error: the data is no request. The inner one: it does not fit the type.
 fn read_http<T: DeserializeOwned>(
     request: &Request<'_>,
-    shape: RequestParts,
+    request_parts: RequestParts,
 ) -> Result<std::result::Result<T, Mistake>> {
     let bodiless = matches!(&*request.method, "GET" | "HEAD" | "OPTIONS" | "DELETE");
     let body = request.body.map_or("null", RawValue::get);
     let mut values: Vec<(&str, Value<'_>)> = Vec::new();
-    if !shape.path {
+    if !request_parts.path {
         let path = request.path_params.iter();
         values.extend(path.map(|(name, text)| (&*name.0, Value::Text(&text.0))));
     }
     let from_path = values.len();
 
     if bodiless && body == "null" {
-        let query = if shape.query { QueryTexts::new() } else { request.query()? };
+        let query = if request_parts.query { QueryTexts::new() } else { request.query()? };
         let query = query.iter().filter(|(name, _)| !request.path_params.contains_key(*name));
         let mut all = values;
         all.extend(query.map(|(name, texts)| (&*name.0, Value::Many(texts))));
@@ -174,7 +174,7 @@ mod tests {
         price: f64,
     }
 
-    fn invocation(data: serde_json::Value, http: bool, shape: RequestParts) -> Invocation {
+    fn invocation(data: serde_json::Value, http: bool, request_parts: RequestParts) -> Invocation {
         let mut context = Context::test();
         if http {
             context.trigger = Some(TriggerInfo { kind: TriggerKind::Http, id: "t".into() });
@@ -183,7 +183,7 @@ mod tests {
             context,
             data: data.into(),
             metadata: None,
-            shape,
+            request_parts,
             resources: Arc::default(),
             session: None,
         })

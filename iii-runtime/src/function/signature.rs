@@ -77,7 +77,7 @@ impl fmt::Debug for ConfigUse {
 /// What a function takes and gives.
 #[derive(Debug, Default)]
 pub struct Signature {
-    shape: RequestParts,
+    request_parts: RequestParts,
     input: Option<SchemaOf>,
     output: Option<SchemaOf>,
     requires: Vec<Requirement>,
@@ -111,10 +111,10 @@ impl Signature {
     }
 
     /// Notes which parts of an HTTP request the function takes.
-    pub fn takes(&mut self, shape: RequestParts) {
-        self.shape.http |= shape.http;
-        self.shape.path |= shape.path;
-        self.shape.query |= shape.query;
+    pub fn takes(&mut self, request_parts: RequestParts) {
+        self.request_parts.http |= request_parts.http;
+        self.request_parts.path |= request_parts.path;
+        self.request_parts.query |= request_parts.query;
     }
 
     /// Notes the type of the payload.
@@ -128,8 +128,8 @@ impl Signature {
     }
 
     /// Which parts of an HTTP request the function takes.
-    pub fn shape(&self) -> RequestParts {
-        self.shape
+    pub fn request_parts(&self) -> RequestParts {
+        self.request_parts
     }
 
     /// What the function needs the app to provide.

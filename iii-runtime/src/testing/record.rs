@@ -30,7 +30,7 @@ pub(super) struct Facts {
     pub(super) context: Context,
     pub(super) data: Payload,
     metadata: Option<Payload>,
-    shape: RequestParts,
+    request_parts: RequestParts,
     /// Something else ran in place of the handler.
     pub(super) mocked: bool,
     pub(super) began: SystemTime,
@@ -113,7 +113,7 @@ impl Facts {
             context: self.context.clone(),
             data: self.data.clone(),
             metadata: self.metadata.clone(),
-            shape: self.shape,
+            request_parts: self.request_parts,
             resources: Arc::default(),
             session: None,
         })
@@ -132,7 +132,7 @@ pub(super) fn input<I: Input>(mut invocation: Invocation) -> Result<I> {
             context: Context::test(),
             data: Payload::null(),
             metadata: None,
-            shape: RequestParts::NONE,
+            request_parts: RequestParts::NONE,
             resources: Arc::default(),
             session: None,
         };
@@ -151,7 +151,7 @@ impl Watch for Recorder {
             context: begun.context.clone(),
             data: begun.data.clone(),
             metadata: begun.metadata.cloned(),
-            shape: begun.shape,
+            request_parts: begun.request_parts,
             mocked: false,
             began: self.clock.now(),
             end: None,

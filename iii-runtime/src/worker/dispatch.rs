@@ -46,7 +46,7 @@ pub(crate) struct Dispatcher {
 #[derive(Debug)]
 pub(super) struct ServedFunction {
     pub(super) handler: fn(Invocation) -> HandlerFuture,
-    pub(super) shape: RequestParts,
+    pub(super) request_parts: RequestParts,
     pub(super) timeout: Option<Duration>,
     /// The runs that may go on at the same time.
     pub(super) running: Option<Arc<Semaphore>>,
@@ -149,7 +149,7 @@ impl ServedFunction {
         let function = entry.function;
         Self {
             handler: function.handler,
-            shape: entry.signature.shape(),
+            request_parts: entry.signature.request_parts(),
             timeout: function.timeout.or(handler_timeout),
             running: function.concurrency.map(|most| Arc::new(Semaphore::new(most))),
             interceptors: entry.interceptors.as_slice().into(),
@@ -166,7 +166,7 @@ impl ServedFunction {
         let interceptors = Arc::default();
         Self {
             handler,
-            shape: RequestParts::NONE,
+            request_parts: RequestParts::NONE,
             timeout: None,
             running: None,
             interceptors,

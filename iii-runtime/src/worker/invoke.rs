@@ -93,7 +93,7 @@ fn receive(
         context,
         data: message.data,
         metadata: unmarked.value,
-        shape: served.shape,
+        request_parts: served.request_parts,
         resources: environment.resources.clone(),
         session: Some(environment.session.clone()),
     }
@@ -113,7 +113,7 @@ fn handler_of(
         context: &received.context,
         data: &received.data,
         metadata: received.metadata.as_ref(),
-        shape: received.shape,
+        request_parts: received.request_parts,
     });
     let planned = move |call: Invocation| -> HandlerFuture {
         Box::pin(async move { plan(&call).run(handler, call).await })

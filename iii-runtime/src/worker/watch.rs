@@ -29,7 +29,7 @@ pub(crate) struct Begun<'a> {
     pub context: &'a Context,
     pub data: &'a Payload,
     pub metadata: Option<&'a Payload>,
-    pub shape: RequestParts,
+    pub request_parts: RequestParts,
 }
 
 /// How an invocation ended, before anybody decided how its result travels.
