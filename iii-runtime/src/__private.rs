@@ -151,7 +151,7 @@ impl<T: Extract> Argument for Slot<T, EXTRACTOR> {
         T::extract(call)
     }
     fn describe(signature: &mut Signature) {
-        signature.takes(T::REQUEST_PARTS);
+        signature.add_request_parts(T::REQUEST_PARTS);
         T::describe(signature);
     }
 }
@@ -162,9 +162,9 @@ impl<T: Input> Argument for Slot<T, INPUT> {
         call.take_input()
     }
     fn describe(signature: &mut Signature) {
-        signature.input(T::schema);
+        signature.set_input(T::schema);
         if T::IS_HTTP_REQUEST {
-            signature.takes(RequestParts::WHOLE_REQUEST);
+            signature.add_request_parts(RequestParts::WHOLE_REQUEST);
         }
     }
 }
@@ -343,7 +343,7 @@ impl<T: Output> Give<T> for Gives<T, VALUE> {
         result.into_reply()
     }
     fn describe(signature: &mut Signature) {
-        signature.give(T::schema());
+        signature.set_output(T::schema());
     }
 }
 
@@ -355,7 +355,7 @@ impl<T: Output, E: IntoError> Give<std::result::Result<T, E>>
         result.map_err(E::into_error)?.into_reply()
     }
     fn describe(signature: &mut Signature) {
-        signature.give(T::schema());
+        signature.set_output(T::schema());
     }
 }
 
@@ -464,13 +464,13 @@ pub fn url<T: UrlText>(url: T) -> String {
 
 /// Notes the payload of a function that an endpoint serves.
 pub fn sends<T: Sent>(signature: &mut Signature) {
-    signature.input(T::schema);
+    signature.set_input(T::schema);
 }
 
 /// Notes its result; `()` is none.
 pub fn receives<T: Received>(signature: &mut Signature, is_unit: bool) {
     if !is_unit {
-        signature.give(Some(T::schema));
+        signature.set_output(Some(T::schema));
     }
 }
 

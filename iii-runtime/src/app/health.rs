@@ -189,7 +189,7 @@ impl Health {
             handler,
             signature: || {
                 let mut signature = Signature::new();
-                signature.give(Some(schemars::SchemaGenerator::root_schema_for::<HealthReport>));
+                signature.set_output(Some(schemars::SchemaGenerator::root_schema_for::<HealthReport>));
                 signature
             },
             timeout: None,

@@ -276,13 +276,13 @@ mod tests {
 
     fn takes_wanted() -> Signature {
         let mut signature = Signature::new();
-        signature.input(Wanted::schema);
+        signature.set_input(Wanted::schema);
         signature
     }
 
     fn takes_request() -> Signature {
         let mut signature = Signature::new();
-        signature.takes(RequestParts::REQUEST);
+        signature.add_request_parts(RequestParts::REQUEST);
         signature
     }
 

@@ -88,8 +88,8 @@ pub(super) fn functions<T: StreamStore>(store: &StreamStoreDescriptor) -> Vec<Fu
 fn signature<T: StreamStore, I: Input, O: Output>() -> Signature {
     let mut signature = Signature::new();
     State::<T>::describe(&mut signature);
-    signature.input(I::schema);
-    signature.give(O::schema());
+    signature.set_input(I::schema);
+    signature.set_output(O::schema());
     signature
 }
 
