@@ -6,7 +6,7 @@ use super::service::{check_services, declared_services, services_of};
 use super::{Problem, Problems};
 use crate::declare::{Declaration, FunctionDescriptor, ServiceDescriptor};
 use crate::extract::Resources;
-use crate::function::{ConfigUse, Location, Signature};
+use crate::function::{ConfigRequirement, Location, Signature};
 use crate::intercept::AnyInterceptor;
 use crate::provide::{
     StreamStoreDescriptor, TriggerTypeDescriptor, declared_stores, declared_types,
@@ -180,7 +180,7 @@ impl Catalogue {
     }
 
     /// The configurations that functions use, each with the location of the function.
-    pub(crate) fn config_uses(&self) -> impl Iterator<Item = (ConfigUse, Location)> {
+    pub(crate) fn config_uses(&self) -> impl Iterator<Item = (ConfigRequirement, Location)> {
         self.entries.iter().flat_map(|entry| {
             entry.signature.configs().iter().map(|used| (*used, entry.function.location))
         })

@@ -6,7 +6,7 @@ mod signature;
 use std::time::Duration;
 
 pub use location::Location;
-pub(crate) use signature::ConfigUse;
+pub(crate) use signature::ConfigRequirement;
 pub use signature::{Requirement, RequestParts, Signature};
 
 /// A function that can be called by its type: the struct of the function's name that

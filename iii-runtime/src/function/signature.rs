@@ -42,12 +42,12 @@ impl RequestParts {
 
 /// The use of a configuration by a function, of a type that only the module `config` knows.
 #[derive(Clone, Copy)]
-pub(crate) struct ConfigUse {
+pub(crate) struct ConfigRequirement {
     type_id: TypeId,
     make: fn() -> Box<dyn Any + Send>,
 }
 
-impl ConfigUse {
+impl ConfigRequirement {
     /// The use of the configuration `type_id`. `make` creates the cell that holds its value.
     pub(crate) fn new(type_id: TypeId, make: fn() -> Box<dyn Any + Send>) -> Self {
         Self { type_id, make }
@@ -62,15 +62,15 @@ impl ConfigUse {
     }
 }
 
-impl PartialEq for ConfigUse {
+impl PartialEq for ConfigRequirement {
     fn eq(&self, other: &Self) -> bool {
         self.type_id == other.type_id
     }
 }
 
-impl fmt::Debug for ConfigUse {
+impl fmt::Debug for ConfigRequirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConfigUse").field("type_id", &self.type_id).finish_non_exhaustive()
+        f.debug_struct("ConfigRequirement").field("type_id", &self.type_id).finish_non_exhaustive()
     }
 }
 
@@ -81,7 +81,7 @@ pub struct Signature {
     input: Option<SchemaOf>,
     output: Option<SchemaOf>,
     requires: Vec<Requirement>,
-    configs: Vec<ConfigUse>,
+    configs: Vec<ConfigRequirement>,
 }
 
 impl Signature {
@@ -99,14 +99,14 @@ impl Signature {
     }
 
     /// Notes that the function needs a configuration.
-    pub(crate) fn require_config(&mut self, used: ConfigUse) {
+    pub(crate) fn require_config(&mut self, used: ConfigRequirement) {
         if !self.configs.contains(&used) {
             self.configs.push(used);
         }
     }
 
     /// The configurations that the function needs.
-    pub(crate) fn configs(&self) -> &[ConfigUse] {
+    pub(crate) fn configs(&self) -> &[ConfigRequirement] {
         &self.configs
     }
 
