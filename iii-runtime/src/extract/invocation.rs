@@ -258,7 +258,7 @@ fn no_request(error: &serde_json::Error) -> Error {
 /// The engine hands the metadata of a trigger to the handler (protocol section 4.7). The mark says which trigger
 /// fired; the user's own metadata travels inside it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Mark<'a> {
+pub(crate) struct TriggerEnvelope<'a> {
     #[serde(rename = "iii:trigger")]
     trigger: MarkedTrigger,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
@@ -274,11 +274,11 @@ struct MarkedTrigger {
     id: TriggerId,
 }
 
-impl Mark<'_> {
+impl TriggerEnvelope<'_> {
     /// The metadata of a trigger, with its mark.
     pub(crate) fn write(kind: &TriggerKind, id: &TriggerId, value: Option<&Payload>) -> Payload {
         let trigger = MarkedTrigger { r#type: kind.as_str().into(), id: id.clone() };
-        let mark = Mark { trigger, value: value.map(Payload::as_raw), attempt: None };
+        let mark = TriggerEnvelope { trigger, value: value.map(Payload::as_raw), attempt: None };
         Payload::new(&mark).unwrap_or_default()
     }
 
@@ -290,7 +290,7 @@ impl Mark<'_> {
         if !metadata.as_str().contains("\"iii:trigger\"") {
             return plain(Some(metadata));
         }
-        match metadata.parse_borrowed::<Mark<'_>>() {
+        match metadata.parse_borrowed::<TriggerEnvelope<'_>>() {
             Err(_) => plain(Some(metadata.clone())),
             Ok(mark) => Unmarked {
                 trigger: Some(super::TriggerInfo {
@@ -321,8 +321,8 @@ mod tests {
         let own = Payload::from_json(r#"{"owner":"shop"}"#).unwrap();
         let id = TriggerId::from("t-1");
         for value in [None, Some(own)] {
-            let marked = Mark::write(&TriggerKind::Queue, &id, value.as_ref());
-            let unmarked = Mark::read(Some(marked));
+            let marked = TriggerEnvelope::encode(&TriggerKind::Queue, &id, value.as_ref());
+            let unmarked = TriggerEnvelope::decode(Some(marked));
             let trigger = unmarked.trigger.unwrap();
             assert_eq!((trigger.kind, trigger.id), (TriggerKind::Queue, id.clone()));
             assert_eq!(unmarked.value, value);
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn other_metadata_is_left_alone() {
         for text in [r#"{"tenant":"acme"}"#, r#"{"iii:trigger":5}"#, "7"] {
-            let unmarked = Mark::read(Some(Payload::from_json(text.to_owned()).unwrap()));
+            let unmarked = TriggerEnvelope::decode(Some(Payload::from_json(text.to_owned()).unwrap()));
             assert!(unmarked.trigger.is_none());
             assert_eq!(unmarked.value.unwrap().as_str(), text);
         }

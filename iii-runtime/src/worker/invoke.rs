@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::dispatch::ServedFunction;
 use super::watch::{Begun, Ended, Watch, Watched};
-use crate::extract::{Caller, Context, Invocation, Mark, Received, Resources};
+use crate::extract::{Caller, Context, Invocation, TriggerEnvelope, Received, Resources};
 use crate::intercept::{Handler, Next, Room};
 use crate::output::{self, HandlerFuture, Reply, error_into_http};
 use crate::session::Session;
@@ -78,7 +78,7 @@ fn receive(
     served: &ServedFunction,
     environment: &Environment,
 ) -> Received {
-    let unmarked = Mark::read(message.metadata);
+    let unmarked = TriggerEnvelope::decode(message.metadata);
     let context = Context {
         function_id: message.function_id,
         invocation_id: message.invocation_id.unwrap_or_else(InvocationId::random),
