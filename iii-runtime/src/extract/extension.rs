@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Context, Extract, Input, Invocation, Received, Resources};
+use super::{Context, Extract, Input, Invocation, InvocationParts, Resources};
 use crate::function::RequestParts;
 use iii_wire::protocol::Payload;
 use iii_wire::{Error, Result, code};
@@ -94,7 +94,7 @@ impl Invocation {
     pub fn test(context: Context, data: Payload) -> Self {
         let resources = Arc::default();
         let (metadata, request_parts, session) = (None, RequestParts::NONE, None);
-        Self::new(Received { context, data, metadata, request_parts, resources, session })
+        Self::new(InvocationParts { context, data, metadata, request_parts, resources, session })
     }
 
     /// Puts a value in, in place of an earlier one of its type. Interceptors further in see it, and the function takes it by

@@ -34,7 +34,7 @@ pub struct Invocation {
 
 /// What the worker knows when an invocation arrives.
 #[derive(Debug)]
-pub(crate) struct Received {
+pub(crate) struct InvocationParts {
     pub context: Context,
     pub data: Payload,
     pub metadata: Option<Payload>,
@@ -66,8 +66,8 @@ pub struct HttpParts {
 }
 
 impl Invocation {
-    pub(crate) fn new(received: Received) -> Self {
-        let Received { context, data, metadata, request_parts, resources, session } = received;
+    pub(crate) fn new(received: InvocationParts) -> Self {
+        let InvocationParts { context, data, metadata, request_parts, resources, session } = received;
         let (added, seen) = (Added::default(), Resources::default());
         Self { context, data, metadata, request_parts, http: None, resources, session, added, seen }
     }

@@ -28,7 +28,7 @@ pub use extension::Extension;
 pub use headers::Headers;
 pub use http::{HttpRequest, Path, Query};
 pub use invocation::{HttpParts, Invocation};
-pub(crate) use invocation::{TriggerEnvelope, Received};
+pub(crate) use invocation::{TriggerEnvelope, InvocationParts};
 pub use metadata::Metadata;
 pub use resources::Resources;
 pub use state::State;

@@ -156,7 +156,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::extract::{Context, Extract, Headers, HttpRequest, Path, Query, Received};
+    use crate::extract::{Context, Extract, Headers, HttpRequest, Path, Query, InvocationParts};
     use crate::extract::{Metadata, State, TriggerInfo};
     use iii_wire::TriggerKind;
 
@@ -179,7 +179,7 @@ mod tests {
         if http {
             context.trigger = Some(TriggerInfo { kind: TriggerKind::Http, id: "t".into() });
         }
-        Invocation::new(Received {
+        Invocation::new(InvocationParts {
             context,
             data: data.into(),
             metadata: None,

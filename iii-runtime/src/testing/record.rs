@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::rules::{Rules, When};
 use super::{locked, panics, report};
-use crate::extract::{Context, Input, Invocation, Received};
+use crate::extract::{Context, Input, Invocation, InvocationParts};
 use crate::function::RequestParts;
 use crate::worker::{Begun, Ended, Plan, Watch, Watched};
 use iii_wire::clock::Clock;
@@ -109,7 +109,7 @@ impl Recorder {
 impl Facts {
     /// The invocation once more, for those who read its input.
     pub(super) fn invocation(&self) -> Invocation {
-        Invocation::new(Received {
+        Invocation::new(InvocationParts {
             context: self.context.clone(),
             data: self.data.clone(),
             metadata: self.metadata.clone(),
@@ -128,7 +128,7 @@ impl Facts {
 /// The input of an invocation. A function without payload has `()`, whatever it is sent.
 pub(super) fn input<I: Input>(mut invocation: Invocation) -> Result<I> {
     if TypeId::of::<I>() == TypeId::of::<()>() {
-        let nothing = Received {
+        let nothing = InvocationParts {
             context: Context::test(),
             data: Payload::null(),
             metadata: None,

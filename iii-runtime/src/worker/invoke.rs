@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::dispatch::ServedFunction;
 use super::watch::{Begun, Ended, Watch, Watched};
-use crate::extract::{Caller, Context, Invocation, TriggerEnvelope, Received, Resources};
+use crate::extract::{Caller, Context, Invocation, TriggerEnvelope, InvocationParts, Resources};
 use crate::intercept::{Handler, Next, Room};
 use crate::output::{self, HandlerFuture, Reply, error_into_http};
 use crate::session::Session;
@@ -77,7 +77,7 @@ fn receive(
     message: InvokeFunction,
     served: &ServedFunction,
     environment: &Environment,
-) -> Received {
+) -> InvocationParts {
     let unmarked = TriggerEnvelope::decode(message.metadata);
     let context = Context {
         function_id: message.function_id,
@@ -89,7 +89,7 @@ fn receive(
         trace: TraceContext { traceparent: message.traceparent, baggage: message.baggage },
         clock: environment.clock.clone(),
     };
-    Received {
+    InvocationParts {
         context,
         data: message.data,
         metadata: unmarked.value,
@@ -103,7 +103,7 @@ type OnEnd = Box<dyn FnOnce(Ended<'_>) + Send>;
 
 /// The handler, or what the test harness puts in its place, and who is notified of the end.
 fn handler_of(
-    received: &Received,
+    received: &InvocationParts,
     served: &ServedFunction,
     environment: &Environment,
 ) -> (Handler, Option<OnEnd>) {
