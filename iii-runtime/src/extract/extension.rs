@@ -142,7 +142,7 @@ impl Invocation {
     }
 
     /// Says what limit the deadline comes from, for the error of those that are late.
-    pub(crate) fn limited_by(&mut self, limit: Option<Duration>) {
+    pub(crate) fn set_time_limit(&mut self, limit: Option<Duration>) {
         self.added.limit = limit;
     }
 
@@ -207,7 +207,7 @@ mod tests {
         for (limit, left) in [(5, 5), (9, 5), (2, 2)] {
             call.limit_time(Duration::from_secs(limit));
             assert_eq!(call.context().time_left(), Some(Duration::from_secs(left)));
-            assert_eq!(call.limit(), Some(Duration::from_secs(left)));
+            assert_eq!(call.time_limit(), Some(Duration::from_secs(left)));
         }
     }
 

@@ -47,7 +47,7 @@ pub(super) async fn run(
     let (handler, on_end) = handler_of(&received, &served, &environment);
     // In a box as well: each future around the handler has room for what the handler takes.
     let mut invocation = Box::new(Invocation::new(received));
-    invocation.limited_by(served.timeout);
+    invocation.set_time_limit(served.timeout);
     let over_http = invocation.is_http_trigger();
 
     // The permits are held until the result is written, also by a stream.
