@@ -282,7 +282,7 @@ impl<E> TakesEvent<E> for Taken<(), true> {}
 /// A trigger of a declared type, for a function that takes `P`; the bounds are the check.
 pub fn typed<T: TriggerType, P: TakesEvent<T::Event>>(
     config: T,
-    condition: Option<trigger::Use>,
+    condition: Option<trigger::FunctionRef>,
 ) -> trigger::Binding {
     // The binding itself: with a type in between, one mistake would give two messages.
     crate::provide::Typed { config, condition }.into()

@@ -222,7 +222,7 @@ impl Kind {
     }
 }
 
-/// Takes the option `condition`: an `Option<Use>`.
+/// Takes the option `condition`: an `Option<FunctionRef>`.
 fn condition(options: &mut Options, errors: &mut Errors) -> TokenStream {
     let what = "the path of a declared function";
     match options.take_path("condition", what, errors) {
@@ -235,7 +235,7 @@ fn condition(options: &mut Options, errors: &mut Errors) -> TokenStream {
 fn usage(role: &str, path: &Path) -> TokenStream {
     let Ends { first, last } = Ends::of(path);
     let role = Ident::new(role, first);
-    let mut tokens = quote_spanned!(first=> __iii::trigger::Use::#role::<);
+    let mut tokens = quote_spanned!(first=> __iii::trigger::FunctionRef::#role::<);
     path.to_tokens(&mut tokens);
     tokens.extend(quote_spanned!(last=> >()));
     tokens

@@ -185,7 +185,7 @@ fn check_http_parts(entry: &Entry, problems: &mut Vec<Problem>) {
 
 fn check_uses(entry: &Entry, entries: &[Entry], problems: &mut Vec<Problem>) {
     for (binding, location) in &entry.triggers {
-        for used in &binding.uses {
+        for used in &binding.function_refs {
             let Some(function) = used.function else { continue };
             if !entries.iter().any(|entry| entry.function.id == used.id) {
                 problems.push(Problem {

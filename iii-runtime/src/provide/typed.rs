@@ -5,7 +5,7 @@ use iii_wire::protocol::Payload;
 use serde_json::Value;
 
 use super::TriggerType;
-use crate::trigger::{Binding, Use};
+use crate::trigger::{Binding, FunctionRef};
 
 /// Configuration of a trigger whose type is declared with [`macro@crate::trigger_type`].
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +13,7 @@ pub struct Typed<T> {
     /// The config.
     pub config: T,
     /// Called before each event; `false` skips it.
-    pub condition: Option<Use>,
+    pub condition: Option<FunctionRef>,
 }
 
 impl<T: TriggerType> From<Typed<T>> for Binding {

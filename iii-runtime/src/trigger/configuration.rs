@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, TriggerKind, Use, id_of};
+use super::{Binding, TriggerKind, FunctionRef, id_of};
 
 /// What a `configuration` trigger is told.
 #[derive(Debug, Clone, Default)]
@@ -13,7 +13,7 @@ pub struct Configuration {
     /// Only these changes. Default: any.
     pub changes: Option<&'static [ConfigurationChange]>,
     /// Asked first; `false` skips the change.
-    pub condition: Option<Use>,
+    pub condition: Option<FunctionRef>,
 }
 
 impl From<Configuration> for Binding {

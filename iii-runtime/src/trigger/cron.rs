@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, TriggerKind, Use, id_of};
+use super::{Binding, TriggerKind, FunctionRef, id_of};
 
 /// What a `cron` trigger is told.
 #[derive(Debug, Clone, Default)]
@@ -13,7 +13,7 @@ pub struct Cron {
     /// Six or seven fields: second, minute, hour, day of month, month, day of week, and if wanted the year. UTC.
     pub expression: &'static str,
     /// Asked first; `false` skips the run.
-    pub condition: Option<Use>,
+    pub condition: Option<FunctionRef>,
 }
 
 impl From<Cron> for Binding {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, Route, TriggerKind, Use, id_of};
+use super::{Binding, Route, TriggerKind, FunctionRef, id_of};
 use crate::extract::Headers;
 
 /// What an `http` trigger is told.
@@ -16,9 +16,9 @@ pub struct Http {
     /// The path; segments that begin with `:` are parameters.
     pub path: &'static str,
     /// Asked first; `false` answers 422.
-    pub condition: Option<Use>,
+    pub condition: Option<FunctionRef>,
     /// Run before the function, in order.
-    pub middleware: Vec<Use>,
+    pub middleware: Vec<FunctionRef>,
 }
 
 impl From<Http> for Binding {
@@ -42,7 +42,7 @@ impl From<Http> for Binding {
         let summary = format!("{method} {}", http.path);
         let mut binding =
             Binding::new(TriggerKind::Http, &config, summary).with_condition(http.condition);
-        binding.uses.extend(http.middleware);
+        binding.function_refs.extend(http.middleware);
         binding.route = Some(Route { method: method.to_owned(), path: http.path.to_owned() });
         binding
     }

@@ -50,7 +50,7 @@ pub struct Binding {
     /// The method and the path, of an `http` trigger.
     pub route: Option<Route>,
     /// The functions that the config names.
-    pub uses: Vec<Use>,
+    pub function_refs: Vec<FunctionRef>,
 }
 
 /// The method and the path of an `http` trigger.
@@ -82,7 +82,7 @@ impl Route {
 
 /// A function that a trigger names, by its declaration.
 #[derive(Debug, Clone, Copy)]
-pub struct Use {
+pub struct FunctionRef {
     /// What for: `condition` or `middleware`.
     pub role: &'static str,
     /// The id of the function.
@@ -91,7 +91,7 @@ pub struct Use {
     pub function: Option<FunctionInfo>,
 }
 
-impl Use {
+impl FunctionRef {
     /// Names `F` as a condition.
     pub fn condition<F: Function<Output = bool>>() -> Self {
         Self { role: "condition", id: F::ID, function: F::info() }
@@ -116,12 +116,12 @@ impl Binding {
             metadata: None,
             summary: summary.into(),
             route: None,
-            uses: Vec::new(),
+            function_refs: Vec::new(),
         }
     }
 
-    pub(crate) fn with_condition(mut self, condition: Option<Use>) -> Self {
-        self.uses.extend(condition);
+    pub(crate) fn with_condition(mut self, condition: Option<FunctionRef>) -> Self {
+        self.function_refs.extend(condition);
         self
     }
 
@@ -138,7 +138,7 @@ impl Binding {
 struct NoConfig {}
 
 /// The id of a condition, as configs have it.
-fn id_of(condition: &Option<Use>) -> Option<&'static str> {
+fn id_of(condition: &Option<FunctionRef>) -> Option<&'static str> {
     condition.as_ref().map(|condition| condition.id)
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Binding, TriggerKind, Use, id_of};
+use super::{Binding, TriggerKind, FunctionRef, id_of};
 
 /// What a `queue` trigger is told. The function gets the message as its payload.
 #[derive(Debug, Clone, Default)]
@@ -12,7 +12,7 @@ pub struct Queue {
     /// The topic.
     pub topic: &'static str,
     /// Asked first; `false` skips the message.
-    pub condition: Option<Use>,
+    pub condition: Option<FunctionRef>,
     /// The order of work. Default: the engine's, which is concurrent.
     pub mode: Option<QueueMode>,
     /// How often a failed message is tried again. Default: the engine's, which is 2: three attempts.

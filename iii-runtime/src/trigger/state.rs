@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, TriggerKind, Use, id_of};
+use super::{Binding, TriggerKind, FunctionRef, id_of};
 
 /// What a `state` trigger is told.
 #[derive(Debug, Clone, Default)]
@@ -13,7 +13,7 @@ pub struct State {
     /// Only this key. Default: any.
     pub key: Option<&'static str>,
     /// Asked first; `false` skips the change.
-    pub condition: Option<Use>,
+    pub condition: Option<FunctionRef>,
 }
 
 impl From<State> for Binding {

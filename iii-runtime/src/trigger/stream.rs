@@ -4,7 +4,7 @@ use serde::Serialize;
 
 pub use iii_wire::event::{StreamChange, StreamEvent};
 
-use super::{Binding, TriggerKind, Use, id_of};
+use super::{Binding, TriggerKind, FunctionRef, id_of};
 
 /// What a `stream` trigger is told.
 #[derive(Debug, Clone, Default)]
@@ -16,7 +16,7 @@ pub struct Stream {
     /// Only this item. Default: any.
     pub item: Option<&'static str>,
     /// Asked first; `false` skips the change.
-    pub condition: Option<Use>,
+    pub condition: Option<FunctionRef>,
 }
 
 impl From<Stream> for Binding {
