@@ -193,7 +193,7 @@ pub use update::Update;
 /// What the engine knows: functions, triggers, trigger types and workers, as typed lists.
 pub mod discovery {
     pub use crate::client::{
-        Followed, Following, FunctionDetail, FunctionSummary, Listed, Listing, TriggerOfFunction,
+        Watchable, ListWatch, FunctionDetail, FunctionSummary, Listable, ListRequest, TriggerOfFunction,
         TriggerSummary, TriggerTypeSummary, WorkerSummary,
     };
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use futures_util::stream::{BoxStream, StreamExt, unfold};
 use futures_util::{FutureExt, Stream};
 
-use super::discovery::{Filter, Listed, Listing};
+use super::discovery::{Filter, Listable, ListRequest};
 use super::listen::{Listen, Listener};
 use super::{Client, FunctionSummary, WorkerSummary};
 use crate::trigger::{Binding, FunctionsAvailable, WorkersAvailable};
@@ -15,19 +15,19 @@ use iii_wire::protocol::Payload;
 use iii_wire::{Result, code};
 
 /// Something that the engine lists, and tells of when it changes.
-pub trait Followed: Listed + Clone + PartialEq + Sync {
+pub trait Watchable: Listable + Clone + PartialEq + Sync {
     /// The trigger that fires when the list changes.
     #[doc(hidden)]
     fn trigger() -> Binding;
 }
 
-impl Followed for FunctionSummary {
+impl Watchable for FunctionSummary {
     fn trigger() -> Binding {
         FunctionsAvailable.into()
     }
 }
 
-impl Followed for WorkerSummary {
+impl Watchable for WorkerSummary {
     fn trigger() -> Binding {
         WorkersAvailable.into()
     }
@@ -46,24 +46,24 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn on_functions_available(&self) -> Following<FunctionSummary> {
+    pub fn on_functions_available(&self) -> ListWatch<FunctionSummary> {
         self.functions().follow()
     }
 
     /// The workers that are connected, now and after each change. The same as `client.workers().follow()`, which takes a
     /// filter.
-    pub fn on_workers_available(&self) -> Following<WorkerSummary> {
+    pub fn on_workers_available(&self) -> ListWatch<WorkerSummary> {
         self.workers().follow()
     }
 }
 
-impl<T: Followed> Listing<T> {
+impl<T: Watchable> ListRequest<T> {
     /// The list now, and again each time that it has changed.
     ///
     /// It is asked for anew when the engine tells of a change, so that it is filtered like any list, and changes that come
     /// together give one list. An engine may tell of functions some seconds later.
-    pub fn follow(self) -> Following<T> {
-        let Listing { session, filter, .. } = self;
+    pub fn follow(self) -> ListWatch<T> {
+        let ListRequest { session, filter, .. } = self;
         let begin = Follower::<T> {
             client: Client::new(session),
             filter,
@@ -72,7 +72,7 @@ impl<T: Followed> Listing<T> {
             stale: true,
             over: false,
         };
-        Following { lists: unfold(begin, Follower::next).boxed() }
+        ListWatch { lists: unfold(begin, Follower::next).boxed() }
     }
 }
 
@@ -81,18 +81,18 @@ impl<T: Followed> Listing<T> {
 /// The first list comes at once. An item is an error if the engine does not give the list, or cannot be listened to (see
 /// [`Client::listen`]); after the first the next change is waited for, after the second nothing more comes. A lost link is
 /// no error: when it is back, the list is asked for again. The stream ends when the worker stops.
-pub struct Following<T> {
+pub struct ListWatch<T> {
     lists: BoxStream<'static, Result<Vec<T>>>,
 }
 
-impl<T> Following<T> {
+impl<T> ListWatch<T> {
     /// Waits for the next list; `None` when the worker has stopped. Nothing is lost if it is dropped.
     pub async fn next(&mut self) -> Option<Result<Vec<T>>> {
         self.lists.next().await
     }
 }
 
-impl<T> Stream for Following<T> {
+impl<T> Stream for ListWatch<T> {
     type Item = Result<Vec<T>>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -100,9 +100,9 @@ impl<T> Stream for Following<T> {
     }
 }
 
-impl<T> fmt::Debug for Following<T> {
+impl<T> fmt::Debug for ListWatch<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Following").finish_non_exhaustive()
+        f.debug_struct("ListWatch").finish_non_exhaustive()
     }
 }
 
@@ -118,7 +118,7 @@ struct Follower<T> {
     over: bool,
 }
 
-impl<T: Followed> Follower<T> {
+impl<T: Watchable> Follower<T> {
     async fn next(mut self) -> Option<(Result<Vec<T>>, Self)> {
         if self.over {
             return None;
@@ -177,6 +177,6 @@ impl<T: Followed> Follower<T> {
     }
 
     async fn list(&self) -> Result<Vec<T>> {
-        Listing::<T>::of(self.client.session().clone(), self.filter.clone()).await
+        ListRequest::<T>::of(self.client.session().clone(), self.filter.clone()).await
     }
 }

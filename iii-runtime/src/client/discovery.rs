@@ -119,7 +119,7 @@ pub struct WorkerSummary {
 }
 
 /// Something that the engine lists.
-pub trait Listed: DeserializeOwned + Send + 'static {
+pub trait Listable: DeserializeOwned + Send + 'static {
     /// The function that lists it.
     #[doc(hidden)]
     const FUNCTION: &'static str;
@@ -130,7 +130,7 @@ pub trait Listed: DeserializeOwned + Send + 'static {
 
 macro_rules! listed {
     ($($type:ident $function:literal $field:literal)*) => {$(
-        impl Listed for $type {
+        impl Listable for $type {
             const FUNCTION: &'static str = $function;
             const FIELD: &'static str = $field;
         }
@@ -147,7 +147,7 @@ listed! {
 /// A question for a list, asked when it is awaited.
 #[must_use = "a list is asked for when it is awaited"]
 #[derive(Debug)]
-pub struct Listing<T> {
+pub struct ListRequest<T> {
     pub(super) session: Arc<Session>,
     pub(super) filter: Filter,
     listed: PhantomData<fn() -> T>,
@@ -170,7 +170,7 @@ pub(super) struct Filter {
     include_internal: bool,
 }
 
-impl<T> Listing<T> {
+impl<T> ListRequest<T> {
     fn new(session: Arc<Session>) -> Self {
         Self::of(session, Filter::default())
     }
@@ -192,7 +192,7 @@ impl<T> Listing<T> {
     }
 }
 
-impl Listing<FunctionSummary> {
+impl ListRequest<FunctionSummary> {
     /// Only ids that begin with this.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.filter.prefix = Some(prefix.into());
@@ -206,7 +206,7 @@ impl Listing<FunctionSummary> {
     }
 }
 
-impl Listing<TriggerSummary> {
+impl ListRequest<TriggerSummary> {
     /// Only those of a type.
     pub fn of_type(mut self, id: impl Into<String>) -> Self {
         self.filter.trigger_type = Some(id.into());
@@ -220,7 +220,7 @@ impl Listing<TriggerSummary> {
     }
 }
 
-impl Listing<WorkerSummary> {
+impl ListRequest<WorkerSummary> {
     /// Only those of a language, or `engine`.
     pub fn runtime(mut self, runtime: impl Into<String>) -> Self {
         self.filter.runtime = Some(runtime.into());
@@ -228,7 +228,7 @@ impl Listing<WorkerSummary> {
     }
 }
 
-impl<T: Listed> IntoFuture for Listing<T> {
+impl<T: Listable> IntoFuture for ListRequest<T> {
     type Output = Result<Vec<T>>;
     type IntoFuture = BoxFuture<'static, Result<Vec<T>>>;
 
@@ -260,23 +260,23 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn functions(&self) -> Listing<FunctionSummary> {
-        Listing::new(self.session().clone())
+    pub fn functions(&self) -> ListRequest<FunctionSummary> {
+        ListRequest::new(self.session().clone())
     }
 
     /// Lists the trigger types that functions can be bound to.
-    pub fn trigger_types(&self) -> Listing<TriggerTypeSummary> {
-        Listing::new(self.session().clone())
+    pub fn trigger_types(&self) -> ListRequest<TriggerTypeSummary> {
+        ListRequest::new(self.session().clone())
     }
 
     /// Lists the triggers that are bound.
-    pub fn triggers(&self) -> Listing<TriggerSummary> {
-        Listing::new(self.session().clone())
+    pub fn triggers(&self) -> ListRequest<TriggerSummary> {
+        ListRequest::new(self.session().clone())
     }
 
     /// Lists the workers that are connected.
-    pub fn workers(&self) -> Listing<WorkerSummary> {
-        Listing::new(self.session().clone())
+    pub fn workers(&self) -> ListRequest<WorkerSummary> {
+        ListRequest::new(self.session().clone())
     }
 
     /// Tells all about one function. Without [`Call::namespace`] of its own, it is looked for in `default` first.

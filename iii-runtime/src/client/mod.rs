@@ -28,10 +28,10 @@ use iii_wire::{Error, Result, code};
 
 pub use call::{Call, Receipt};
 pub use catalogue_file::{CatalogueDifference, CatalogueFile, CatalogueFunction, ReadCatalogue};
-pub use changes::{Followed, Following};
+pub use changes::{Watchable, ListWatch};
 pub use channel::NewChannel;
 pub use discovery::{
-    FunctionDetail, FunctionSummary, Listed, Listing, TriggerOfFunction, TriggerSummary,
+    FunctionDetail, FunctionSummary, Listable, ListRequest, TriggerOfFunction, TriggerSummary,
     TriggerTypeSummary, WorkerSummary,
 };
 pub use group::StreamGroup;
