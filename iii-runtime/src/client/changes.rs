@@ -34,7 +34,7 @@ impl Watchable for WorkerSummary {
 }
 
 impl Client {
-    /// The functions that can be called, now and after each change. The same as `client.functions().follow()`, which takes
+    /// The functions that can be called, now and after each change. The same as `client.functions().watch()`, which takes
     /// a filter.
     ///
     /// ```no_run
@@ -47,13 +47,13 @@ impl Client {
     /// # }
     /// ```
     pub fn on_functions_available(&self) -> ListWatch<FunctionSummary> {
-        self.functions().follow()
+        self.functions().watch()
     }
 
-    /// The workers that are connected, now and after each change. The same as `client.workers().follow()`, which takes a
+    /// The workers that are connected, now and after each change. The same as `client.workers().watch()`, which takes a
     /// filter.
     pub fn on_workers_available(&self) -> ListWatch<WorkerSummary> {
-        self.workers().follow()
+        self.workers().watch()
     }
 }
 
@@ -62,7 +62,7 @@ impl<T: Watchable> ListRequest<T> {
     ///
     /// It is asked for anew when the engine tells of a change, so that it is filtered like any list, and changes that come
     /// together give one list. An engine may tell of functions some seconds later.
-    pub fn follow(self) -> ListWatch<T> {
+    pub fn watch(self) -> ListWatch<T> {
         let ListRequest { session, filter, .. } = self;
         let begin = Follower::<T> {
             client: Client::new(session),
