@@ -216,7 +216,7 @@ pub mod queue {
 /// State: a typed client, and updates of parts of a value.
 pub mod state {
     pub use crate::client::StateClient;
-    pub use crate::update::{Change, Update, UpdateError, UpdatePath, Updated};
+    pub use crate::update::{WriteResult, Update, UpdateError, UpdatePath, UpdateResult};
 }
 
 /// Streams: a typed client, and what the store of a stream exchanges with the engine.

@@ -130,7 +130,7 @@ impl Update {
 
 impl Update {
     /// Does all of it to a value, or to `{}` if there is none: what the engine does in its own stores. An operation that
-    /// cannot be done is left out, and named in [`Updated::errors`].
+    /// cannot be done is left out, and named in [`UpdateResult::errors`].
     ///
     /// ```
     /// # use iii::Update;
@@ -149,7 +149,7 @@ impl Update {
     ///
     /// Code [`invalid_payload`](code::INVALID_PAYLOAD) if what comes out does not fit the type, and
     /// [`internal`](code::INTERNAL) if the value before cannot be written as JSON.
-    pub fn apply<T: Serialize + DeserializeOwned>(&self, old: Option<&T>) -> Result<Updated<T>> {
+    pub fn apply<T: Serialize + DeserializeOwned>(&self, old: Option<&T>) -> Result<UpdateResult<T>> {
         let unusable = |failed: &dyn std::fmt::Display| {
             Error::new(code::INTERNAL, format!("the value before cannot be worked on: {failed}"))
         };
@@ -166,13 +166,13 @@ impl Update {
             let text = format!("nothing was changed: what the update makes does not fit: {error}");
             Error::new(code::INVALID_PAYLOAD, text)
         })?;
-        Ok(Updated { value, errors })
+        Ok(UpdateResult { value, errors })
     }
 }
 
 /// What [`Update::apply`] made of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Updated<T> {
+pub struct UpdateResult<T> {
     /// The value after.
     pub value: T,
     /// The operations that could not be done; the others were.
@@ -211,7 +211,7 @@ impl Serialize for Update {
 
 /// What a write made of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Change<T> {
+pub struct WriteResult<T> {
     /// The value before; `None` if there was none.
     pub old_value: Option<T>,
     /// The value after.

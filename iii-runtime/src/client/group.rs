@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::listen::Listen;
 use super::{Call, StreamClient, payload};
 use crate::trigger::StreamEvent;
-use crate::update::{Change, Update};
+use crate::update::{WriteResult, Update};
 use iii_wire::TriggerKind;
 use iii_wire::{Error, code};
 
@@ -92,7 +92,7 @@ impl<T: DeserializeOwned> StreamGroup<T> {
     }
 
     /// Sets an item, whatever was there before.
-    pub fn set(&self, item: &str, data: &T) -> Call<Change<T>>
+    pub fn set(&self, item: &str, data: &T) -> Call<WriteResult<T>>
     where
         T: Serialize,
     {
@@ -100,7 +100,7 @@ impl<T: DeserializeOwned> StreamGroup<T> {
     }
 
     /// Changes parts of an item in one step. As [`StreamClient::update`].
-    pub fn update(&self, item: &str, update: Update) -> Call<Change<T>> {
+    pub fn update(&self, item: &str, update: Update) -> Call<WriteResult<T>> {
         self.stream.update(&self.group, item, update)
     }
 

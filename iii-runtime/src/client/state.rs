@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Client};
-use crate::update::{Change, Update};
+use crate::update::{WriteResult, Update};
 
 /// The state of one scope. Made by [`Client::state`].
 ///
@@ -46,7 +46,7 @@ impl<T: DeserializeOwned> StateClient<T> {
     }
 
     /// Sets a value, whatever was there before. Those who listen hear of it, also if it is equal.
-    pub fn set(&self, key: &str, value: &T) -> Call<Change<T>>
+    pub fn set(&self, key: &str, value: &T) -> Call<WriteResult<T>>
     where
         T: Serialize,
     {
@@ -62,8 +62,8 @@ impl<T: DeserializeOwned> StateClient<T> {
     /// Changes parts of a value in one step, so that two writers never undo each other. A value that is missing counts as
     /// `{}`.
     ///
-    /// An operation that cannot be done is left out, and named in [`Change::errors`].
-    pub fn update(&self, key: &str, update: Update) -> Call<Change<T>> {
+    /// An operation that cannot be done is left out, and named in [`WriteResult::errors`].
+    pub fn update(&self, key: &str, update: Update) -> Call<WriteResult<T>> {
         #[derive(Serialize)]
         struct Input<'a> {
             #[serde(flatten)]

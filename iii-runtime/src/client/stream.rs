@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Client};
-use crate::update::{Change, Update};
+use crate::update::{WriteResult, Update};
 
 /// One stream. Made by [`Client::stream`].
 ///
@@ -79,7 +79,7 @@ impl<T: DeserializeOwned> StreamClient<T> {
     }
 
     /// Sets an item, whatever was there before.
-    pub fn set(&self, group: &str, item: &str, data: &T) -> Call<Change<T>>
+    pub fn set(&self, group: &str, item: &str, data: &T) -> Call<WriteResult<T>>
     where
         T: Serialize,
     {
@@ -95,8 +95,8 @@ impl<T: DeserializeOwned> StreamClient<T> {
     /// Changes parts of an item in one step, so that two writers never undo each other. An item that is missing counts as
     /// `{}`.
     ///
-    /// An operation that cannot be done is left out, and named in [`Change::errors`].
-    pub fn update(&self, group: &str, item: &str, update: Update) -> Call<Change<T>> {
+    /// An operation that cannot be done is left out, and named in [`WriteResult::errors`].
+    pub fn update(&self, group: &str, item: &str, update: Update) -> Call<WriteResult<T>> {
         #[derive(Serialize)]
         struct Input<'a> {
             #[serde(flatten)]
