@@ -174,7 +174,7 @@ pub use iii_wire::{code, protocol};
 pub use iii_wire::transport;
 
 pub use app::{App, Running, Settings};
-pub use client::{Call, Client, Listen, Listener, NewChannel, Retry};
+pub use client::{Call, Client, Listen, Listener, ChannelBuilder, Retry};
 pub use config::{Config, ConfigProblem, ConfigWatch, Configurable};
 pub use extract::{
     BodyStream, Context, Extension, Extract, Headers, HttpRequest, Input, Invocation, Metadata,
@@ -193,7 +193,7 @@ pub use update::Update;
 /// What the engine knows: functions, triggers, trigger types and workers, as typed lists.
 pub mod discovery {
     pub use crate::client::{
-        Watchable, ListWatch, FunctionDetail, FunctionSummary, Listable, ListRequest, TriggerOfFunction,
+        Watchable, ListWatch, FunctionDetail, FunctionSummary, Listable, ListRequest, FunctionTrigger,
         TriggerSummary, TriggerTypeSummary, WorkerSummary,
     };
 }
@@ -209,7 +209,7 @@ pub mod lifecycle {
 /// Queues: receipts, statistics, dead letters.
 pub mod queue {
     pub use crate::client::{
-        DeadCount, DeadLetter, DeadLetters, QueueClient, QueueStats, QueueSummary, Receipt,
+        DeadLetterCount, DeadLetter, DeadLettersRequest, QueueClient, QueueStats, QueueSummary, Receipt,
     };
 }
 

@@ -18,7 +18,7 @@ pub use problem::{Problem, Problems};
 #[cfg(all(test, feature = "testing"))]
 pub(crate) use texts::tests::AWKWARD;
 
-pub use crate::client::{CatalogueDifference, CatalogueFile, CatalogueFunction, ReadCatalogue};
+pub use crate::client::{CatalogueDifference, CatalogueFile, CatalogueFunction, CatalogueRequest};
 pub use crate::config::ConfigDescriptor;
 pub use crate::declare::{
     Declared, EndpointAuth, EndpointDescriptor, EndpointUrl, FunctionDescriptor, ServiceDescriptor,

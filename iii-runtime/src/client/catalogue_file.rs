@@ -223,12 +223,12 @@ fn order_schema(schema: &mut Value) {
 /// A question for the functions of an engine with their schemas, asked when it is awaited.
 #[must_use = "a catalogue is read when it is awaited"]
 #[derive(Debug)]
-pub struct ReadCatalogue {
+pub struct CatalogueRequest {
     client: Client,
     selection: Selection,
 }
 
-impl ReadCatalogue {
+impl CatalogueRequest {
     /// Only functions of this namespace. Default: of all.
     pub fn namespace(mut self, namespace: impl Into<Namespace>) -> Self {
         self.selection.namespace = Some(namespace.into());
@@ -293,7 +293,7 @@ impl ReadCatalogue {
     }
 }
 
-impl IntoFuture for ReadCatalogue {
+impl IntoFuture for CatalogueRequest {
     type Output = Result<CatalogueFile>;
     type IntoFuture = BoxFuture<'static, Result<CatalogueFile>>;
 
@@ -345,8 +345,8 @@ fn is_of(prefix: &str, id: &str) -> bool {
 
 impl Client {
     /// Reads the functions of the engine with their schemas, for a file to commit. See [`CatalogueFile`].
-    pub fn catalogue_file(&self) -> ReadCatalogue {
-        ReadCatalogue { client: self.clone(), selection: Selection::default() }
+    pub fn catalogue_file(&self) -> CatalogueRequest {
+        CatalogueRequest { client: self.clone(), selection: Selection::default() }
     }
 }
 

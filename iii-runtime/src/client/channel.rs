@@ -15,12 +15,12 @@ use crate::session::{CallRequest, Session};
 /// Makes a channel when it is awaited.
 #[must_use = "a channel is made when it is awaited"]
 #[derive(Debug)]
-pub struct NewChannel {
+pub struct ChannelBuilder {
     session: Arc<Session>,
     buffer: Option<u64>,
 }
 
-impl NewChannel {
+impl ChannelBuilder {
     pub(super) fn new(session: Arc<Session>) -> Self {
         Self { session, buffer: None }
     }
@@ -32,7 +32,7 @@ impl NewChannel {
     }
 }
 
-impl IntoFuture for NewChannel {
+impl IntoFuture for ChannelBuilder {
     type Output = Result<Channel>;
     type IntoFuture = BoxFuture<'static, Result<Channel>>;
 

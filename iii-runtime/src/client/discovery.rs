@@ -28,12 +28,12 @@ pub struct FunctionDetail {
     pub response_schema: Option<serde_json::Value>,
     /// The triggers that fire it.
     #[serde(default)]
-    pub registered_triggers: Vec<TriggerOfFunction>,
+    pub registered_triggers: Vec<FunctionTrigger>,
 }
 
 /// A trigger of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TriggerOfFunction {
+pub struct FunctionTrigger {
     /// The id of the trigger.
     pub id: TriggerId,
     /// Its type.

@@ -27,16 +27,16 @@ use iii_wire::protocol::{Action, FunctionId, Payload};
 use iii_wire::{Error, Result, code};
 
 pub use call::{Call, Receipt};
-pub use catalogue_file::{CatalogueDifference, CatalogueFile, CatalogueFunction, ReadCatalogue};
+pub use catalogue_file::{CatalogueDifference, CatalogueFile, CatalogueFunction, CatalogueRequest};
 pub use changes::{Watchable, ListWatch};
-pub use channel::NewChannel;
+pub use channel::ChannelBuilder;
 pub use discovery::{
-    FunctionDetail, FunctionSummary, Listable, ListRequest, TriggerOfFunction, TriggerSummary,
+    FunctionDetail, FunctionSummary, Listable, ListRequest, FunctionTrigger, TriggerSummary,
     TriggerTypeSummary, WorkerSummary,
 };
 pub use group::StreamGroup;
 pub use listen::{Listen, Listener};
-pub use queue::{DeadCount, DeadLetter, DeadLetters, QueueClient, QueueStats, QueueSummary};
+pub use queue::{DeadLetterCount, DeadLetter, DeadLettersRequest, QueueClient, QueueStats, QueueSummary};
 pub use retry::Retry;
 pub use state::StateClient;
 pub use stream::StreamClient;
@@ -192,8 +192,8 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn channel(&self) -> NewChannel {
-        NewChannel::new(self.session.clone())
+    pub fn channel(&self) -> ChannelBuilder {
+        ChannelBuilder::new(self.session.clone())
     }
 
     /// What this client shares with its worker.

@@ -67,7 +67,7 @@ pub struct QueueSummary {
 /// How many messages of a queue or a topic were given up.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
-pub struct DeadCount {
+pub struct DeadLetterCount {
     /// The queue or topic.
     #[serde(rename = "topic")]
     pub name: String,
@@ -138,13 +138,13 @@ impl From<Letter> for DeadLetter {
 /// A question for dead letters, asked when it is awaited. Made by [`QueueClient::dead`].
 #[must_use = "dead letters are asked for when it is awaited"]
 #[derive(Debug)]
-pub struct DeadLetters {
+pub struct DeadLettersRequest {
     queue: QueueClient,
     offset: u64,
     limit: u64,
 }
 
-impl DeadLetters {
+impl DeadLettersRequest {
     /// How many of the oldest are left out. Default: none.
     pub fn offset(mut self, letters: u64) -> Self {
         self.offset = letters;
@@ -158,7 +158,7 @@ impl DeadLetters {
     }
 }
 
-impl IntoFuture for DeadLetters {
+impl IntoFuture for DeadLettersRequest {
     type Output = Result<Vec<DeadLetter>>;
     type IntoFuture = BoxFuture<'static, Result<Vec<DeadLetter>>>;
 
@@ -219,8 +219,8 @@ impl QueueClient {
     }
 
     /// Its dead letters, the oldest first.
-    pub fn dead(&self) -> DeadLetters {
-        DeadLetters { queue: self.clone(), offset: 0, limit: 50 }
+    pub fn dead(&self) -> DeadLettersRequest {
+        DeadLettersRequest { queue: self.clone(), offset: 0, limit: 50 }
     }
 
     /// Puts all dead letters back, to be tried as often as new ones; how many there were.
@@ -261,7 +261,7 @@ impl Client {
     }
 
     /// Lists how many messages were given up, by queue and topic.
-    pub fn dead_letters(&self) -> Call<Vec<DeadCount>> {
+    pub fn dead_letters(&self) -> Call<Vec<DeadLetterCount>> {
         self.builtin("engine::queue::dlq_topics", &Nothing {})
     }
 }
