@@ -248,7 +248,7 @@ impl CatalogueRequest {
     }
 
     /// The functions that a file has, as it says: what it was written with holds again.
-    pub fn as_in(mut self, file: &CatalogueFile) -> Self {
+    pub fn same_selection_as(mut self, file: &CatalogueFile) -> Self {
         self.selection = file.selection.clone();
         self
     }
