@@ -86,7 +86,7 @@ pub(crate) fn check_declared() -> Result<(), Problems> {
 /// What a worker serves. It can be read without a connection.
 #[derive(Debug)]
 pub struct Catalogue {
-    entries: Vec<Entry>,
+    entries: Vec<CatalogueEntry>,
     trigger_types: Vec<&'static TriggerTypeDescriptor>,
     services: Vec<&'static ServiceDescriptor>,
     stream_stores: Vec<&'static StreamStoreDescriptor>,
@@ -94,7 +94,7 @@ pub struct Catalogue {
 
 /// One function of the catalogue.
 #[derive(Debug)]
-pub struct Entry {
+pub struct CatalogueEntry {
     /// Its declaration.
     pub function: &'static FunctionDescriptor,
     /// What it takes and gives.
@@ -175,7 +175,7 @@ impl Catalogue {
     }
 
     /// The functions, sorted by id.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[CatalogueEntry] {
         &self.entries
     }
 
@@ -187,7 +187,7 @@ impl Catalogue {
     }
 
     /// The function with an id.
-    pub fn get(&self, id: &str) -> Option<&Entry> {
+    pub fn get(&self, id: &str) -> Option<&CatalogueEntry> {
         self.entries.iter().find(|entry| entry.function.id == id)
     }
 }
@@ -197,17 +197,17 @@ fn entries(
     declarations: &Declarations,
     endpoints: Endpoints,
     problems: &mut Vec<Problem>,
-) -> Vec<Entry> {
-    let entry = |function: &&'static FunctionDescriptor| Entry {
+) -> Vec<CatalogueEntry> {
+    let entry = |function: &&'static FunctionDescriptor| CatalogueEntry {
         endpoint: resolve(function, endpoints, problems),
-        ..Entry::new(function)
+        ..CatalogueEntry::new(function)
     };
-    let mut entries: Vec<Entry> = declarations.functions.iter().map(entry).collect();
+    let mut entries: Vec<CatalogueEntry> = declarations.functions.iter().map(entry).collect();
     let stores = &declarations.stream_stores;
     for (number, store) in stores.iter().enumerate() {
         // Two of one name are one problem, and not one for each function.
         if !stores[..number].iter().any(|before| before.name == store.name) {
-            entries.extend(store.functions().iter().map(Entry::new));
+            entries.extend(store.functions().iter().map(CatalogueEntry::new));
         }
     }
     if !stores.is_empty() {
@@ -216,7 +216,7 @@ fn entries(
     entries
 }
 
-impl Entry {
+impl CatalogueEntry {
     fn new(function: &'static FunctionDescriptor) -> Self {
         let signature = (function.signature)();
         Self {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::{Declarations, Entry};
+use super::{Declarations, CatalogueEntry};
 use super::{Problem, texts};
 use crate::declare::FunctionDescriptor;
 use crate::extract::Resources;
@@ -13,7 +13,7 @@ use crate::provide::StreamStoreDescriptor;
 use iii_wire::TriggerKind;
 
 /// Everything but what the app provides.
-pub(super) fn check(entries: &[Entry], declarations: &Declarations) -> Vec<Problem> {
+pub(super) fn check(entries: &[CatalogueEntry], declarations: &Declarations) -> Vec<Problem> {
     let mut problems = Vec::new();
     let types = &declarations.trigger_types;
     if types.is_empty() {
@@ -25,7 +25,7 @@ pub(super) fn check(entries: &[Entry], declarations: &Declarations) -> Vec<Probl
     check_alone("trigger type", "give each trigger type an id of its own", ids, &mut problems);
     check_stores(&declarations.stream_stores, &mut problems);
     let routes =
-        entries.iter().flat_map(Entry::routes).map(|(route, place)| (route.conflict_key(), place));
+        entries.iter().flat_map(CatalogueEntry::routes).map(|(route, place)| (route.conflict_key(), place));
     let help =
         "give each route a method or a path of its own; the names of parameters do not count";
     check_alone("route", help, routes, &mut problems);
@@ -39,7 +39,7 @@ pub(super) fn check(entries: &[Entry], declarations: &Declarations) -> Vec<Probl
     problems
 }
 
-fn check_not_empty(entries: &[Entry], problems: &mut Vec<Problem>) {
+fn check_not_empty(entries: &[CatalogueEntry], problems: &mut Vec<Problem>) {
     if entries.is_empty() {
         problems.push(Problem {
             message: "no function is declared".to_owned(),
@@ -92,7 +92,7 @@ fn check_stores(stores: &[&StreamStoreDescriptor], problems: &mut Vec<Problem>) 
     }
 }
 
-pub(super) fn check_provided(entries: &[Entry], provided: &Resources, problems: &mut Vec<Problem>) {
+pub(super) fn check_provided(entries: &[CatalogueEntry], provided: &Resources, problems: &mut Vec<Problem>) {
     let mut missing: BTreeMap<&str, Vec<Location>> = BTreeMap::new();
     for entry in entries {
         for requirement in entry.signature.requires() {
@@ -129,7 +129,7 @@ pub(super) fn check_interceptors(interceptors: &[AnyInterceptor], problems: &mut
 
 /// A path parameter that nobody reads is a mistake in the path or in the payload type. Only a schema that lists all its
 /// fields can tell.
-fn check_path_params(entry: &Entry, problems: &mut Vec<Problem>) {
+fn check_path_params(entry: &CatalogueEntry, problems: &mut Vec<Problem>) {
     let request_parts = entry.signature.request_parts();
     if entry.routes().all(|(route, _)| route.params().next().is_none()) {
         return;
@@ -164,7 +164,7 @@ fn check_path_params(entry: &Entry, problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_http_parts(entry: &Entry, problems: &mut Vec<Problem>) {
+fn check_http_parts(entry: &CatalogueEntry, problems: &mut Vec<Problem>) {
     if !entry.signature.request_parts().http {
         return;
     }
@@ -183,7 +183,7 @@ fn check_http_parts(entry: &Entry, problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_uses(entry: &Entry, entries: &[Entry], problems: &mut Vec<Problem>) {
+fn check_uses(entry: &CatalogueEntry, entries: &[CatalogueEntry], problems: &mut Vec<Problem>) {
     for (binding, location) in &entry.triggers {
         for used in &binding.function_refs {
             let Some(function) = used.function else { continue };

@@ -11,7 +11,7 @@ mod texts;
 pub(crate) use catalogue::check_declared;
 #[cfg(feature = "testing")]
 pub(crate) use catalogue::declared;
-pub use catalogue::{Catalogue, Declarations, Entry};
+pub use catalogue::{Catalogue, Declarations, CatalogueEntry};
 pub use endpoint::Endpoint;
 pub(crate) use endpoint::Endpoints;
 pub use problem::{Problem, Problems};

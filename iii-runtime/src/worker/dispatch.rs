@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use super::in_flight::{InFlightCount, InFlightGuard};
 use super::invoke::{self, Environment};
 use super::reply_to::ReplyTo;
-use crate::catalogue::{Catalogue, Entry};
+use crate::catalogue::{Catalogue, CatalogueEntry};
 use crate::extract::{Invocation, Resources};
 use crate::function::RequestParts;
 use crate::intercept::AnyInterceptor;
@@ -145,7 +145,7 @@ impl Dispatcher {
 }
 
 impl ServedFunction {
-    fn of(entry: &Entry, handler_timeout: Option<Duration>) -> Self {
+    fn of(entry: &CatalogueEntry, handler_timeout: Option<Duration>) -> Self {
         let function = entry.function;
         Self {
             handler: function.handler,
