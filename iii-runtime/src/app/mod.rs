@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::catalogue::{Catalogue, Declarations, Endpoints, Problems};
+use crate::catalogue::{Catalogue, Declarations, EndpointMode, Problems};
 use crate::client::Client;
 use crate::config::{Configs, Variables};
 use crate::declare::Declared;
@@ -375,7 +375,7 @@ impl App {
     ///
     /// All problems in one report.
     pub fn catalogue(&self) -> Result<Catalogue, Problems> {
-        self.extras.assemble(&self.declarations, &self.resources, Endpoints::Used)
+        self.extras.assemble(&self.declarations, &self.resources, EndpointMode::Resolve)
     }
 
     /// Connects, registers everything, and returns when the engine has confirmed it. The app is empty afterwards.

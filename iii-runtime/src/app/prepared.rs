@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use super::health::Health;
 use super::hooks::Hooks;
 use super::settings::Settings;
-use crate::catalogue::{Catalogue, Declarations, Endpoints, Problem, Problems};
+use crate::catalogue::{Catalogue, Declarations, EndpointMode, Problem, Problems};
 use crate::client::Client;
 use crate::config::{self, ConfigStore, Configs, Variables};
 use crate::extract::Resources;
@@ -65,7 +65,7 @@ impl Extras {
         &self,
         declarations: &Declarations,
         provided: &Resources,
-        endpoints: Endpoints,
+        endpoints: EndpointMode,
     ) -> Result<Catalogue, Problems> {
         let mut more = self.problems.clone();
         more.extend(self.health.problems(provided));
@@ -93,7 +93,7 @@ pub(crate) struct Surroundings {
     /// Where the telemetry of the worker goes.
     pub telemetry: Telemetry,
     /// Whether the engine is told of HTTP endpoints.
-    pub endpoints: Endpoints,
+    pub endpoints: EndpointMode,
     /// The environment that configurations are read from.
     pub variables: Variables,
     /// What the engine's configuration store is to have before the worker reads it.
@@ -108,7 +108,7 @@ impl Default for Surroundings {
             trigger_ids: TriggerIds::Random,
             asks: true,
             telemetry: Telemetry::default(),
-            endpoints: Endpoints::Used,
+            endpoints: EndpointMode::Resolve,
             variables: Variables::Environment,
             stored: HashMap::new(),
         }

@@ -1,7 +1,7 @@
 //! The catalogue: all declarations of a worker, gathered and checked before anything connects.
 
 use super::checks::{check, check_interceptors, check_provided};
-use super::endpoint::{Endpoint, Endpoints, resolve};
+use super::endpoint::{ResolvedEndpoint, EndpointMode, resolve};
 use super::service::{check_services, declared_services, services_of};
 use super::{Problem, Problems};
 use crate::declare::{Declaration, FunctionDescriptor, ServiceDescriptor};
@@ -77,7 +77,7 @@ pub(crate) fn check_declared() -> Result<(), Problems> {
     let declarations = Declarations::linked();
     let mut problems = Vec::new();
     // What the environment says belongs to a start.
-    let entries = entries(&declarations, Endpoints::Unused, &mut problems);
+    let entries = entries(&declarations, EndpointMode::Skip, &mut problems);
     problems.extend(check(&entries, &declarations));
     check_services(&declarations.services, &mut problems);
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
@@ -108,7 +108,7 @@ pub struct CatalogueEntry {
     /// What runs around it, the outermost first: what the app says, then what its declaration says.
     pub interceptors: Vec<AnyInterceptor>,
     /// The HTTP endpoint that serves it, if the worker does not.
-    pub endpoint: Option<Endpoint>,
+    pub endpoint: Option<ResolvedEndpoint>,
 }
 
 impl Catalogue {
@@ -120,14 +120,14 @@ impl Catalogue {
     /// that the payload does not have, interceptors that are set up wrongly, endpoints without a URL, and no functions
     /// at all.
     pub fn assemble(declarations: &Declarations, provided: &Resources) -> Result<Self, Problems> {
-        Self::assemble_for(declarations, provided, Endpoints::Used)
+        Self::assemble_for(declarations, provided, EndpointMode::Resolve)
     }
 
     /// As [`Catalogue::assemble`], also for a worker whose endpoints are not called.
     pub(crate) fn assemble_for(
         declarations: &Declarations,
         provided: &Resources,
-        endpoints: Endpoints,
+        endpoints: EndpointMode,
     ) -> Result<Self, Problems> {
         let interceptors = &declarations.interceptors;
         let mut problems = Vec::new();
@@ -195,7 +195,7 @@ impl Catalogue {
 /// Looks at each function, with those of stores.
 fn entries(
     declarations: &Declarations,
-    endpoints: Endpoints,
+    endpoints: EndpointMode,
     problems: &mut Vec<Problem>,
 ) -> Vec<CatalogueEntry> {
     let entry = |function: &&'static FunctionDescriptor| CatalogueEntry {

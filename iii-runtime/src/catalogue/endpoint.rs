@@ -13,7 +13,7 @@ use crate::declare::{EndpointAuth, EndpointDescriptor, EndpointUrl, FunctionDesc
 
 /// An endpoint as it is registered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct ResolvedEndpoint {
     /// Scheme, host and port. The rest of the URL may hold secrets.
     pub origin: String,
     /// How it is called.
@@ -23,7 +23,7 @@ pub struct Endpoint {
 
 /// Whether endpoints are told to the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Endpoints {
+pub(crate) enum EndpointMode {
     /// They are, so their URLs must be there.
     Used,
     /// They are not: what a start would tell is left out, and so are the endpoints.
@@ -33,10 +33,10 @@ pub(crate) enum Endpoints {
 /// The endpoint of a function, unless it has none, or none is told. What is wrong with it is noted.
 pub(super) fn resolve(
     function: &FunctionDescriptor,
-    endpoints: Endpoints,
+    endpoints: EndpointMode,
     problems: &mut Vec<Problem>,
-) -> Option<Endpoint> {
-    let declared = function.endpoint.filter(|_| endpoints == Endpoints::Used)?;
+) -> Option<ResolvedEndpoint> {
+    let declared = function.endpoint.filter(|_| endpoints == EndpointMode::Resolve)?;
     match declared.resolve(function.timeout, |name| std::env::var(name).ok()) {
         Ok(endpoint) => Some(endpoint),
         Err((what, help)) => {
@@ -59,7 +59,7 @@ impl EndpointDescriptor {
         &self,
         timeout: Option<Duration>,
         variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Endpoint, Wrong> {
+    ) -> Result<ResolvedEndpoint, Wrong> {
         let (url, from) = match self.url {
             EndpointUrl::Literal(url) => (url.to_owned(), "its `url`".to_owned()),
             EndpointUrl::Computed(url) => (url(), "what `url` gives".to_owned()),
@@ -103,7 +103,7 @@ impl EndpointDescriptor {
             headers: self.headers.iter().copied().collect(),
             auth: self.auth.map(WireAuth::from),
         });
-        Ok(Endpoint { origin, method: self.method, invocation: invocation.unwrap_or_default() })
+        Ok(ResolvedEndpoint { origin, method: self.method, invocation: invocation.unwrap_or_default() })
     }
 }
 
@@ -178,7 +178,7 @@ mod tests {
         auth: None,
     };
 
-    fn resolved(endpoint: EndpointDescriptor) -> Result<Endpoint, Wrong> {
+    fn resolved(endpoint: EndpointDescriptor) -> Result<ResolvedEndpoint, Wrong> {
         let variable = |name: &str| match name {
             "PAY_URL" => Some(" http://127.0.0.1:8080/pay ".to_owned()),
             "BLANK" => Some(" ".to_owned()),

@@ -12,8 +12,8 @@ pub(crate) use catalogue::check_declared;
 #[cfg(feature = "testing")]
 pub(crate) use catalogue::declared;
 pub use catalogue::{Catalogue, Declarations, CatalogueEntry};
-pub use endpoint::Endpoint;
-pub(crate) use endpoint::Endpoints;
+pub use endpoint::ResolvedEndpoint;
+pub(crate) use endpoint::EndpointMode;
 pub use problem::{Problem, Problems};
 #[cfg(all(test, feature = "testing"))]
 pub(crate) use texts::tests::AWKWARD;

@@ -11,7 +11,7 @@ use super::harness::{Inner, Mode, Stage};
 use super::record::Recorder;
 use super::{Harness, Published, locked, report};
 use crate::app::{App, Prepared, Surroundings};
-use crate::catalogue::{Catalogue, Declarations, Endpoints};
+use crate::catalogue::{Catalogue, Declarations, EndpointMode};
 use crate::config::Variables;
 use crate::declare::FunctionDescriptor;
 use crate::worker::{TriggerIds, WorkerHandle};
@@ -74,8 +74,8 @@ fn surroundings(mode: &Mode, clock: &Clock, recorder: &Arc<Recorder>) -> Surroun
         asks: matches!(mode, Mode::Remote { .. }),
         // Under virtual time there are no sockets: all endpoints are mocked.
         endpoints: match mode {
-            Mode::Virtual => Endpoints::Unused,
-            Mode::Real | Mode::Remote { .. } => Endpoints::Used,
+            Mode::Virtual => EndpointMode::Skip,
+            Mode::Real | Mode::Remote { .. } => EndpointMode::Resolve,
         },
         variables: Variables::None,
         stored: HashMap::new(),
