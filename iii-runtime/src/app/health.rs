@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::catalogue::Problem;
+use crate::catalogue::CatalogueProblem;
 use crate::declare::FunctionDescriptor;
 use crate::extract::{Extract, Invocation, Resources};
 use crate::function::{Location, Signature};
@@ -146,14 +146,14 @@ impl Health {
     }
 
     /// What the checks need and nobody provides.
-    pub(super) fn problems(&self, provided: &Resources) -> Vec<Problem> {
+    pub(super) fn problems(&self, provided: &Resources) -> Vec<CatalogueProblem> {
         let mut problems = Vec::new();
         for check in &self.checks {
             let mut signature = Signature::new();
             (check.describe)(&mut signature);
             let missing =
                 signature.requires().iter().filter(|needed| !provided.contains(needed.type_id));
-            problems.extend(missing.map(|needed| Problem {
+            problems.extend(missing.map(|needed| CatalogueProblem {
                 message: format!(
                     "the health check `{}` takes the state `{}`, which no one provides",
                     check.name, needed.type_name

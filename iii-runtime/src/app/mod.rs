@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::catalogue::{Catalogue, Declarations, EndpointMode, Problems};
+use crate::catalogue::{Catalogue, Declarations, EndpointMode, CatalogueProblems};
 use crate::client::Client;
 use crate::config::{Configs, Variables};
 use crate::declare::Declared;
@@ -374,7 +374,7 @@ impl App {
     /// # Errors
     ///
     /// All problems in one report.
-    pub fn catalogue(&self) -> Result<Catalogue, Problems> {
+    pub fn catalogue(&self) -> Result<Catalogue, CatalogueProblems> {
         self.extras.assemble(&self.declarations, &self.resources, EndpointMode::Resolve)
     }
 

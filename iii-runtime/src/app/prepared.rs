@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use super::health::Health;
 use super::hooks::Hooks;
 use super::settings::Settings;
-use crate::catalogue::{Catalogue, Declarations, EndpointMode, Problem, Problems};
+use crate::catalogue::{Catalogue, Declarations, EndpointMode, CatalogueProblem, CatalogueProblems};
 use crate::client::Client;
 use crate::config::{self, ConfigStore, Configs, Variables};
 use crate::extract::Resources;
@@ -52,7 +52,7 @@ pub(crate) struct Extras {
     pub health: Health,
     pub readiness: Arc<Readiness>,
     /// What is wrong with what the app was told.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<CatalogueProblem>,
 }
 
 impl Extras {
@@ -66,10 +66,10 @@ impl Extras {
         declarations: &Declarations,
         provided: &Resources,
         endpoints: EndpointMode,
-    ) -> Result<Catalogue, Problems> {
+    ) -> Result<Catalogue, CatalogueProblems> {
         let mut more = self.problems.clone();
         more.extend(self.health.problems(provided));
-        Problems::with(Catalogue::assemble_for(declarations, provided, endpoints), more)
+        CatalogueProblems::with(Catalogue::assemble_for(declarations, provided, endpoints), more)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::checks::{check, check_interceptors, check_provided};
 use super::endpoint::{ResolvedEndpoint, EndpointMode, resolve};
 use super::service::{check_services, declared_services, services_of};
-use super::{Problem, Problems};
+use super::{CatalogueProblem, CatalogueProblems};
 use crate::declare::{Declaration, FunctionDescriptor, ServiceDescriptor};
 use crate::extract::Resources;
 use crate::function::{ConfigRequirement, Location, Signature};
@@ -73,14 +73,14 @@ impl Declarations {
 /// # Errors
 ///
 /// All problems in one report.
-pub(crate) fn check_declared() -> Result<(), Problems> {
+pub(crate) fn check_declared() -> Result<(), CatalogueProblems> {
     let declarations = Declarations::linked();
     let mut problems = Vec::new();
     // What the environment says belongs to a start.
     let entries = entries(&declarations, EndpointMode::Skip, &mut problems);
     problems.extend(check(&entries, &declarations));
     check_services(&declarations.services, &mut problems);
-    if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+    if problems.is_empty() { Ok(()) } else { Err(CatalogueProblems(problems)) }
 }
 
 /// What a worker serves. It can be read without a connection.
@@ -119,7 +119,7 @@ impl Catalogue {
     /// All problems in one report: ids or routes that are declared twice, values that no one provides, path parameters
     /// that the payload does not have, interceptors that are set up wrongly, endpoints without a URL, and no functions
     /// at all.
-    pub fn assemble(declarations: &Declarations, provided: &Resources) -> Result<Self, Problems> {
+    pub fn assemble(declarations: &Declarations, provided: &Resources) -> Result<Self, CatalogueProblems> {
         Self::assemble_for(declarations, provided, EndpointMode::Resolve)
     }
 
@@ -128,7 +128,7 @@ impl Catalogue {
         declarations: &Declarations,
         provided: &Resources,
         endpoints: EndpointMode,
-    ) -> Result<Self, Problems> {
+    ) -> Result<Self, CatalogueProblems> {
         let interceptors = &declarations.interceptors;
         let mut problems = Vec::new();
         let mut entries = entries(declarations, endpoints, &mut problems);
@@ -142,7 +142,7 @@ impl Catalogue {
             entry.interceptors = interceptors.iter().cloned().chain(own).collect();
         }
         if !problems.is_empty() {
-            return Err(Problems(problems));
+            return Err(CatalogueProblems(problems));
         }
         let Declarations { trigger_types, services, stream_stores, .. } = declarations.clone();
         Ok(Self { entries, trigger_types, services, stream_stores })
@@ -196,7 +196,7 @@ impl Catalogue {
 fn entries(
     declarations: &Declarations,
     endpoints: EndpointMode,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<CatalogueProblem>,
 ) -> Vec<CatalogueEntry> {
     let entry = |function: &&'static FunctionDescriptor| CatalogueEntry {
         endpoint: resolve(function, endpoints, problems),
@@ -344,7 +344,7 @@ mod tests {
         Declarations { functions: functions.to_vec(), ..Declarations::default() }
     }
 
-    fn problems(functions: &[&'static FunctionDescriptor]) -> Vec<Problem> {
+    fn problems(functions: &[&'static FunctionDescriptor]) -> Vec<CatalogueProblem> {
         match Catalogue::assemble(&of(functions), &Resources::default()) {
             Ok(_) => Vec::new(),
             Err(problems) => problems.iter().cloned().collect(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use super::{Declarations, CatalogueEntry};
-use super::{Problem, texts};
+use super::{CatalogueProblem, texts};
 use crate::declare::FunctionDescriptor;
 use crate::extract::Resources;
 use crate::function::Location;
@@ -13,7 +13,7 @@ use crate::provide::StreamStoreDescriptor;
 use iii_wire::TriggerKind;
 
 /// Everything but what the app provides.
-pub(super) fn check(entries: &[CatalogueEntry], declarations: &Declarations) -> Vec<Problem> {
+pub(super) fn check(entries: &[CatalogueEntry], declarations: &Declarations) -> Vec<CatalogueProblem> {
     let mut problems = Vec::new();
     let types = &declarations.trigger_types;
     if types.is_empty() {
@@ -39,9 +39,9 @@ pub(super) fn check(entries: &[CatalogueEntry], declarations: &Declarations) -> 
     problems
 }
 
-fn check_not_empty(entries: &[CatalogueEntry], problems: &mut Vec<Problem>) {
+fn check_not_empty(entries: &[CatalogueEntry], problems: &mut Vec<CatalogueProblem>) {
     if entries.is_empty() {
-        problems.push(Problem {
+        problems.push(CatalogueProblem {
             message: "no function is declared".to_owned(),
             help: "declare one with `#[iii::function(id = \"service::name\")]`. If the functions are in a \
                    library crate, the compiler leaves the crate out until somebody names it: \
@@ -57,10 +57,10 @@ pub(super) fn check_alone<N: Ord + Display>(
     what: &str,
     help: &str,
     names: impl Iterator<Item = (N, Location)>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<CatalogueProblem>,
 ) {
     for (name, places) in by_name(names).into_iter().filter(|(_, places)| places.len() > 1) {
-        problems.push(Problem {
+        problems.push(CatalogueProblem {
             message: format!("the {what} `{name}` is declared {} times", places.len()),
             help: help.to_owned(),
             places,
@@ -77,7 +77,7 @@ fn by_name<N: Ord>(names: impl Iterator<Item = (N, Location)>) -> BTreeMap<N, Ve
     places
 }
 
-fn check_stores(stores: &[&StreamStoreDescriptor], problems: &mut Vec<Problem>) {
+fn check_stores(stores: &[&StreamStoreDescriptor], problems: &mut Vec<CatalogueProblem>) {
     for (name, places) in by_name(stores.iter().map(|one| (one.name, one.location))) {
         let (message, help) = if places.len() > 1 {
             let message = format!("the stream `{name}` is kept {} times", places.len());
@@ -88,11 +88,11 @@ fn check_stores(stores: &[&StreamStoreDescriptor], problems: &mut Vec<Problem>) 
         } else {
             continue;
         };
-        problems.push(Problem { message, help: help.to_owned(), places });
+        problems.push(CatalogueProblem { message, help: help.to_owned(), places });
     }
 }
 
-pub(super) fn check_provided(entries: &[CatalogueEntry], provided: &Resources, problems: &mut Vec<Problem>) {
+pub(super) fn check_provided(entries: &[CatalogueEntry], provided: &Resources, problems: &mut Vec<CatalogueProblem>) {
     let mut missing: BTreeMap<&str, Vec<Location>> = BTreeMap::new();
     for entry in entries {
         for requirement in entry.signature.requires() {
@@ -106,7 +106,7 @@ pub(super) fn check_provided(entries: &[CatalogueEntry], provided: &Resources, p
         }
     }
     for (name, places) in missing {
-        problems.push(Problem {
+        problems.push(CatalogueProblem {
             message: format!("no one provides the state `{name}`"),
             help: "give it to the app, `app.state(value)`, or to the test, `iii.provide(value)`"
                 .to_owned(),
@@ -115,10 +115,10 @@ pub(super) fn check_provided(entries: &[CatalogueEntry], provided: &Resources, p
     }
 }
 
-pub(super) fn check_interceptors(interceptors: &[AnyInterceptor], problems: &mut Vec<Problem>) {
+pub(super) fn check_interceptors(interceptors: &[AnyInterceptor], problems: &mut Vec<CatalogueProblem>) {
     for interceptor in interceptors {
         if let Err(error) = interceptor.check() {
-            problems.push(Problem {
+            problems.push(CatalogueProblem {
                 message: format!("an interceptor cannot be used: {}", error.message()),
                 help: "change how it is set up".to_owned(),
                 places: vec![interceptor.place()],
@@ -129,7 +129,7 @@ pub(super) fn check_interceptors(interceptors: &[AnyInterceptor], problems: &mut
 
 /// A path parameter that nobody reads is a mistake in the path or in the payload type. Only a schema that lists all its
 /// fields can tell.
-fn check_path_params(entry: &CatalogueEntry, problems: &mut Vec<Problem>) {
+fn check_path_params(entry: &CatalogueEntry, problems: &mut Vec<CatalogueProblem>) {
     let request_parts = entry.signature.request_parts();
     if entry.routes().all(|(route, _)| route.params().next().is_none()) {
         return;
@@ -149,7 +149,7 @@ fn check_path_params(entry: &CatalogueEntry, problems: &mut Vec<Problem>) {
     for (route, location) in entry.routes() {
         for param in route.params().filter(|param| !fields.contains_key(*param)) {
             let names: Vec<String> = fields.keys().map(|name| format!("`{name}`")).collect();
-            problems.push(Problem {
+            problems.push(CatalogueProblem {
                 message: format!(
                     "the path `{}` has the parameter `{param}`, and the payload of `{}` has no such field",
                     route.path, entry.function.id
@@ -164,13 +164,13 @@ fn check_path_params(entry: &CatalogueEntry, problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_http_parts(entry: &CatalogueEntry, problems: &mut Vec<Problem>) {
+fn check_http_parts(entry: &CatalogueEntry, problems: &mut Vec<CatalogueProblem>) {
     if !entry.signature.request_parts().http {
         return;
     }
     for (binding, location) in &entry.triggers {
         if binding.kind != TriggerKind::Http {
-            problems.push(Problem {
+            problems.push(CatalogueProblem {
                 message: format!(
                     "`{}` takes parts of an HTTP request, and a `{}` trigger has none",
                     entry.function.id, binding.kind
@@ -183,12 +183,12 @@ fn check_http_parts(entry: &CatalogueEntry, problems: &mut Vec<Problem>) {
     }
 }
 
-fn check_uses(entry: &CatalogueEntry, entries: &[CatalogueEntry], problems: &mut Vec<Problem>) {
+fn check_uses(entry: &CatalogueEntry, entries: &[CatalogueEntry], problems: &mut Vec<CatalogueProblem>) {
     for (binding, location) in &entry.triggers {
         for used in &binding.function_refs {
             let Some(function) = used.function else { continue };
             if !entries.iter().any(|entry| entry.function.id == used.id) {
-                problems.push(Problem {
+                problems.push(CatalogueProblem {
                     message: format!(
                         "the {} `{}` of `{}` is not part of this app",
                         used.role, used.id, entry.function.id
@@ -199,7 +199,7 @@ fn check_uses(entry: &CatalogueEntry, entries: &[CatalogueEntry], problems: &mut
             }
             let takes_request = (function.signature)().request_parts().http;
             if used.role == "condition" && binding.kind == TriggerKind::Http && !takes_request {
-                problems.push(Problem {
+                problems.push(CatalogueProblem {
                     message: format!(
                         "the condition `{}` of an http trigger must take the request",
                         used.id

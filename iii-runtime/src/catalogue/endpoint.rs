@@ -8,7 +8,7 @@ use iii_wire::protocol::Payload;
 use serde::Serialize;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Uri};
 
-use super::Problem;
+use super::CatalogueProblem;
 use crate::declare::{EndpointAuth, EndpointDescriptor, EndpointUrl, FunctionDescriptor};
 
 /// An endpoint as it is registered.
@@ -34,13 +34,13 @@ pub(crate) enum EndpointMode {
 pub(super) fn resolve(
     function: &FunctionDescriptor,
     endpoints: EndpointMode,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<CatalogueProblem>,
 ) -> Option<ResolvedEndpoint> {
     let declared = function.endpoint.filter(|_| endpoints == EndpointMode::Resolve)?;
     match declared.resolve(function.timeout, |name| std::env::var(name).ok()) {
         Ok(endpoint) => Some(endpoint),
         Err((what, help)) => {
-            problems.push(Problem {
+            problems.push(CatalogueProblem {
                 message: format!("the endpoint of `{}` cannot be used: {what}", function.id),
                 help,
                 places: vec![function.location],

@@ -14,7 +14,7 @@ pub(crate) use catalogue::declared;
 pub use catalogue::{Catalogue, Declarations, CatalogueEntry};
 pub use endpoint::ResolvedEndpoint;
 pub(crate) use endpoint::EndpointMode;
-pub use problem::{Problem, Problems};
+pub use problem::{CatalogueProblem, CatalogueProblems};
 #[cfg(all(test, feature = "testing"))]
 pub(crate) use texts::tests::AWKWARD;
 

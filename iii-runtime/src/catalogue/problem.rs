@@ -7,7 +7,7 @@ use iii_wire::{Error, code};
 
 /// Something that is wrong with the declarations.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct CatalogueProblem {
     /// What is wrong.
     pub message: String,
     /// What to do.
@@ -18,16 +18,16 @@ pub struct Problem {
 
 /// Everything that is wrong with the declarations, in one report.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(pub(super) Vec<Problem>);
+pub struct CatalogueProblems(pub(super) Vec<CatalogueProblem>);
 
-impl Problems {
+impl CatalogueProblems {
     /// The problems one by one.
-    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+    pub fn iter(&self) -> impl Iterator<Item = &CatalogueProblem> {
         self.0.iter()
     }
 
     /// One report of what a catalogue says and of more that is wrong.
-    pub(crate) fn with<T>(assembled: Result<T, Self>, more: Vec<Problem>) -> Result<T, Self> {
+    pub(crate) fn with<T>(assembled: Result<T, Self>, more: Vec<CatalogueProblem>) -> Result<T, Self> {
         match assembled {
             Ok(assembled) if more.is_empty() => Ok(assembled),
             Ok(_) => Err(Self(more)),
@@ -39,7 +39,7 @@ impl Problems {
     }
 }
 
-impl fmt::Display for Problems {
+impl fmt::Display for CatalogueProblems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.0.len();
         let noun = if count == 1 { "problem" } else { "problems" };
@@ -55,10 +55,10 @@ impl fmt::Display for Problems {
     }
 }
 
-impl std::error::Error for Problems {}
+impl std::error::Error for CatalogueProblems {}
 
-impl From<Problems> for Error {
-    fn from(problems: Problems) -> Self {
+impl From<CatalogueProblems> for Error {
+    fn from(problems: CatalogueProblems) -> Self {
         Error::new(code::INVALID_CATALOGUE, problems.to_string())
     }
 }

@@ -1,6 +1,6 @@
 //! The services of a worker: gathers those that are declared, and checks their ids.
 
-use super::Problem;
+use super::CatalogueProblem;
 use super::checks::check_alone;
 use crate::declare::{FunctionDescriptor, ServiceDeclaration, ServiceDescriptor};
 
@@ -27,7 +27,7 @@ pub(super) fn services_of(function: &FunctionDescriptor) -> Vec<&'static Service
 }
 
 /// An id names one service.
-pub(super) fn check_services(services: &[&ServiceDescriptor], problems: &mut Vec<Problem>) {
+pub(super) fn check_services(services: &[&ServiceDescriptor], problems: &mut Vec<CatalogueProblem>) {
     let help = "give each service an id of its own, or move its functions into one module";
     let ids = services.iter().map(|one| (one.id, one.location));
     check_alone("service", help, ids, problems);

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::Problem;
+use super::CatalogueProblem;
 use crate::function::Location;
 use crate::names;
 use crate::trigger::Binding;
@@ -51,11 +51,11 @@ pub(super) fn check(
     id: &str,
     location: Location,
     triggers: &[(Binding, Location)],
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<CatalogueProblem>,
 ) {
     let mut refuse = |checked: Result<(), String>, help: &str, place| {
         if let Err(message) = checked {
-            problems.push(Problem { message, help: help.to_owned(), places: vec![place] });
+            problems.push(CatalogueProblem { message, help: help.to_owned(), places: vec![place] });
         }
     };
     refuse(
