@@ -159,7 +159,7 @@ impl Health {
                     check.name, needed.type_name
                 ),
                 help: "give it to the app, `app.state(value)`".to_owned(),
-                places: vec![check.location],
+                locations: vec![check.location],
             }));
         }
         problems

@@ -383,7 +383,7 @@ mod tests {
     fn routes_that_differ_by_names_only_collide() {
         let problems = problems(&[&GET, &FIND]);
         let collision = problems.iter().find(|p| p.message.contains("`GET /orders/:`")).unwrap();
-        assert_eq!(collision.places, [at(20), at(30)]);
+        assert_eq!(collision.locations, [at(20), at(30)]);
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn check_not_empty(entries: &[CatalogueEntry], problems: &mut Vec<CatalogueProbl
                    library crate, the compiler leaves the crate out until somebody names it: \
                    `#[iii::main(link(my_crate))]`"
                 .to_owned(),
-            places: Vec::new(),
+            locations: Vec::new(),
         });
     }
 }
@@ -59,28 +59,28 @@ pub(super) fn check_alone<N: Ord + Display>(
     names: impl Iterator<Item = (N, Location)>,
     problems: &mut Vec<CatalogueProblem>,
 ) {
-    for (name, places) in by_name(names).into_iter().filter(|(_, places)| places.len() > 1) {
+    for (name, locations) in by_name(names).into_iter().filter(|(_, locations)| locations.len() > 1) {
         problems.push(CatalogueProblem {
-            message: format!("the {what} `{name}` is declared {} times", places.len()),
+            message: format!("the {what} `{name}` is declared {} times", locations.len()),
             help: help.to_owned(),
-            places,
+            locations,
         });
     }
 }
 
 /// Where each name stands.
 fn by_name<N: Ord>(names: impl Iterator<Item = (N, Location)>) -> BTreeMap<N, Vec<Location>> {
-    let mut places: BTreeMap<N, Vec<Location>> = BTreeMap::new();
+    let mut locations: BTreeMap<N, Vec<Location>> = BTreeMap::new();
     for (name, place) in names {
-        places.entry(name).or_default().push(place);
+        locations.entry(name).or_default().push(place);
     }
-    places
+    locations
 }
 
 fn check_stores(stores: &[&StreamStoreDescriptor], problems: &mut Vec<CatalogueProblem>) {
-    for (name, places) in by_name(stores.iter().map(|one| (one.name, one.location))) {
-        let (message, help) = if places.len() > 1 {
-            let message = format!("the stream `{name}` is kept {} times", places.len());
+    for (name, locations) in by_name(stores.iter().map(|one| (one.name, one.location))) {
+        let (message, help) = if locations.len() > 1 {
+            let message = format!("the stream `{name}` is kept {} times", locations.len());
             (message, "give each store a name of its own")
         } else if name.is_empty() || name.chars().any(char::is_control) {
             let message = format!("a stream cannot be named `{}`", name.escape_debug());
@@ -88,7 +88,7 @@ fn check_stores(stores: &[&StreamStoreDescriptor], problems: &mut Vec<CatalogueP
         } else {
             continue;
         };
-        problems.push(CatalogueProblem { message, help: help.to_owned(), places });
+        problems.push(CatalogueProblem { message, help: help.to_owned(), locations });
     }
 }
 
@@ -97,20 +97,20 @@ pub(super) fn check_provided(entries: &[CatalogueEntry], provided: &Resources, p
     for entry in entries {
         for requirement in entry.signature.requires() {
             if !provided.contains(requirement.type_id) {
-                let places = missing.entry(requirement.type_name).or_default();
+                let locations = missing.entry(requirement.type_name).or_default();
                 // The functions of a store stand at one place.
-                if !places.contains(&entry.function.location) {
-                    places.push(entry.function.location);
+                if !locations.contains(&entry.function.location) {
+                    locations.push(entry.function.location);
                 }
             }
         }
     }
-    for (name, places) in missing {
+    for (name, locations) in missing {
         problems.push(CatalogueProblem {
             message: format!("no one provides the state `{name}`"),
             help: "give it to the app, `app.state(value)`, or to the test, `iii.provide(value)`"
                 .to_owned(),
-            places,
+            locations,
         });
     }
 }
@@ -121,7 +121,7 @@ pub(super) fn check_interceptors(interceptors: &[AnyInterceptor], problems: &mut
             problems.push(CatalogueProblem {
                 message: format!("an interceptor cannot be used: {}", error.message()),
                 help: "change how it is set up".to_owned(),
-                places: vec![interceptor.place()],
+                locations: vec![interceptor.place()],
             });
         }
     }
@@ -158,7 +158,7 @@ fn check_path_params(entry: &CatalogueEntry, problems: &mut Vec<CatalogueProblem
                     "name it like a field ({}), or take it by `Path<…>`",
                     names.join(", ")
                 ),
-                places: vec![location],
+                locations: vec![location],
             });
         }
     }
@@ -177,7 +177,7 @@ fn check_http_parts(entry: &CatalogueEntry, problems: &mut Vec<CatalogueProblem>
                 ),
                 help: "take a plain payload, or declare a function of its own for this trigger"
                     .to_owned(),
-                places: vec![*location],
+                locations: vec![*location],
             });
         }
     }
@@ -194,7 +194,7 @@ fn check_uses(entry: &CatalogueEntry, entries: &[CatalogueEntry], problems: &mut
                         used.role, used.id, entry.function.id
                     ),
                     help: "add it with `app.function::<…>()`".to_owned(),
-                    places: vec![*location, function.location],
+                    locations: vec![*location, function.location],
                 });
             }
             let takes_request = (function.signature)().request_parts().http;
@@ -206,7 +206,7 @@ fn check_uses(entry: &CatalogueEntry, entries: &[CatalogueEntry], problems: &mut
                     ),
                     help: "let it take `HttpRequest<T>`, `Headers`, `Path<T>` or `Query<T>`"
                         .to_owned(),
-                    places: vec![*location, function.location],
+                    locations: vec![*location, function.location],
                 });
             }
         }

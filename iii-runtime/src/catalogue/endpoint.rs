@@ -43,7 +43,7 @@ pub(super) fn resolve(
             problems.push(CatalogueProblem {
                 message: format!("the endpoint of `{}` cannot be used: {what}", function.id),
                 help,
-                places: vec![function.location],
+                locations: vec![function.location],
             });
             None
         }

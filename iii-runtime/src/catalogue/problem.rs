@@ -1,4 +1,4 @@
-//! What is wrong with declarations: all of it in one report, each with its places.
+//! What is wrong with declarations: all of it in one report, each with its locations.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub struct CatalogueProblem {
     /// What to do.
     pub help: String,
     /// The declarations that are part of it.
-    pub places: Vec<Location>,
+    pub locations: Vec<Location>,
 }
 
 /// Everything that is wrong with the declarations, in one report.
@@ -46,7 +46,7 @@ impl fmt::Display for CatalogueProblems {
         write!(f, "the declarations of this worker have {count} {noun}")?;
         for (number, problem) in self.0.iter().enumerate() {
             write!(f, "\n\n{}. {}", number + 1, problem.message)?;
-            for place in &problem.places {
+            for place in &problem.locations {
                 write!(f, "\n   at {place}")?;
             }
             write!(f, "\n   help: {}", problem.help)?;

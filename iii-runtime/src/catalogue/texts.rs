@@ -55,7 +55,7 @@ pub(super) fn check(
 ) {
     let mut refuse = |checked: Result<(), String>, help: &str, place| {
         if let Err(message) = checked {
-            problems.push(CatalogueProblem { message, help: help.to_owned(), places: vec![place] });
+            problems.push(CatalogueProblem { message, help: help.to_owned(), locations: vec![place] });
         }
     };
     refuse(

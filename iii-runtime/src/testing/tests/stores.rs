@@ -181,7 +181,7 @@ fn an_app_says_what_it_keeps_and_what_is_missing() {
     let text = problems.to_string();
     assert_eq!(problems.iter().count(), 1, "{text}");
     let problem = problems.iter().next().unwrap();
-    assert!(problem.message.contains("Notes`") && problem.places.len() == 1, "{text}");
+    assert!(problem.message.contains("Notes`") && problem.locations.len() == 1, "{text}");
     assert!(text.contains("tests/stores.rs:"), "{text}");
 
     let catalogue = app.state(Notes::default()).catalogue().unwrap();
@@ -225,7 +225,7 @@ fn two_stores_of_one_stream_are_a_problem() {
     let text = problems.to_string();
     assert_eq!(problems.iter().count(), 1, "{text}");
     assert!(text.contains("the stream `notes` is kept 2 times"), "{text}");
-    assert_eq!(problems.iter().next().unwrap().places.len(), 2);
+    assert_eq!(problems.iter().next().unwrap().locations.len(), 2);
 }
 
 #[test]
