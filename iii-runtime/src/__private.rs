@@ -477,7 +477,7 @@ pub fn receives<T: Received>(signature: &mut Signature, is_unit: bool) {
 /// The test that `#[iii::main]` writes: what can be known of the declarations without running main.
 #[track_caller]
 pub fn check_declarations() {
-    if let Err(problems) = crate::catalogue::check_declared() {
+    if let Err(problems) = crate::catalogue::check_linked_declarations() {
         panic!("{problems}");
     }
 }

@@ -40,11 +40,11 @@ pub struct Declarations {
 impl Declarations {
     /// What the macros have declared in all crates that are linked in.
     pub fn linked() -> Self {
-        Self::linked_beside(declared())
+        Self::linked_with_functions(declared())
     }
 
     /// As [`Declarations::linked`], with these functions in place of those that are declared.
-    pub(crate) fn linked_beside(functions: Vec<&'static FunctionDescriptor>) -> Self {
+    pub(crate) fn linked_with_functions(functions: Vec<&'static FunctionDescriptor>) -> Self {
         Self {
             functions,
             trigger_types: declared_types(),
@@ -73,7 +73,7 @@ impl Declarations {
 /// # Errors
 ///
 /// All problems in one report.
-pub(crate) fn check_declared() -> Result<(), CatalogueProblems> {
+pub(crate) fn check_linked_declarations() -> Result<(), CatalogueProblems> {
     let declarations = Declarations::linked();
     let mut problems = Vec::new();
     // What the environment says belongs to a start.

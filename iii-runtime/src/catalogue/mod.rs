@@ -8,15 +8,15 @@ mod problem;
 mod service;
 mod texts;
 
-pub(crate) use catalogue::check_declared;
+pub(crate) use catalogue::check_linked_declarations;
 #[cfg(feature = "testing")]
-pub(crate) use catalogue::declared;
+pub(crate) use catalogue::declared_functions;
 pub use catalogue::{Catalogue, Declarations, CatalogueEntry};
 pub use endpoint::ResolvedEndpoint;
 pub(crate) use endpoint::EndpointMode;
 pub use problem::{CatalogueProblem, CatalogueProblems};
 #[cfg(all(test, feature = "testing"))]
-pub(crate) use texts::tests::AWKWARD;
+pub(crate) use texts::tests::UNUSUAL_STRINGS;
 
 pub use crate::client::{CatalogueDifference, CatalogueFile, CatalogueFunction, CatalogueRequest};
 pub use crate::config::ConfigDescriptor;

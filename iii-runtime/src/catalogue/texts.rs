@@ -99,7 +99,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// Texts that nobody means, and somebody sends.
-    pub(crate) const AWKWARD: [&str; 22] = [
+    pub(crate) const UNUSUAL_STRINGS: [&str; 22] = [
         "",
         " ",
         "\t\n",
@@ -149,7 +149,7 @@ pub(crate) mod tests {
 
     #[test]
     fn nothing_panics_on_awkward_texts() {
-        for text in AWKWARD {
+        for text in UNUSUAL_STRINGS {
             let _ = (names::validate("name", text), path(text), path(&format!("/{text}/:{text}")));
         }
     }

@@ -20,7 +20,7 @@ use super::start::{Plan, SetUp};
 use super::{Harness, PointInTime, locked, panics, report};
 use crate::app::App;
 use crate::app::entry::MainResult;
-use crate::catalogue::declared;
+use crate::catalogue::declared_functions;
 use crate::declare::Declared;
 use crate::declare::FunctionDescriptor;
 use iii_wire::BoxError;

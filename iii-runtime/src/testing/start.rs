@@ -149,7 +149,7 @@ impl Harness {
 
 async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
     // Trigger types do nothing until something is bound to them.
-    let mut app = App::of(Declarations::linked_beside(plan.functions));
+    let mut app = App::of(Declarations::linked_with_functions(plan.functions));
     for config in plan.configs {
         config(&mut app);
     }
