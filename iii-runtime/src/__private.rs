@@ -285,7 +285,7 @@ pub fn typed<T: TriggerType, P: TakesEvent<T::Event>>(
     condition: Option<trigger::FunctionRef>,
 ) -> trigger::Binding {
     // The binding itself: with a type in between, one mistake would give two messages.
-    crate::provide::Typed { config, condition }.into()
+    crate::provide::TypedTrigger { config, condition }.into()
 }
 
 /// The input of a call: the payload, or a request around it where the function takes parts of a request.

@@ -17,10 +17,10 @@ use iii_wire::schema::document;
 use iii_wire::{Error, Result, code};
 
 /// The code that runs for one binding, until it is dropped.
-pub(crate) type Running = BoxFuture<'static, Result<()>>;
+pub(crate) type BindingTask = BoxFuture<'static, Result<()>>;
 
 /// What a binding needs to begin.
-pub(crate) struct Begin {
+pub(crate) struct BindingContext {
     pub binding: RegisterTrigger,
     pub client: Client,
     pub resources: Arc<Resources>,
@@ -39,7 +39,7 @@ pub struct TriggerTypeDescriptor {
     pub(crate) config_schema: fn() -> Payload,
     pub(crate) event_schema: fn() -> Payload,
     /// Reads and checks a binding; gives what runs for it.
-    pub(crate) begin: fn(Begin) -> BoxFuture<'static, Result<Running>>,
+    pub(crate) begin: fn(BindingContext) -> BoxFuture<'static, Result<BindingTask>>,
 }
 
 impl TriggerTypeDescriptor {
@@ -70,9 +70,9 @@ fn schema<T: JsonSchema>() -> Payload {
     document(|generator| generator.root_schema_for::<T>())
 }
 
-fn begin<T: TriggerType>(begin: Begin) -> BoxFuture<'static, Result<Running>> {
+fn begin<T: TriggerType>(begin: BindingContext) -> BoxFuture<'static, Result<BindingTask>> {
     Box::pin(async move {
-        let Begin { binding, client, resources } = begin;
+        let BindingContext { binding, client, resources } = begin;
         let (config, condition) = read::<T>(&binding.config)?;
         let emitter = Emitter::new(Inner {
             client,
@@ -84,7 +84,7 @@ fn begin<T: TriggerType>(begin: Begin) -> BoxFuture<'static, Result<Running>> {
             condition,
         });
         config.check(&emitter).await?;
-        let running: Running = Box::pin(config.run(emitter));
+        let running: BindingTask = Box::pin(config.run(emitter));
         Ok(running)
     })
 }

@@ -9,15 +9,15 @@ use crate::trigger::{Binding, FunctionRef};
 
 /// Configuration of a trigger whose type is declared with [`macro@crate::trigger_type`].
 #[derive(Debug, Clone, Copy)]
-pub struct Typed<T> {
+pub struct TypedTrigger<T> {
     /// The config.
     pub config: T,
     /// Called before each event; `false` skips it.
     pub condition: Option<FunctionRef>,
 }
 
-impl<T: TriggerType> From<Typed<T>> for Binding {
-    fn from(typed: Typed<T>) -> Self {
+impl<T: TriggerType> From<TypedTrigger<T>> for Binding {
+    fn from(typed: TypedTrigger<T>) -> Self {
         let mut binding = Binding::new(TriggerKind::from(T::ID), &typed.config, String::new());
         if let Some(condition) = &typed.condition
             && let Ok(Value::Object(mut config)) = binding.config.parse()
