@@ -9,7 +9,7 @@ use crate::extract::Resources;
 use crate::function::{ConfigRequirement, Location, Signature};
 use crate::intercept::AnyInterceptor;
 use crate::provide::{
-    StreamStoreDescriptor, TriggerTypeDescriptor, declared_stores, declared_types,
+    StreamStoreDescriptor, TriggerTypeDescriptor, declared_stream_stores, declared_trigger_types,
 };
 use crate::trigger::Binding;
 use iii_wire::protocol::Payload;
@@ -47,10 +47,10 @@ impl Declarations {
     pub(crate) fn linked_with_functions(functions: Vec<&'static FunctionDescriptor>) -> Self {
         Self {
             functions,
-            trigger_types: declared_types(),
+            trigger_types: declared_trigger_types(),
             services: declared_services(),
             interceptors: Vec::new(),
-            stream_stores: declared_stores(),
+            stream_stores: declared_stream_stores(),
         }
     }
 

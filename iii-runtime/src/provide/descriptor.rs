@@ -120,7 +120,7 @@ pub struct TriggerTypeDeclaration(pub &'static TriggerTypeDescriptor);
 inventory::collect!(TriggerTypeDeclaration);
 
 /// The trigger types that the macros have declared in all crates that are linked in, sorted by id.
-pub(crate) fn declared_types() -> Vec<&'static TriggerTypeDescriptor> {
+pub(crate) fn declared_trigger_types() -> Vec<&'static TriggerTypeDescriptor> {
     let mut types: Vec<_> =
         inventory::iter::<TriggerTypeDeclaration>().map(|declaration| declaration.0).collect();
     types.sort_by_key(|one| (one.id, one.location.file, one.location.line));

@@ -76,7 +76,7 @@ pub struct StreamStoreDeclaration(pub &'static StreamStoreDescriptor);
 inventory::collect!(StreamStoreDeclaration);
 
 /// The stores that the macros have declared in all crates that are linked in, sorted by name.
-pub(crate) fn declared_stores() -> Vec<&'static StreamStoreDescriptor> {
+pub(crate) fn declared_stream_stores() -> Vec<&'static StreamStoreDescriptor> {
     let mut stores: Vec<_> =
         inventory::iter::<StreamStoreDeclaration>().map(|declaration| declaration.0).collect();
     stores.sort_by_key(|one| (one.name, one.location.file, one.location.line));

@@ -15,7 +15,7 @@ use iii_wire::Result;
 #[doc(hidden)]
 pub use descriptor::StreamStoreDeclaration;
 pub use descriptor::StreamStoreDescriptor;
-pub(crate) use descriptor::{ItemLocks, declared_stores};
+pub(crate) use descriptor::{ItemLocks, declared_stream_stores};
 pub use types::{
     StreamDeleteInput, StreamDeleteResult, StreamGetInput, StreamListGroupsInput, StreamListInput,
     StreamSetInput, StreamSetResult, StreamUpdateInput, StreamUpdateResult,
