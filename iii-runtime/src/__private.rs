@@ -24,7 +24,7 @@ pub use crate::config::{
     Variable as ConfigVariable, kind_of,
 };
 pub use crate::declare::{
-    Declaration, Declared, EndpointAuth, EndpointDescriptor, EndpointUrl, FunctionDescriptor,
+    FunctionDeclaration, Declared, EndpointAuth, EndpointDescriptor, EndpointUrl, FunctionDescriptor,
     ServiceDeclaration, ServiceDescriptor, TriggerDescriptor,
 };
 pub use crate::extract::{Extract, HttpRequest, Input, Invocation};

@@ -44,7 +44,7 @@ impl Function<'_> {
             #signature
             #descriptor
             #stub
-            __iii::inventory::submit! { __iii::Declaration(&__III_DESCRIPTOR) }
+            __iii::inventory::submit! { __iii::FunctionDeclaration(&__III_DESCRIPTOR) }
         };
         self.surround(&content, &claims)
     }

@@ -37,7 +37,7 @@ impl HttpFunction<'_> {
             #types
             #descriptor
             #implementation
-            __iii::inventory::submit! { __iii::Declaration(&__III_DESCRIPTOR) }
+            __iii::inventory::submit! { __iii::FunctionDeclaration(&__III_DESCRIPTOR) }
         };
         self.surround(&content, &claim)
     }

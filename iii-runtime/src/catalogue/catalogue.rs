@@ -4,7 +4,7 @@ use super::checks::{check, check_interceptors, check_provided};
 use super::endpoint::{ResolvedEndpoint, EndpointMode, resolve};
 use super::service::{check_services, declared_services, services_of};
 use super::{CatalogueProblem, CatalogueProblems};
-use crate::declare::{Declaration, FunctionDescriptor, ServiceDescriptor};
+use crate::declare::{FunctionDeclaration, FunctionDescriptor, ServiceDescriptor};
 use crate::extract::Resources;
 use crate::function::{ConfigRequirement, Location, Signature};
 use crate::intercept::AnyInterceptor;
@@ -17,7 +17,7 @@ use iii_wire::protocol::Payload;
 /// The functions that the macros have declared in all crates that are linked in, sorted by id.
 pub(crate) fn declared() -> Vec<&'static FunctionDescriptor> {
     let mut functions: Vec<_> =
-        inventory::iter::<Declaration>().map(|declaration| declaration.0).collect();
+        inventory::iter::<FunctionDeclaration>().map(|declaration| declaration.0).collect();
     functions.sort_by_key(|function| (function.id, function.location.file, function.location.line));
     functions
 }

@@ -74,6 +74,6 @@ pub trait Declared: Function {
 
 /// What the macros put into the inventory.
 #[derive(Debug, Clone, Copy)]
-pub struct Declaration(pub &'static FunctionDescriptor);
+pub struct FunctionDeclaration(pub &'static FunctionDescriptor);
 
-inventory::collect!(Declaration);
+inventory::collect!(FunctionDeclaration);

@@ -6,6 +6,6 @@ mod descriptor;
 mod endpoint;
 mod service;
 
-pub use descriptor::{Declaration, Declared, FunctionDescriptor, TriggerDescriptor};
+pub use descriptor::{FunctionDeclaration, Declared, FunctionDescriptor, TriggerDescriptor};
 pub use endpoint::{EndpointAuth, EndpointDescriptor, EndpointUrl};
 pub use service::{ServiceDeclaration, ServiceDescriptor};
