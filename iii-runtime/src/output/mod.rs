@@ -75,7 +75,7 @@ impl Reply {
     }
 
     /// The same once more; `None` if it is a stream, which can be read once only.
-    pub(crate) fn copy(&self) -> Option<Self> {
+    pub(crate) fn try_clone(&self) -> Option<Self> {
         let body = match &self.body {
             Body::Empty => Body::Empty,
             Body::Json(payload) => Body::Json(payload.clone()),
@@ -86,7 +86,7 @@ impl Reply {
     }
 
     /// How many bytes it holds, about.
-    pub(crate) fn size(&self) -> usize {
+    pub(crate) fn approximate_size(&self) -> usize {
         let body = match &self.body {
             Body::Json(payload) => payload.as_str().len(),
             Body::Text(text) => text.len(),
