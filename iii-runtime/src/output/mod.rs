@@ -19,7 +19,7 @@ use iii_wire::{BoxError, Error, Result, STATUSES, code};
 pub use into_error::IntoError;
 pub use sse::{Sse, SseEvent};
 use stream::Pieces;
-pub(crate) use stream::write;
+pub(crate) use stream::write_stream_body;
 
 /// What a handler returns, boxed.
 pub type HandlerFuture = BoxFuture<'static, Result<Reply>>;

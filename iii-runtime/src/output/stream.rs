@@ -45,7 +45,7 @@ impl std::fmt::Debug for Pieces {
 ///
 /// If nothing was written yet: the stream failed at once, or there is nowhere to write to. An error after that is only
 /// logged: the client sees that the body broke off.
-pub(crate) async fn write(reply: Reply, data: &Payload, session: &Arc<Session>) -> Result<Reply> {
+pub(crate) async fn write_stream_body(reply: Reply, data: &Payload, session: &Arc<Session>) -> Result<Reply> {
     let Reply { status, headers, body: Body::Stream(Pieces(pieces)) } = reply else {
         return Ok(reply);
     };

@@ -58,7 +58,7 @@ pub(super) async fn run(
     }
     // A stream may take longer than the handler is allowed to.
     let result = match result {
-        Ok(reply) => span.run(output::write(reply, &data, &environment.session)).await,
+        Ok(reply) => span.run(output::write_stream_body(reply, &data, &environment.session)).await,
         Err(error) => Err(error),
     };
     let result = result.map_err(|error| hide_cause(error, invocation_id, &span));
