@@ -11,7 +11,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 pub use reader::ChannelReader;
-pub(crate) use scope::within;
+pub(crate) use scope::deserialize_with_session;
 pub(crate) use socket::check_direction;
 pub use writer::ChannelWriter;
 

@@ -18,7 +18,7 @@ thread_local! {
 /// Runs `read`, which deserialises something that the worker of `session` has received.
 ///
 /// `Deserialize` has no place for a connection, and ends of channels need one.
-pub(crate) fn within<T>(session: Option<Arc<Session>>, read: impl FnOnce() -> T) -> T {
+pub(crate) fn deserialize_with_session<T>(session: Option<Arc<Session>>, read: impl FnOnce() -> T) -> T {
     struct Restore(Option<Scope>);
     impl Drop for Restore {
         fn drop(&mut self) {

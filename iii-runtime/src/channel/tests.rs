@@ -135,7 +135,7 @@ async fn an_end_that_is_given_away_may_be_dropped() {
         },
     }
     let text = format!(r#"{{"writer":{text}}}"#);
-    let read = within(Some(session), || serde_json::from_str::<Either>(&text).unwrap());
+    let read = deserialize_with_session(Some(session), || serde_json::from_str::<Either>(&text).unwrap());
     let Either::Plain { mut writer } = read else { panic!("there is no name") };
     writer.send(Bytes::from_static(b"here")).await.unwrap();
     writer.finish().await.unwrap();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::named;
 use super::retry::Retry;
-use crate::channel::within;
+use crate::channel::deserialize_with_session;
 use crate::session::{CallRequest, Session};
 use iii_wire::protocol::{Namespace, Payload};
 use iii_wire::{Error, Result, code};
@@ -111,7 +111,7 @@ impl<T: 'static> IntoFuture for Call<T> {
             };
             let result = result.unwrap_or_default();
             let read = self.read;
-            within(Some(self.session), || read(&result)).map_err(|error| {
+            deserialize_with_session(Some(self.session), || read(&result)).map_err(|error| {
                 let text = format!("the result of `{function_id}` does not fit: {error}");
                 Error::new(code::INVALID_RESULT, text)
             })

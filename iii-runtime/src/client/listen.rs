@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Client, payload};
-use crate::channel::within;
+use crate::channel::deserialize_with_session;
 use crate::session::{ListenerEvent, ListenerInbox, CallRequest, Session};
 use crate::trigger::Binding;
 use iii_wire::TriggerKind;
@@ -160,7 +160,7 @@ impl<E: DeserializeOwned> Listener<E> {
     fn read(&self, heard: ListenerEvent) -> Result<E> {
         match heard {
             ListenerEvent::Fired(data) => {
-                let parsed = within(Some(self.session.clone()), || data.parse());
+                let parsed = deserialize_with_session(Some(self.session.clone()), || data.parse());
                 parsed.map_err(|error| {
                     let text = format!("an event of the trigger does not fit: {error}");
                     Error::new(code::INVALID_PAYLOAD, text)

@@ -11,7 +11,7 @@ use super::invocation::Text;
 use super::payload::{read_json, read_values};
 use super::text::{Value, Values};
 use super::{Extract, Headers, Input, Invocation};
-use crate::channel::within;
+use crate::channel::deserialize_with_session;
 use crate::function::RequestParts;
 use iii_wire::{Result, code};
 
@@ -133,7 +133,7 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for HttpRequest<T>
     fn from_invocation(call: &mut Invocation) -> Result<Self> {
         let session = call.session().cloned();
         let parts = call.http()?;
-        let body = within(session, || read_json(parts.body.as_str()))
+        let body = deserialize_with_session(session, || read_json(parts.body.as_str()))
             .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the body"))?;
         Ok(Self {
             method: parts.method.clone(),

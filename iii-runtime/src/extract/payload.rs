@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::invocation::{QueryTexts, Request};
 use super::text::{Value, Values};
 use super::{Input, Invocation};
-use crate::channel::within;
+use crate::channel::deserialize_with_session;
 use crate::function::RequestParts;
 use iii_wire::protocol::{Payload, fields};
 use iii_wire::{Error, Result, code};
@@ -16,11 +16,11 @@ use iii_wire::{Error, Result, code};
 impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for T {
     fn from_invocation(call: &mut Invocation) -> Result<Self> {
         if !call.is_http() {
-            return within(call.session().cloned(), || read_json(call.data().as_str()))
+            return deserialize_with_session(call.session().cloned(), || read_json(call.data().as_str()))
                 .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the payload"));
         }
         let request = Request::read(call.data())?;
-        within(call.session().cloned(), || read_http(&request, call.request_parts()))?
+        deserialize_with_session(call.session().cloned(), || read_http(&request, call.request_parts()))?
             .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the request"))
     }
 
