@@ -1,4 +1,4 @@
-//! One connection to an engine and what is pending on it: calls, listeners, readiness. Workers and clients share it.
+//! The connection to an engine and what is pending on it: calls, listeners, readiness. Workers and clients share it.
 
 mod bindings;
 mod inbox;
@@ -10,6 +10,6 @@ mod session;
 pub(crate) use inbox::{ListenerEvent, ListenerInbox};
 pub(crate) use pending::PendingCalls;
 pub(crate) use readiness::Readiness;
-pub(crate) use session::{CallRequest, Session, ActiveConnection};
+pub(crate) use session::{ActiveConnection, CallRequest, Session};
 
 pub use session::ConnectionState;

@@ -214,7 +214,7 @@ impl Test {
         };
         let recorder = Recorder::new(clock.clone());
         let only = self.functions.is_some();
-        let mut functions = self.functions.unwrap_or_else(declared);
+        let mut functions = self.functions.unwrap_or_else(declared_functions);
         // The order in which a test names them is not the order in which they are served.
         functions.sort_by_key(|function| function.id);
         let plan = Plan {

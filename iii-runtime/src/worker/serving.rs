@@ -129,10 +129,16 @@ impl Serving {
                 }
             }
             Message::InvocationResult(m) => self.up.pending.complete(m.invocation_id, m.result),
-            Message::RegistrationRejected(m) if bindings.rejected(&m) => {}
-            Message::RegistrationRejected(m) => return self.rejected(*m, leaving.begun()),
-            Message::TriggerRegistrationResult(m) if bindings.refused(&m) => {}
-            Message::TriggerRegistrationResult(m) => self.trigger_answered(*m),
+            Message::RegistrationRejected(m) => {
+                if let Some(m) = bindings.handle_rejection(m) {
+                    return self.rejected(*m, leaving.begun());
+                }
+            }
+            Message::TriggerRegistrationResult(m) => {
+                if let Some(m) = bindings.handle_trigger_result(m) {
+                    self.trigger_answered(*m);
+                }
+            }
             Message::RegisterTrigger(m) => self.provider.bind(*m, outbox),
             Message::UnregisterTrigger { id, .. } => self.provider.unbind(&id),
             Message::Error(error) if self.introduced.is_some() => {
