@@ -22,7 +22,7 @@ use iii_wire::{Error, Result, code};
 /// #[iii::trigger(cron, "0 0 * * * *")]
 /// async fn clean_up(client: Client) -> iii::Result<()> {
 ///     let queue = client.queue("orders.wanted");
-///     for letter in queue.dead().await? {
+///     for letter in queue.dead_letters().await? {
 ///         tracing::warn!("{} failed {} times: {}", letter.id, letter.attempts, letter.error);
 ///         queue.discard(&letter.id).await?;
 ///     }
@@ -47,7 +47,7 @@ pub struct QueueStats {
     pub consumer_count: u64,
     /// Messages that were given up.
     #[serde(default, rename = "dlq_depth")]
-    pub dead: u64,
+    pub dead_letters: u64,
 }
 
 /// A queue or a topic, as lists show it.
@@ -73,7 +73,7 @@ pub struct DeadLetterCount {
     pub name: String,
     /// How many.
     #[serde(rename = "message_count")]
-    pub dead: u64,
+    pub dead_letters: u64,
 }
 
 /// A message that was given up.
@@ -135,7 +135,7 @@ impl From<Letter> for DeadLetter {
     }
 }
 
-/// A question for dead letters, asked when it is awaited. Made by [`QueueClient::dead`].
+/// A question for dead letters, asked when it is awaited. Made by [`QueueClient::dead_letters`].
 #[must_use = "dead letters are asked for when it is awaited"]
 #[derive(Debug)]
 pub struct DeadLettersRequest {
@@ -219,7 +219,7 @@ impl QueueClient {
     }
 
     /// Its dead letters, the oldest first.
-    pub fn dead(&self) -> DeadLettersRequest {
+    pub fn dead_letters(&self) -> DeadLettersRequest {
         DeadLettersRequest { queue: self.clone(), offset: 0, limit: 50 }
     }
 

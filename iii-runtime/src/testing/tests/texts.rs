@@ -59,7 +59,7 @@ async fn every_text_of_the_client_ends_in_a_result_or_a_code(iii: Harness) {
         ends(text, "stream", stream.delete(text, text).await);
 
         let queue = client.queue(text);
-        ends(text, "dead letters", queue.dead().offset(u64::MAX).limit(u64::MAX).await);
+        ends(text, "dead letters", queue.dead_letters().offset(u64::MAX).limit(u64::MAX).await);
         ends(text, "stats", queue.stats().await);
         ends(text, "redrive", queue.redrive().await);
         ends(text, "redrive", queue.redrive_one(text).await);
