@@ -281,6 +281,10 @@ struct PublishInput<'a, T: ?Sized> {
     data: &'a T,
 }
 
+/// The input of built-in functions without options.
+#[derive(Serialize)]
+struct NoInput {}
+
 fn validate_name(kind: &str, name: &str) -> Result<()> {
     names::validate(kind, name).map_err(|text| Error::new(code::INVALID_ARGUMENT, text))
 }
