@@ -161,7 +161,7 @@ impl Prepared {
             surroundings;
         let client = Client::new(session.clone());
         let path = settings.config_file.as_deref();
-        let read = configs.prepare(catalogue.config_uses(), path, &variables)?;
+        let read = configs.prepare(catalogue.config_requirements(), path, &variables)?;
         configs.provide(&mut resources);
         let config_store = Arc::new(ConfigStore::new(client.clone(), read, stored));
         resources.insert(config_store.clone());

@@ -180,7 +180,7 @@ impl Catalogue {
     }
 
     /// The configurations that functions use, each with the location of the function.
-    pub(crate) fn config_uses(&self) -> impl Iterator<Item = (ConfigRequirement, Location)> {
+    pub(crate) fn config_requirements(&self) -> impl Iterator<Item = (ConfigRequirement, Location)> {
         self.entries.iter().flat_map(|entry| {
             entry.signature.configs().iter().map(|used| (*used, entry.function.location))
         })
