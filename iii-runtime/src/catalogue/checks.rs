@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use super::{Declarations, CatalogueEntry};
-use super::{CatalogueProblem, texts};
+use super::{CatalogueProblem, name_checks};
 use crate::declare::FunctionDescriptor;
 use crate::extract::Resources;
 use crate::function::Location;
@@ -31,7 +31,7 @@ pub(super) fn check(entries: &[CatalogueEntry], declarations: &Declarations) -> 
     check_alone("route", help, routes, &mut problems);
     for entry in entries {
         let FunctionDescriptor { id, location, .. } = entry.function;
-        texts::check(id, *location, &entry.triggers, &mut problems);
+        name_checks::check(id, *location, &entry.triggers, &mut problems);
         check_path_params(entry, &mut problems);
         check_http_parts(entry, &mut problems);
         check_uses(entry, entries, &mut problems);

@@ -6,7 +6,7 @@ mod checks;
 mod endpoint;
 mod problem;
 mod service;
-mod texts;
+mod name_checks;
 
 pub(crate) use catalogue::check_linked_declarations;
 #[cfg(feature = "testing")]
@@ -16,7 +16,7 @@ pub use endpoint::ResolvedEndpoint;
 pub(crate) use endpoint::EndpointMode;
 pub use problem::{CatalogueProblem, CatalogueProblems};
 #[cfg(all(test, feature = "testing"))]
-pub(crate) use texts::tests::UNUSUAL_STRINGS;
+pub(crate) use name_checks::tests::UNUSUAL_STRINGS;
 
 pub use crate::client::{CatalogueDifference, CatalogueFile, CatalogueFunction, CatalogueRequest};
 pub use crate::config::ConfigDescriptor;
