@@ -1,22 +1,24 @@
-//! The catalogue: joins all declarations of a worker, checks them, and describes them, without a connection.
+//! The catalogue: assembles all declarations of a worker, checks them, and describes them, without a connection.
 
 #[expect(clippy::module_inception, reason = "the type that the module is named after")]
 mod catalogue;
 mod checks;
+mod declarations;
 mod endpoint;
+mod name_checks;
 mod problem;
 mod service;
-mod name_checks;
 
-pub(crate) use catalogue::check_linked_declarations;
+pub use catalogue::{Catalogue, CatalogueEntry};
+pub use declarations::Declarations;
+pub(crate) use declarations::check_linked_declarations;
 #[cfg(feature = "testing")]
-pub(crate) use catalogue::declared_functions;
-pub use catalogue::{Catalogue, Declarations, CatalogueEntry};
-pub use endpoint::ResolvedEndpoint;
+pub(crate) use declarations::declared_functions;
 pub(crate) use endpoint::EndpointMode;
-pub use problem::{CatalogueProblem, CatalogueProblems};
+pub use endpoint::ResolvedEndpoint;
 #[cfg(all(test, feature = "testing"))]
 pub(crate) use name_checks::tests::UNUSUAL_STRINGS;
+pub use problem::{CatalogueProblem, CatalogueProblems};
 
 pub use crate::client::{CatalogueDifference, CatalogueFile, CatalogueFunction, CatalogueRequest};
 pub use crate::config::ConfigDescriptor;
@@ -24,5 +26,5 @@ pub use crate::declare::{
     Declared, EndpointAuth, EndpointDescriptor, EndpointUrl, FunctionDescriptor, ServiceDescriptor,
     TriggerDescriptor,
 };
-pub use crate::function::{FunctionInfo, Location, Requirement, RequestParts, Signature};
+pub use crate::function::{FunctionInfo, Location, RequestParts, Requirement, Signature};
 pub use crate::provide::{StreamStoreDescriptor, TriggerTypeDescriptor};

@@ -1,6 +1,4 @@
-//! Checks the strings in configs of triggers: topics, paths, schedules, ids.
-//!
-//! The macros check literals while compiling. Constants, and what is made while the program runs, are checked here.
+//! Validation of names in trigger configurations, as the macros validate literals: ids, paths, topics.
 
 use serde_json::Value;
 
@@ -10,32 +8,32 @@ use crate::names;
 use crate::trigger::Binding;
 use iii_wire::TriggerKind;
 
-/// Checks the path of an `http` trigger. The slash at its beginning may be missing, as on the wire.
+/// Validates the path of an `http` trigger. The leading slash is optional, as on the wire.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
-fn path(path: &str) -> Result<(), String> {
+/// A message that says what is wrong with the path.
+fn validate_path(path: &str) -> Result<(), String> {
     let inner = path.strip_prefix('/').unwrap_or(path);
     if path.is_empty() {
         return Err("the path is empty: the root is `/`".to_owned());
     }
-    let bad = |character: char| {
+    let is_invalid = |character: char| {
         character.is_whitespace() || character.is_control() || "{}*?#".contains(character)
     };
-    if let Some(bad) = inner.chars().find(|character| bad(*character)) {
+    if let Some(invalid) = inner.chars().find(|character| is_invalid(*character)) {
         return Err(format!(
-            "the path `{}` has `{}`: a parameter is a whole segment, such as `:id`, and the rest is plain text",
+            "the path `{}` contains `{}`: a parameter is a whole segment, such as `:id`, and the rest is plain text",
             path.escape_debug(),
-            bad.escape_debug()
+            invalid.escape_debug()
         ));
     }
     let mut names: Vec<&str> = Vec::new();
     for param in inner.split('/').filter_map(|segment| segment.strip_prefix(':')) {
-        let good = param.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-        if param.is_empty() || !good {
+        let is_word = param.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+        if param.is_empty() || !is_word {
             return Err(format!(
-                "the path `{path}` has the parameter `:{param}`: its name has letters, digits and `_`"
+                "the path `{path}` has the parameter `:{param}`: a name consists of letters, digits and `_`"
             ));
         }
         if names.contains(&param) {
@@ -46,37 +44,41 @@ fn path(path: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks the id of a function, and what its triggers are told.
+/// Validates the id of a function, and the names in the configurations of its triggers.
 pub(super) fn check(
     id: &str,
     location: Location,
     triggers: &[(Binding, Location)],
     problems: &mut Vec<CatalogueProblem>,
 ) {
-    let mut refuse = |checked: Result<(), String>, help: &str, place| {
-        if let Err(message) = checked {
-            problems.push(CatalogueProblem { message, help: help.to_owned(), locations: vec![place] });
+    let mut report = |result: Result<(), String>, help: &str, location| {
+        if let Err(message) = result {
+            problems.push(CatalogueProblem {
+                message,
+                help: help.to_owned(),
+                locations: vec![location],
+            });
         }
     };
-    refuse(
+    report(
         names::validate("function id", id),
         "use `service::name`, such as `orders::create`",
         location,
     );
-    for (binding, place) in triggers {
-        let config = || binding.config.parse::<Value>().unwrap_or_default();
-        let field = |field: &str, what: &str| {
-            let config = config();
-            // What is no text is for the engine to judge: it may be a config of somebody's own making.
+    for (binding, location) in triggers {
+        let field = |field: &str, kind: &str| {
+            let config = binding.config.parse::<Value>().unwrap_or_default();
+            // The engine validates a field that is not a string, such as that of a custom configuration.
             config
                 .get(field)
                 .and_then(Value::as_str)
-                .map_or(Ok(()), |text| names::validate(what, text))
+                .map_or(Ok(()), |name| names::validate(kind, name))
         };
-        let (checked, help) = match &binding.kind {
+        let (result, help) = match &binding.kind {
             TriggerKind::Http => {
-                let of_route = binding.route.as_ref().map_or(Ok(()), |route| path(&route.path));
-                (of_route, "write a path such as `/orders/:id`")
+                let route = binding.route.as_ref();
+                let result = route.map_or(Ok(()), |route| validate_path(&route.path));
+                (result, "write a path such as `/orders/:id`")
             }
             TriggerKind::Queue | TriggerKind::Subscribe => {
                 (field("topic", "topic"), "write a topic such as `orders.created`")
@@ -90,7 +92,7 @@ pub(super) fn check(
             }
             _ => continue,
         };
-        refuse(checked, help, *place);
+        report(result, help, *location);
     }
 }
 
@@ -98,7 +100,7 @@ pub(super) fn check(
 pub(crate) mod tests {
     use super::*;
 
-    /// Texts that nobody means, and somebody sends.
+    /// Strings with special characters, as a client may send them.
     pub(crate) const UNUSUAL_STRINGS: [&str; 22] = [
         "",
         " ",
@@ -125,7 +127,7 @@ pub(crate) mod tests {
     ];
 
     #[test]
-    fn a_name_is_told_what_is_wrong_with_it() {
+    fn an_invalid_name_is_an_error_that_says_why() {
         assert!(names::validate("topic", "  ").unwrap_err().contains("the topic is blank"));
         assert!(names::validate("topic", "a\0b").unwrap_err().contains(r"`\0`"));
         assert!(
@@ -137,20 +139,22 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_path_is_told_what_is_wrong_with_it() {
-        for good in ["/", "/a/", "a/:id", "/a/:id/b/:_2", "/%20", "/ü"] {
-            assert_eq!(path(good), Ok(()), "{good}");
+    fn paths_are_validated() {
+        for valid in ["/", "/a/", "a/:id", "/a/:id/b/:_2", "/%20", "/ü"] {
+            assert_eq!(validate_path(valid), Ok(()), "{valid}");
         }
-        for bad in ["", "/a/*rest", "/{id}", "/a b", "/a?b", "/a#b", "/:", "/:a-b", "/:a/:a", "/\0"]
-        {
-            assert!(path(bad).is_err(), "{bad}");
+        let invalid =
+            ["", "/a/*rest", "/{id}", "/a b", "/a?b", "/a#b", "/:", "/:a-b", "/:a/:a", "/\0"];
+        for path in invalid {
+            assert!(validate_path(path).is_err(), "{path}");
         }
     }
 
     #[test]
-    fn nothing_panics_on_awkward_texts() {
+    fn validation_does_not_panic_on_unusual_strings() {
         for text in UNUSUAL_STRINGS {
-            let _ = (names::validate("name", text), path(text), path(&format!("/{text}/:{text}")));
+            let _ = names::validate("name", text);
+            let _ = (validate_path(text), validate_path(&format!("/{text}/:{text}")));
         }
     }
 }

@@ -224,7 +224,7 @@ fn two_stores_of_one_stream_are_a_problem() {
     let problems = app.catalogue().unwrap_err();
     let text = problems.to_string();
     assert_eq!(problems.iter().count(), 1, "{text}");
-    assert!(text.contains("the stream `notes` is kept 2 times"), "{text}");
+    assert!(text.contains("the stream `notes` is declared 2 times"), "{text}");
     assert_eq!(problems.iter().next().unwrap().locations.len(), 2);
 }
 
