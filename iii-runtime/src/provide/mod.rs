@@ -1,4 +1,4 @@
-//! What a worker provides beside functions: trigger types and stream stores of its own.
+//! Providers of a worker: custom trigger types and stream stores.
 
 mod descriptor;
 mod emitter;

@@ -1,4 +1,4 @@
-//! Triggers of a declared trigger type, whose config is its Rust type.
+//! Triggers of a declared trigger type, configured with its Rust type.
 
 use iii_wire::TriggerKind;
 use iii_wire::protocol::Payload;
@@ -10,9 +10,9 @@ use crate::trigger::{Binding, FunctionRef};
 /// Configuration of a trigger whose type is declared with [`macro@crate::trigger_type`].
 #[derive(Debug, Clone, Copy)]
 pub struct TypedTrigger<T> {
-    /// The config.
+    /// The configuration.
     pub config: T,
-    /// Called before each event; `false` skips it.
+    /// Evaluated before each event; `false` skips it.
     pub condition: Option<FunctionRef>,
 }
 
@@ -22,7 +22,7 @@ impl<T: TriggerType> From<TypedTrigger<T>> for Binding {
         if let Some(condition) = &typed.condition
             && let Ok(Value::Object(mut config)) = binding.config.parse()
         {
-            // The provider asks it, before it fires.
+            // The provider of the type evaluates it.
             config.insert("condition_function_id".to_owned(), condition.id.into());
             binding.config = Payload::from(Value::Object(config));
         }
