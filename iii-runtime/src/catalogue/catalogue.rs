@@ -292,7 +292,7 @@ mod tests {
             "`orders::one` is declared 2 times",
             "src/a.rs:1:1",
             "src/a.rs:2:1",
-            "no one provides the state `u32`",
+            "the state `u32` is not provided",
             "src/a.rs:3:1",
             "a `cron` trigger has none",
             "src/a.rs:40:1",

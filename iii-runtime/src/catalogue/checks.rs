@@ -121,8 +121,8 @@ pub(super) fn check_provided(
     }
     for (name, locations) in missing {
         problems.push(CatalogueProblem {
-            message: format!("no one provides the state `{name}`"),
-            help: "provide it with `app.state(value)`, or in a test with `iii.provide(value)`"
+            message: format!("the state `{name}` is not provided"),
+            help: "call `app.state(value)`, or in a test `iii.provide(value)`"
                 .to_owned(),
             locations,
         });

@@ -96,8 +96,8 @@ fn endpoint_only(call: Invocation) -> HandlerFuture {
     let id = call.context().function_id().clone();
     Box::pin(async move {
         let text = format!(
-            "`{id}` is served by an HTTP endpoint, which this worker does not call: mock it in a test with `iii.mock`, \
-             or use the option `real_time`"
+            "`{id}` is served by an HTTP endpoint, which tests with virtual time do not call: mock it with \
+             `iii.mock`, or use the option `real_time`"
         );
         Err(Error::new(code::FUNCTION_NOT_INVOKABLE, text).with_status(501))
     })

@@ -53,7 +53,7 @@ impl<T: Send + Sync + 'static> Extract for State<T> {
     async fn extract(call: &mut Invocation) -> Result<Self> {
         call.resources().get().map(Self).ok_or_else(|| {
             let name = type_name::<T>();
-            Error::new(code::INTERNAL, format!("no one provides `{name}`: call `app.state(…)`"))
+            Error::new(code::INTERNAL, format!("the state `{name}` is not provided: call `app.state(…)`"))
         })
     }
 

@@ -67,7 +67,7 @@ impl<E> Emitter<E> {
         self.inner.resources.get().ok_or_else(|| {
             let name = std::any::type_name::<T>();
             tracing::error!(
-                "no one provides the state `{name}`: provide it with `app.state(value)`"
+                "the state `{name}` is not provided: call `app.state(value)`"
             );
             Error::new(code::INTERNAL, "the trigger type requires state that its app does not provide")
         })

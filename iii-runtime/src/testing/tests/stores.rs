@@ -239,5 +239,5 @@ fn a_test_with_everything_needs_the_store() {
         });
         test.run(|iii| async move { iii.settle().await });
     });
-    assert!(text.contains("no one provides the state") && text.contains("Notes`"), "{text}");
+    assert!(text.contains("is not provided") && text.contains("Notes`"), "{text}");
 }
