@@ -130,8 +130,8 @@ impl Invocation {
         self.replace_data(data);
     }
 
-    /// Moves the deadline forward: inner interceptors and the handler are cancelled after `limit`, with the code
-    /// [`timeout`](code::TIMEOUT). Keeps an earlier deadline.
+    /// Sets a deadline after `limit`, unless there is an earlier one: inner interceptors and the handler are then cancelled,
+    /// with the code [`timeout`](code::TIMEOUT).
     pub fn limit_time(&mut self, limit: Duration) {
         // A limit beyond the range of `Instant` is no limit.
         let Some(deadline) = Instant::now().checked_add(limit) else { return };
@@ -149,22 +149,23 @@ impl Invocation {
     /// The timeout that the deadline was computed from.
     pub(crate) fn time_limit(&self) -> Option<Duration> {
         self.interceptor_data.time_limit
+    }
 
-    /// The payload as a function takes it: what was read already, else what is read now.
     /// The payload for the function: takes the parsed input if an interceptor has parsed it into this type.
     pub(crate) fn take_input<T: Input>(&mut self) -> Result<T> {
         match self.interceptor_data.input.take().map(|input| input.downcast()) {
+            Some(Ok(input)) => Ok(*input),
             Some(Err(_)) | None => T::from_invocation(self),
         }
     }
 }
 
-impl fmt::Debug for Added {
 impl fmt::Debug for InterceptorData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InterceptorData")
             .field("extensions", &self.extensions)
             .finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]
