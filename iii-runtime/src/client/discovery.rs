@@ -99,10 +99,10 @@ pub struct WorkerSummary {
     /// The operating system.
     #[serde(default)]
     pub os: Option<String>,
-    /// The isolation of the worker, such as its container runtime.
+    /// The isolation environment that the worker reports.
     #[serde(default)]
     pub isolation: Option<String>,
-    /// The address of the client side of its connection.
+    /// The remote address of its connection.
     #[serde(default)]
     pub ip_address: Option<String>,
     /// `connected`; `available` for the built-in providers of the engine.
