@@ -52,7 +52,7 @@ use iii_wire::Result;
     message = "`{Self}` is not the config of a trigger type",
     label = "not a trigger type",
     note = "a trigger type is `#[iii::trigger_type(id = \"…\")] impl iii::TriggerType for {Self}`",
-    note = "one that another worker provides is named by its id: `#[iii::trigger(\"id\", config = …)]`"
+    note = "name a type that another worker provides by its id: `#[iii::trigger(\"id\", config = …)]`"
 )]
 pub trait TriggerType: Serialize + DeserializeOwned + JsonSchema + Send + 'static {
     /// The id on the wire. [`#[iii::trigger_type]`](macro@crate::trigger_type) sets it.

@@ -84,7 +84,7 @@ pub use types::{
 /// This worker serialises the writes to an item. So [`StreamStore::update`] needs no lock of its own, unless other processes
 /// write to the same database.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not keep a stream",
+    message = "`{Self}` is not a stream store",
     label = "not a stream store",
     note = "a store is `#[iii::stream(name = \"…\")] impl iii::StreamStore for {Self}`"
 )]
