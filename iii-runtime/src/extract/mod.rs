@@ -1,7 +1,4 @@
 //! Handler arguments: extractors and payloads, and how they are extracted from an invocation.
-//!
-//! An argument is either an *extractor* ([`Extract`]) or the *payload* ([`Input`]). The macros tell them apart by these
-//! traits, never by the name of a type. A function takes any number of extractors and at most one payload, in any order.
 
 mod body;
 mod context;
@@ -38,6 +35,9 @@ pub use resources::Resources;
 pub use state::State;
 
 /// An argument that is not the payload: state, context, headers, and the like.
+///
+/// A function takes any number of extractors and at most one payload ([`Input`]), in any order. The macros tell them apart by
+/// these traits, not by the names of types.
 ///
 /// Implement it for your own types, for example for the user that a token identifies.
 ///

@@ -1,5 +1,4 @@
-//! Registrations made while the worker runs: listeners and functions that the test harness serves. They are registered
-//! again on each reconnect.
+//! Registrations made while the worker runs, of listeners and test functions, which each reconnect repeats.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! The connection to an engine and what is pending on it: calls, listeners, readiness. Workers and clients share it.
+//! The connection to an engine that a worker and its clients share, and what is pending on it: calls, listeners, readiness.
 
 mod bindings;
 mod inbox;
