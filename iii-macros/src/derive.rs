@@ -54,7 +54,8 @@ pub(crate) fn helper_options(
                 tokens.extend(list.tokens.clone());
             }
             other => {
-                let message = format!("expected `#[{name}(…)]`\nhelp: write `#[{name}({example})]`");
+                let message =
+                    format!("expected `#[{name}(…)]`\nhelp: write `#[{name}({example})]`");
                 errors.on(other, message);
             }
         }

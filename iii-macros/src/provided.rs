@@ -60,8 +60,7 @@ fn take_name(
 ) -> Option<LitStr> {
     let ProvidedAttribute { key, key_example, check, .. } = attribute;
     if !options.has(key) {
-        let message =
-            format!("missing option `{key}`\nhelp: add `{key} = \"{key_example}\"`");
+        let message = format!("missing option `{key}`\nhelp: add `{key} = \"{key_example}\"`");
         errors.at_range(options.span, message);
         return None;
     }
@@ -93,7 +92,8 @@ pub(crate) fn expand(
     };
     if item.trait_.is_none() {
         let found = "an inherent `impl`";
-        let message = format!("expected the `impl` of a trait, found {found}\nhelp: write `{help}`");
+        let message =
+            format!("expected the `impl` of a trait, found {found}\nhelp: write `{help}`");
         errors.on(&item.self_ty, message);
     } else if !item.generics.params.is_empty() {
         let message = format!("the `impl` cannot be generic: {}", attribute.not_generic);
@@ -135,9 +135,8 @@ fn declare(attribute: &ProvidedAttribute, item: &ItemImpl, krate: Option<&Path>)
     let import = names::import_runtime(krate);
     let ty = &item.self_ty;
     let SpanRange { first, last } = SpanRange::of(ty);
-    let [descriptor, declaration] = ["Descriptor", "Declaration"].map(|suffix| {
-        format_ident!("{}{suffix}", attribute.descriptor, span = Span::mixed_site())
-    });
+    let [descriptor, declaration] = ["Descriptor", "Declaration"]
+        .map(|suffix| format_ident!("{}{suffix}", attribute.descriptor, span = Span::mixed_site()));
     let constructor = proc_macro2::Ident::new(&descriptor.to_string(), first);
     // Bounds that the type does not satisfy are reported at the type.
     let mut new = quote_spanned!(first=> __iii::#constructor::new::<);

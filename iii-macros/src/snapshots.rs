@@ -10,8 +10,9 @@ const SHOWN_LINES: usize = 8;
 
 /// Compares an expansion to `snapshots/{name}.rs`. With `UPDATE_SNAPSHOTS=1` in the environment, writes that file instead.
 fn assert_snapshot(name: &str, expansion: &TokenStream) {
-    let file: syn::File = syn::parse2(expansion.clone())
-        .unwrap_or_else(|error| panic!("the expansion of `{name}` is not valid: {error}\n{expansion}"));
+    let file: syn::File = syn::parse2(expansion.clone()).unwrap_or_else(|error| {
+        panic!("the expansion of `{name}` is not valid: {error}\n{expansion}")
+    });
     let code = prettyplease::unparse(&file);
     let actual = format!("//! The expansion of `{name}` in `snapshots.rs`.\n\n{code}");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/snapshots/{name}.rs"));

@@ -134,11 +134,7 @@ fn take_flag(options: &mut MacroOptions, name: &str, errors: &mut Errors) -> Opt
 }
 
 /// Takes the environment variable. That of a nested field is a prefix.
-fn take_variable(
-    options: &mut MacroOptions,
-    is_nested: bool,
-    errors: &mut Errors,
-) -> EnvVariable {
+fn take_variable(options: &mut MacroOptions, is_nested: bool, errors: &mut Errors) -> EnvVariable {
     let Some(expr) = options.take("env", errors) else { return EnvVariable::Derived };
     if let Expr::Lit(ExprLit { lit: Lit::Bool(value), .. }) = &expr
         && !is_nested

@@ -130,7 +130,6 @@ pub(super) fn config_options(
     span: Span,
     errors: &mut Errors,
 ) -> MacroOptions {
-    helper_options(attributes, "config", "default = 100", span, errors).unwrap_or_else(|| {
-        MacroOptions::parse(TokenStream::new(), SpanRange::at(span), errors)
-    })
+    helper_options(attributes, "config", "default = 100", span, errors)
+        .unwrap_or_else(|| MacroOptions::parse(TokenStream::new(), SpanRange::at(span), errors))
 }

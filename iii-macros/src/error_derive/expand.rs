@@ -138,10 +138,7 @@ pub(super) fn emit_fallback(input: &DeriveInput, krate: Option<&Path>) -> TokenS
 }
 
 /// Emits the pattern of a variant that binds the fields which match `predicate`.
-fn pattern(
-    variant: &ErrorVariant,
-    predicate: impl Fn(usize, &ErrorField) -> bool,
-) -> TokenStream {
+fn pattern(variant: &ErrorVariant, predicate: impl Fn(usize, &ErrorField) -> bool) -> TokenStream {
     let path = variant_path(variant);
     let fields = variant.fields.iter().enumerate().filter(|(at, field)| predicate(*at, field));
     let fields = fields.map(|(at, field)| {
@@ -241,7 +238,8 @@ fn into_error_arm(variant: &ErrorVariant) -> TokenStream {
             })
         }
     });
-    let source = variant.fields.iter().enumerate().find(|(_, field)| field.role == FieldRole::Source);
+    let source =
+        variant.fields.iter().enumerate().find(|(_, field)| field.role == FieldRole::Source);
     let source = source.map(|(at, field)| {
         let binding = Ident::new(&binding_name(at), SpanRange::of(&field.ty).first);
         quote!(.with_source(#binding))

@@ -139,7 +139,8 @@ impl ErrorType {
         for field in fields.filter(|field| field.from) {
             let ty = field.ty.to_token_stream().to_string();
             if seen.contains(&ty) {
-                errors.on(&field.ty, "duplicate `#[from]` of this type\nhelp: remove one of the two");
+                errors
+                    .on(&field.ty, "duplicate `#[from]` of this type\nhelp: remove one of the two");
             }
             seen.push(ty);
         }

@@ -47,7 +47,7 @@ impl FunctionDeclaration<'_> {
             #signature
             #descriptor
             #stub
-            __iii::inventory::submit! { __iii::Declaration(&__III_DESCRIPTOR) }
+            __iii::inventory::submit! { __iii::FunctionDeclaration(&__III_DESCRIPTOR) }
         };
         self.surround(&content, &sentinels)
     }
@@ -292,8 +292,7 @@ impl FunctionDeclaration<'_> {
     ) -> Option<TokenStream> {
         let name = self.stub_name()?;
         // A type that is less visible than the function is reported at the type.
-        let payload =
-            self.signature.payload_span().unwrap_or_else(|| SpanRange::at(name.span()));
+        let payload = self.signature.payload_span().unwrap_or_else(|| SpanRange::at(name.span()));
         let output = self.signature.output.span;
         let [(input_type, input_end), (output_type, output_end)] = match types {
             StubTypes::Known => [

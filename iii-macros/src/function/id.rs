@@ -44,9 +44,7 @@ fn segments(id: &str) -> Result<Vec<&str>, String> {
         return Err(format!("the id has {} bytes, expected at most {MAX_BYTES}", id.len()));
     }
     if let Some(suggestion) = with_separators(id) {
-        return Err(format!(
-            "segments of an id are separated by `::`\nhelp: write `{suggestion}`"
-        ));
+        return Err(format!("segments of an id are separated by `::`\nhelp: write `{suggestion}`"));
     }
     let segments: Vec<&str> = id.split("::").collect();
     for segment in &segments {

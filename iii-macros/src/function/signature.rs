@@ -107,10 +107,7 @@ impl FunctionOutput {
             return Self { ty: quote!(()), span, ok: span, err: span };
         };
         if let Type::Never(never) = &**ty {
-            errors.on(
-                never,
-                "a declared function cannot return `!`\nhelp: return `()` or a value",
-            );
+            errors.on(never, "a declared function cannot return `!`\nhelp: return `()` or a value");
         }
         check_owned(ty, "return", errors);
         let span = SpanRange::of(ty);

@@ -37,7 +37,7 @@ impl HttpFunctionDeclaration<'_> {
             #types
             #descriptor
             #stub
-            __iii::inventory::submit! { __iii::Declaration(&__III_DESCRIPTOR) }
+            __iii::inventory::submit! { __iii::FunctionDeclaration(&__III_DESCRIPTOR) }
         };
         self.surround(&content, &sentinel)
     }

@@ -203,9 +203,8 @@ fn take_headers(options: &mut MacroOptions, errors: &mut Errors) -> Vec<(LitStr,
             errors.on(&name, message);
             continue;
         }
-        let is_same = |(other, _): &(LitStr, StringOrPath)| {
-            other.value().eq_ignore_ascii_case(&name.value())
-        };
+        let is_same =
+            |(other, _): &(LitStr, StringOrPath)| other.value().eq_ignore_ascii_case(&name.value());
         if headers.iter().any(is_same) {
             let message =
                 format!("duplicate header `{}`\nhelp: remove one of the two", name.value());

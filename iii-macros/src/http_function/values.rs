@@ -87,7 +87,8 @@ pub(super) fn check_header_value(text: &str) -> Result<(), String> {
     match HeaderValue::from_str(text) {
         Ok(_) => Ok(()),
         Err(_) => {
-            Err("invalid header value: it contains control characters\nhelp: remove them".to_owned())
+            Err("invalid header value: it contains control characters\nhelp: remove them"
+                .to_owned())
         }
     }
 }

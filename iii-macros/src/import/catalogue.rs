@@ -34,8 +34,8 @@ impl fmt::Display for CatalogueError {
 /// What is invalid.
 pub(super) fn parse(text: &str) -> Result<Vec<CatalogueFunction>, CatalogueError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let value: Value =
-        serde_json::from_str(text).map_err(|error| CatalogueError(format!("is not valid JSON: {error}")))?;
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| CatalogueError(format!("is not valid JSON: {error}")))?;
     let mut functions = Vec::new();
     for (at, entry) in entries(&value)?.into_iter().enumerate() {
         if let Some(function) = parse_function(entry, at + 1)? {
@@ -96,13 +96,14 @@ fn not_a_catalogue() -> CatalogueError {
 }
 
 /// Parses one function. `None` for the error entry of a function that does not exist.
-fn parse_function(entry: &Value, number: usize) -> Result<Option<CatalogueFunction>, CatalogueError> {
+fn parse_function(
+    entry: &Value,
+    number: usize,
+) -> Result<Option<CatalogueFunction>, CatalogueError> {
     let fields = entry.as_object();
     let id = fields.and_then(|fields| string(fields, "function_id")).filter(|id| !id.is_empty());
     let (Some(fields), Some(id)) = (fields, id) else {
-        return Err(CatalogueError(format!(
-            "has no `function_id` in function number {number}"
-        )));
+        return Err(CatalogueError(format!("has no `function_id` in function number {number}")));
     };
     if string(fields, "error").is_some() {
         return Ok(None);

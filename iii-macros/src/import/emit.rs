@@ -74,8 +74,7 @@ impl<'a> ItemWriter<'a> {
         match &item.kind {
             // A type alias cannot be recursive.
             ItemKind::Alias(shape) if self.graph.is_recursive_alias(self.items, index) => {
-                let (derives, shape) =
-                    (self.paths.derives(&empty), self.shape(shape, Some(index)));
+                let (derives, shape) = (self.paths.derives(&empty), self.shape(shape, Some(index)));
                 quote!(#docs #lints #derives #[serde(transparent)] pub struct #name(pub #shape);)
             }
             ItemKind::Alias(shape) => {

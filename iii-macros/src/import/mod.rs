@@ -208,9 +208,8 @@ impl ImportOptions {
             if all.len() < 2 || !selected[all.start] {
                 continue;
             }
-            let found = all
-                .clone()
-                .find(|at| functions[*at].namespace == namespace && namespace.is_some());
+            let found =
+                all.clone().find(|at| functions[*at].namespace == namespace && namespace.is_some());
             match found {
                 Some(found) => all.for_each(|at| selected[at] = at == found),
                 None => {
@@ -272,7 +271,8 @@ fn parse_patterns(list: &Expr, errors: &mut Errors) -> Vec<LitStr> {
             Some(pattern) => patterns.push(pattern),
             None => {
                 let found = found(element);
-                let message = format!("expected a function id as a string in `only`, found {found}");
+                let message =
+                    format!("expected a function id as a string in `only`, found {found}");
                 errors.on(element, format!("{message}\nhelp: {help}"));
             }
         }

@@ -176,7 +176,10 @@ fn fields_keep_their_names_on_the_wire() {
     assert_contains(&code, "pubr#type:String,");
     assert_contains(&code, "#[serde(rename=\"first-name\")]?pubfirst_name_:Option<String>,");
     assert_contains(&code, "#[doc=\"Thename.\"]pubfirst_name:String,");
-    assert_contains(&code, "#[doc=\"Default:`true`.\"]#[serde(rename=\"self\")]?pubself_:Option<bool>,");
+    assert_contains(
+        &code,
+        "#[doc=\"Default:`true`.\"]#[serde(rename=\"self\")]?pubself_:Option<bool>,",
+    );
     assert_contains(&code, "puborderId:Option<i64>,");
     assert_contains(&code, "#[serde(flatten)]pubadditional_properties:BTreeMap<String,String>,");
     assert!(!code.contains("default::Default"), "{code}");
@@ -393,7 +396,11 @@ fn each_error_is_reported_once() {
         (file, quote!("file.json", prefx = "a"), "did you mean `prefix`"),
         (file, quote!("file.json", prefix = "order"), "no function has the prefix `order`"),
         (file, quote!("file.json", only = ["orders::creat"]), "did you mean `orders::create`?"),
-        (file, quote!("file.json", only = "orders::*"), "expected an array of function ids for `only`"),
+        (
+            file,
+            quote!("file.json", only = "orders::*"),
+            "expected an array of function ids for `only`",
+        ),
         (file, quote!("file.json", only = []), "`only` is empty"),
         (file, quote!("file.json", timeout = "soon"), "expected a duration"),
         ("{\n  ]", quote!("file.json"), "is not valid JSON: "),

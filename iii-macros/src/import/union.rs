@@ -231,25 +231,27 @@ impl TypeBuilder {
             EnumForm::Payload => return Shape::Payload,
             EnumForm::Strings(variants) => ItemKind::StringEnum(variants),
             EnumForm::ExternallyTagged(variants) => {
-                let variants = variants.into_iter().map(|ExternalVariant { name, docs, content }| {
-                    let body = match content {
-                        None => VariantBody::Unit,
-                        Some(content) => self.external_body(document, &content, &hint, &name),
-                    };
-                    EnumVariant { name, docs, body }
-                });
+                let variants =
+                    variants.into_iter().map(|ExternalVariant { name, docs, content }| {
+                        let body = match content {
+                            None => VariantBody::Unit,
+                            Some(content) => self.external_body(document, &content, &hint, &name),
+                        };
+                        EnumVariant { name, docs, body }
+                    });
                 ItemKind::ExternallyTagged(variants.collect())
             }
             EnumForm::InternallyTagged { tag, variants } => {
-                let variants = variants.into_iter().map(|InternalVariant { name, docs, properties }| {
-                    let hint = hint.part(self, &name);
-                    let item = self.fields(document, &properties, &hint, Some(&tag));
-                    let body = match item.fields.is_empty() {
-                        true => VariantBody::Unit,
-                        false => VariantBody::Struct(item),
-                    };
-                    EnumVariant { name, docs, body }
-                });
+                let variants =
+                    variants.into_iter().map(|InternalVariant { name, docs, properties }| {
+                        let hint = hint.part(self, &name);
+                        let item = self.fields(document, &properties, &hint, Some(&tag));
+                        let body = match item.fields.is_empty() {
+                            true => VariantBody::Unit,
+                            false => VariantBody::Struct(item),
+                        };
+                        EnumVariant { name, docs, body }
+                    });
                 let variants = variants.collect();
                 ItemKind::InternallyTagged { tag, variants }
             }

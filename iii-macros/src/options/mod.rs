@@ -158,9 +158,10 @@ impl MacroOptions {
 
     /// Takes the flag `name`, and returns its span.
     pub(crate) fn take_flag(&mut self, name: &str) -> Option<Span> {
-        let at = self.named.iter().position(|named| {
-            matches!(named.value, OptionValue::Missing) && named.name == name
-        })?;
+        let at = self
+            .named
+            .iter()
+            .position(|named| matches!(named.value, OptionValue::Missing) && named.name == name)?;
         Some(self.named.remove(at).name.span())
     }
 

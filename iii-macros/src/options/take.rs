@@ -35,12 +35,7 @@ impl MacroOptions {
         errors: &mut Errors,
     ) -> Option<StringOrPath> {
         let expr = self.take(name, errors)?;
-        string_or_path(
-            &expr,
-            &format!("`{name}`"),
-            &format!("{name} = \"{example}\""),
-            errors,
-        )
+        string_or_path(&expr, &format!("`{name}`"), &format!("{name} = \"{example}\""), errors)
     }
 
     /// Takes the integer of `name`, which must be at least `min`.
@@ -73,8 +68,7 @@ impl MacroOptions {
     pub(crate) fn take_duration(&mut self, name: &str, errors: &mut Errors) -> Option<u64> {
         let expr = self.take(name, errors)?;
         let text = literal(&expr);
-        let duration =
-            text.as_ref().and_then(|text| humantime::parse_duration(&text.value()).ok());
+        let duration = text.as_ref().and_then(|text| humantime::parse_duration(&text.value()).ok());
         let Some(duration) = duration else {
             let message = format!(
                 "expected a duration for `{name}`, found {}\n\

@@ -122,8 +122,7 @@ fn declare(module: &ServiceModule, id: &LitStr, options: &ServiceOptions) -> Tok
     let cfgs = cfgs(&module.attributes);
     let import = names::import_runtime(options.krate.as_ref());
     let name = &module.name;
-    let description =
-        docs::description(options.description.as_ref(), || module.doc_comment());
+    let description = docs::description(options.description.as_ref(), || module.doc_comment());
     let description = tokens::option(description);
     let display_name = tokens::option(options.name.as_ref());
     let parent = tokens::option(options.parent.as_ref().map(|parent| match parent {

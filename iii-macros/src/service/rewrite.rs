@@ -128,7 +128,9 @@ pub(super) fn split_at_commas(tokens: TokenStream) -> Vec<OptionTokens> {
     let mut part = Vec::new();
     for tree in tokens {
         match tree {
-            TokenTree::Punct(mark) if mark.as_char() == ',' => parts.push(std::mem::take(&mut part)),
+            TokenTree::Punct(mark) if mark.as_char() == ',' => {
+                parts.push(std::mem::take(&mut part))
+            }
             tree => part.push(tree),
         }
     }

@@ -204,9 +204,7 @@ impl TriggerKind {
                 "stream_leave" => engine::parse_plain("StreamLeave", options, errors),
                 "trace" => engine::parse_trace(options, errors),
                 "configuration" => engine::parse_configuration(options, errors),
-                "functions_available" => {
-                    engine::parse_plain("FunctionsAvailable", options, errors)
-                }
+                "functions_available" => engine::parse_plain("FunctionsAvailable", options, errors),
                 "workers_available" => engine::parse_plain("WorkersAvailable", options, errors),
                 _ => events::parse_log(options, errors),
             },
@@ -218,8 +216,7 @@ impl TriggerKind {
 
 /// Takes the option `condition`, and emits an `Option<Use>`.
 fn take_condition(options: &mut MacroOptions, errors: &mut Errors) -> TokenStream {
-    let path =
-        options.take_path("condition", "the path of a declared function", "is_open", errors);
+    let path = options.take_path("condition", "the path of a declared function", "is_open", errors);
     option(path.map(|path| use_function("condition", &path)))
 }
 
@@ -227,7 +224,7 @@ fn take_condition(options: &mut MacroOptions, errors: &mut Errors) -> TokenStrea
 fn use_function(role: &str, path: &Path) -> TokenStream {
     let SpanRange { first, last } = SpanRange::of(path);
     let role = Ident::new(role, first);
-    let mut tokens = quote_spanned!(first=> __iii::trigger::Use::#role::<);
+    let mut tokens = quote_spanned!(first=> __iii::trigger::FunctionRef::#role::<);
     path.to_tokens(&mut tokens);
     tokens.extend(quote_spanned!(last=> >()));
     tokens

@@ -68,7 +68,8 @@ fn segment_error(segment: &str) -> Option<(Option<usize>, String)> {
         return Some((None, format!("unsupported parameter syntax: write `:{name}`")));
     }
     if segment.starts_with('*') {
-        let message = "wildcards are not supported: write a parameter for each segment, such as `:name`";
+        let message =
+            "wildcards are not supported: write a parameter for each segment, such as `:name`";
         return Some((None, message.to_owned()));
     }
     for (at, character) in segment.chars().enumerate() {

@@ -140,7 +140,11 @@ pub(super) async fn serve_local_telemetry(broker: Broker, answer: oneshot::Sende
 }
 
 /// The gate of a worker that is let in. Any other is told why not, and its link ends.
-async fn gate(guard: &AccessGuard, visitor: &AuthRequest, link: &mut Link) -> Option<Arc<dyn Gate>> {
+async fn gate(
+    guard: &AccessGuard,
+    visitor: &AuthRequest,
+    link: &mut Link,
+) -> Option<Arc<dyn Gate>> {
     match guard.admit(visitor).await {
         Ok(gate) => Some(gate),
         Err(error) => {

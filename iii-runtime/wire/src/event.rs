@@ -61,13 +61,13 @@ pub enum StreamChange<T> {
     /// Somebody sent an event to the group.
     Event {
         /// The event.
-        event: Sent,
+        event: StreamMessage,
     },
 }
 
 /// An event that somebody sent to a group of a stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Sent {
+pub struct StreamMessage {
     /// Its type, chosen by the sender.
     pub r#type: String,
     /// Its data.

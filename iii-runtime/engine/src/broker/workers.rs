@@ -247,7 +247,10 @@ fn clean(text: &str) -> Option<String> {
 
 /// The announcement as it is listed among the built-in functions; the broker itself handles it.
 pub(crate) fn announcement_error() -> ErrorBody {
-    ErrorBody::new(code::INVALID_ARGUMENTS, format!("only a connected worker can call `{ANNOUNCE}`"))
+    ErrorBody::new(
+        code::INVALID_ARGUMENTS,
+        format!("only a connected worker can call `{ANNOUNCE}`"),
+    )
 }
 
 #[cfg(test)]

@@ -168,7 +168,8 @@ impl Configurations {
     }
 
     fn found(&self, id: &str) -> Result<Entry, ErrorBody> {
-        let missing = || ErrorBody::new(code::NOT_FOUND, format!("there is no configuration `{id}`"));
+        let missing =
+            || ErrorBody::new(code::NOT_FOUND, format!("there is no configuration `{id}`"));
         self.entry(id)?.ok_or_else(missing)
     }
 

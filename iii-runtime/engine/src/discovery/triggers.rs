@@ -262,7 +262,10 @@ impl Discovery {
     ) -> Result<Registered, ErrorBody> {
         for namespace in [&input.namespace, &input.trigger_namespace].into_iter().flatten() {
             if namespace.trim().is_empty() {
-                return Err(ErrorBody::new(code::INVALID_NAMESPACE, "a namespace must not be blank"));
+                return Err(ErrorBody::new(
+                    code::INVALID_NAMESPACE,
+                    "a namespace must not be blank",
+                ));
             }
         }
         let mut m = RegisterTrigger {
