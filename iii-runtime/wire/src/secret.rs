@@ -1,9 +1,9 @@
-//! Names that say that their values are secrets: those are left out wherever telemetry is sent or kept.
+//! Detects names of secrets, whose values are redacted in telemetry.
 
-/// What stands in the place of a value.
+/// Replaces the value of a secret.
 pub const REDACTED: &str = "[REDACTED]";
 
-/// Words that make a name sensitive.
+/// Words that mark a name as sensitive.
 const WORDS: [&str; 14] = [
     "apikey",
     "auth",
@@ -20,11 +20,11 @@ const WORDS: [&str; 14] = [
     "setcookie",
     "token",
 ];
-/// Kinds of keys that are sensitive; others, such as `message.key`, are not.
+/// Words that mark a following `key` as sensitive; other keys, such as `message.key`, are not.
 const KEYS: [&str; 6] = ["access", "api", "encryption", "private", "secret", "signing"];
 
-/// Whether a name has a word that stands for secrets: `db.password`, `apiKey`, `X-Api-Key`. Parts of words do not count,
-/// so that `usage.input_tokens` can be seen.
+/// Returns whether a name contains a sensitive word: `db.password`, `apiKey`, `X-Api-Key`. Only whole words count:
+/// `usage.input_tokens` is not sensitive.
 pub fn is_secret(name: &str) -> bool {
     let mut before = String::new();
     let mut word = String::new();
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_secrets_are_known() {
+    fn sensitive_names_are_detected() {
         for name in [
             "password",
             "db.password",

@@ -1,105 +1,104 @@
-//! Update operations on a JSON value, each with its own error (protocol section 6.4): for the engine's stores, and for
-//! those of workers.
+//! Update operations on JSON values, applied by the engine's stores and by those of workers (protocol section 6.4).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
 use crate::protocol::Payload;
 
-/// Segments of a path.
+/// Maximum number of segments of a path.
 const DEPTH: usize = 32;
-/// Bytes of a segment.
+/// Maximum length of a segment in bytes.
 const SEGMENT: usize = 256;
-/// Nesting of a value to merge.
+/// Maximum nesting of a value to merge.
 const VALUE_DEPTH: usize = 16;
-/// Keys of a value to merge.
+/// Maximum number of keys of a value to merge.
 const VALUE_KEYS: usize = 1024;
-/// Keys that would change the nature of objects in JavaScript workers.
+/// Keys that modify the prototype of objects in JavaScript workers.
 const POLLUTING: [&str; 3] = ["__proto__", "constructor", "prototype"];
 
-/// One operation.
+/// An update operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum UpdateOp {
-    /// Replaces the value of a key.
+    /// Sets a key.
     Set {
-        /// A key of the value; empty: the whole value.
+        /// The key; an empty one replaces the whole value.
         path: String,
-        /// The new value. Absent: null.
+        /// The new value. Default: null.
         #[serde(default)]
         value: Value,
     },
-    /// Adds the keys of an object.
+    /// Merges the keys of an object.
     Merge {
-        /// Where; absent or empty: into the whole value.
+        /// The path of the target; absent or empty for the whole value.
         #[serde(default)]
         path: Option<Path>,
-        /// The object.
+        /// The object to merge.
         value: Value,
     },
     /// Adds to a number.
     Increment {
-        /// A key of the value; empty: the whole value.
+        /// The key; an empty one addresses the whole value.
         path: String,
-        /// How much.
+        /// The summand.
         by: i64,
     },
     /// Subtracts from a number.
     Decrement {
-        /// A key of the value; empty: the whole value.
+        /// The key; an empty one addresses the whole value.
         path: String,
-        /// How much.
+        /// The subtrahend.
         by: i64,
     },
-    /// Adds to a list or to a text.
+    /// Appends to an array or a string.
     Append {
-        /// Where; absent or empty: to the whole value.
+        /// The path of the target; absent or empty for the whole value.
         #[serde(default)]
         path: Option<Path>,
-        /// What.
+        /// The value to append.
         value: Value,
     },
     /// Removes a key.
     Remove {
-        /// A key of the value; empty: the whole value becomes null.
+        /// The key; an empty one sets the whole value to null.
         path: String,
     },
 }
 
-/// Where in a value: one key, or a way of keys. Dots have no meaning.
+/// A location in a value: one key, or a sequence of keys. Dots are not separators.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum Path {
-    /// One key; empty: the whole value.
+    /// One key; an empty one addresses the whole value.
     Key(String),
-    /// A way through nested objects.
+    /// The keys of nested objects, outermost first.
     Way(Vec<String>),
 }
 
-/// An operation that could not be done.
+/// The failure of one operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct UpdateError {
-    /// Which operation, counted from 0.
+    /// The index of the operation.
     pub op_index: usize,
-    /// What is wrong, for programs, such as `increment.not_number`.
+    /// The error code, such as `increment.not_number`.
     pub code: String,
-    /// What is wrong, for people.
+    /// The error message.
     pub message: String,
 }
 
-/// A code without the name of the operation, and a message.
+/// An error code without the name of the operation, and a message.
 type Failure = (&'static str, String);
 
-/// Applies operations to a stored value, or to `{}` if there is none. One that fails is left out.
+/// Applies operations in order to a stored value, or to `{}` if there is none. A failing operation is skipped.
 ///
 /// # Errors
 ///
-/// If the stored value is nested too deeply to be worked on.
+/// If the stored value is nested too deeply to be parsed.
 pub fn apply(
     old: Option<&Payload>,
     ops: &[UpdateOp],
 ) -> Result<(Payload, Vec<UpdateError>), serde_json::Error> {
-    // `None`: nothing is there yet, which some operations on the whole value tell apart from `{}`.
+    // `None` is an absent value, which some operations distinguish from `{}`.
     let mut root = old.map(Payload::parse::<Value>).transpose()?;
     let mut errors = Vec::new();
     for (op_index, op) in ops.iter().enumerate() {
@@ -156,7 +155,7 @@ fn empty() -> Value {
     Value::Object(Map::new())
 }
 
-/// The key of a path that is one key; `None`: the whole value.
+/// Reads a path of one key; `None` for the whole value.
 fn one_key(path: &str) -> Result<Option<&str>, Failure> {
     if path.is_empty() {
         return Ok(None);
@@ -165,7 +164,7 @@ fn one_key(path: &str) -> Result<Option<&str>, Failure> {
     Ok(Some(path))
 }
 
-/// The way of a path; none at all: the whole value.
+/// Reads a path of any length; empty for the whole value.
 fn way(path: Option<&Path>) -> Result<Vec<&str>, Failure> {
     let way: Vec<&str> = match path {
         None => Vec::new(),
@@ -190,12 +189,12 @@ fn check_segment(segment: &str) -> Result<(), Failure> {
         return Err(("path.segment_too_long", message));
     }
     if POLLUTING.contains(&segment) {
-        return Err(("path.proto_polluted", format!("`{segment}` cannot be part of a path")));
+        return Err(("path.proto_polluted", format!("`{segment}` is not allowed in a path")));
     }
     Ok(())
 }
 
-/// The whole value as an object, to work on `key`.
+/// The whole value as an object, for an operation on `key`.
 fn object<'a>(
     root: &'a mut Option<Value>,
     key: &str,
@@ -208,7 +207,7 @@ fn object<'a>(
 
 fn not_object(way: &[&str], found: &Value) -> Failure {
     let message =
-        format!("{} cannot be reached: there is {}, not an object", shown(way), kind(found));
+        format!("the target of {} is {}, not an object", shown(way), kind(found));
     ("target_not_object", message)
 }
 
@@ -225,7 +224,7 @@ fn merge(root: &mut Option<Value>, way: &[&str], value: &Value) -> Result<(), Fa
         return Err(not_object(way, target));
     }
     for segment in way {
-        // What is no object on the way gives way to one.
+        // A value on the path that is not an object is replaced by one.
         if !target.is_object() {
             *target = empty();
         }
@@ -247,7 +246,7 @@ fn check_merged(added: &Map<String, Value>) -> Result<(), Failure> {
     if added.len() > VALUE_KEYS {
         return Err((
             "value.too_many_keys",
-            format!("at most {VALUE_KEYS} keys can be merged at once"),
+            format!("the value has {} keys, at most {VALUE_KEYS} are allowed", added.len()),
         ));
     }
     check_nesting(added.values(), added.keys(), 1)
@@ -259,10 +258,10 @@ fn check_nesting<'a>(
     depth: usize,
 ) -> Result<(), Failure> {
     if depth > VALUE_DEPTH {
-        return Err(("value.too_deep", format!("the value is nested deeper than {VALUE_DEPTH}")));
+        return Err(("value.too_deep", format!("the value is nested deeper than {VALUE_DEPTH} levels")));
     }
     if let Some(key) = keys.find(|key| POLLUTING.contains(&key.as_str())) {
-        return Err(("value.proto_polluted", format!("`{key}` cannot be a key")));
+        return Err(("value.proto_polluted", format!("`{key}` is not allowed as a key")));
     }
     for value in values {
         match value {
@@ -286,15 +285,10 @@ fn add(root: &mut Option<Value>, path: &str, by: i128) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Integers stay integers, other numbers stay what they are; nothing counts as 0.
+/// Adds to a number: integers stay integers, an absent value counts as 0.
 fn sum(number: Option<&Value>, by: i128, path: &str) -> Result<Value, Failure> {
-    let failure = |found: &str| {
-        (
-            "not_number",
-            format!("{} is {found}, not a number that can be counted on", shown(&[path])),
-        )
-    };
-    let too_large = || failure("too large");
+    let failure = |problem: String| ("not_number", format!("{} {problem}", shown(&[path])));
+    let too_large = || failure("is out of range".to_owned());
     let whole = |sum: i128| {
         let number =
             i64::try_from(sum).map(Number::from).or_else(|_| u64::try_from(sum).map(Number::from));
@@ -312,7 +306,7 @@ fn sum(number: Option<&Value>, by: i128, path: &str) -> Result<Value, Failure> {
             }
             _ => Err(too_large()),
         },
-        Some(other) => Err(failure(kind(other))),
+        Some(other) => Err(failure(format!("is {}, not a number", kind(other)))),
     }
 }
 
@@ -348,7 +342,7 @@ fn append(root: &mut Option<Value>, way: &[&str], value: &Value) -> Result<(), F
     }
 }
 
-/// What appending to nothing makes: a text stays one, everything else begins a list.
+/// The initial value of an append to an absent target: a string, or an array of the value.
 fn begun(value: &Value) -> Value {
     if value.is_string() { value.clone() } else { Value::Array(vec![value.clone()]) }
 }
@@ -371,7 +365,7 @@ fn append_to(target: &mut Value, value: &Value, way: &[&str]) -> Result<(), Fail
     }
 }
 
-/// A path in a message.
+/// A path for messages.
 fn shown(way: &[&str]) -> String {
     match way {
         [] | [""] => "the value".to_owned(),
@@ -379,14 +373,14 @@ fn shown(way: &[&str]) -> String {
     }
 }
 
-/// A type in a message.
+/// The type of a value for messages.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     }
 }

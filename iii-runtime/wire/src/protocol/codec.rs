@@ -1,4 +1,4 @@
-//! Messages to and from JSON text, without ever looking into the payloads they carry.
+//! Encoding and decoding of messages as JSON, without parsing their payloads.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,18 +17,18 @@ use super::{
     RegistrationRejected, TriggerRegistrationResult, WorkerId,
 };
 
-/// The key under which the engine tells a callee who calls (protocol section 4.2).
+/// The key with the id of the calling worker (protocol section 4.2).
 const CALLER_KEY: &str = "_caller_worker_id";
 
-/// Why a frame is not a message. The connection lives on.
+/// Why a frame could not be decoded. It does not close the connection.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The text is not a JSON object, or a field has the wrong type.
+    /// The frame is not a JSON object, or a field has the wrong type.
     Json(serde_json::Error),
-    /// No such message type.
+    /// The message type is unknown.
     UnknownType(String),
-    /// A field is missing that the message type needs.
+    /// A required field is missing.
     MissingField {
         /// The message type.
         message: &'static str,
@@ -58,8 +58,8 @@ impl std::error::Error for DecodeError {
     }
 }
 
-/// All fields of all messages. No two messages use one name for different types, so one flat pass reads any of them;
-/// an internally tagged enum could not keep the payloads raw.
+/// The fields of all messages. No two messages use one name for different types, so one flat struct deserializes any of
+/// them; an internally tagged enum could not keep the payloads raw.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, rename = "type")]
@@ -122,11 +122,11 @@ struct Envelope<'a> {
     parent_service_id: Option<String>,
 }
 
-/// Reads one frame. Text that is only white space is `None`.
+/// Decodes a frame. `None` if it contains only whitespace.
 ///
 /// # Errors
 ///
-/// If the frame is not a message of the protocol.
+/// If the frame is not a valid message.
 pub fn decode(frame: &ByteString) -> Result<Option<Message>, DecodeError> {
     if frame.trim_ascii().is_empty() {
         return Ok(None);
@@ -238,7 +238,7 @@ pub fn decode(frame: &ByteString) -> Result<Option<Message>, DecodeError> {
     }))
 }
 
-/// Writes one message.
+/// Encodes a message.
 pub fn encode(message: &Message) -> String {
     match message {
         Message::InvokeFunction(m) => {
@@ -358,14 +358,14 @@ pub fn encode(message: &Message) -> String {
             o.put("error", Some(error));
             o.end()
         }
-        // What there is to say about it is its answer.
+        // It is encoded as the reply to the invalid frame.
         Message::Invalid(m) => encode(&m.as_ref().clone().answer()),
         Message::Ping => r#"{"type":"ping"}"#.to_owned(),
         Message::Pong => r#"{"type":"pong"}"#.to_owned(),
     }
 }
 
-/// A JSON object that is written key by key; payloads are copied as they are.
+/// Writes a JSON object field by field; payloads are copied verbatim.
 struct Object {
     text: String,
 }
@@ -385,15 +385,15 @@ impl Object {
         self.text.push_str("\":");
     }
 
-    /// A field of any type.
+    /// Writes a field of any type.
     fn put<T: Serialize + ?Sized>(&mut self, key: &str, value: Option<&T>) {
         if let Some(value) = value {
             self.key(key);
-            self.text.push_str(&serde_json::to_string(value).expect("protocol fields serialise"));
+            self.text.push_str(&serde_json::to_string(value).expect("protocol fields serialize"));
         }
     }
 
-    /// A field of text.
+    /// Writes a string field.
     fn text(&mut self, key: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.key(key);
@@ -401,7 +401,7 @@ impl Object {
         }
     }
 
-    /// An id that is a UUID.
+    /// Writes a UUID field.
     fn id(&mut self, key: &str, value: Option<Uuid>) {
         if let Some(value) = value {
             self.key(key);
@@ -422,7 +422,7 @@ impl Object {
     }
 }
 
-/// `data` as it is sent, with the caller's id as first key if it is an object (protocol section 4.2).
+/// The bytes of `data`, with the caller's id as the first key if it is an object (protocol section 4.2).
 pub fn with_caller(data: Payload, caller: Option<WorkerId>) -> bytes::Bytes {
     if caller.is_none() || !data.is_object() {
         return data.into_bytes();
@@ -431,10 +431,10 @@ pub fn with_caller(data: Payload, caller: Option<WorkerId>) -> bytes::Bytes {
     put_with_caller(&mut text, &data, caller);
     text.into()
 }
-/// How an object begins that [`put_with_caller`] has written, up to the id.
+/// The prefix of an object that [`put_with_caller`] wrote, up to the id.
 const CALLER_FIRST: &str = "{\"_caller_worker_id\":\"";
 
-/// Writes `data`, with the caller's id as first key if it is an object.
+/// Writes `data`, with the caller's id as the first key if it is an object.
 fn put_with_caller(text: &mut String, data: &Payload, caller: Option<WorkerId>) {
     let (Some(caller), Some(rest)) = (caller, data.as_str().strip_prefix('{')) else {
         text.push_str(data.as_str());
@@ -450,7 +450,7 @@ fn put_with_caller(text: &mut String, data: &Payload, caller: Option<WorkerId>) 
     text.push_str(rest);
 }
 
-/// Takes the caller's id out of `data`. What a client put there itself is taken out as well, so it cannot be forged.
+/// Removes the caller's id from `data`. An id that a client inserted is removed as well, so it cannot be forged.
 fn take_caller(data: Payload) -> (Payload, Option<WorkerId>) {
     if !data.is_object() {
         return (data, None);
@@ -485,13 +485,13 @@ fn take_caller(data: Payload) -> (Payload, Option<WorkerId>) {
     if found { (Payload::from_built(text), caller) } else { (data, None) }
 }
 
-/// A payload in which nobody pretends to be the caller, for a call that no worker makes.
+/// Removes an id that a client may have inserted, for a call that no worker makes.
 pub fn without_caller(data: Payload) -> Payload {
     take_caller(data).0
 }
 
-/// As [`take_caller`], where the id is the first key and the only one of its name, as an engine writes it: the object is
-/// not parsed again. `None`: it is not written so.
+/// The fast path of [`take_caller`], without parsing, for an id that is the first key and the only one of its name, as
+/// engines write it. `None` if `data` has another form.
 fn take_first(data: &str) -> Option<(Payload, Option<WorkerId>)> {
     let (id, rest) = data.strip_prefix(CALLER_FIRST)?.split_once('"')?;
     let rest = rest.strip_prefix(',').or_else(|| rest.starts_with('}').then_some(rest))?;
@@ -505,7 +505,7 @@ fn take_first(data: &str) -> Option<(Payload, Option<WorkerId>)> {
     Some((Payload::from_built(text), Some(WorkerId(caller))))
 }
 
-/// A quick look that errs on the safe side: escapes may hide the key, so text with `\u` counts.
+/// A conservative search: escapes may hide the key, so text with `\u` matches as well.
 fn mentions_caller(text: &str) -> bool {
     static KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(CALLER_KEY));
     let text = text.as_bytes();
@@ -545,7 +545,7 @@ mod tests {
     }
 
     #[test]
-    fn every_message_survives_the_wire() {
+    fn every_message_round_trips() {
         let caller = Some(WorkerId::random());
         for data in
             [r#"{"sku":"A1"}"#, "{}", "{ }", "null", "[1,2]", "\"text\"", "12345678901234567890"]
@@ -648,7 +648,7 @@ mod tests {
     }
 
     #[test]
-    fn data_that_is_missing_counts_as_null() {
+    fn missing_data_decodes_as_null() {
         let message =
             decode_str(r#"{"type":"invokefunction","function_id":"a"}"#).unwrap().unwrap();
         let Message::InvokeFunction(m) = message else { panic!("{message:?}") };
@@ -656,14 +656,14 @@ mod tests {
     }
 
     #[test]
-    fn a_trigger_type_needs_no_description() {
+    fn description_of_a_trigger_type_is_optional() {
         let message = decode_str(r#"{"type":"registertriggertype","id":"mail"}"#).unwrap().unwrap();
         let Message::RegisterTriggerType(m) = message else { panic!("{message:?}") };
         assert_eq!((m.id.as_str(), m.description.as_str()), ("mail", ""));
     }
 
     #[test]
-    fn unknown_fields_are_ignored_and_unknown_types_are_named() {
+    fn unknown_fields_are_ignored_and_unknown_types_are_errors() {
         assert_eq!(decode_str(r#"{"type":"ping","x":{}}"#).unwrap(), Some(Message::Ping));
         assert_eq!(decode_str("  \n").unwrap(), None);
         assert!(
@@ -680,7 +680,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_invocation_drops_no_message() {
+    fn invocation_object_of_any_shape_is_decoded() {
         for odd in [r#""x""#, "7", "[]", "{}", r#"{"url":[],"method":"get","auth":{"type":"no"}}"#]
         {
             let text = format!(r#"{{"type":"registerfunction","id":"a","invocation":{odd}}}"#);
@@ -693,7 +693,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_cannot_be_forged() {
+    fn forged_caller_is_removed() {
         for key in ["_caller_worker_id", "\\u005fcaller_worker_id"] {
             let text = format!(
                 r#"{{"type":"invokefunction","function_id":"a","data":{{"x":1,"{key}":"forged","y":2}}}}"#
@@ -712,7 +712,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caller_is_taken_out_wherever_it_stands() {
+    fn caller_is_removed_at_any_position() {
         let id = WorkerId::random();
         for (data, left) in [
             (format!(r#"{{"_caller_worker_id":"{id}"}}"#), "{}"),
@@ -729,7 +729,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_keeps_its_text() {
+    fn payload_keeps_its_formatting() {
         let text = r#"{"type":"invocationresult","invocation_id":"7bf22097-7be4-48e5-a329-5a504bc71e09","function_id":"f","result":{"b":1.50,  "a":1e3}}"#;
         let Some(Message::InvocationResult(m)) = decode_str(text).unwrap() else { panic!() };
         assert_eq!(m.result.unwrap().unwrap().as_str(), r#"{"b":1.50,  "a":1e3}"#);

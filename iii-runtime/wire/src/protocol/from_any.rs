@@ -1,22 +1,20 @@
-//! JSON out of any deserializer: as raw text where it is text, and as a tree where serde has looked ahead.
-//!
-//! `RawValue` alone can only be read from text. Serde keeps what it has not yet decided about, in enums with a tag inside
-//! or without one and in flattened fields, as values of its own, and there a `RawValue` is an error.
+//! Deserializes JSON from any deserializer: as raw text from JSON text, and as a tree from serde's buffered content, as
+//! which internally tagged and untagged enums and flattened fields are read, and for which `RawValue` fails.
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// One JSON value.
+/// A JSON value.
 pub(super) enum Json {
-    /// As it was written.
+    /// The original text.
     Raw(Box<RawValue>),
-    /// Put together from what serde kept.
+    /// The tree built from serde's buffer.
     Parsed(Value),
 }
 
-/// Reads one JSON value.
+/// Deserializes a JSON value.
 pub(super) fn json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
     let mut parsed = None;
     let raw = Box::<RawValue>::deserialize(Asked { deserializer, parsed: &mut parsed });
@@ -26,7 +24,7 @@ pub(super) fn json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D
     }
 }
 
-/// A deserializer that a `RawValue` asks for its text.
+/// A deserializer that captures the value of a `RawValue` for which it has no text.
 struct Asked<'a, D> {
     deserializer: D,
     parsed: &'a mut Option<Value>,
@@ -54,7 +52,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Asked<'_, D> {
     }
 }
 
-/// What a deserializer answers to a `RawValue`.
+/// The visitor of a `RawValue`, which captures a value without text.
 struct Answered<'a, V> {
     visitor: V,
     parsed: &'a mut Option<Value>,
@@ -67,15 +65,15 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Answered<'_, V> {
         self.visitor.expecting(f)
     }
 
-    /// It reads text.
+    /// The deserializer reads JSON text.
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
         self.visitor.visit_map(map)
     }
 
-    /// It does not know what a `RawValue` wants.
+    /// The deserializer ignores the newtype name of `RawValue`.
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
         *self.parsed = Some(Value::deserialize(inner)?);
-        // There is no text to give; the value is what counts.
-        Err(D::Error::custom("this JSON is no longer text"))
+        // There is no text for the `RawValue`; the captured value replaces this error.
+        Err(D::Error::custom("this JSON value has no text"))
     }
 }

@@ -1,4 +1,4 @@
-//! Frames that are no messages: what can still be read of one, so that whoever sent it is answered.
+//! Invalid frames: what of one is still readable, to answer its sender.
 
 use bytestring::ByteString;
 use serde::Deserialize;
@@ -11,39 +11,39 @@ use super::{
 };
 use crate::code;
 
-/// A frame that came and is no message.
+/// A frame that could not be decoded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invalid {
-    /// What is wrong with it; the code is `invalid_message`.
+    /// The reason, with the code `invalid_message`.
     pub error: ErrorBody,
-    /// What it was about, as far as that can be read.
+    /// What the frame was about, as far as it is readable.
     pub about: About,
 }
 
-/// What a frame that is no message was about.
+/// The subject of an invalid frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum About {
-    /// A call, whose caller waits for an answer.
+    /// A call, whose caller waits for a response.
     Call {
         /// The id of the call.
         invocation_id: InvocationId,
-        /// The function; empty if it is not readable.
+        /// The function; empty if unreadable.
         function_id: FunctionId,
     },
-    /// A binding, which will not be made.
+    /// The registration of a trigger, which fails.
     Binding {
-        /// The binding.
+        /// The trigger.
         id: TriggerId,
         /// Its type.
         trigger_type: TriggerTypeId,
-        /// The function; empty if it is not readable.
+        /// The function; empty if unreadable.
         function_id: FunctionId,
     },
-    /// Something else, or nothing that is readable.
+    /// Another or an unreadable message.
     Unknown,
 }
 
-/// The fields that say what a frame is about, whatever is in them.
+/// The fields that identify the subject of a frame, with any content.
 #[derive(Default, Deserialize)]
 struct Outline<'a> {
     #[serde(borrow, default, rename = "type")]
@@ -59,17 +59,17 @@ struct Outline<'a> {
 }
 
 impl Invalid {
-    /// The frame that could not be decoded, and why.
+    /// Creates the description of a frame that could not be decoded.
     pub fn new(frame: &ByteString, error: &DecodeError) -> Self {
         Self { error: body(error.to_string()), about: About::of(frame) }
     }
 
-    /// A frame that is not even text.
+    /// Creates the description of a binary frame that is not UTF-8.
     pub fn not_text() -> Self {
         Self { error: body("the frame is not UTF-8".to_owned()), about: About::Unknown }
     }
 
-    /// The message that tells the sender. SDKs end a call by it, show a refused binding, and ignore the rest.
+    /// Returns the reply to the sender. SDKs fail the call, report the rejected trigger, and ignore other errors.
     #[must_use]
     pub fn answer(self) -> Message {
         let Self { error, about } = self;
@@ -133,14 +133,14 @@ mod tests {
     use super::*;
     use crate::protocol::{decode, encode};
 
-    /// The message with which a frame is answered.
+    /// The reply to a frame.
     fn answer(frame: &str) -> Message {
         let frame = ByteString::from(frame);
         Invalid::new(&frame, &decode(&frame).unwrap_err()).answer()
     }
 
     #[test]
-    fn a_call_that_cannot_be_read_is_answered_as_a_call() {
+    fn invalid_call_gets_an_invocation_result() {
         let id = "7bf22097-7be4-48e5-a329-5a504bc71e09";
         for rest in [
             r#""function_id":"a::b","action":{"type":"later"}"#,
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_binding_that_cannot_be_read_is_refused() {
+    fn invalid_trigger_registration_is_rejected() {
         let frame = r#"{"type":"registertrigger","id":"t","trigger_type":"http","config":{}}"#;
         let Message::TriggerRegistrationResult(answer) = answer(frame) else { panic!() };
         assert_eq!((answer.id.as_str(), answer.trigger_type.as_str()), ("t", "http"));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_answered_with_the_reason() {
+    fn other_invalid_frames_get_an_error() {
         for (frame, word) in [
             ("{", "not a protocol message"),
             ("[1]", "not a protocol message"),

@@ -1,6 +1,4 @@
-//! The wire protocol: messages, raw payloads, error bodies and ids, and how they become text.
-//!
-//! This room knows JSON and nothing of sockets, workers or engines.
+//! The wire protocol: messages, raw payloads, error bodies and ids, and their JSON encoding.
 
 mod channel;
 mod codec;
@@ -28,5 +26,5 @@ pub use payload::fields;
 pub use write::push_text;
 pub use write::push_uuid;
 
-/// The namespace of everything that names none (protocol section 3.10).
+/// The default namespace (protocol section 3.10).
 pub const DEFAULT_NAMESPACE: &str = "default";

@@ -1,4 +1,4 @@
-//! Links inside one process: messages are handed over as they are, without sockets and without text.
+//! Connections within one process: messages are passed by value, without sockets or serialization.
 
 use std::fmt;
 
@@ -14,10 +14,10 @@ use super::{
 };
 use crate::protocol::ChannelRef;
 
-/// How much of a channel waits between its two ends in this process, in bytes.
+/// Buffer size of one direction of a channel in this process, in bytes.
 const PIPE: usize = 64 << 10;
 
-/// The two ends of a link in this process.
+/// Creates the two endpoints of a connection in this process.
 pub fn pair(limits: Limits) -> (Link, Link) {
     let (to_left, from_right) = Outbox::new(limits);
     let (to_right, from_left) = Outbox::new(limits);
@@ -32,26 +32,26 @@ fn inbox(reader: OutboxReader) -> impl stream::Stream<Item = crate::protocol::Me
     })
 }
 
-/// What arrives at an engine from within its process.
+/// An incoming connection from within the process of the engine.
 #[derive(Debug)]
 pub enum Arrival {
-    /// A worker.
+    /// A worker connection.
     Link(Link),
-    /// Somebody who wants one side of a channel.
+    /// A request for one endpoint of a channel.
     Channel {
-        /// What opens it.
+        /// The reference of the endpoint.
         at: ChannelRef,
-        /// Carries the same frames as a socket would; answers whether there is such a channel.
+        /// Receives a duplex for the WebSocket frames; `None` if there is no such channel.
         answer: oneshot::Sender<Option<DuplexStream>>,
     },
-    /// Somebody who sends telemetry.
+    /// A telemetry connection.
     Telemetry {
-        /// Carries the same frames as a socket would.
+        /// Receives a duplex for the WebSocket frames.
         answer: oneshot::Sender<DuplexStream>,
     },
 }
 
-/// Reaches an engine that runs in this process.
+/// Connects to an engine in this process.
 #[derive(Debug, Clone)]
 pub struct LocalTransport {
     door: mpsc::UnboundedSender<Arrival>,
@@ -59,7 +59,7 @@ pub struct LocalTransport {
 }
 
 impl LocalTransport {
-    /// A transport, and what arrives through it at the engine's side.
+    /// Creates a transport, and the receiver of its incoming connections for the engine.
     pub fn new(limits: Limits) -> (Self, mpsc::UnboundedReceiver<Arrival>) {
         let (door, arrivals) = mpsc::unbounded_channel();
         (Self { door, limits }, arrivals)
@@ -105,7 +105,7 @@ fn stopped() -> ConnectError {
     ConnectError::unreachable("the engine in this process has stopped")
 }
 
-/// The two ends of what carries the frames of a channel in this process.
+/// Creates the two ends of a duplex for the frames of a channel or of telemetry.
 pub fn pipe() -> (DuplexStream, DuplexStream) {
     tokio::io::duplex(PIPE)
 }
@@ -122,10 +122,10 @@ mod tests {
     use crate::protocol::Message;
 
     #[tokio::test]
-    async fn what_one_side_sends_the_other_side_gets() {
+    async fn messages_pass_in_both_directions() {
         let (transport, mut arrivals) = LocalTransport::new(Limits::default());
         let mut ours = transport.connect().await.unwrap();
-        let Some(Arrival::Link(mut theirs)) = arrivals.recv().await else { panic!("a link") };
+        let Some(Arrival::Link(mut theirs)) = arrivals.recv().await else { panic!("a connection") };
         ours.outbox.send(Message::Ping).unwrap();
         assert_eq!(theirs.inbox.next().await, Some(Message::Ping));
         theirs.outbox.send(Message::Pong).unwrap();
@@ -133,11 +133,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dropped_side_ends_the_link() {
+    async fn dropping_one_endpoint_ends_the_connection() {
         let (mut left, right) = pair(Limits::default());
         drop(right);
         assert_eq!(left.inbox.next().await, None);
-        assert_eq!(left.inbox.next().await, None, "the end may be asked for again");
+        assert_eq!(left.inbox.next().await, None, "the stream is fused");
         assert!(left.outbox.is_closed());
     }
 }

@@ -1,4 +1,4 @@
-//! The end of a link that cannot be read any more: the other side is told why.
+//! Closing a connection whose incoming frames cannot be read, with a close frame that tells the peer why.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::writer::{CLOSE, Sink};
 
-/// How long a link that failed is still read.
+/// How long a failed connection is drained.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// Why a link cannot be read any more, and what the other side is told. Has the reading half, which is needed for that.
+/// A failed read: the reading half, and the close frame for the peer.
 pub(super) struct Failed<S> {
     pub(super) frames: SplitStream<WebSocketStream<S>>,
     pub(super) close: CloseFrame,
@@ -25,7 +25,7 @@ impl<S> Failed<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    /// The close frame for an error of the other side; `None`: it would not come through.
+    /// The close frame for an error of the peer; `None` if the peer could not receive it.
     pub(super) fn close_for(error: &Error) -> Option<CloseFrame> {
         let (code, reason) = match error {
             Error::Capacity(error) => (CloseCode::Size, error.to_string()),
@@ -33,13 +33,13 @@ where
             Error::Utf8(_) => (CloseCode::Invalid, "text must be UTF-8".to_owned()),
             _ => return None,
         };
-        // A close frame has no room for more (RFC 6455, section 5.5).
+        // A control frame holds at most 125 bytes (RFC 6455, section 5.5).
         let reason: String = reason.chars().filter(char::is_ascii).take(120).collect();
         Some(CloseFrame { code, reason: reason.into() })
     }
 
-    /// Closes the socket with the reason, and takes in what is still coming for a while: a socket that is closed with
-    /// unread data takes back what it has sent.
+    /// Closes the socket with the reason and drains it for a while: TCP resets a socket that is closed with unread
+    /// data, which would discard the close frame.
     pub(super) async fn tell(self, sink: Sink<S>) {
         let Ok(mut socket) = sink.reunite(self.frames) else { return };
         if !matches!(timeout(CLOSE, socket.close(Some(self.close))).await, Ok(Ok(()))) {

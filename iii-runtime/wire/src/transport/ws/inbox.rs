@@ -1,4 +1,4 @@
-//! The reading half of a link: frames become messages, telemetry is handed over, and silence is noticed.
+//! The reading half of a connection: decodes messages, passes telemetry to its handler, and detects a silent peer.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,21 +19,21 @@ use super::failed::Failed;
 use super::{TELEMETRY, Telemetry};
 use crate::protocol::{self, Invalid, Message};
 
-/// Ends when the other half of a link does.
+/// Resolves when the other half of the connection ends.
 pub(super) type Signal = oneshot::Receiver<Infallible>;
 
-/// The messages of the other side. Frames that are none are logged, and come as [`Message::Invalid`].
+/// The messages of the peer. Invalid frames are logged and returned as [`Message::Invalid`].
 pub(super) struct Inbox<S> {
-    /// `None` once they cannot be read any more.
+    /// `None` after a read error.
     frames: Option<SplitStream<WebSocketStream<S>>>,
     silence: Silence,
     ended: Signal,
-    /// Tells the other half that somebody reads.
+    /// Resolves `stopped_reading` of the writing half when dropped.
     _reading: oneshot::Sender<Infallible>,
-    /// Gives the other half what it needs to say why the link ends.
+    /// Passes a read error to the writing half, which reports it to the peer.
     failing: Option<oneshot::Sender<Failed<S>>>,
     telemetry: Option<Telemetry>,
-    /// A telemetry frame that is being taken: nothing more is read until it is.
+    /// The telemetry frame being handled; no frame is read until it completes.
     taking: Option<BoxFuture<'static, ()>>,
 }
 
@@ -88,20 +88,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Inbox<S> {
                 Poll::Ready(Some(Err(error))) => {
                     match Failed::<S>::close_for(&error) {
                         Some(close) => {
-                            tracing::warn!("the link is ended: {error}");
+                            tracing::warn!("closing the connection: {error}");
                             let parts = this.frames.take().zip(this.failing.take());
                             if let Some((frames, failing)) = parts {
                                 let _ = failing.send(Failed { frames, close });
                             }
                         }
-                        None => tracing::debug!(%error, "the WebSocket failed"),
+                        None => tracing::debug!(%error, "WebSocket read failed"),
                     }
                     break;
                 }
                 Poll::Pending => {
                     ready!(this.silence.poll_too_long(context));
                     let limit = this.silence.limit;
-                    tracing::warn!("nothing came for {limit:?}, the link is given up");
+                    tracing::warn!("nothing received for {limit:?}, closing the connection");
                     break;
                 }
             }
@@ -115,7 +115,7 @@ fn is_telemetry(bytes: &Bytes) -> bool {
     TELEMETRY.iter().any(|prefix| bytes.starts_with(prefix))
 }
 
-/// The message in a frame, if it is to be one.
+/// Decodes the message of a data frame.
 fn message(frame: Frame) -> Option<Message> {
     let text = match frame {
         Frame::Text(text) => ByteString::try_from(Bytes::from(text)),
@@ -127,15 +127,15 @@ fn message(frame: Frame) -> Option<Message> {
         Err(_) => Err(Invalid::not_text()),
     };
     decoded.unwrap_or_else(|invalid| {
-        tracing::warn!("a frame was no message: {}", invalid.error.message);
+        tracing::warn!("received an invalid frame: {}", invalid.error.message);
         Some(Message::Invalid(Box::new(invalid)))
     })
 }
 
-/// Notices that nothing has come for too long.
+/// Detects that nothing was received for too long.
 ///
-/// One timer for the whole life of a link: a timer for each frame would be set and taken back for each frame. When it
-/// is due, it is set again by the time since the last frame.
+/// One timer serves the whole connection, because a timer per frame would be armed and cancelled per frame. When it
+/// fires, it is re-armed relative to the last frame.
 struct Silence {
     limit: Duration,
     last: Instant,
@@ -147,7 +147,7 @@ impl Silence {
         Self { limit, last: Instant::now(), timer: Box::pin(sleep(limit)) }
     }
 
-    /// Something has come.
+    /// Records that a frame was received.
     fn broken(&mut self) {
         self.last = Instant::now();
     }

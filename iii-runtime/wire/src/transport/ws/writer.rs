@@ -1,4 +1,4 @@
-//! The writing half of a link: what is queued is sent, as much together as there is, with pings in between.
+//! The writing half of a connection: sends queued messages in batches, and pings.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll, Waker};
@@ -20,25 +20,25 @@ use super::failed::Failed;
 use crate::protocol;
 use crate::transport::OutboxReader;
 
-/// The largest frame that is sent: a longer message is sent in several. Engines take 16 MiB at least.
+/// Maximum size of a frame; longer messages are fragmented. Engines accept at least 16 MiB.
 const FRAGMENT: usize = 4 << 20;
-/// What is sent together, about.
+/// Approximate size of a batch that is flushed at once.
 const BATCH: usize = 1 << 20;
-/// How long the last words may take.
+/// How long closing the socket may take.
 pub(super) const CLOSE: Duration = Duration::from_secs(1);
 
 /// The writing half of a socket.
 pub(super) type Sink<S> = SplitSink<WebSocketStream<S>, Frame>;
 
-/// How the writing of a link ends.
+/// Why writing ended.
 enum Over {
-    /// Everything was sent, and the link is to be closed.
+    /// All messages were sent, and the connection is to be closed.
     Done,
-    /// The socket, or the reader of the link, is gone.
+    /// The socket or the reading half is gone.
     Lost,
 }
 
-/// Sends what is queued until the link ends, and closes the socket.
+/// Sends queued messages until the connection ends, then closes the socket.
 pub(super) async fn write<S>(
     mut sink: Sink<S>,
     mut queue: OutboxReader,
@@ -53,7 +53,7 @@ pub(super) async fn write<S>(
         _ = stopped_reading => Over::Lost,
         Ok(failure) = &mut failed => return failure.tell(sink).await,
     };
-    // It may have failed at the same moment; then why is what the other side is to learn.
+    // Reading may have failed at the same time; the peer then gets that reason.
     if !failed.is_terminated()
         && let Ok(failure) = failed.try_recv()
     {
@@ -71,7 +71,7 @@ pub(super) async fn write<S>(
     }
 }
 
-/// Sends what is queued, as many messages at a time as are waiting, and pings in between.
+/// Sends queued messages in batches, and pings.
 async fn send_all<S>(sink: &mut Sink<S>, queue: &mut OutboxReader, heartbeat: Heartbeat) -> Over
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -100,7 +100,7 @@ where
         let mut messages = 1;
         let batch = async {
             let mut bytes = 0;
-            // A large message is sent by itself, so that none waits for it longer than it must.
+            // A large message is flushed on its own, to delay the messages before it as little as possible.
             while text.len() <= FRAGMENT {
                 bytes += text.len();
                 sink.feed(Frame::text(std::mem::take(&mut text))).await?;
@@ -112,7 +112,7 @@ where
             }
             sink.flush().await
         };
-        // A peer that takes nothing for so long is as good as gone.
+        // A peer that accepts nothing for this long is considered dead.
         if !matches!(timeout(give_up_after, batch).await, Ok(Ok(()))) {
             return Over::Lost;
         }
@@ -125,12 +125,11 @@ where
     }
 }
 
-/// Lets the writing task sleep while frames come in.
+/// Replaces the waker of the writing task by a no-op while frames are received.
 ///
-/// The socket keeps the waker of who wrote last, and wakes it whenever something can be read, too. A second task that
-/// wakes up for nothing brings a second thread of the runtime along, which costs more than all else that is done for a
-/// frame. So the waker that the socket keeps is one that wakes nobody. It has nothing left to write here; what fails is
-/// told when there is.
+/// The socket keeps the waker of the last write and also wakes it when it becomes readable. Waking a second task for
+/// nothing wakes a second worker thread of the runtime, which costs more than all other work for a frame. There is
+/// nothing left to write here, and the next write reports errors.
 fn sleep_until_there_is_more<S>(sink: &mut Sink<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -138,7 +137,7 @@ where
     let _ = sink.poll_flush_unpin(&mut Context::from_waker(Waker::noop()));
 }
 
-/// A large message in frames that every engine takes (RFC 6455, section 5.4); nothing of an empty one.
+/// Splits a large message into frames that every engine accepts (RFC 6455, section 5.4); an empty message has none.
 fn fragments(text: String) -> impl Iterator<Item = Frame> {
     let bytes = Bytes::from(text);
     let pieces = bytes.len().div_ceil(FRAGMENT);
@@ -150,28 +149,28 @@ fn fragments(text: String) -> impl Iterator<Item = Frame> {
     })
 }
 
-/// Decides whether a message waits for a moment, so that others go out with it.
+/// Decides whether a message is delayed for a moment, so that others are sent in the same batch.
 ///
-/// A task that answers wakes the writer, and the runtime runs the task that was woken last before all others: however
-/// many tasks are about to answer, each would get a system call of its own. So the writer lets them go first. That costs
-/// a look at the sockets, which is too much where no other task has anything to say, such as with one call in flight: then
-/// it is tried only now and then.
+/// A task that responds wakes the writer, and the runtime polls the task that was woken last first: with many tasks
+/// about to respond, each response would need a system call of its own. So the writer yields to them. Yielding makes
+/// the runtime poll its sockets, which is wasted when no other task has a message, such as with one call in flight: the
+/// writer then yields only now and then.
 #[derive(Debug, Default)]
 struct Gathering {
-    /// How many times in a row a message had no company.
+    /// Consecutive batches of a single message.
     alone: u32,
 }
 
 impl Gathering {
-    /// So often in a row a message waits for company in vain, before it does not wait any more.
+    /// After this many of them the writer stops yielding.
     const PATIENCE: u32 = 4;
-    /// After that, one in so many waits.
+    /// It then yields once in this many batches.
     const TRY_EVERY: u32 = 16;
 
-    /// Lets the tasks that are ready go first, if they have had something to send lately.
+    /// Yields to the ready tasks if recent batches had more than one message.
     ///
-    /// Not by `yield_now`, which binds the writer to this thread: a task that computes for long would hold it up, and no
-    /// other thread could take it over.
+    /// Not with `yield_now`, which keeps the writer on this thread: a task that computes for long would block it, and
+    /// no other thread could steal it.
     async fn others_first(&self) {
         if self.waits() {
             let mut waited = false;
@@ -190,7 +189,7 @@ impl Gathering {
         self.alone < Self::PATIENCE || self.alone.is_multiple_of(Self::TRY_EVERY)
     }
 
-    /// So many messages were sent together.
+    /// Records the size of a batch.
     fn sent(&mut self, messages: usize) {
         self.alone = if messages > 1 { 0 } else { self.alone.saturating_add(1) };
     }
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_comes_in_does_not_wake_the_writer() {
+    async fn received_frames_do_not_wake_the_writer() {
         let (here, mut there) = sockets().await;
         let (mut sink, mut frames) = here.split();
         let (outbox, mut queue) = Outbox::new(Limits::default());
@@ -250,12 +249,12 @@ mod tests {
             assert_eq!(frames.next().await.unwrap().unwrap(), Frame::text("hi"));
         }
         assert_eq!(polls.load(Ordering::Relaxed), polls_before);
-        // It still hears of what is queued.
+        // It is still woken for queued messages.
         outbox.send(Message::Ping).unwrap();
         assert_eq!(there.next().await.unwrap().unwrap(), Frame::text(r#"{"type":"ping"}"#));
     }
 
-    /// Takes what is written, and counts how many times.
+    /// Discards writes and counts them.
     struct Written(Arc<AtomicUsize>);
 
     impl AsyncWrite for Written {
@@ -277,9 +276,9 @@ mod tests {
         }
     }
 
-    // Only this kind of runtime runs the task that was woken last before all others.
+    // Only this flavor polls the task that was woken last first.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn messages_of_tasks_that_are_ready_go_out_together() {
+    async fn messages_of_ready_tasks_are_sent_in_one_batch() {
         let times = Arc::new(AtomicUsize::new(0));
         let stream = tokio::io::join(tokio::io::empty(), Written(times.clone()));
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
@@ -300,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_waits_for_company_where_it_has_had_some() {
+    fn writer_yields_while_batches_have_several_messages() {
         let mut gathering = Gathering::default();
         let mut alone = |times| {
             let waits = |_| {
