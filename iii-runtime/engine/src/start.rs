@@ -260,7 +260,7 @@ async fn serve_local(
 ) {
     while let Some(arrival) = arrivals.recv().await {
         match arrival {
-            Arrival::Link(link) => links.spawn(broker.attach(link, None)),
+            Arrival::Connection(link) => links.spawn(broker.attach(link, None)),
             Arrival::Channel { at, answer } => {
                 links.spawn(channel::serve_local(channels.clone(), at, answer));
             }

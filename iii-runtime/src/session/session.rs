@@ -20,7 +20,7 @@ use iii_wire::protocol::{
     Namespace, Payload,
 };
 use iii_wire::transport::{
-    ChannelError, ChannelSocket, ConnectError, Link, Outbox, SendError, Transport,
+    ChannelError, ChannelSocket, ConnectError, Connection, Outbox, SendError, Transport,
 };
 use iii_wire::{Error, Result, code};
 
@@ -172,7 +172,7 @@ impl Session {
     }
 
     /// Opens a new link to the engine.
-    pub(crate) async fn connect(&self) -> Result<Link, ConnectError> {
+    pub(crate) async fn connect(&self) -> Result<Connection, ConnectError> {
         match self.transport.get() {
             Some(transport) => transport.connect().await,
             None => Err(ConnectError::permanent("nobody has said where the engine is")),

@@ -14,7 +14,7 @@ use iii_wire::protocol::{
     RegisterFunction, RegisterTrigger, RegisterTriggerType, RegistrationRejected,
     TriggerRegistrationResult, WorkerId,
 };
-use iii_wire::transport::{Limits, Link, local};
+use iii_wire::transport::{Connection, Limits, local};
 
 /// How long a test waits for what must come.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -32,7 +32,7 @@ pub(crate) fn json(text: &str) -> Payload {
 /// A worker's end of a link.
 pub(crate) struct Worker {
     /// The link.
-    pub(crate) link: Link,
+    pub(crate) link: Connection,
     /// The id that the engine gave the connection.
     pub(crate) id: WorkerId,
     /// The secret for reattaching.
@@ -60,7 +60,7 @@ impl Worker {
     }
 
     /// Waits for the first message of the engine.
-    pub(crate) async fn greeted(mut link: Link) -> Self {
+    pub(crate) async fn greeted(mut link: Connection) -> Self {
         let first = tokio::time::timeout(DEADLINE, link.inbox.next()).await;
         let Ok(Some(Message::WorkerRegistered { worker_id, reattach_token: Some(token) })) = first
         else {

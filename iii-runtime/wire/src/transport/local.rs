@@ -10,7 +10,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::{
-    ChannelError, ChannelSocket, ConnectError, Limits, Link, Outbox, OutboxReader, Transport,
+    ChannelError, ChannelSocket, ConnectError, Limits, Connection, Outbox, OutboxReader, Transport,
 };
 use crate::protocol::ChannelRef;
 
@@ -18,10 +18,10 @@ use crate::protocol::ChannelRef;
 const PIPE: usize = 64 << 10;
 
 /// Creates the two endpoints of a connection in this process.
-pub fn pair(limits: Limits) -> (Link, Link) {
+pub fn pair(limits: Limits) -> (Connection, Connection) {
     let (to_left, from_right) = Outbox::new(limits);
     let (to_right, from_left) = Outbox::new(limits);
-    let link = |outbox, reader| Link { outbox, inbox: inbox(reader).fuse().boxed() };
+    let link = |outbox, reader| Connection { outbox, inbox: inbox(reader).fuse().boxed() };
     (link(to_right, from_right), link(to_left, from_left))
 }
 
@@ -36,7 +36,7 @@ fn inbox(reader: OutboxReader) -> impl stream::Stream<Item = crate::protocol::Me
 #[derive(Debug)]
 pub enum Arrival {
     /// A worker connection.
-    Link(Link),
+    Connection(Connection),
     /// A request for one endpoint of a channel.
     Channel {
         /// The reference of the endpoint.
@@ -67,10 +67,10 @@ impl LocalTransport {
 }
 
 impl Transport for LocalTransport {
-    fn connect(&self) -> BoxFuture<'_, Result<Link, ConnectError>> {
+    fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
         Box::pin(async {
             let (ours, theirs) = pair(self.limits);
-            self.door.send(Arrival::Link(theirs)).map_err(|_| stopped())?;
+            self.door.send(Arrival::Connection(theirs)).map_err(|_| stopped())?;
             Ok(ours)
         })
     }
@@ -125,7 +125,7 @@ mod tests {
     async fn messages_pass_in_both_directions() {
         let (transport, mut arrivals) = LocalTransport::new(Limits::default());
         let mut ours = transport.connect().await.unwrap();
-        let Some(Arrival::Link(mut theirs)) = arrivals.recv().await else { panic!("a connection") };
+        let Some(Arrival::Connection(mut theirs)) = arrivals.recv().await else { panic!("a connection") };
         ours.outbox.send(Message::Ping).unwrap();
         assert_eq!(theirs.inbox.next().await, Some(Message::Ping));
         theirs.outbox.send(Message::Pong).unwrap();

@@ -16,23 +16,23 @@ use crate::protocol::{ChannelRef, Message};
 pub use outbox::{Limits, Outbox, OutboxReader, SendError};
 
 /// One endpoint of an open connection.
-pub struct Link {
+pub struct Connection {
     /// Queues messages to the peer.
     pub outbox: Outbox,
     /// The messages of the peer. The stream ends when the connection is closed; it is fused.
     pub inbox: BoxStream<'static, Message>,
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").finish_non_exhaustive()
+        f.debug_struct("Connection").finish_non_exhaustive()
     }
 }
 
 /// Opens connections to an engine.
 pub trait Transport: fmt::Display + Send + Sync + 'static {
     /// Opens a new connection. Called again for each reconnect.
-    fn connect(&self) -> BoxFuture<'_, Result<Link, ConnectError>>;
+    fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>>;
 
     /// Opens one endpoint of a channel of the engine (protocol section 7.2).
     fn open_channel(&self, at: &ChannelRef) -> BoxFuture<'_, Result<ChannelSocket, ChannelError>>;

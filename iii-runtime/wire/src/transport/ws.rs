@@ -24,7 +24,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 use inbox::Inbox;
 
-use super::{ChannelError, ChannelSocket, ConnectError, Limits, Link, Outbox, Transport};
+use super::{ChannelError, ChannelSocket, ConnectError, Limits, Connection, Outbox, Transport};
 use crate::protocol::ChannelRef;
 
 /// Bytes that an engine may add to a message of the maximum size.
@@ -166,10 +166,10 @@ impl WsTransport {
 }
 
 impl Transport for WsTransport {
-    fn connect(&self) -> BoxFuture<'_, Result<Link, ConnectError>> {
+    fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
         async move {
             match self.open(&self.url).await {
-                Ok(socket) => Ok(link(socket, self.heartbeat, self.limits)),
+                Ok(socket) => Ok(connection(socket, self.heartbeat, self.limits)),
                 Err(Some(error)) => Err(error),
                 Err(None) => Err(ConnectError::unreachable(format!(
                     "{self} answered 404: is it the port for workers?"
@@ -224,20 +224,20 @@ pub fn config(frame_bytes: usize, message_bytes: usize) -> WebSocketConfig {
 }
 
 /// Creates a connection from an open WebSocket of either side. Telemetry frames are dropped.
-pub fn link<S>(socket: WebSocketStream<S>, heartbeat: Heartbeat, limits: Limits) -> Link
+pub fn connection<S>(socket: WebSocketStream<S>, heartbeat: Heartbeat, limits: Limits) -> Connection
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    link_with_telemetry(socket, heartbeat, limits, None)
+    connection_with_telemetry(socket, heartbeat, limits, None)
 }
 
-/// Like [`link`], with a handler for telemetry frames.
-pub fn link_with_telemetry<S>(
+/// Like [`connection`], with a handler for telemetry frames.
+pub fn connection_with_telemetry<S>(
     socket: WebSocketStream<S>,
     heartbeat: Heartbeat,
     limits: Limits,
     telemetry: Option<Telemetry>,
-) -> Link
+) -> Connection
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -253,7 +253,7 @@ where
     });
     let silence = heartbeat.give_up_after;
     let inbox = Inbox::new(stream, silence, ended, reading, failing, telemetry);
-    Link { outbox, inbox: inbox.boxed() }
+    Connection { outbox, inbox: inbox.boxed() }
 }
 
 #[cfg(test)]
@@ -264,7 +264,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio_tungstenite::tungstenite::Message as Frame;
 
-    async fn linked(heartbeat: Heartbeat) -> (WebSocketStream<TcpStream>, Link) {
+    async fn linked(heartbeat: Heartbeat) -> (WebSocketStream<TcpStream>, Connection) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
         let transport = WsTransport::new(url).unwrap().heartbeat(heartbeat);
