@@ -128,7 +128,7 @@ pub struct WorkerLimits {
 impl Default for WorkerLimits {
     fn default() -> Self {
         let Heartbeat { every, give_up_after } = Heartbeat::default();
-        let transport::Limits { soft, hard, message } = transport::Limits::default();
+        let transport::OutboxLimits { soft, hard, message } = transport::OutboxLimits::default();
         Self {
             connections: 10_000,
             frame_bytes: message,
@@ -156,8 +156,8 @@ impl WorkerLimits {
     }
 
     /// What may wait in the queue of a connection.
-    pub(crate) fn link(&self) -> transport::Limits {
-        transport::Limits {
+    pub(crate) fn link(&self) -> transport::OutboxLimits {
+        transport::OutboxLimits {
             soft: self.outgoing_soft_bytes,
             hard: self.outgoing_bytes,
             message: self.message_bytes,

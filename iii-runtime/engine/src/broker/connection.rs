@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_panic_costs_one_message() {
-        let (outbox, _reader) = Outbox::new(iii_wire::transport::Limits::default());
+        let (outbox, _reader) = Outbox::new(iii_wire::transport::OutboxLimits::default());
         let connection = Connection::new(outbox, None, None, (0, 0), Arc::default());
         let told = Cell::new(false);
         let failed = |error: ErrorBody| told.set(error.code == code::PANIC);

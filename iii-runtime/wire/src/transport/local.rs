@@ -10,7 +10,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::{
-    ChannelError, ChannelSocket, ConnectError, Limits, Connection, Outbox, OutboxReader, Transport,
+    ChannelError, ChannelSocket, ConnectError, OutboxLimits, Connection, Outbox, OutboxReader, Transport,
 };
 use crate::protocol::ChannelRef;
 
@@ -18,7 +18,7 @@ use crate::protocol::ChannelRef;
 const PIPE: usize = 64 << 10;
 
 /// Creates the two endpoints of a connection in this process.
-pub fn pair(limits: Limits) -> (Connection, Connection) {
+pub fn pair(limits: OutboxLimits) -> (Connection, Connection) {
     let (to_left, from_right) = Outbox::new(limits);
     let (to_right, from_left) = Outbox::new(limits);
     let link = |outbox, reader| Connection { outbox, inbox: inbox(reader).fuse().boxed() };
@@ -55,12 +55,12 @@ pub enum Arrival {
 #[derive(Debug, Clone)]
 pub struct LocalTransport {
     door: mpsc::UnboundedSender<Arrival>,
-    limits: Limits,
+    limits: OutboxLimits,
 }
 
 impl LocalTransport {
     /// Creates a transport, and the receiver of its incoming connections for the engine.
-    pub fn new(limits: Limits) -> (Self, mpsc::UnboundedReceiver<Arrival>) {
+    pub fn new(limits: OutboxLimits) -> (Self, mpsc::UnboundedReceiver<Arrival>) {
         let (door, arrivals) = mpsc::unbounded_channel();
         (Self { door, limits }, arrivals)
     }
@@ -123,7 +123,7 @@ mod tests {
 
     #[tokio::test]
     async fn messages_pass_in_both_directions() {
-        let (transport, mut arrivals) = LocalTransport::new(Limits::default());
+        let (transport, mut arrivals) = LocalTransport::new(OutboxLimits::default());
         let mut ours = transport.connect().await.unwrap();
         let Some(Arrival::Connection(mut theirs)) = arrivals.recv().await else { panic!("a connection") };
         ours.outbox.send(Message::Ping).unwrap();
@@ -134,7 +134,7 @@ mod tests {
 
     #[tokio::test]
     async fn dropping_one_endpoint_ends_the_connection() {
-        let (mut left, right) = pair(Limits::default());
+        let (mut left, right) = pair(OutboxLimits::default());
         drop(right);
         assert_eq!(left.inbox.next().await, None);
         assert_eq!(left.inbox.next().await, None, "the stream is fused");

@@ -11,9 +11,9 @@ use crate::protocol::Payload;
 /// Reserve for the fields of a message beside its payload, in bytes.
 const MARGIN: usize = 4 << 10;
 
-/// Limits of an [`Outbox`], in bytes of payload plus a small constant per message.
+/// OutboxLimits of an [`Outbox`], in bytes of payload plus a small constant per message.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct OutboxLimits {
     /// Above this size, [`Outbox::ready`] waits. Default 1 MiB.
     pub soft: usize,
     /// Above this size, [`Outbox::send`] fails. Default 128 MiB.
@@ -23,7 +23,7 @@ pub struct Limits {
     pub message: usize,
 }
 
-impl Default for Limits {
+impl Default for OutboxLimits {
     fn default() -> Self {
         Self { soft: 1 << 20, hard: 128 << 20, message: 64 << 20 }
     }
@@ -49,7 +49,7 @@ enum Item {
 
 #[derive(Debug)]
 struct Shared {
-    limits: Limits,
+    limits: OutboxLimits,
     queued: AtomicUsize,
     drained: Notify,
 }
@@ -72,7 +72,7 @@ pub struct OutboxReader {
 
 impl Outbox {
     /// Creates a queue.
-    pub fn new(limits: Limits) -> (Self, OutboxReader) {
+    pub fn new(limits: OutboxLimits) -> (Self, OutboxReader) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let shared =
             Arc::new(Shared { limits, queued: AtomicUsize::new(0), drained: Notify::new() });
@@ -195,11 +195,11 @@ mod tests {
     use super::*;
     use crate::protocol::{InvocationId, InvocationResult, Payload};
 
-    const SMALL: Limits = Limits { soft: 256, hard: 512, message: 1024 };
+    const SMALL: OutboxLimits = OutboxLimits { soft: 256, hard: 512, message: 1024 };
 
     #[tokio::test]
     async fn messages_are_received_in_order_before_the_close() {
-        let (outbox, mut reader) = Outbox::new(Limits::default());
+        let (outbox, mut reader) = Outbox::new(OutboxLimits::default());
         outbox.send(Message::Ping).unwrap();
         outbox.send(Message::Pong).unwrap();
         outbox.close(Some(1012));

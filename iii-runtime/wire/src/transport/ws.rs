@@ -24,7 +24,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 use inbox::Inbox;
 
-use super::{ChannelError, ChannelSocket, ConnectError, Limits, Connection, Outbox, Transport};
+use super::{ChannelError, ChannelSocket, ConnectError, OutboxLimits, Connection, Outbox, Transport};
 use crate::protocol::ChannelRef;
 
 /// Bytes that an engine may add to a message of the maximum size.
@@ -60,7 +60,7 @@ pub struct WsTransport {
     headers: Vec<(HeaderName, HeaderValue)>,
     connect_timeout: Duration,
     heartbeat: Heartbeat,
-    limits: Limits,
+    limits: OutboxLimits,
 }
 
 impl WsTransport {
@@ -95,7 +95,7 @@ impl WsTransport {
             headers: Vec::new(),
             connect_timeout: Duration::from_secs(10),
             heartbeat: Heartbeat::default(),
-            limits: Limits::default(),
+            limits: OutboxLimits::default(),
         })
     }
 
@@ -224,7 +224,7 @@ pub fn config(frame_bytes: usize, message_bytes: usize) -> WebSocketConfig {
 }
 
 /// Creates a connection from an open WebSocket of either side. Telemetry frames are dropped.
-pub fn connection<S>(socket: WebSocketStream<S>, heartbeat: Heartbeat, limits: Limits) -> Connection
+pub fn connection<S>(socket: WebSocketStream<S>, heartbeat: Heartbeat, limits: OutboxLimits) -> Connection
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -235,7 +235,7 @@ where
 pub fn connection_with_telemetry<S>(
     socket: WebSocketStream<S>,
     heartbeat: Heartbeat,
-    limits: Limits,
+    limits: OutboxLimits,
     telemetry: Option<Telemetry>,
 ) -> Connection
 where

@@ -199,7 +199,7 @@ impl Gathering {
 mod tests {
     use super::*;
     use crate::protocol::Message;
-    use crate::transport::{Limits, Outbox};
+    use crate::transport::{OutboxLimits, Outbox};
     use futures_util::StreamExt;
     use std::io;
     use std::pin::{Pin, pin};
@@ -228,7 +228,7 @@ mod tests {
     async fn received_frames_do_not_wake_the_writer() {
         let (here, mut there) = sockets().await;
         let (mut sink, mut frames) = here.split();
-        let (outbox, mut queue) = Outbox::new(Limits::default());
+        let (outbox, mut queue) = Outbox::new(OutboxLimits::default());
         let polls = Arc::new(AtomicUsize::new(0));
         tokio::spawn({
             let polls = polls.clone();
@@ -283,7 +283,7 @@ mod tests {
         let stream = tokio::io::join(tokio::io::empty(), Written(times.clone()));
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
         let (mut sink, _frames) = socket.split();
-        let (outbox, mut queue) = Outbox::new(Limits::default());
+        let (outbox, mut queue) = Outbox::new(OutboxLimits::default());
         let writer = tokio::spawn(async move {
             send_all(&mut sink, &mut queue, Heartbeat::default()).await;
         });
