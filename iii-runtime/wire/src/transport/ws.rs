@@ -42,14 +42,14 @@ pub type Telemetry = Arc<dyn Fn(Bytes) -> BoxFuture<'static, ()> + Send + Sync>;
 #[derive(Debug, Clone, Copy)]
 pub struct Heartbeat {
     /// The interval of pings. Default 20 s.
-    pub every: Duration,
+    pub interval: Duration,
     /// A connection that receives nothing for this long is closed. Default 60 s.
-    pub give_up_after: Duration,
+    pub timeout: Duration,
 }
 
 impl Default for Heartbeat {
     fn default() -> Self {
-        Self { every: Duration::from_secs(20), give_up_after: Duration::from_secs(60) }
+        Self { interval: Duration::from_secs(20), timeout: Duration::from_secs(60) }
     }
 }
 
@@ -251,7 +251,7 @@ where
         let _alive = alive;
         writer::write(sink, queue, heartbeat, failed, stopped_reading).await;
     });
-    let silence = heartbeat.give_up_after;
+    let silence = heartbeat.timeout;
     let inbox = Inbox::new(stream, silence, ended, reading, failing, telemetry);
     Connection { outbox, inbox: inbox.boxed() }
 }
@@ -320,8 +320,8 @@ mod tests {
     #[tokio::test]
     async fn silent_peer_times_out() {
         let heartbeat = Heartbeat {
-            every: Duration::from_millis(10),
-            give_up_after: Duration::from_millis(50),
+            interval: Duration::from_millis(10),
+            timeout: Duration::from_millis(50),
         };
         // The peer never reads, so it never answers the pings.
         let (_peer, mut link) = linked(heartbeat).await;
@@ -331,8 +331,8 @@ mod tests {
     #[tokio::test]
     async fn pings_keep_an_idle_connection_open() {
         let heartbeat = Heartbeat {
-            every: Duration::from_millis(10),
-            give_up_after: Duration::from_millis(200),
+            interval: Duration::from_millis(10),
+            timeout: Duration::from_millis(200),
         };
         let (mut peer, mut link) = linked(heartbeat).await;
         let pings = tokio::spawn(async move {

@@ -40,7 +40,7 @@ pub(super) struct Inbox<S> {
 impl<S> Inbox<S> {
     pub(super) fn new(
         frames: SplitStream<WebSocketStream<S>>,
-        give_up_after: Duration,
+        timeout: Duration,
         ended: Signal,
         reading: oneshot::Sender<Infallible>,
         failing: oneshot::Sender<Failed<S>>,
@@ -48,7 +48,7 @@ impl<S> Inbox<S> {
     ) -> Self {
         Self {
             frames: Some(frames),
-            silence: Silence::new(give_up_after),
+            silence: Silence::new(timeout),
             ended,
             _reading: reading,
             failing: Some(failing),

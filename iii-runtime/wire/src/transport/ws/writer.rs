@@ -76,8 +76,8 @@ async fn send_all<S>(sink: &mut Sink<S>, queue: &mut OutboxReader, heartbeat: He
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Heartbeat { every, give_up_after } = heartbeat;
-    let mut ping = tokio::time::interval(every);
+    let Heartbeat { interval, timeout: limit } = heartbeat;
+    let mut ping = tokio::time::interval(interval);
     ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ping.reset();
     let mut gathering = Gathering::default();
@@ -87,7 +87,7 @@ where
             next = queue.recv() => next,
             _ = ping.tick() => {
                 let sent = sink.send(Frame::Ping(Bytes::new()));
-                if !matches!(timeout(give_up_after, sent).await, Ok(Ok(()))) {
+                if !matches!(timeout(limit, sent).await, Ok(Ok(()))) {
                     return Over::Lost;
                 }
                 continue;
@@ -113,12 +113,12 @@ where
             sink.flush().await
         };
         // A peer that accepts nothing for this long is considered dead.
-        if !matches!(timeout(give_up_after, batch).await, Ok(Ok(()))) {
+        if !matches!(timeout(limit, batch).await, Ok(Ok(()))) {
             return Over::Lost;
         }
         gathering.sent(messages);
         for fragment in fragments(text) {
-            if !matches!(timeout(give_up_after, sink.send(fragment)).await, Ok(Ok(()))) {
+            if !matches!(timeout(limit, sink.send(fragment)).await, Ok(Ok(()))) {
                 return Over::Lost;
             }
         }
