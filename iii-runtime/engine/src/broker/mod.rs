@@ -35,7 +35,7 @@ use crate::provider::{Event, Health, Provider};
 use iii_wire::clock::Clock;
 use iii_wire::protocol::{Message, TriggerTypeId};
 use iii_wire::sync::{lock, read, write};
-use iii_wire::transport::ws::Telemetry;
+use iii_wire::transport::ws::TelemetryHandler;
 use iii_wire::transport::{self, Outbox};
 
 pub(crate) use counters::Measured;
@@ -271,7 +271,7 @@ impl Broker {
     }
 
     /// Who takes the telemetry frames of a connection; `None`: nobody does.
-    pub(crate) fn telemetry(&self) -> Option<Telemetry> {
+    pub(crate) fn telemetry(&self) -> Option<TelemetryHandler> {
         read(&self.inner.providers).iter().find_map(|provider| provider.telemetry())
     }
 

@@ -36,7 +36,7 @@ const READ_BUFFER: usize = 16 << 10;
 const TELEMETRY: [&[u8]; 3] = [b"OTLP", b"MTRC", b"LOGS"];
 
 /// Handles the telemetry frames of a connection one at a time: reading resumes when the future completes.
-pub type Telemetry = Arc<dyn Fn(Bytes) -> BoxFuture<'static, ()> + Send + Sync>;
+pub type TelemetryHandler = Arc<dyn Fn(Bytes) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Detection of dead peers that TCP does not report.
 #[derive(Debug, Clone, Copy)]
@@ -236,7 +236,7 @@ pub fn connection_with_telemetry<S>(
     socket: WebSocketStream<S>,
     heartbeat: Heartbeat,
     limits: OutboxLimits,
-    telemetry: Option<Telemetry>,
+    telemetry: Option<TelemetryHandler>,
 ) -> Connection
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

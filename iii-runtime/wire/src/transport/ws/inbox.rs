@@ -16,7 +16,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Bytes, Message as Frame};
 
 use super::failed::Failed;
-use super::{TELEMETRY, Telemetry};
+use super::{TELEMETRY, TelemetryHandler};
 use crate::protocol::{self, Invalid, Message};
 
 /// Resolves when the other half of the connection ends.
@@ -32,7 +32,7 @@ pub(super) struct Inbox<S> {
     _reading: oneshot::Sender<Infallible>,
     /// Passes a read error to the writing half, which reports it to the peer.
     failing: Option<oneshot::Sender<Failed<S>>>,
-    telemetry: Option<Telemetry>,
+    telemetry: Option<TelemetryHandler>,
     /// The telemetry frame being handled; no frame is read until it completes.
     taking: Option<BoxFuture<'static, ()>>,
 }
@@ -44,7 +44,7 @@ impl<S> Inbox<S> {
         ended: Signal,
         reading: oneshot::Sender<Infallible>,
         failing: oneshot::Sender<Failed<S>>,
-        telemetry: Option<Telemetry>,
+        telemetry: Option<TelemetryHandler>,
     ) -> Self {
         Self {
             frames: Some(frames),
