@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::write::{push_text, push_uuid};
+use super::write::{push_json_string, push_json_uuid};
 use super::{
     Action, ErrorBody, HttpInvocation, InvocationId, InvocationResult, InvokeFunction, Message,
     Payload, RegisterFunction, RegisterService, RegisterTrigger, RegisterTriggerType,
@@ -397,7 +397,7 @@ impl Object {
     fn text(&mut self, key: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.key(key);
-            push_text(&mut self.text, value);
+            push_json_string(&mut self.text, value);
         }
     }
 
@@ -405,7 +405,7 @@ impl Object {
     fn id(&mut self, key: &str, value: Option<Uuid>) {
         if let Some(value) = value {
             self.key(key);
-            push_uuid(&mut self.text, value);
+            push_json_uuid(&mut self.text, value);
         }
     }
 
@@ -443,7 +443,7 @@ fn put_with_caller(text: &mut String, data: &Payload, caller: Option<WorkerId>) 
     text.push_str("{\"");
     text.push_str(CALLER_KEY);
     text.push_str("\":");
-    push_uuid(text, caller.0);
+    push_json_uuid(text, caller.0);
     if rest.trim_ascii_start() != "}" {
         text.push(',');
     }
@@ -477,7 +477,7 @@ fn take_caller(data: Payload) -> (Payload, Option<WorkerId>) {
         if text.len() > 1 {
             text.push(',');
         }
-        push_text(&mut text, &key);
+        push_json_string(&mut text, &key);
         text.push(':');
         text.push_str(value.get());
     }

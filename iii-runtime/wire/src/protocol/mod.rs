@@ -23,8 +23,8 @@ pub use message::{
 };
 pub use payload::Payload;
 pub use payload::fields;
-pub use write::push_text;
-pub use write::push_uuid;
+pub use write::push_json_string;
+pub use write::push_json_uuid;
 
 /// The default namespace (protocol section 3.10).
 pub const DEFAULT_NAMESPACE: &str = "default";
