@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 
 use iii_wire::protocol::Payload;
-use iii_wire::{BoxError, Error, Result, STATUSES, code};
+use iii_wire::{BoxError, Error, Result, RESPONSE_STATUSES, code};
 
 pub use into_error::IntoError;
 pub use sse::{Sse, SseEvent};
@@ -99,7 +99,7 @@ impl Reply {
     /// Says what cannot be sent as an HTTP response.
     fn check(&self) -> Result<()> {
         let wrong = |text: String| Err(Error::new(code::INVALID_RESPONSE, text));
-        if let Some(status) = self.status.filter(|status| !STATUSES.contains(status)) {
+        if let Some(status) = self.status.filter(|status| !RESPONSE_STATUSES.contains(status)) {
             return wrong(format!(
                 "the function gives a response with the status {status}: use one from 200 to 999"
             ));

@@ -141,7 +141,7 @@ impl Error {
 
     /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
-        let status = self.inner.status.filter(|status| STATUSES.contains(status));
+        let status = self.inner.status.filter(|status| RESPONSE_STATUSES.contains(status));
         status.unwrap_or_else(|| default_status(&self.inner.code))
     }
 
@@ -183,7 +183,7 @@ fn milliseconds(span: Duration) -> u32 {
 }
 
 /// The statuses that a response may have. Those below are informational (RFC 9110, section 15.2).
-pub const STATUSES: RangeInclusive<u16> = 200..=999;
+pub const RESPONSE_STATUSES: RangeInclusive<u16> = 200..=999;
 
 /// The status of a code without an explicit status.
 fn default_status(code: &str) -> u16 {
