@@ -122,7 +122,7 @@ impl Error {
     }
 
     /// Returns the error that callers see in place of an unexpected one: this message, with the retry information.
-    pub fn without_inside(&self, message: String) -> Self {
+    pub fn to_internal(&self, message: String) -> Self {
         let mut shown = Self::new(code::INTERNAL, message);
         shown.inner.retryable = self.inner.retryable;
         shown.inner.retry_after = self.inner.retry_after;
