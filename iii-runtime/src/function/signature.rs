@@ -3,7 +3,7 @@
 use std::any::{Any, TypeId, type_name};
 use std::fmt;
 
-use iii_wire::schema::{SchemaOf, document};
+use iii_wire::schema::{SchemaFn, document};
 
 use iii_wire::protocol::Payload;
 
@@ -78,8 +78,8 @@ impl fmt::Debug for ConfigUse {
 #[derive(Debug, Default)]
 pub struct Signature {
     shape: Shape,
-    input: Option<SchemaOf>,
-    output: Option<SchemaOf>,
+    input: Option<SchemaFn>,
+    output: Option<SchemaFn>,
     requires: Vec<Requirement>,
     configs: Vec<ConfigUse>,
 }
@@ -118,12 +118,12 @@ impl Signature {
     }
 
     /// Notes the type of the payload.
-    pub fn input(&mut self, schema: SchemaOf) {
+    pub fn input(&mut self, schema: SchemaFn) {
         self.input = Some(schema);
     }
 
     /// Notes the type of the result.
-    pub fn give(&mut self, schema: Option<SchemaOf>) {
+    pub fn give(&mut self, schema: Option<SchemaFn>) {
         self.output = schema;
     }
 

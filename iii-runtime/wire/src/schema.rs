@@ -11,10 +11,10 @@ use crate::protocol::Payload;
 use crate::sync::lock;
 
 /// Generates the schema of a type.
-pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+pub type SchemaFn = fn(&mut SchemaGenerator) -> Schema;
 
 /// Returns the schema of a type in the 2020-12 draft, without `$schema` and `title`.
-pub fn document(schema: SchemaOf) -> Payload {
+pub fn document(schema: SchemaFn) -> Payload {
     memoized(schema as *const () as usize, || {
         let mut settings = SchemaSettings::draft2020_12();
         settings.meta_schema = None;
