@@ -32,7 +32,7 @@ pub enum UpdateOp {
     Merge {
         /// The path of the target; absent or empty for the whole value.
         #[serde(default)]
-        path: Option<Path>,
+        path: Option<MergePath>,
         /// The object to merge.
         value: Value,
     },
@@ -54,7 +54,7 @@ pub enum UpdateOp {
     Append {
         /// The path of the target; absent or empty for the whole value.
         #[serde(default)]
-        path: Option<Path>,
+        path: Option<MergePath>,
         /// The value to append.
         value: Value,
     },
@@ -68,11 +68,11 @@ pub enum UpdateOp {
 /// A location in a value: one key, or a sequence of keys. Dots are not separators.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
-pub enum Path {
+pub enum MergePath {
     /// One key; an empty one addresses the whole value.
     Key(String),
     /// The keys of nested objects, outermost first.
-    Way(Vec<String>),
+    Segments(Vec<String>),
 }
 
 /// The failure of one operation.
@@ -133,10 +133,10 @@ impl UpdateOp {
                     Ok(())
                 }
             },
-            Self::Merge { path, value } => merge(root, &way(path.as_ref())?, value),
+            Self::Merge { path, value } => merge(root, &segments(path.as_ref())?, value),
             Self::Increment { path, by } => add(root, path, i128::from(*by)),
             Self::Decrement { path, by } => add(root, path, -i128::from(*by)),
-            Self::Append { path, value } => append(root, &way(path.as_ref())?, value),
+            Self::Append { path, value } => append(root, &segments(path.as_ref())?, value),
             Self::Remove { path } => match one_key(path)? {
                 None => {
                     *root = Some(Value::Null);
@@ -165,19 +165,19 @@ fn one_key(path: &str) -> Result<Option<&str>, Failure> {
 }
 
 /// Reads a path of any length; empty for the whole value.
-fn way(path: Option<&Path>) -> Result<Vec<&str>, Failure> {
-    let way: Vec<&str> = match path {
+fn segments(path: Option<&MergePath>) -> Result<Vec<&str>, Failure> {
+    let segments: Vec<&str> = match path {
         None => Vec::new(),
-        Some(Path::Key(key)) if key.is_empty() => Vec::new(),
-        Some(Path::Key(key)) => vec![key],
-        Some(Path::Way(way)) => way.iter().map(String::as_str).collect(),
+        Some(MergePath::Key(key)) if key.is_empty() => Vec::new(),
+        Some(MergePath::Key(key)) => vec![key],
+        Some(MergePath::Segments(segments)) => segments.iter().map(String::as_str).collect(),
     };
-    if way.len() > DEPTH {
-        let message = format!("the path has {} segments, at most {DEPTH} are allowed", way.len());
+    if segments.len() > DEPTH {
+        let message = format!("the path has {} segments, at most {DEPTH} are allowed", segments.len());
         return Err(("path.too_deep", message));
     }
-    way.iter().try_for_each(|segment| check_segment(segment))?;
-    Ok(way)
+    segments.iter().try_for_each(|segment| check_segment(segment))?;
+    Ok(segments)
 }
 
 fn check_segment(segment: &str) -> Result<(), Failure> {
@@ -205,13 +205,13 @@ fn object<'a>(
     }
 }
 
-fn not_object(way: &[&str], found: &Value) -> Failure {
+fn not_object(segments: &[&str], found: &Value) -> Failure {
     let message =
-        format!("the target of {} is {}, not an object", shown(way), kind(found));
+        format!("the target of {} is {}, not an object", shown(segments), kind(found));
     ("target_not_object", message)
 }
 
-fn merge(root: &mut Option<Value>, way: &[&str], value: &Value) -> Result<(), Failure> {
+fn merge(root: &mut Option<Value>, segments: &[&str], value: &Value) -> Result<(), Failure> {
     let Value::Object(added) = value else {
         return Err((
             "value.not_an_object",
@@ -221,16 +221,16 @@ fn merge(root: &mut Option<Value>, way: &[&str], value: &Value) -> Result<(), Fa
     check_merged(added)?;
     let mut target = root.get_or_insert_with(empty);
     if !target.is_object() {
-        return Err(not_object(way, target));
+        return Err(not_object(segments, target));
     }
-    for segment in way {
+    for segment in segments {
         // A value on the path that is not an object is replaced by one.
         if !target.is_object() {
             *target = empty();
         }
         target = match target {
             Value::Object(object) => object.entry((*segment).to_owned()).or_insert_with(empty),
-            other => return Err(not_object(way, other)),
+            other => return Err(not_object(segments, other)),
         };
     }
     if !target.is_object() {
@@ -310,26 +310,26 @@ fn sum(number: Option<&Value>, by: i128, path: &str) -> Result<Value, Failure> {
     }
 }
 
-fn append(root: &mut Option<Value>, way: &[&str], value: &Value) -> Result<(), Failure> {
-    let Some((leaf, above)) = way.split_last() else {
+fn append(root: &mut Option<Value>, segments: &[&str], value: &Value) -> Result<(), Failure> {
+    let Some((leaf, above)) = segments.split_last() else {
         return match root {
             None | Some(Value::Null) => {
                 *root = Some(begun(value));
                 Ok(())
             }
-            Some(target) => append_to(target, value, way),
+            Some(target) => append_to(target, value, segments),
         };
     };
     let mut target = root.get_or_insert_with(empty);
     for segment in above {
         target = match target {
             Value::Object(object) => object.entry((*segment).to_owned()).or_insert_with(empty),
-            other => return Err(not_object(way, other)),
+            other => return Err(not_object(segments, other)),
         };
     }
     let object = match target {
         Value::Object(object) => object,
-        other => return Err(not_object(way, other)),
+        other => return Err(not_object(segments, other)),
     };
     match object.get_mut(*leaf) {
         Some(Value::Null) | None => {
@@ -338,7 +338,7 @@ fn append(root: &mut Option<Value>, way: &[&str], value: &Value) -> Result<(), F
             object.insert((*leaf).to_owned(), first);
             Ok(())
         }
-        Some(target) => append_to(target, value, way),
+        Some(target) => append_to(target, value, segments),
     }
 }
 
@@ -347,7 +347,7 @@ fn begun(value: &Value) -> Value {
     if value.is_string() { value.clone() } else { Value::Array(vec![value.clone()]) }
 }
 
-fn append_to(target: &mut Value, value: &Value, way: &[&str]) -> Result<(), Failure> {
+fn append_to(target: &mut Value, value: &Value, segments: &[&str]) -> Result<(), Failure> {
     match (target, value) {
         (Value::Array(list), value) => {
             list.push(value.clone());
@@ -359,17 +359,17 @@ fn append_to(target: &mut Value, value: &Value, way: &[&str]) -> Result<(), Fail
         }
         (target, value) => {
             let message =
-                format!("{} is {}, {} cannot be appended", shown(way), kind(target), kind(value));
+                format!("{} is {}, {} cannot be appended", shown(segments), kind(target), kind(value));
             Err(("type_mismatch", message))
         }
     }
 }
 
 /// A path for messages.
-fn shown(way: &[&str]) -> String {
-    match way {
+fn shown(segments: &[&str]) -> String {
+    match segments {
         [] | [""] => "the value".to_owned(),
-        way => format!("`{}`", way.join("`, `")),
+        segments => format!("`{}`", segments.join("`, `")),
     }
 }
 
