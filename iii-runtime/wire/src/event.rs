@@ -61,13 +61,13 @@ pub enum StreamChange<T> {
     /// An event was sent to the group.
     Event {
         /// The event.
-        event: Sent,
+        event: CustomEvent,
     },
 }
 
 /// An event that was sent to a group of a stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Sent {
+pub struct CustomEvent {
     /// The type, chosen by the sender.
     pub r#type: String,
     /// The data.

@@ -6,15 +6,15 @@ use serde_json::{Map, Number, Value};
 use crate::protocol::Payload;
 
 /// Maximum number of segments of a path.
-const DEPTH: usize = 32;
+const MAX_SEGMENTS: usize = 32;
 /// Maximum length of a segment in bytes.
-const SEGMENT: usize = 256;
+const MAX_SEGMENT_BYTES: usize = 256;
 /// Maximum nesting of a value to merge.
-const VALUE_DEPTH: usize = 16;
+const MAX_MERGE_DEPTH: usize = 16;
 /// Maximum number of keys of a value to merge.
-const VALUE_KEYS: usize = 1024;
+const MAX_MERGE_KEYS: usize = 1024;
 /// Keys that modify the prototype of objects in JavaScript workers.
-const POLLUTING: [&str; 3] = ["__proto__", "constructor", "prototype"];
+const PROTOTYPE_KEYS: [&str; 3] = ["__proto__", "constructor", "prototype"];
 
 /// An update operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -123,13 +123,13 @@ impl UpdateOp {
 
     fn apply(&self, root: &mut Option<Value>) -> Result<(), Failure> {
         match self {
-            Self::Set { path, value } => match one_key(path)? {
+            Self::Set { path, value } => match single_key(path)? {
                 None => {
                     *root = Some(value.clone());
                     Ok(())
                 }
                 Some(key) => {
-                    object(root, key)?.insert(key.to_owned(), value.clone());
+                    object_mut(root, key)?.insert(key.to_owned(), value.clone());
                     Ok(())
                 }
             },
@@ -137,13 +137,13 @@ impl UpdateOp {
             Self::Increment { path, by } => add(root, path, i128::from(*by)),
             Self::Decrement { path, by } => add(root, path, -i128::from(*by)),
             Self::Append { path, value } => append(root, &segments(path.as_ref())?, value),
-            Self::Remove { path } => match one_key(path)? {
+            Self::Remove { path } => match single_key(path)? {
                 None => {
                     *root = Some(Value::Null);
                     Ok(())
                 }
                 Some(key) => {
-                    object(root, key)?.remove(key);
+                    object_mut(root, key)?.remove(key);
                     Ok(())
                 }
             },
@@ -156,7 +156,7 @@ fn empty() -> Value {
 }
 
 /// Reads a path of one key; `None` for the whole value.
-fn one_key(path: &str) -> Result<Option<&str>, Failure> {
+fn single_key(path: &str) -> Result<Option<&str>, Failure> {
     if path.is_empty() {
         return Ok(None);
     }
@@ -172,8 +172,8 @@ fn segments(path: Option<&MergePath>) -> Result<Vec<&str>, Failure> {
         Some(MergePath::Key(key)) => vec![key],
         Some(MergePath::Segments(segments)) => segments.iter().map(String::as_str).collect(),
     };
-    if segments.len() > DEPTH {
-        let message = format!("the path has {} segments, at most {DEPTH} are allowed", segments.len());
+    if segments.len() > MAX_SEGMENTS {
+        let message = format!("the path has {} segments, at most {MAX_SEGMENTS} are allowed", segments.len());
         return Err(("path.too_deep", message));
     }
     segments.iter().try_for_each(|segment| check_segment(segment))?;
@@ -184,18 +184,18 @@ fn check_segment(segment: &str) -> Result<(), Failure> {
     if segment.is_empty() {
         return Err(("path.empty_segment", "a segment of the path is empty".to_owned()));
     }
-    if segment.len() > SEGMENT {
-        let message = format!("a segment of the path is longer than {SEGMENT} bytes");
+    if segment.len() > MAX_SEGMENT_BYTES {
+        let message = format!("a segment of the path is longer than {MAX_SEGMENT_BYTES} bytes");
         return Err(("path.segment_too_long", message));
     }
-    if POLLUTING.contains(&segment) {
+    if PROTOTYPE_KEYS.contains(&segment) {
         return Err(("path.proto_polluted", format!("`{segment}` is not allowed in a path")));
     }
     Ok(())
 }
 
 /// The whole value as an object, for an operation on `key`.
-fn object<'a>(
+fn object_mut<'a>(
     root: &'a mut Option<Value>,
     key: &str,
 ) -> Result<&'a mut Map<String, Value>, Failure> {
@@ -207,7 +207,7 @@ fn object<'a>(
 
 fn not_object(segments: &[&str], found: &Value) -> Failure {
     let message =
-        format!("the target of {} is {}, not an object", shown(segments), kind(found));
+        format!("the target of {} is {}, not an object", display_path(segments), type_name(found));
     ("target_not_object", message)
 }
 
@@ -215,7 +215,7 @@ fn merge(root: &mut Option<Value>, segments: &[&str], value: &Value) -> Result<(
     let Value::Object(added) = value else {
         return Err((
             "value.not_an_object",
-            format!("only an object can be merged, not {}", kind(value)),
+            format!("only an object can be merged, not {}", type_name(value)),
         ));
     };
     check_merged(added)?;
@@ -243,10 +243,10 @@ fn merge(root: &mut Option<Value>, segments: &[&str], value: &Value) -> Result<(
 }
 
 fn check_merged(added: &Map<String, Value>) -> Result<(), Failure> {
-    if added.len() > VALUE_KEYS {
+    if added.len() > MAX_MERGE_KEYS {
         return Err((
             "value.too_many_keys",
-            format!("the value has {} keys, at most {VALUE_KEYS} are allowed", added.len()),
+            format!("the value has {} keys, at most {MAX_MERGE_KEYS} are allowed", added.len()),
         ));
     }
     check_nesting(added.values(), added.keys(), 1)
@@ -257,10 +257,10 @@ fn check_nesting<'a>(
     mut keys: impl Iterator<Item = &'a String>,
     depth: usize,
 ) -> Result<(), Failure> {
-    if depth > VALUE_DEPTH {
-        return Err(("value.too_deep", format!("the value is nested deeper than {VALUE_DEPTH} levels")));
+    if depth > MAX_MERGE_DEPTH {
+        return Err(("value.too_deep", format!("the value is nested deeper than {MAX_MERGE_DEPTH} levels")));
     }
-    if let Some(key) = keys.find(|key| POLLUTING.contains(&key.as_str())) {
+    if let Some(key) = keys.find(|key| PROTOTYPE_KEYS.contains(&key.as_str())) {
         return Err(("value.proto_polluted", format!("`{key}` is not allowed as a key")));
     }
     for value in values {
@@ -274,12 +274,12 @@ fn check_nesting<'a>(
 }
 
 fn add(root: &mut Option<Value>, path: &str, by: i128) -> Result<(), Failure> {
-    let Some(key) = one_key(path)? else {
+    let Some(key) = single_key(path)? else {
         let sum = sum(root.as_ref(), by, path)?;
         *root = Some(sum);
         return Ok(());
     };
-    let object = object(root, key)?;
+    let object = object_mut(root, key)?;
     let sum = sum(object.get(key), by, key)?;
     object.insert(key.to_owned(), sum);
     Ok(())
@@ -287,7 +287,7 @@ fn add(root: &mut Option<Value>, path: &str, by: i128) -> Result<(), Failure> {
 
 /// Adds to a number: integers stay integers, an absent value counts as 0.
 fn sum(number: Option<&Value>, by: i128, path: &str) -> Result<Value, Failure> {
-    let failure = |problem: String| ("not_number", format!("{} {problem}", shown(&[path])));
+    let failure = |problem: String| ("not_number", format!("{} {problem}", display_path(&[path])));
     let too_large = || failure("is out of range".to_owned());
     let whole = |sum: i128| {
         let number =
@@ -306,7 +306,7 @@ fn sum(number: Option<&Value>, by: i128, path: &str) -> Result<Value, Failure> {
             }
             _ => Err(too_large()),
         },
-        Some(other) => Err(failure(format!("is {}, not a number", kind(other)))),
+        Some(other) => Err(failure(format!("is {}, not a number", type_name(other)))),
     }
 }
 
@@ -314,7 +314,7 @@ fn append(root: &mut Option<Value>, segments: &[&str], value: &Value) -> Result<
     let Some((leaf, above)) = segments.split_last() else {
         return match root {
             None | Some(Value::Null) => {
-                *root = Some(begun(value));
+                *root = Some(initial_append(value));
                 Ok(())
             }
             Some(target) => append_to(target, value, segments),
@@ -334,7 +334,7 @@ fn append(root: &mut Option<Value>, segments: &[&str], value: &Value) -> Result<
     match object.get_mut(*leaf) {
         Some(Value::Null) | None => {
             let nested = !above.is_empty() && !object.contains_key(*leaf);
-            let first = if nested { Value::Array(vec![value.clone()]) } else { begun(value) };
+            let first = if nested { Value::Array(vec![value.clone()]) } else { initial_append(value) };
             object.insert((*leaf).to_owned(), first);
             Ok(())
         }
@@ -343,7 +343,7 @@ fn append(root: &mut Option<Value>, segments: &[&str], value: &Value) -> Result<
 }
 
 /// The initial value of an append to an absent target: a string, or an array of the value.
-fn begun(value: &Value) -> Value {
+fn initial_append(value: &Value) -> Value {
     if value.is_string() { value.clone() } else { Value::Array(vec![value.clone()]) }
 }
 
@@ -359,14 +359,14 @@ fn append_to(target: &mut Value, value: &Value, segments: &[&str]) -> Result<(),
         }
         (target, value) => {
             let message =
-                format!("{} is {}, {} cannot be appended", shown(segments), kind(target), kind(value));
+                format!("{} is {}, {} cannot be appended", display_path(segments), type_name(target), type_name(value));
             Err(("type_mismatch", message))
         }
     }
 }
 
 /// A path for messages.
-fn shown(segments: &[&str]) -> String {
+fn display_path(segments: &[&str]) -> String {
     match segments {
         [] | [""] => "the value".to_owned(),
         segments => format!("`{}`", segments.join("`, `")),
@@ -374,7 +374,7 @@ fn shown(segments: &[&str]) -> String {
 }
 
 /// The type of a value for messages.
-fn kind(value: &Value) -> &'static str {
+fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

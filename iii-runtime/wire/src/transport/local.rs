@@ -15,14 +15,14 @@ use super::{
 use crate::protocol::ChannelRef;
 
 /// Buffer size of one direction of a channel in this process, in bytes.
-const PIPE: usize = 64 << 10;
+const PIPE_BYTES: usize = 64 << 10;
 
 /// Creates the two endpoints of a connection in this process.
 pub fn pair(limits: OutboxLimits) -> (Connection, Connection) {
     let (to_left, from_right) = Outbox::new(limits);
     let (to_right, from_left) = Outbox::new(limits);
-    let link = |outbox, reader| Connection { outbox, inbox: inbox(reader).fuse().boxed() };
-    (link(to_right, from_right), link(to_left, from_left))
+    let endpoint = |outbox, reader| Connection { outbox, inbox: inbox(reader).fuse().boxed() };
+    (endpoint(to_right, from_right), endpoint(to_left, from_left))
 }
 
 fn inbox(reader: OutboxReader) -> impl stream::Stream<Item = crate::protocol::Message> {
@@ -34,35 +34,35 @@ fn inbox(reader: OutboxReader) -> impl stream::Stream<Item = crate::protocol::Me
 
 /// An incoming connection from within the process of the engine.
 #[derive(Debug)]
-pub enum Arrival {
+pub enum Incoming {
     /// A worker connection.
     Connection(Connection),
     /// A request for one endpoint of a channel.
     Channel {
         /// The reference of the endpoint.
-        at: ChannelRef,
+        channel: ChannelRef,
         /// Receives a duplex for the WebSocket frames; `None` if there is no such channel.
-        answer: oneshot::Sender<Option<DuplexStream>>,
+        reply: oneshot::Sender<Option<DuplexStream>>,
     },
     /// A telemetry connection.
     Telemetry {
         /// Receives a duplex for the WebSocket frames.
-        answer: oneshot::Sender<DuplexStream>,
+        reply: oneshot::Sender<DuplexStream>,
     },
 }
 
 /// Connects to an engine in this process.
 #[derive(Debug, Clone)]
 pub struct LocalTransport {
-    door: mpsc::UnboundedSender<Arrival>,
+    incoming: mpsc::UnboundedSender<Incoming>,
     limits: OutboxLimits,
 }
 
 impl LocalTransport {
     /// Creates a transport, and the receiver of its incoming connections for the engine.
-    pub fn new(limits: OutboxLimits) -> (Self, mpsc::UnboundedReceiver<Arrival>) {
-        let (door, arrivals) = mpsc::unbounded_channel();
-        (Self { door, limits }, arrivals)
+    pub fn new(limits: OutboxLimits) -> (Self, mpsc::UnboundedReceiver<Incoming>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self { incoming: sender, limits }, receiver)
     }
 }
 
@@ -70,17 +70,17 @@ impl Transport for LocalTransport {
     fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
         Box::pin(async {
             let (ours, theirs) = pair(self.limits);
-            self.door.send(Arrival::Connection(theirs)).map_err(|_| stopped())?;
+            self.incoming.send(Incoming::Connection(theirs)).map_err(|_| stopped())?;
             Ok(ours)
         })
     }
 
-    fn open_channel(&self, at: &ChannelRef) -> BoxFuture<'_, Result<ChannelSocket, ChannelError>> {
-        let (answer, answered) = oneshot::channel();
-        let sent = self.door.send(Arrival::Channel { at: at.clone(), answer });
+    fn open_channel(&self, channel: &ChannelRef) -> BoxFuture<'_, Result<ChannelSocket, ChannelError>> {
+        let (reply, replied) = oneshot::channel();
+        let sent = self.incoming.send(Incoming::Channel { channel: channel.clone(), reply });
         Box::pin(async move {
             sent.map_err(|_| ChannelError::Failed(stopped()))?;
-            let io = answered.await.map_err(|_| ChannelError::Failed(stopped()))?;
+            let io = replied.await.map_err(|_| ChannelError::Failed(stopped()))?;
             let io = io.ok_or(ChannelError::NotFound)?;
             let socket: ChannelSocket =
                 Box::new(WebSocketStream::from_raw_socket(io, Role::Client, None).await);
@@ -89,11 +89,11 @@ impl Transport for LocalTransport {
     }
 
     fn open_telemetry(&self) -> BoxFuture<'_, Result<ChannelSocket, ConnectError>> {
-        let (answer, answered) = oneshot::channel();
-        let sent = self.door.send(Arrival::Telemetry { answer });
+        let (reply, replied) = oneshot::channel();
+        let sent = self.incoming.send(Incoming::Telemetry { reply });
         Box::pin(async move {
             sent.map_err(|_| stopped())?;
-            let io = answered.await.map_err(|_| stopped())?;
+            let io = replied.await.map_err(|_| stopped())?;
             let socket: ChannelSocket =
                 Box::new(WebSocketStream::from_raw_socket(io, Role::Client, None).await);
             Ok(socket)
@@ -107,7 +107,7 @@ fn stopped() -> ConnectError {
 
 /// Creates the two ends of a duplex for the frames of a channel or of telemetry.
 pub fn pipe() -> (DuplexStream, DuplexStream) {
-    tokio::io::duplex(PIPE)
+    tokio::io::duplex(PIPE_BYTES)
 }
 
 impl fmt::Display for LocalTransport {
@@ -123,9 +123,9 @@ mod tests {
 
     #[tokio::test]
     async fn messages_pass_in_both_directions() {
-        let (transport, mut arrivals) = LocalTransport::new(OutboxLimits::default());
+        let (transport, mut incoming) = LocalTransport::new(OutboxLimits::default());
         let mut ours = transport.connect().await.unwrap();
-        let Some(Arrival::Connection(mut theirs)) = arrivals.recv().await else { panic!("a connection") };
+        let Some(Incoming::Connection(mut theirs)) = incoming.recv().await else { panic!("a connection") };
         ours.outbox.send(Message::Ping).unwrap();
         assert_eq!(theirs.inbox.next().await, Some(Message::Ping));
         theirs.outbox.send(Message::Pong).unwrap();
