@@ -46,17 +46,17 @@ impl Hasher for AddressHasher {
     }
 }
 
-/// Returns the cached document of `maker`, the address of a function that belongs to one type, or generates it with
-/// `make` and caches it.
+/// Returns the cached document of `generator`, the address of a function that belongs to one type, or generates it with
+/// `generate` and caches it.
 ///
 /// Generating a schema is the most expensive step of a start, and a test process starts many workers.
-pub fn memoized(maker: usize, make: impl FnOnce() -> Payload) -> Payload {
+pub fn memoized(generator: usize, generate: impl FnOnce() -> Payload) -> Payload {
     static DOCUMENTS: LazyLock<Mutex<Documents>> = LazyLock::new(Mutex::default);
-    if let Some(document) = lock(&DOCUMENTS).get(&maker) {
+    if let Some(document) = lock(&DOCUMENTS).get(&generator) {
         return document.clone();
     }
     // Not under the lock: generating a schema may request others.
-    let document = make();
-    lock(&DOCUMENTS).insert(maker, document.clone());
+    let document = generate();
+    lock(&DOCUMENTS).insert(generator, document.clone());
     document
 }

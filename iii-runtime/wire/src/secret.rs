@@ -4,7 +4,7 @@
 pub const REDACTED: &str = "[REDACTED]";
 
 /// Words that mark a name as sensitive.
-const WORDS: [&str; 14] = [
+const SENSITIVE_WORDS: [&str; 14] = [
     "apikey",
     "auth",
     "authorization",
@@ -21,7 +21,7 @@ const WORDS: [&str; 14] = [
     "token",
 ];
 /// Words that mark a following `key` as sensitive; other keys, such as `message.key`, are not.
-const KEYS: [&str; 6] = ["access", "api", "encryption", "private", "secret", "signing"];
+const SENSITIVE_KEYS: [&str; 6] = ["access", "api", "encryption", "private", "secret", "signing"];
 
 /// Returns whether a name contains a sensitive word: `db.password`, `apiKey`, `X-Api-Key`. Only whole words count:
 /// `usage.input_tokens` is not sensitive.
@@ -31,21 +31,21 @@ pub fn is_secret(name: &str) -> bool {
     let mut found = false;
     let mut end = |word: &mut String| {
         if !word.is_empty() {
-            found |= WORDS.contains(&word.as_str())
-                || (word == "key" && KEYS.contains(&before.as_str()));
+            found |= SENSITIVE_WORDS.contains(&word.as_str())
+                || (word == "key" && SENSITIVE_KEYS.contains(&before.as_str()));
             std::mem::swap(&mut before, word);
             word.clear();
         }
     };
-    let mut last_is_small = false;
-    for sign in name.chars() {
-        if !sign.is_alphanumeric() || (sign.is_uppercase() && last_is_small) {
+    let mut after_lowercase = false;
+    for c in name.chars() {
+        if !c.is_alphanumeric() || (c.is_uppercase() && after_lowercase) {
             end(&mut word);
         }
-        if sign.is_alphanumeric() {
-            word.extend(sign.to_lowercase());
+        if c.is_alphanumeric() {
+            word.extend(c.to_lowercase());
         }
-        last_is_small = sign.is_lowercase();
+        after_lowercase = c.is_lowercase();
     }
     end(&mut word);
     found

@@ -139,7 +139,7 @@ impl Connection {
     /// Queues the answer of a call. One that is larger than a worker takes becomes an error.
     pub(crate) fn answer(&self, mut answer: InvocationResult) {
         if let Ok(Some(result)) = &answer.result
-            && !self.outbox.takes(result)
+            && !self.outbox.fits(result)
         {
             let size = result.as_str().len();
             answer.result = Err(too_large("the result", size, &self.limits));

@@ -236,7 +236,7 @@ impl Broker {
                     self.apply(connection, message);
                 }
             }
-            Message::Invalid(m) => connection.send(m.answer()),
+            Message::Invalid(m) => connection.send(m.into_reply()),
             // Those that only an engine sends mean nothing here.
             Message::WorkerRegistered { .. }
             | Message::RegistrationRejected(_)

@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 /// Percent-encodes all but the unreserved characters (RFC 3986, section 2.3).
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const URL_ENCODE_SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// An endpoint of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -44,7 +44,7 @@ pub struct ChannelRef {
 impl ChannelRef {
     /// Returns the path and the query relative to the URL of the engine (protocol section 7.2).
     pub fn path_and_query(&self) -> String {
-        let encoded = |text| utf8_percent_encode(text, RESERVED);
+        let encoded = |text| utf8_percent_encode(text, URL_ENCODE_SET);
         let (id, key) = (encoded(&self.channel_id), encoded(&self.access_key));
         format!("/ws/channels/{id}?key={key}&dir={}", self.direction.as_str())
     }

@@ -132,7 +132,7 @@ pub fn decode(frame: &ByteString) -> Result<Option<Message>, DecodeError> {
         return Ok(None);
     }
     let e: Envelope<'_> = serde_json::from_str(frame).map_err(DecodeError::Json)?;
-    let payload = |raw: Option<&RawValue>| raw.map(|raw| Payload::out_of(frame, raw));
+    let payload = |raw: Option<&RawValue>| raw.map(|raw| Payload::retained_slice_of(frame, raw));
 
     macro_rules! need {
         ($field:ident of $message:literal) => {
@@ -243,7 +243,7 @@ pub fn encode(message: &Message) -> String {
     match message {
         Message::InvokeFunction(m) => {
             let metadata = m.metadata.as_ref().map_or(0, |metadata| metadata.as_str().len());
-            let mut o = Object::new("invokefunction", 256 + m.data.as_str().len() + metadata);
+            let mut o = ObjectWriter::new("invokefunction", 256 + m.data.as_str().len() + metadata);
             o.id("invocation_id", m.invocation_id.map(|id| id.0));
             o.text("function_id", Some(&m.function_id));
             o.key("data");
@@ -258,7 +258,7 @@ pub fn encode(message: &Message) -> String {
         Message::InvocationResult(m) => {
             let size =
                 m.result.as_ref().ok().and_then(Option::as_ref).map_or(0, |r| r.as_str().len());
-            let mut o = Object::new("invocationresult", 160 + size);
+            let mut o = ObjectWriter::new("invocationresult", 160 + size);
             o.id("invocation_id", Some(m.invocation_id.0));
             o.text("function_id", Some(&m.function_id));
             match &m.result {
@@ -270,19 +270,19 @@ pub fn encode(message: &Message) -> String {
             o.end()
         }
         Message::WorkerRegistered { worker_id, reattach_token } => {
-            let mut o = Object::new("workerregistered", 128);
+            let mut o = ObjectWriter::new("workerregistered", 128);
             o.put("worker_id", Some(worker_id));
             o.put("reattach_token", reattach_token.as_ref());
             o.end()
         }
         Message::Reattach { previous_worker_id, reattach_token } => {
-            let mut o = Object::new("reattach", 128);
+            let mut o = ObjectWriter::new("reattach", 128);
             o.put("previous_worker_id", Some(previous_worker_id));
             o.put("reattach_token", Some(reattach_token));
             o.end()
         }
         Message::RegisterFunction(m) => {
-            let mut o = Object::new("registerfunction", 512);
+            let mut o = ObjectWriter::new("registerfunction", 512);
             o.put("id", Some(&m.id));
             o.put("description", m.description.as_ref());
             o.raw("request_format", m.request_format.as_ref());
@@ -292,12 +292,12 @@ pub fn encode(message: &Message) -> String {
             o.end()
         }
         Message::UnregisterFunction { id } => {
-            let mut o = Object::new("unregisterfunction", 64);
+            let mut o = ObjectWriter::new("unregisterfunction", 64);
             o.put("id", Some(id));
             o.end()
         }
         Message::RegisterTriggerType(m) => {
-            let mut o = Object::new("registertriggertype", 512);
+            let mut o = ObjectWriter::new("registertriggertype", 512);
             o.put("id", Some(&m.id));
             o.put("description", Some(&m.description));
             o.raw("trigger_request_format", m.trigger_request_format.as_ref());
@@ -306,12 +306,12 @@ pub fn encode(message: &Message) -> String {
             o.end()
         }
         Message::UnregisterTriggerType { id } => {
-            let mut o = Object::new("unregistertriggertype", 64);
+            let mut o = ObjectWriter::new("unregistertriggertype", 64);
             o.put("id", Some(id));
             o.end()
         }
         Message::RegisterTrigger(m) => {
-            let mut o = Object::new("registertrigger", 256);
+            let mut o = ObjectWriter::new("registertrigger", 256);
             o.put("id", Some(&m.id));
             o.put("trigger_type", Some(&m.trigger_type));
             o.put("function_id", Some(&m.function_id));
@@ -322,13 +322,13 @@ pub fn encode(message: &Message) -> String {
             o.end()
         }
         Message::UnregisterTrigger { id, trigger_type } => {
-            let mut o = Object::new("unregistertrigger", 96);
+            let mut o = ObjectWriter::new("unregistertrigger", 96);
             o.put("id", Some(id));
             o.put("trigger_type", trigger_type.as_ref());
             o.end()
         }
         Message::TriggerRegistrationResult(m) => {
-            let mut o = Object::new("triggerregistrationresult", 160);
+            let mut o = ObjectWriter::new("triggerregistrationresult", 160);
             o.put("id", Some(&m.id));
             o.put("trigger_type", Some(&m.trigger_type));
             o.put("function_id", Some(&m.function_id));
@@ -336,7 +336,7 @@ pub fn encode(message: &Message) -> String {
             o.end()
         }
         Message::RegistrationRejected(m) => {
-            let mut o = Object::new("registrationrejected", 160);
+            let mut o = ObjectWriter::new("registrationrejected", 160);
             o.put("code", Some(&m.code));
             o.put("namespace", Some(&m.namespace));
             o.put("function_id", m.function_id.as_ref());
@@ -346,7 +346,7 @@ pub fn encode(message: &Message) -> String {
             o.end()
         }
         Message::RegisterService(m) => {
-            let mut o = Object::new("registerservice", 128);
+            let mut o = ObjectWriter::new("registerservice", 128);
             o.put("id", Some(&m.id));
             o.put("name", m.name.as_ref());
             o.put("description", m.description.as_ref());
@@ -354,23 +354,23 @@ pub fn encode(message: &Message) -> String {
             o.end()
         }
         Message::Error(error) => {
-            let mut o = Object::new("error", 160);
+            let mut o = ObjectWriter::new("error", 160);
             o.put("error", Some(error));
             o.end()
         }
         // It is encoded as the reply to the invalid frame.
-        Message::Invalid(m) => encode(&m.as_ref().clone().answer()),
+        Message::Invalid(m) => encode(&m.as_ref().clone().into_reply()),
         Message::Ping => r#"{"type":"ping"}"#.to_owned(),
         Message::Pong => r#"{"type":"pong"}"#.to_owned(),
     }
 }
 
 /// Writes a JSON object field by field; payloads are copied verbatim.
-struct Object {
+struct ObjectWriter {
     text: String,
 }
 
-impl Object {
+impl ObjectWriter {
     fn new(kind: &str, capacity: usize) -> Self {
         let mut text = String::with_capacity(capacity);
         text.push_str(r#"{"type":""#);
@@ -432,7 +432,7 @@ pub fn with_caller(data: Payload, caller: Option<WorkerId>) -> bytes::Bytes {
     text.into()
 }
 /// The prefix of an object that [`put_with_caller`] wrote, up to the id.
-const CALLER_FIRST: &str = "{\"_caller_worker_id\":\"";
+const LEADING_CALLER: &str = "{\"_caller_worker_id\":\"";
 
 /// Writes `data`, with the caller's id as the first key if it is an object.
 fn put_with_caller(text: &mut String, data: &Payload, caller: Option<WorkerId>) {
@@ -455,10 +455,10 @@ fn take_caller(data: Payload) -> (Payload, Option<WorkerId>) {
     if !data.is_object() {
         return (data, None);
     }
-    if let Some(taken) = take_first(data.as_str()) {
+    if let Some(taken) = take_leading_caller(data.as_str()) {
         return taken;
     }
-    if !mentions_caller(data.as_str()) {
+    if !may_contain_caller(data.as_str()) {
         return (data, None);
     }
     let Ok(entries) = data.fields() else {
@@ -492,10 +492,10 @@ pub fn without_caller(data: Payload) -> Payload {
 
 /// The fast path of [`take_caller`], without parsing, for an id that is the first key and the only one of its name, as
 /// engines write it. `None` if `data` has another form.
-fn take_first(data: &str) -> Option<(Payload, Option<WorkerId>)> {
-    let (id, rest) = data.strip_prefix(CALLER_FIRST)?.split_once('"')?;
+fn take_leading_caller(data: &str) -> Option<(Payload, Option<WorkerId>)> {
+    let (id, rest) = data.strip_prefix(LEADING_CALLER)?.split_once('"')?;
     let rest = rest.strip_prefix(',').or_else(|| rest.starts_with('}').then_some(rest))?;
-    if mentions_caller(rest) {
+    if may_contain_caller(rest) {
         return None;
     }
     let caller = Uuid::try_parse(id).ok()?;
@@ -506,7 +506,7 @@ fn take_first(data: &str) -> Option<(Payload, Option<WorkerId>)> {
 }
 
 /// A conservative search: escapes may hide the key, so text with `\u` matches as well.
-fn mentions_caller(text: &str) -> bool {
+fn may_contain_caller(text: &str) -> bool {
     static KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(CALLER_KEY));
     let text = text.as_bytes();
     KEY.find(text).is_some()

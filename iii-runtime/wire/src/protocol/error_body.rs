@@ -27,7 +27,7 @@ pub struct ErrorBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
     /// How long to wait before retrying, in milliseconds. Larger values are clamped to the maximum, about 49 days.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "at_most")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "saturating_u32")]
     pub retry_after_ms: Option<u32>,
     /// Structured details.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ pub struct ErrorBody {
 }
 
 /// Deserializes a number and clamps it.
-fn at_most<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+fn saturating_u32<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     let number = Option::<u64>::deserialize(deserializer)?;
     Ok(number.map(|number| u32::try_from(number).unwrap_or(u32::MAX)))
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// A JSON value.
-pub(super) enum Json {
+pub(super) enum RawOrParsed {
     /// The original text.
     Raw(Box<RawValue>),
     /// The tree built from serde's buffer.
@@ -15,22 +15,22 @@ pub(super) enum Json {
 }
 
 /// Deserializes a JSON value.
-pub(super) fn json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
+pub(super) fn raw_or_parsed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RawOrParsed, D::Error> {
     let mut parsed = None;
-    let raw = Box::<RawValue>::deserialize(Asked { deserializer, parsed: &mut parsed });
+    let raw = Box::<RawValue>::deserialize(CapturingDeserializer { deserializer, parsed: &mut parsed });
     match parsed {
-        Some(value) => Ok(Json::Parsed(value)),
-        None => raw.map(Json::Raw),
+        Some(value) => Ok(RawOrParsed::Parsed(value)),
+        None => raw.map(RawOrParsed::Raw),
     }
 }
 
 /// A deserializer that captures the value of a `RawValue` for which it has no text.
-struct Asked<'a, D> {
+struct CapturingDeserializer<'a, D> {
     deserializer: D,
     parsed: &'a mut Option<Value>,
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Asked<'_, D> {
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for CapturingDeserializer<'_, D> {
     type Error = D::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -42,8 +42,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Asked<'_, D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let answered = Answered { visitor, parsed: self.parsed };
-        self.deserializer.deserialize_newtype_struct(name, answered)
+        let visitor = CapturingVisitor { visitor, parsed: self.parsed };
+        self.deserializer.deserialize_newtype_struct(name, visitor)
     }
 
     forward_to_deserialize_any! {
@@ -53,12 +53,12 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Asked<'_, D> {
 }
 
 /// The visitor of a `RawValue`, which captures a value without text.
-struct Answered<'a, V> {
+struct CapturingVisitor<'a, V> {
     visitor: V,
     parsed: &'a mut Option<Value>,
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Answered<'_, V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for CapturingVisitor<'_, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

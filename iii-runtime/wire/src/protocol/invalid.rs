@@ -13,16 +13,16 @@ use crate::code;
 
 /// A frame that could not be decoded.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Invalid {
+pub struct InvalidFrame {
     /// The reason, with the code `invalid_message`.
     pub error: ErrorBody,
     /// What the frame was about, as far as it is readable.
-    pub about: About,
+    pub subject: FrameSubject,
 }
 
 /// The subject of an invalid frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum About {
+pub enum FrameSubject {
     /// A call, whose caller waits for a response.
     Call {
         /// The id of the call.
@@ -45,7 +45,7 @@ pub enum About {
 
 /// The fields that identify the subject of a frame, with any content.
 #[derive(Default, Deserialize)]
-struct Outline<'a> {
+struct FrameOutline<'a> {
     #[serde(borrow, default, rename = "type")]
     kind: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -58,23 +58,23 @@ struct Outline<'a> {
     trigger_type: Option<&'a RawValue>,
 }
 
-impl Invalid {
+impl InvalidFrame {
     /// Creates the description of a frame that could not be decoded.
     pub fn new(frame: &ByteString, error: &DecodeError) -> Self {
-        Self { error: body(error.to_string()), about: About::of(frame) }
+        Self { error: body(error.to_string()), subject: FrameSubject::of(frame) }
     }
 
     /// Creates the description of a binary frame that is not UTF-8.
-    pub fn not_text() -> Self {
-        Self { error: body("the frame is not UTF-8".to_owned()), about: About::Unknown }
+    pub fn not_utf8() -> Self {
+        Self { error: body("the frame is not UTF-8".to_owned()), subject: FrameSubject::Unknown }
     }
 
     /// Returns the reply to the sender. SDKs fail the call, report the rejected trigger, and ignore other errors.
     #[must_use]
-    pub fn answer(self) -> Message {
-        let Self { error, about } = self;
+    pub fn into_reply(self) -> Message {
+        let Self { error, subject } = self;
         match about {
-            About::Call { invocation_id, function_id } => {
+            FrameSubject::Call { invocation_id, function_id } => {
                 Message::InvocationResult(Box::new(InvocationResult {
                     invocation_id,
                     function_id,
@@ -83,7 +83,7 @@ impl Invalid {
                     baggage: None,
                 }))
             }
-            About::Binding { id, trigger_type, function_id } => {
+            FrameSubject::Binding { id, trigger_type, function_id } => {
                 Message::TriggerRegistrationResult(Box::new(TriggerRegistrationResult {
                     id,
                     trigger_type,
@@ -91,14 +91,14 @@ impl Invalid {
                     error: Some(error),
                 }))
             }
-            About::Unknown => Message::Error(Box::new(error)),
+            FrameSubject::Unknown => Message::Error(Box::new(error)),
         }
     }
 }
 
-impl About {
+impl FrameSubject {
     fn of(frame: &ByteString) -> Self {
-        let outline: Outline<'_> = serde_json::from_str(frame).unwrap_or_default();
+        let outline: FrameOutline<'_> = serde_json::from_str(frame).unwrap_or_default();
         let text = |field| read::<String>(field).unwrap_or_default();
         match text(outline.kind).as_str() {
             "invokefunction" => match read(outline.invocation_id) {
@@ -136,7 +136,7 @@ mod tests {
     /// The reply to a frame.
     fn answer(frame: &str) -> Message {
         let frame = ByteString::from(frame);
-        Invalid::new(&frame, &decode(&frame).unwrap_err()).answer()
+        InvalidFrame::new(&frame, &decode(&frame).unwrap_err()).into_reply()
     }
 
     #[test]
@@ -182,6 +182,6 @@ mod tests {
             let text = encode(&message);
             assert!(text.starts_with(r#"{"type":"error","error":{"code":"invalid_message","#));
         }
-        assert!(matches!(Invalid::not_text().answer(), Message::Error(_)));
+        assert!(matches!(InvalidFrame::not_utf8().into_reply(), Message::Error(_)));
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    ErrorBody, FunctionId, Invalid, InvocationId, Namespace, Payload, TriggerId, TriggerTypeId,
+    ErrorBody, FunctionId, InvalidFrame, InvocationId, Namespace, Payload, TriggerId, TriggerTypeId,
     WorkerId,
 };
 
@@ -65,7 +65,7 @@ pub enum Message {
     /// The response to a ping.
     Pong,
     /// A frame that could not be decoded. It is never sent.
-    Invalid(Box<Invalid>),
+    Invalid(Box<InvalidFrame>),
 }
 
 impl Message {

@@ -15,7 +15,7 @@ pub use codec::{DecodeError, decode, encode};
 pub use codec::{with_caller, without_caller};
 pub use error_body::ErrorBody;
 pub use ids::{FunctionId, InvocationId, Namespace, TriggerId, TriggerTypeId, WorkerId};
-pub use invalid::{About, Invalid};
+pub use invalid::{FrameSubject, InvalidFrame};
 pub use message::{
     Action, HttpInvocation, InvocationResult, InvokeFunction, Message, RegisterFunction,
     RegisterService, RegisterTrigger, RegisterTriggerType, RegistrationRejected,

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::from_any;
 
 /// A frame above this size is not retained for a small part of it, in bytes.
-const LARGE_FRAME: usize = 4096;
+const LARGE_FRAME_BYTES: usize = 4096;
 
 /// A well-formed JSON value in its textual form.
 ///
@@ -57,9 +57,9 @@ impl Payload {
 
     /// Like [`Payload::slice_of`], for a part that may be retained for long: copies a small part of a large frame, so
     /// that it does not keep the frame in memory.
-    pub fn out_of(frame: &ByteString, raw: &RawValue) -> Self {
+    pub fn retained_slice_of(frame: &ByteString, raw: &RawValue) -> Self {
         let text = raw.get();
-        if text.len() < frame.len() / 2 && frame.len() > LARGE_FRAME {
+        if text.len() < frame.len() / 2 && frame.len() > LARGE_FRAME_BYTES {
             return Self { text: text.into() };
         }
         Self::slice_of(frame, raw)
@@ -151,9 +151,9 @@ impl Serialize for Payload {
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = match from_any::json(deserializer)? {
-            from_any::Json::Raw(raw) => raw,
-            from_any::Json::Parsed(value) => return Ok(value.into()),
+        let raw = match from_any::raw_or_parsed(deserializer)? {
+            from_any::RawOrParsed::Raw(raw) => raw,
+            from_any::RawOrParsed::Parsed(value) => return Ok(value.into()),
         };
         Ok(Self { text: String::from(Box::<str>::from(raw)).into() })
     }
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn small_part_does_not_retain_a_large_frame() {
         let frame =
-            ByteString::from(format!(r#"{{"a":"small","b":"{}"}}"#, "x".repeat(LARGE_FRAME)));
+            ByteString::from(format!(r#"{{"a":"small","b":"{}"}}"#, "x".repeat(LARGE_FRAME_BYTES)));
         #[derive(Deserialize)]
         struct Parts<'a> {
             #[serde(borrow)]
@@ -226,11 +226,11 @@ mod tests {
         }
         let parts: Parts<'_> = serde_json::from_str(&frame).unwrap();
         let shares = |part| {
-            let part = Payload::out_of(&frame, part);
+            let part = Payload::retained_slice_of(&frame, part);
             frame.as_bytes().as_ptr_range().contains(&part.as_str().as_ptr())
         };
         assert!(!shares(parts.a) && shares(parts.b));
-        assert_eq!(Payload::out_of(&frame, parts.a).as_str(), r#""small""#);
+        assert_eq!(Payload::retained_slice_of(&frame, parts.a).as_str(), r#""small""#);
     }
 
     #[test]

@@ -46,10 +46,10 @@ pub trait Transport: fmt::Display + Send + Sync + 'static {
 }
 
 /// The WebSocket frames of one endpoint of a channel. The stream ends when the socket is closed.
-pub type ChannelSocket = Box<dyn Frames>;
+pub type ChannelSocket = Box<dyn FrameDuplex>;
 
 /// A duplex of WebSocket frames over any carrier.
-pub trait Frames:
+pub trait FrameDuplex:
     Stream<Item = Result<tungstenite::Message, tungstenite::Error>>
     + Sink<tungstenite::Message, Error = tungstenite::Error>
     + Send
@@ -58,7 +58,7 @@ pub trait Frames:
 {
 }
 
-impl<T> Frames for T where
+impl<T> FrameDuplex for T where
     T: Stream<Item = Result<tungstenite::Message, tungstenite::Error>>
         + Sink<tungstenite::Message, Error = tungstenite::Error>
         + Send

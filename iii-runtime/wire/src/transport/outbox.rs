@@ -9,7 +9,7 @@ use crate::protocol::Message;
 use crate::protocol::Payload;
 
 /// Reserve for the fields of a message beside its payload, in bytes.
-const MARGIN: usize = 4 << 10;
+const ENVELOPE_BYTES: usize = 4 << 10;
 
 /// OutboxLimits of an [`Outbox`], in bytes of payload plus a small constant per message.
 #[derive(Debug, Clone, Copy)]
@@ -42,13 +42,13 @@ pub enum SendError {
 
 /// An entry of the queue.
 #[derive(Debug)]
-enum Item {
+enum OutboxItem {
     Message(Message),
     Close(Option<u16>),
 }
 
 #[derive(Debug)]
-struct Shared {
+struct OutboxState {
     limits: OutboxLimits,
     queued: AtomicUsize,
     drained: Notify,
@@ -58,15 +58,15 @@ struct Shared {
 /// backpressure.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    queue: mpsc::UnboundedSender<Item>,
-    shared: Arc<Shared>,
+    queue: mpsc::UnboundedSender<OutboxItem>,
+    shared: Arc<OutboxState>,
 }
 
 /// The receiving half of the queue, drained by the transport.
 #[derive(Debug)]
 pub struct OutboxReader {
-    queue: mpsc::UnboundedReceiver<Item>,
-    shared: Arc<Shared>,
+    queue: mpsc::UnboundedReceiver<OutboxItem>,
+    shared: Arc<OutboxState>,
     closing: Option<Option<u16>>,
 }
 
@@ -75,7 +75,7 @@ impl Outbox {
     pub fn new(limits: OutboxLimits) -> (Self, OutboxReader) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let shared =
-            Arc::new(Shared { limits, queued: AtomicUsize::new(0), drained: Notify::new() });
+            Arc::new(OutboxState { limits, queued: AtomicUsize::new(0), drained: Notify::new() });
         (
             Self { queue: sender, shared: shared.clone() },
             OutboxReader { queue: receiver, shared, closing: None },
@@ -96,15 +96,15 @@ impl Outbox {
             return Err(if self.queue.is_closed() { SendError::Closed } else { SendError::Full });
         }
         self.shared.queued.fetch_add(weight, Ordering::Relaxed);
-        self.queue.send(Item::Message(message)).map_err(|_| {
+        self.queue.send(OutboxItem::Message(message)).map_err(|_| {
             self.shared.queued.fetch_sub(weight, Ordering::Relaxed);
             SendError::Closed
         })
     }
 
     /// Returns whether a payload fits into a message.
-    pub fn takes(&self, payload: &Payload) -> bool {
-        payload.as_str().len() + MARGIN <= self.shared.limits.message
+    pub fn fits(&self, payload: &Payload) -> bool {
+        payload.as_str().len() + ENVELOPE_BYTES <= self.shared.limits.message
     }
 
     /// Waits until the queue is below the soft limit or the connection is closed.
@@ -127,7 +127,7 @@ impl Outbox {
     /// Closes the connection after the queued messages are sent, with a WebSocket close code if one is given (RFC 6455,
     /// section 7.4).
     pub fn close(&self, code: Option<u16>) {
-        let _ = self.queue.send(Item::Close(code));
+        let _ = self.queue.send(OutboxItem::Close(code));
     }
 
     /// Returns whether the connection is closed.
@@ -143,7 +143,7 @@ impl OutboxReader {
             return None;
         }
         let item = self.queue.recv().await;
-        self.took(item)
+        self.dequeue(item)
     }
 
     /// Returns the next message if one is queued.
@@ -152,7 +152,7 @@ impl OutboxReader {
             return None;
         }
         let item = self.queue.try_recv().ok()?;
-        self.took(Some(item))
+        self.dequeue(Some(item))
     }
 
     /// The close code to send, after [`OutboxReader::recv`] returned `None`.
@@ -160,9 +160,9 @@ impl OutboxReader {
         self.closing.flatten()
     }
 
-    fn took(&mut self, item: Option<Item>) -> Option<Message> {
+    fn dequeue(&mut self, item: Option<OutboxItem>) -> Option<Message> {
         match item {
-            Some(Item::Message(message)) => {
+            Some(OutboxItem::Message(message)) => {
                 let weight = message.weight();
                 let before = self.shared.queued.fetch_sub(weight, Ordering::AcqRel);
                 let soft = self.shared.limits.soft;
@@ -171,7 +171,7 @@ impl OutboxReader {
                 }
                 Some(message)
             }
-            Some(Item::Close(code)) => {
+            Some(OutboxItem::Close(code)) => {
                 self.closing = Some(code);
                 None
             }

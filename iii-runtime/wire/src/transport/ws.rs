@@ -28,12 +28,12 @@ use super::{ChannelError, ChannelSocket, ConnectError, OutboxLimits, Connection,
 use crate::protocol::ChannelRef;
 
 /// Bytes that an engine may add to a message of the maximum size.
-const ADDED: usize = 64 << 10;
+const ENVELOPE_BYTES: usize = 64 << 10;
 /// Size of the read buffer. It is allocated for the lifetime of the connection, so it is small.
-const READ_BUFFER: usize = 16 << 10;
+const READ_BUFFER_BYTES: usize = 16 << 10;
 
 /// Prefixes of binary frames that carry telemetry (protocol section 1.6).
-const TELEMETRY: [&[u8]; 3] = [b"OTLP", b"MTRC", b"LOGS"];
+const TELEMETRY_PREFIXES: [&[u8]; 3] = [b"OTLP", b"MTRC", b"LOGS"];
 
 /// Handles the telemetry frames of a connection one at a time: reading resumes when the future completes.
 pub type TelemetryHandler = Arc<dyn Fn(Bytes) -> BoxFuture<'static, ()> + Send + Sync>;
@@ -129,8 +129,8 @@ impl WsTransport {
         for (name, value) in &self.headers {
             request.headers_mut().append(name.clone(), value.clone());
         }
-        let most = self.limits.message.saturating_add(ADDED);
-        let config = config(most, most);
+        let max_bytes = self.limits.message.saturating_add(ENVELOPE_BYTES);
+        let config = config(max_bytes, max_bytes);
         let handshake = connect_async_with_config(request, Some(config), true);
         match timeout(self.connect_timeout, handshake).await {
             Ok(Ok((socket, _))) => Ok(socket),
@@ -218,7 +218,7 @@ pub type ClientSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// The WebSocket configuration for a maximum frame size and a maximum message size.
 pub fn config(frame_bytes: usize, message_bytes: usize) -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
+        .read_buffer_size(READ_BUFFER_BYTES)
         .max_frame_size(Some(frame_bytes))
         .max_message_size(Some(message_bytes))
 }
@@ -264,7 +264,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio_tungstenite::tungstenite::Message as Frame;
 
-    async fn linked(heartbeat: Heartbeat) -> (WebSocketStream<TcpStream>, Connection) {
+    async fn connected(heartbeat: Heartbeat) -> (WebSocketStream<TcpStream>, Connection) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
         let transport = WsTransport::new(url).unwrap().heartbeat(heartbeat);
@@ -296,7 +296,7 @@ mod tests {
 
     #[tokio::test]
     async fn invalid_frames_are_reported_and_the_connection_stays_open() {
-        let (mut peer, mut link) = linked(Heartbeat::default()).await;
+        let (mut peer, mut connection) = connected(Heartbeat::default()).await;
         for frame in [
             Frame::text("not json"),
             Frame::text(r#"{"type":"nobody"}"#),
@@ -304,7 +304,7 @@ mod tests {
             Frame::binary(&b"\xff\xfe"[..]),
         ] {
             peer.send(frame).await.unwrap();
-            let next = link.inbox.next().await;
+            let next = connection.inbox.next().await;
             assert!(matches!(next, Some(Message::Invalid(_))), "{next:?}");
         }
         for frame in [
@@ -314,7 +314,7 @@ mod tests {
         ] {
             peer.send(frame).await.unwrap();
         }
-        assert_eq!(link.inbox.next().await, Some(Message::Ping));
+        assert_eq!(connection.inbox.next().await, Some(Message::Ping));
     }
 
     #[tokio::test]
@@ -324,8 +324,8 @@ mod tests {
             timeout: Duration::from_millis(50),
         };
         // The peer never reads, so it never answers the pings.
-        let (_peer, mut link) = linked(heartbeat).await;
-        assert_eq!(link.inbox.next().await, None);
+        let (_peer, mut connection) = connected(heartbeat).await;
+        assert_eq!(connection.inbox.next().await, None);
     }
 
     #[tokio::test]
@@ -334,7 +334,7 @@ mod tests {
             interval: Duration::from_millis(10),
             timeout: Duration::from_millis(200),
         };
-        let (mut peer, mut link) = linked(heartbeat).await;
+        let (mut peer, mut connection) = connected(heartbeat).await;
         let pings = tokio::spawn(async move {
             let mut pings = 0;
             while pings < 30 {
@@ -345,15 +345,15 @@ mod tests {
             peer.send(Frame::text(r#"{"type":"pong"}"#)).await.unwrap();
             peer
         });
-        assert_eq!(link.inbox.next().await, Some(Message::Pong));
+        assert_eq!(connection.inbox.next().await, Some(Message::Pong));
         pings.await.unwrap();
     }
 
     #[tokio::test]
     async fn close_is_sent_after_queued_messages() {
-        let (mut peer, link) = linked(Heartbeat::default()).await;
-        link.outbox.send(Message::Ping).unwrap();
-        link.outbox.close(Some(1012));
+        let (mut peer, connection) = connected(Heartbeat::default()).await;
+        connection.outbox.send(Message::Ping).unwrap();
+        connection.outbox.close(Some(1012));
         assert_eq!(peer.next().await.unwrap().unwrap(), Frame::text(r#"{"type":"ping"}"#));
         let Frame::Close(Some(close)) = peer.next().await.unwrap().unwrap() else { panic!() };
         assert_eq!(u16::from(close.code), 1012);

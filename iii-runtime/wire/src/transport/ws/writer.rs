@@ -16,22 +16,22 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, O
 use tokio_tungstenite::tungstenite::{Bytes, Message as Frame, Utf8Bytes};
 
 use super::Heartbeat;
-use super::failed::Failed;
+use super::failed::FailedConnection;
 use crate::protocol;
 use crate::transport::OutboxReader;
 
 /// Maximum size of a frame; longer messages are fragmented. Engines accept at least 16 MiB.
-const FRAGMENT: usize = 4 << 20;
+const MAX_FRAME_BYTES: usize = 4 << 20;
 /// Approximate size of a batch that is flushed at once.
-const BATCH: usize = 1 << 20;
+const BATCH_BYTES: usize = 1 << 20;
 /// How long closing the socket may take.
-pub(super) const CLOSE: Duration = Duration::from_secs(1);
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The writing half of a socket.
 pub(super) type Sink<S> = SplitSink<WebSocketStream<S>, Frame>;
 
 /// Why writing ended.
-enum Over {
+enum WriteEnd {
     /// All messages were sent, and the connection is to be closed.
     Done,
     /// The socket or the reading half is gone.
@@ -43,23 +43,23 @@ pub(super) async fn write<S>(
     mut sink: Sink<S>,
     mut queue: OutboxReader,
     heartbeat: Heartbeat,
-    mut failed: oneshot::Receiver<Failed<S>>,
+    mut failed: oneshot::Receiver<FailedConnection<S>>,
     stopped_reading: oneshot::Receiver<Infallible>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let over = tokio::select! {
         over = send_all(&mut sink, &mut queue, heartbeat) => over,
-        _ = stopped_reading => Over::Lost,
-        Ok(failure) = &mut failed => return failure.tell(sink).await,
+        _ = stopped_reading => WriteEnd::Lost,
+        Ok(failure) = &mut failed => return failure.close(sink).await,
     };
     // Reading may have failed at the same time; the peer then gets that reason.
     if !failed.is_terminated()
         && let Ok(failure) = failed.try_recv()
     {
-        return failure.tell(sink).await;
+        return failure.close(sink).await;
     }
-    if matches!(over, Over::Done) {
+    if matches!(over, WriteEnd::Done) {
         let frame = queue
             .close_code()
             .map(|code| CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::default() });
@@ -67,12 +67,12 @@ pub(super) async fn write<S>(
             let _ = sink.send(Frame::Close(frame)).await;
             let _ = sink.close().await;
         };
-        let _ = timeout(CLOSE, close).await;
+        let _ = timeout(CLOSE_TIMEOUT, close).await;
     }
 }
 
 /// Sends queued messages in batches, and pings.
-async fn send_all<S>(sink: &mut Sink<S>, queue: &mut OutboxReader, heartbeat: Heartbeat) -> Over
+async fn send_all<S>(sink: &mut Sink<S>, queue: &mut OutboxReader, heartbeat: Heartbeat) -> WriteEnd
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -80,31 +80,31 @@ where
     let mut ping = tokio::time::interval(interval);
     ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ping.reset();
-    let mut gathering = Gathering::default();
+    let mut batching = BatchHeuristic::default();
     loop {
-        sleep_until_there_is_more(sink);
+        detach_read_wakeups(sink);
         let next = tokio::select! {
             next = queue.recv() => next,
             _ = ping.tick() => {
                 let sent = sink.send(Frame::Ping(Bytes::new()));
                 if !matches!(timeout(limit, sent).await, Ok(Ok(()))) {
-                    return Over::Lost;
+                    return WriteEnd::Lost;
                 }
                 continue;
             }
         };
-        let Some(first) = next else { return Over::Done };
-        gathering.others_first().await;
+        let Some(first) = next else { return WriteEnd::Done };
+        batching.yield_to_senders().await;
         let mut text = protocol::encode(&first);
         drop(first);
         let mut messages = 1;
         let batch = async {
             let mut bytes = 0;
             // A large message is flushed on its own, to delay the messages before it as little as possible.
-            while text.len() <= FRAGMENT {
+            while text.len() <= MAX_FRAME_BYTES {
                 bytes += text.len();
                 sink.feed(Frame::text(std::mem::take(&mut text))).await?;
-                let Some(message) = (bytes < BATCH).then(|| queue.try_recv()).flatten() else {
+                let Some(message) = (bytes < BATCH_BYTES).then(|| queue.try_recv()).flatten() else {
                     break;
                 };
                 text = protocol::encode(&message);
@@ -114,12 +114,12 @@ where
         };
         // A peer that accepts nothing for this long is considered dead.
         if !matches!(timeout(limit, batch).await, Ok(Ok(()))) {
-            return Over::Lost;
+            return WriteEnd::Lost;
         }
-        gathering.sent(messages);
+        batching.record_batch(messages);
         for fragment in fragments(text) {
             if !matches!(timeout(limit, sink.send(fragment)).await, Ok(Ok(()))) {
-                return Over::Lost;
+                return WriteEnd::Lost;
             }
         }
     }
@@ -130,7 +130,7 @@ where
 /// The socket keeps the waker of the last write and also wakes it when it becomes readable. Waking a second task for
 /// nothing wakes a second worker thread of the runtime, which costs more than all other work for a frame. There is
 /// nothing left to write here, and the next write reports errors.
-fn sleep_until_there_is_more<S>(sink: &mut Sink<S>)
+fn detach_read_wakeups<S>(sink: &mut Sink<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -140,11 +140,11 @@ where
 /// Splits a large message into frames that every engine accepts (RFC 6455, section 5.4); an empty message has none.
 fn fragments(text: String) -> impl Iterator<Item = Frame> {
     let bytes = Bytes::from(text);
-    let pieces = bytes.len().div_ceil(FRAGMENT);
+    let pieces = bytes.len().div_ceil(MAX_FRAME_BYTES);
     (0..pieces).map(move |n| {
-        let end = bytes.len().min((n + 1) * FRAGMENT);
+        let end = bytes.len().min((n + 1) * MAX_FRAME_BYTES);
         let kind = if n == 0 { Data::Text } else { Data::Continue };
-        let piece = bytes.slice(n * FRAGMENT..end);
+        let piece = bytes.slice(n * MAX_FRAME_BYTES..end);
         Frame::Frame(RawFrame::message(piece, OpCode::Data(kind), n + 1 == pieces))
     })
 }
@@ -156,23 +156,23 @@ fn fragments(text: String) -> impl Iterator<Item = Frame> {
 /// the runtime poll its sockets, which is wasted when no other task has a message, such as with one call in flight: the
 /// writer then yields only now and then.
 #[derive(Debug, Default)]
-struct Gathering {
+struct BatchHeuristic {
     /// Consecutive batches of a single message.
-    alone: u32,
+    single_batches: u32,
 }
 
-impl Gathering {
+impl BatchHeuristic {
     /// After this many of them the writer stops yielding.
-    const PATIENCE: u32 = 4;
+    const MAX_FUTILE_YIELDS: u32 = 4;
     /// It then yields once in this many batches.
-    const TRY_EVERY: u32 = 16;
+    const PROBE_INTERVAL: u32 = 16;
 
     /// Yields to the ready tasks if recent batches had more than one message.
     ///
     /// Not with `yield_now`, which keeps the writer on this thread: a task that computes for long would block it, and
     /// no other thread could steal it.
-    async fn others_first(&self) {
-        if self.waits() {
+    async fn yield_to_senders(&self) {
+        if self.should_yield() {
             let mut waited = false;
             std::future::poll_fn(|context| {
                 if std::mem::replace(&mut waited, true) {
@@ -185,13 +185,13 @@ impl Gathering {
         }
     }
 
-    fn waits(&self) -> bool {
-        self.alone < Self::PATIENCE || self.alone.is_multiple_of(Self::TRY_EVERY)
+    fn should_yield(&self) -> bool {
+        self.single_batches < Self::MAX_FUTILE_YIELDS || self.single_batches.is_multiple_of(Self::PROBE_INTERVAL)
     }
 
     /// Records the size of a batch.
-    fn sent(&mut self, messages: usize) {
-        self.alone = if messages > 1 { 0 } else { self.alone.saturating_add(1) };
+    fn record_batch(&mut self, messages: usize) {
+        self.single_batches = if messages > 1 { 0 } else { self.single_batches.saturating_add(1) };
     }
 }
 
@@ -255,9 +255,9 @@ mod tests {
     }
 
     /// Discards writes and counts them.
-    struct Written(Arc<AtomicUsize>);
+    struct CountingWriter(Arc<AtomicUsize>);
 
-    impl AsyncWrite for Written {
+    impl AsyncWrite for CountingWriter {
         fn poll_write(
             self: Pin<&mut Self>,
             _: &mut Context<'_>,
@@ -280,7 +280,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn messages_of_ready_tasks_are_sent_in_one_batch() {
         let times = Arc::new(AtomicUsize::new(0));
-        let stream = tokio::io::join(tokio::io::empty(), Written(times.clone()));
+        let stream = tokio::io::join(tokio::io::empty(), CountingWriter(times.clone()));
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
         let (mut sink, _frames) = socket.split();
         let (outbox, mut queue) = Outbox::new(OutboxLimits::default());
@@ -300,18 +300,18 @@ mod tests {
 
     #[test]
     fn writer_yields_while_batches_have_several_messages() {
-        let mut gathering = Gathering::default();
+        let mut batching = BatchHeuristic::default();
         let mut alone = |times| {
             let waits = |_| {
-                let waits = gathering.waits();
-                gathering.sent(1);
+                let waits = batching.should_yield();
+                batching.record_batch(1);
                 waits
             };
             (0..times).map(waits).filter(|waits| *waits).count()
         };
         assert_eq!(alone(4), 4);
         assert_eq!(alone(160), 10);
-        gathering.sent(2);
-        assert!(gathering.waits());
+        batching.record_batch(2);
+        assert!(batching.should_yield());
     }
 }
