@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use iii_wire::protocol::Payload;
-use iii_wire::update::{Path, UpdateOp, apply};
+use iii_wire::update::{MergePath, UpdateOp, apply};
 use iii_wire::{Error, Result, code};
 
 pub use iii_wire::update::UpdateError;
@@ -61,8 +61,8 @@ impl From<Vec<String>> for UpdatePath {
 }
 
 impl UpdatePath {
-    fn into_wire(self) -> Path {
-        Path::Way(self.0)
+    fn into_wire(self) -> MergePath {
+        MergePath::Segments(self.0)
     }
 }
 

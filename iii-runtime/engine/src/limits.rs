@@ -127,14 +127,14 @@ pub struct WorkerLimits {
 
 impl Default for WorkerLimits {
     fn default() -> Self {
-        let Heartbeat { every, give_up_after } = Heartbeat::default();
-        let transport::Limits { soft, hard, message } = transport::Limits::default();
+        let Heartbeat { interval, timeout } = Heartbeat::default();
+        let transport::OutboxLimits { soft, hard, message } = transport::OutboxLimits::default();
         Self {
             connections: 10_000,
             frame_bytes: message,
             message_bytes: message,
-            ping: every,
-            silence: give_up_after,
+            ping: interval,
+            silence: timeout,
             functions: 10_000,
             triggers: 10_000,
             trigger_types: 1_000,
@@ -152,12 +152,12 @@ impl Default for WorkerLimits {
 impl WorkerLimits {
     /// How a silent connection is noticed.
     pub(crate) fn heartbeat(&self) -> Heartbeat {
-        Heartbeat { every: self.ping, give_up_after: self.silence }
+        Heartbeat { interval: self.ping, timeout: self.silence }
     }
 
     /// What may wait in the queue of a connection.
-    pub(crate) fn link(&self) -> transport::Limits {
-        transport::Limits {
+    pub(crate) fn link(&self) -> transport::OutboxLimits {
+        transport::OutboxLimits {
             soft: self.outgoing_soft_bytes,
             hard: self.outgoing_bytes,
             message: self.message_bytes,
@@ -227,7 +227,7 @@ pub struct StreamLimits {
 
 impl Default for StreamLimits {
     fn default() -> Self {
-        let Heartbeat { every, give_up_after } = Heartbeat::default();
+        let Heartbeat { interval, timeout } = Heartbeat::default();
         Self {
             connections: 10_000,
             head: Duration::from_secs(10),
@@ -235,8 +235,8 @@ impl Default for StreamLimits {
             subscriptions: 1_000,
             queue_messages: 4_096,
             queue_bytes: 16 * MIB,
-            ping: every,
-            silence: give_up_after,
+            ping: interval,
+            silence: timeout,
             trigger_events: 4_096,
         }
     }
@@ -245,7 +245,7 @@ impl Default for StreamLimits {
 impl StreamLimits {
     /// How a silent client is noticed.
     pub(crate) fn heartbeat(&self) -> Heartbeat {
-        Heartbeat { every: self.ping, give_up_after: self.silence }
+        Heartbeat { interval: self.ping, timeout: self.silence }
     }
 }
 

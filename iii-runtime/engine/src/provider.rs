@@ -13,7 +13,7 @@ use iii_wire::protocol::{
     ErrorBody, FunctionId, Namespace, Payload, RegisterFunction, TriggerId, TriggerTypeId, WorkerId,
 };
 use iii_wire::schema::memoized;
-use iii_wire::transport::ws::Telemetry;
+use iii_wire::transport::ws::TelemetryHandler;
 
 /// What a call ends in: an output, no output, or an error.
 pub(crate) type Outcome = Result<Option<Payload>, ErrorBody>;
@@ -67,7 +67,7 @@ pub(crate) trait Provider: Send + Sync + 'static {
     /// Takes the telemetry frames of connections (protocol section 1.6). Asked once for each connection.
     ///
     /// `None`: this provider takes none.
-    fn telemetry(&self) -> Option<Telemetry> {
+    fn telemetry(&self) -> Option<TelemetryHandler> {
         None
     }
 

@@ -20,7 +20,7 @@ use super::channel::{self, ChannelDirection, Channels};
 use super::origins::Origins;
 use super::tasks::Tasks;
 use iii_wire::protocol::{ErrorBody, Message};
-use iii_wire::transport::{Link, ws};
+use iii_wire::transport::{Connection, ws};
 
 /// The WebSocket close code for "who you are does not let you in". No SDK takes it for a proper end: all come back.
 const NOT_ADMITTED: u16 = 4401;
@@ -110,7 +110,7 @@ async fn admit(stream: TcpStream, peer: SocketAddr, door: Door) {
         return channel::serve(socket, &channels, (&id, &key), direction, limits.ping).await;
     }
     let (heartbeat, bounds) = (limits.heartbeat(), limits.link());
-    let mut link = ws::link_with_telemetry(socket, heartbeat, bounds, broker.telemetry());
+    let mut link = ws::connection_with_telemetry(socket, heartbeat, bounds, broker.telemetry());
     let gate = match (guard, visitor) {
         (Some(guard), Some(visitor)) => match gate(&guard, &visitor, &mut link).await {
             Some(gate) => Some(gate),
@@ -135,7 +135,7 @@ pub(super) async fn serve_local_telemetry(broker: Broker, answer: oneshot::Sende
     let config = ws::config(limits.frame_bytes, limits.message_bytes);
     let socket = WebSocketStream::from_raw_socket(ours, Role::Server, Some(config)).await;
     let (heartbeat, bounds) = (limits.heartbeat(), limits.link());
-    let mut link = ws::link_with_telemetry(socket, heartbeat, bounds, broker.telemetry());
+    let mut link = ws::connection_with_telemetry(socket, heartbeat, bounds, broker.telemetry());
     while link.inbox.next().await.is_some() {}
 }
 
@@ -143,7 +143,7 @@ pub(super) async fn serve_local_telemetry(broker: Broker, answer: oneshot::Sende
 async fn gate(
     guard: &AccessGuard,
     visitor: &AuthRequest,
-    link: &mut Link,
+    link: &mut Connection,
 ) -> Option<Arc<dyn Gate>> {
     match guard.admit(visitor).await {
         Ok(gate) => Some(gate),
@@ -155,7 +155,7 @@ async fn gate(
 }
 
 /// Tells a worker that it is not let in, and ends its link (protocol section 2.13).
-async fn turn_away(link: &mut Link, error: ErrorBody) {
+async fn turn_away(link: &mut Connection, error: ErrorBody) {
     let _ = link.outbox.send(Message::Error(Box::new(error)));
     link.outbox.close(Some(NOT_ADMITTED));
     // Leaving while something is unread would take back what was sent.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use iii_wire::protocol::FunctionId;
-use iii_wire::transport::local::{Arrival, LocalTransport};
+use iii_wire::transport::local::{Incoming, LocalTransport};
 use iii_wire::{Error, Result, code};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -49,7 +49,7 @@ impl EngineBuilder {
         let installed =
             Installed::new(&broker, self.settings, checked.http_functions, checked.cors, &store);
 
-        let (local, arrivals) = LocalTransport::new(link);
+        let (local, incoming) = LocalTransport::new(link);
         let (intake, stopped) = watch::channel(false);
         let mut engine = Engine {
             listeners: Arc::new(Tasks::default()),
@@ -67,7 +67,7 @@ impl EngineBuilder {
             broker,
         };
         engine.listeners.spawn(serve_local(
-            arrivals,
+            incoming,
             engine.broker.clone(),
             installed.channels.clone(),
             engine.links.clone(),
@@ -254,19 +254,19 @@ impl Installed {
 
 /// Serves the connections of this process.
 async fn serve_local(
-    mut arrivals: tokio::sync::mpsc::UnboundedReceiver<Arrival>,
+    mut incoming: tokio::sync::mpsc::UnboundedReceiver<Incoming>,
     broker: Broker,
     channels: channel::Channels,
     links: Arc<Tasks>,
 ) {
-    while let Some(arrival) = arrivals.recv().await {
-        match arrival {
-            Arrival::Link(link) => links.spawn(broker.attach(link, None)),
-            Arrival::Channel { at, answer } => {
-                links.spawn(channel::serve_local(channels.clone(), at, answer));
+    while let Some(connection) = incoming.recv().await {
+        match connection {
+            Incoming::Connection(connection) => links.spawn(broker.attach(connection, None)),
+            Incoming::Channel { channel, reply } => {
+                links.spawn(channel::serve_local(channels.clone(), channel, reply));
             }
-            Arrival::Telemetry { answer } => {
-                links.spawn(server::serve_local_telemetry(broker.clone(), answer));
+            Incoming::Telemetry { reply } => {
+                links.spawn(server::serve_local_telemetry(broker.clone(), reply));
             }
         }
     }

@@ -4,7 +4,7 @@ use std::any::{Any, TypeId, type_name};
 use std::fmt;
 
 use iii_wire::protocol::Payload;
-use iii_wire::schema::{SchemaOf, document};
+use iii_wire::schema::{SchemaFn, document};
 
 /// A value that the app must provide to a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +77,8 @@ impl fmt::Debug for ConfigRequirement {
 #[derive(Debug, Default)]
 pub struct Signature {
     request_parts: RequestParts,
-    input: Option<SchemaOf>,
-    output: Option<SchemaOf>,
+    input: Option<SchemaFn>,
+    output: Option<SchemaFn>,
     requires: Vec<Requirement>,
     configs: Vec<ConfigRequirement>,
 }
@@ -117,12 +117,12 @@ impl Signature {
     }
 
     /// Sets the schema of the payload.
-    pub fn set_input(&mut self, schema: SchemaOf) {
+    pub fn set_input(&mut self, schema: SchemaFn) {
         self.input = Some(schema);
     }
 
     /// Sets the schema of the result; `None` if the function returns none.
-    pub fn set_output(&mut self, schema: Option<SchemaOf>) {
+    pub fn set_output(&mut self, schema: Option<SchemaFn>) {
         self.output = schema;
     }
 

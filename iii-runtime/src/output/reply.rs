@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 
 use super::stream::ChunkStream;
 use iii_wire::protocol::Payload;
-use iii_wire::{Error, Result, STATUSES, code};
+use iii_wire::{Error, RESPONSE_STATUSES, Result, code};
 
 /// The future of a handler, boxed.
 pub type HandlerFuture = BoxFuture<'static, Result<Reply>>;
@@ -90,7 +90,7 @@ impl Reply {
     /// Checks that the status and the headers can be sent in an HTTP response.
     pub(super) fn check(&self) -> Result<()> {
         let invalid = |text: String| Err(Error::new(code::INVALID_RESPONSE, text));
-        if let Some(status) = self.status.filter(|status| !STATUSES.contains(status)) {
+        if let Some(status) = self.status.filter(|status| !RESPONSE_STATUSES.contains(status)) {
             return invalid(format!(
                 "the function returned a response with the status {status}: use one from 200 to 999"
             ));

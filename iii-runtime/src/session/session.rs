@@ -20,7 +20,7 @@ use iii_wire::protocol::{
 };
 use iii_wire::sync::lock;
 use iii_wire::transport::{
-    ChannelError, ChannelSocket, ConnectError, Link, Outbox, SendError, Transport,
+    ChannelError, ChannelSocket, ConnectError, Connection, Outbox, SendError, Transport,
 };
 use iii_wire::{Error, Result, code};
 
@@ -174,7 +174,7 @@ impl Session {
     }
 
     /// Opens a connection to the engine.
-    pub(crate) async fn connect(&self) -> Result<Link, ConnectError> {
+    pub(crate) async fn connect(&self) -> Result<Connection, ConnectError> {
         match self.transport.get() {
             Some(transport) => transport.connect().await,
             None => Err(ConnectError::permanent("the address of the engine is not set")),

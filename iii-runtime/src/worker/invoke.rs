@@ -135,5 +135,5 @@ fn hide_cause(error: Error, id: InvocationId, span: &InvocationSpan) -> Error {
     }
     span.log(|| tracing::error!("{}{causes}", error.message()));
     let text = format!("{}; the log of the worker has more under {id}", error.message());
-    error.without_inside(text)
+    error.to_internal(text)
 }

@@ -17,7 +17,7 @@ use super::serving::{Failure, Serving, refused};
 use crate::session::{ConnectionState, Session};
 use crate::time::Backoff;
 use iii_wire::protocol::WorkerId;
-use iii_wire::transport::{ConnectError, Link};
+use iii_wire::transport::{ConnectError, Connection};
 use iii_wire::{Error, Result, code};
 
 /// How long the other side may take to read what was sent last.
@@ -195,7 +195,7 @@ impl Life {
     }
 
     /// A link; `None` if the worker is told to leave meanwhile.
-    async fn connect(&mut self) -> Result<Option<Link>, ConnectError> {
+    async fn connect(&mut self) -> Result<Option<Connection>, ConnectError> {
         tokio::select! {
             link = self.worker.session.connect() => link.map(Some),
             control = self.control.recv() => {
@@ -275,8 +275,8 @@ impl Life {
     }
 
     /// Serves one link until its end.
-    async fn serve(&mut self, link: Link) -> End {
-        let Link { outbox, mut inbox } = link;
+    async fn serve(&mut self, link: Connection) -> End {
+        let Connection { outbox, mut inbox } = link;
         let mut serving = Serving::begin(&self.worker, outbox.clone(), self.previous);
         let dispatcher = self.worker.dispatcher.clone();
         let end = loop {

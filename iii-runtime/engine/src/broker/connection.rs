@@ -139,7 +139,7 @@ impl Connection {
     /// Queues the answer of a call. One that is larger than a worker takes becomes an error.
     pub(crate) fn answer(&self, mut answer: InvocationResult) {
         if let Ok(Some(result)) = &answer.result
-            && !self.outbox.takes(result)
+            && !self.outbox.fits(result)
         {
             let size = result.as_str().len();
             answer.result = Err(too_large("the result", size, &self.limits));
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_panic_costs_one_message() {
-        let (outbox, _reader) = Outbox::new(iii_wire::transport::Limits::default());
+        let (outbox, _reader) = Outbox::new(iii_wire::transport::OutboxLimits::default());
         let connection = Connection::new(outbox, None, None, (0, 0), Arc::default());
         let told = Cell::new(false);
         let failed = |error: ErrorBody| told.set(error.code == code::PANIC);

@@ -35,8 +35,8 @@ use crate::provider::{Event, Health, Provider};
 use iii_wire::clock::Clock;
 use iii_wire::protocol::{Message, TriggerTypeId};
 use iii_wire::sync::{lock, read, write};
-use iii_wire::transport::ws::Telemetry;
-use iii_wire::transport::{Link, Outbox};
+use iii_wire::transport::ws::TelemetryHandler;
+use iii_wire::transport::{self, Outbox};
 
 pub(crate) use counters::Measured;
 pub(crate) use gate::{Detour, Eyes, Gate, forbidden};
@@ -164,7 +164,7 @@ impl Broker {
     /// Takes a link in whose worker may do everything. The future reads it until it ends; the caller runs it as a task.
     pub(crate) fn attach(
         &self,
-        link: Link,
+        link: transport::Connection,
         peer: Option<IpAddr>,
     ) -> impl Future<Output = ()> + Send + use<> {
         self.attach_behind(None, link, peer)
@@ -174,10 +174,10 @@ impl Broker {
     pub(crate) fn attach_behind(
         &self,
         gate: Option<Arc<dyn Gate>>,
-        link: Link,
+        link: transport::Connection,
         peer: Option<IpAddr>,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let Link { outbox, inbox } = link;
+        let transport::Connection { outbox, inbox } = link;
         let (now, limits) = (self.inner.clock.unix_millis(), self.inner.limits.clone());
         let came = (self.inner.counters.worker_came(), now);
         let connection = Arc::new(Connection::new(outbox, peer, gate, came, limits));
@@ -236,7 +236,7 @@ impl Broker {
                     self.apply(connection, message);
                 }
             }
-            Message::Invalid(m) => connection.send(m.answer()),
+            Message::Invalid(m) => connection.send(m.into_reply()),
             // Those that only an engine sends mean nothing here.
             Message::WorkerRegistered { .. }
             | Message::RegistrationRejected(_)
@@ -271,7 +271,7 @@ impl Broker {
     }
 
     /// Who takes the telemetry frames of a connection; `None`: nobody does.
-    pub(crate) fn telemetry(&self) -> Option<Telemetry> {
+    pub(crate) fn telemetry(&self) -> Option<TelemetryHandler> {
         read(&self.inner.providers).iter().find_map(|provider| provider.telemetry())
     }
 

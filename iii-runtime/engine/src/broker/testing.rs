@@ -14,7 +14,7 @@ use iii_wire::protocol::{
     RegisterFunction, RegisterTrigger, RegisterTriggerType, RegistrationRejected,
     TriggerRegistrationResult, WorkerId,
 };
-use iii_wire::transport::{Limits, Link, local};
+use iii_wire::transport::{Connection, OutboxLimits, local};
 
 /// How long a test waits for what must come.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -32,7 +32,7 @@ pub(crate) fn json(text: &str) -> Payload {
 /// A worker's end of a link.
 pub(crate) struct Worker {
     /// The link.
-    pub(crate) link: Link,
+    pub(crate) link: Connection,
     /// The id that the engine gave the connection.
     pub(crate) id: WorkerId,
     /// The secret for reattaching.
@@ -42,11 +42,11 @@ pub(crate) struct Worker {
 impl Worker {
     /// Connects, without announcing anything.
     pub(crate) async fn connect(broker: &Broker) -> Self {
-        Self::connect_with(broker, Limits::default()).await
+        Self::connect_with(broker, OutboxLimits::default()).await
     }
 
     /// Connects over a link with its own limits.
-    pub(crate) async fn connect_with(broker: &Broker, limits: Limits) -> Self {
+    pub(crate) async fn connect_with(broker: &Broker, limits: OutboxLimits) -> Self {
         let (ours, theirs) = local::pair(limits);
         tokio::spawn(broker.attach(theirs, None));
         Self::greeted(ours).await
@@ -54,13 +54,13 @@ impl Worker {
 
     /// Connects through a gate.
     pub(crate) async fn connect_behind(broker: &Broker, gate: Arc<dyn Gate>) -> Self {
-        let (ours, theirs) = local::pair(Limits::default());
+        let (ours, theirs) = local::pair(OutboxLimits::default());
         tokio::spawn(broker.attach_behind(Some(gate), theirs, None));
         Self::greeted(ours).await
     }
 
     /// Waits for the first message of the engine.
-    pub(crate) async fn greeted(mut link: Link) -> Self {
+    pub(crate) async fn greeted(mut link: Connection) -> Self {
         let first = tokio::time::timeout(DEADLINE, link.inbox.next()).await;
         let Ok(Some(Message::WorkerRegistered { worker_id, reattach_token: Some(token) })) = first
         else {

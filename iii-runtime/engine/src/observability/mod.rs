@@ -25,7 +25,7 @@ use super::broker::Broker;
 use super::provider::{Binding, BuiltIn, Event, Provider, TriggerTypeInfo, schema};
 use super::stream::Streams;
 use iii_wire::protocol::ErrorBody;
-use iii_wire::transport::ws::Telemetry;
+use iii_wire::transport::ws::TelemetryHandler;
 
 pub(crate) use metrics::{WorkerGauges, WorkerMetrics};
 pub use settings::{
@@ -168,7 +168,7 @@ impl Provider for Observability {
         }
     }
 
-    fn telemetry(&self) -> Option<Telemetry> {
+    fn telemetry(&self) -> Option<TelemetryHandler> {
         if !self.inner.settings.enabled {
             return None;
         }

@@ -11,7 +11,7 @@ use iii_wire::code;
 use iii_wire::protocol::{
     Action, ErrorBody, InvocationResult, InvokeFunction, Message, Payload, WorkerId,
 };
-use iii_wire::transport::Limits;
+use iii_wire::transport::OutboxLimits;
 
 async fn two(broker: &Broker) -> (Worker, Worker) {
     let callee = Worker::named(broker, "callee").await;
@@ -275,7 +275,7 @@ async fn the_engine_can_call_and_forget() {
 #[tokio::test(start_paused = true)]
 async fn a_callee_that_does_not_read_is_overloaded_and_holds_nobody_up_for_long() {
     let broker = broker();
-    let limits = Limits { soft: 1_000, hard: 2_000, ..Limits::default() };
+    let limits = OutboxLimits { soft: 1_000, hard: 2_000, ..OutboxLimits::default() };
     let slow = Worker::connect_with(&broker, limits).await;
     slow.void("engine::workers::register", r#"{"name":"slow"}"#);
     slow.function("t::slow");
@@ -293,8 +293,11 @@ async fn a_callee_that_does_not_read_is_overloaded_and_holds_nobody_up_for_long(
 async fn a_worker_that_does_not_read_its_answers_is_disconnected() {
     let broker = broker();
     with_provider(&broker, Built);
-    let glutton =
-        Worker::connect_with(&broker, Limits { soft: 500, hard: 1_000, ..Limits::default() }).await;
+    let glutton = Worker::connect_with(
+        &broker,
+        OutboxLimits { soft: 500, hard: 1_000, ..OutboxLimits::default() },
+    )
+    .await;
     for _ in 0..50 {
         let m = Message::InvokeFunction(Box::new(Worker::invocation("test::caller", "{}")));
         let _ = glutton.link.outbox.send(m);
