@@ -1,27 +1,28 @@
-//! Variables in texts: `${NAME}` and `${NAME:default}`, in the engine's file and in configuration values.
+//! Environment variables in strings: `${NAME}` and `${NAME:default}`, in the configuration file and in configuration
+//! values.
 
 use std::borrow::Cow;
 
-/// A variable that is not set and has no default.
+/// An unset variable without a default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unset {
     /// Its name.
     pub(crate) name: String,
-    /// Where its `${` begins in the text, in bytes.
+    /// The byte offset of its `${` in the string.
     pub(crate) at: usize,
 }
 
-/// The environment of this process. A variable that is not Unicode counts as not set.
+/// Reads an environment variable. One that is not Unicode counts as unset.
 pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Puts values in the place of variables. What is not complete, such as `${A` or `${}`, stays as it is; values are not
-/// looked at again.
+/// Replaces variables by their values. Incomplete placeholders, such as `${A` or `${}`, are kept; values are not
+/// expanded again.
 ///
 /// # Errors
 ///
-/// The first variable that is not set and has no default.
+/// The first variable that is unset and has no default.
 pub(crate) fn expand<'a>(
     text: &'a str,
     variable: &dyn Fn(&str) -> Option<String>,
@@ -52,7 +53,7 @@ pub(crate) fn expand<'a>(
     Ok(Cow::Owned(expanded))
 }
 
-/// Whether a text is one variable and nothing else.
+/// Returns whether a string is a single variable.
 pub(crate) fn is_one_variable(text: &str) -> bool {
     placeholder(text).is_some_and(|place| place.bytes == text.len())
 }
@@ -60,11 +61,11 @@ pub(crate) fn is_one_variable(text: &str) -> bool {
 struct Placeholder<'a> {
     name: &'a str,
     default: Option<&'a str>,
-    /// From `$` to `}`.
+    /// The length from `$` to `}`.
     bytes: usize,
 }
 
-/// The variable at the beginning of a text.
+/// Parses the placeholder at the beginning of a string.
 fn placeholder(text: &str) -> Option<Placeholder<'_>> {
     let inner = text.strip_prefix("${")?;
     let inner = &inner[..inner.find('}')?];
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_and_defaults_take_their_places() {
+    fn variables_and_defaults_are_expanded() {
         let expanded = |text: &'static str| expand(text, &known).unwrap();
         assert_eq!(expanded("x ${A}-${B:2:3}${C:} y"), "x ${B}-2:3 y");
         for unchanged in ["", "plain", "${", "${}", "${a b}", "$A", "${A", "{A}"] {
@@ -95,13 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unset_variable_is_named_with_its_place() {
+    fn unset_variable_is_reported_with_its_offset() {
         let unset = expand("ä ${A} ${NOPE}", &known).unwrap_err();
         assert_eq!(unset, Unset { name: "NOPE".to_owned(), at: 8 });
     }
 
     #[test]
-    fn a_variable_alone_is_told_from_one_in_a_text() {
+    fn single_placeholder_is_detected() {
         assert!(is_one_variable("${A}") && is_one_variable("${A:1}"));
         assert!(!is_one_variable("${A} ") && !is_one_variable("${A}${B}") && !is_one_variable("A"));
     }
