@@ -1,4 +1,4 @@
-//! What the broker measures of calls and workers: a few atomic counters, cheap enough for every call.
+//! Metrics of calls and workers: atomic counters and a duration histogram.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,12 +11,12 @@ use super::registry::{Function, Target};
 use iii_wire::protocol::FunctionId;
 use iii_wire::sync::lock;
 
-/// Ids of functions that are counted apart. Workers may name any number of ids in the course of time.
+/// Maximum number of function ids with their own counter, since clients can register any number of ids over time.
 const FUNCTIONS: usize = 10_000;
-/// Durations are told apart by eighths of a power of two: a percentile is off by a sixteenth at most.
+/// The histogram has eight buckets per power of two, so percentiles have a relative error of at most 1/16.
 const PARTS_BITS: u32 = 3;
 const PARTS: usize = 1 << PARTS_BITS;
-/// From a nanosecond to 2^42 ns, which is more than an hour; longer calls count as that long.
+/// From 1 ns to 2^42 ns, more than an hour; longer durations are counted in the last bucket.
 const POWERS: usize = 42;
 const BUCKETS: usize = POWERS * PARTS;
 
@@ -33,7 +33,7 @@ pub(super) struct Counters {
     most_ns: AtomicU64,
     durations: Box<[AtomicU64]>,
     by_function: Mutex<BTreeMap<FunctionId, Arc<AtomicU64>>>,
-    /// Stands for all functions beyond the limit.
+    /// Shared by all functions beyond the maximum.
     others: Arc<AtomicU64>,
 }
 
@@ -57,7 +57,7 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// The counter of a function. It is found once, when the function is registered, and not at each call.
+    /// Returns the counter of a function id. Looked up once per registration, not per call.
     pub(super) fn of(&self, id: &FunctionId) -> Arc<AtomicU64> {
         let mut functions = lock(&self.by_function);
         if let Some(counter) = functions.get(id) {
@@ -69,7 +69,7 @@ impl Counters {
         functions.entry(id.clone()).or_default().clone()
     }
 
-    /// A call is on its way to whoever serves it.
+    /// Records the start of a call.
     pub(super) fn began(&self, function: &Function) {
         self.began.fetch_add(1, Relaxed);
         function.calls.fetch_add(1, Relaxed);
@@ -78,12 +78,12 @@ impl Counters {
         }
     }
 
-    /// A call named a function that is not there.
+    /// Records a call of an unknown function.
     pub(super) fn refused(&self) {
         self.refused.fetch_add(1, Relaxed);
     }
 
-    /// A call has ended. Those for whose answer nobody waits never do.
+    /// Records the end of a call. Void calls are not recorded.
     pub(super) fn ended(&self, since: Instant, succeeded: bool) {
         let ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.durations[bucket(ns)].fetch_add(1, Relaxed);
@@ -91,7 +91,7 @@ impl Counters {
         if !succeeded {
             self.failed.fetch_add(1, Relaxed);
         }
-        // Most calls are neither the shortest nor the longest: they only read.
+        // Most durations are neither the minimum nor the maximum: a load suffices.
         if ns < self.least_ns.load(Relaxed) {
             self.least_ns.fetch_min(ns, Relaxed);
         }
@@ -100,17 +100,17 @@ impl Counters {
         }
     }
 
-    /// A connection was opened. Its number, from 0.
+    /// Records a new connection. Returns its sequence number, from 0.
     pub(super) fn worker_came(&self) -> u64 {
         self.came.fetch_add(1, Relaxed)
     }
 
-    /// A connection has ended.
+    /// Records the end of a connection.
     pub(super) fn worker_went(&self) {
         self.went.fetch_add(1, Relaxed);
     }
 
-    /// All counters, each read once. `built_in`: the functions of the engine itself, which no worker can register.
+    /// Takes a snapshot. `built_in` are the functions of the engine, which no worker can register.
     pub(super) fn measured<'a>(&self, built_in: impl Iterator<Item = &'a Function>) -> Measured {
         let durations: Vec<u64> = self.durations.iter().map(|count| count.load(Relaxed)).collect();
         let ended: u64 = durations.iter().sum();
@@ -146,40 +146,40 @@ impl Counters {
     }
 }
 
-/// What was measured since the broker started.
+/// Metrics since the broker started.
 #[derive(Debug, Clone)]
 pub(crate) struct Measured {
-    /// Calls that were made.
+    /// Started calls.
     pub(crate) total: u64,
-    /// Calls that ended well.
+    /// Succeeded calls.
     pub(crate) succeeded: u64,
-    /// Calls that ended in an error, those of functions that are not there included.
+    /// Failed calls, including those of unknown functions.
     pub(crate) failed: u64,
-    /// Calls that were handed to a worker.
+    /// Calls sent to workers.
     pub(crate) deferred: u64,
     /// Calls by function, ordered by id.
     pub(crate) by_function: Vec<(FunctionId, u64)>,
-    /// Calls of functions that are not counted apart.
+    /// Calls of functions without a counter of their own.
     pub(crate) others: u64,
-    /// Connections that were opened.
+    /// Opened connections.
     pub(crate) workers_came: u64,
-    /// Connections that have ended.
+    /// Closed connections.
     pub(crate) workers_went: u64,
-    /// From the call to its answer.
+    /// Mean duration.
     pub(crate) mean: Duration,
-    /// The shortest.
+    /// Minimum duration.
     pub(crate) least: Duration,
-    /// The longest.
+    /// Maximum duration.
     pub(crate) most: Duration,
-    /// Half of the calls are not longer.
+    /// Median duration.
     pub(crate) p50: Duration,
-    /// 95 of 100 calls are not longer.
+    /// 95th percentile of the duration.
     pub(crate) p95: Duration,
-    /// 99 of 100 calls are not longer.
+    /// 99th percentile of the duration.
     pub(crate) p99: Duration,
 }
 
-/// The bucket of a duration: its power of two, and which eighth of the way to the next one.
+/// Returns the bucket of a duration.
 fn bucket(ns: u64) -> usize {
     let ns = ns.max(1);
     let power = ns.ilog2();
@@ -187,19 +187,19 @@ fn bucket(ns: u64) -> usize {
         Some(more) => ns >> more,
         None => ns << (PARTS_BITS - power),
     };
-    // From 8 to 15: the first eighth is 8.
+    // The quotient is from 8 to 15.
     let part = usize::try_from(eighths).map_or(0, |eighths| eighths % PARTS);
     (power as usize * PARTS + part).min(BUCKETS - 1)
 }
 
-/// The middle of a bucket, in nanoseconds.
+/// Returns the middle of a bucket, in nanoseconds.
 fn middle(bucket: usize) -> f64 {
     let (power, part) = (bucket / PARTS, bucket % PARTS);
     let (power, part) = (power as f64, part as f64);
     power.exp2() * (1.0 + (part + 0.5) / PARTS as f64)
 }
 
-/// The duration below which this share of the calls lies.
+/// Returns the duration at a quantile.
 fn quantile(counts: &[u64], all: u64, share: f64) -> Duration {
     let wanted = (all as f64 * share).ceil();
     let mut seen = 0_u64;
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_is_at_most_an_eighth_wide() {
+    fn buckets_are_at_most_an_eighth_wide() {
         let mut last = 0;
         for ns in [1_u64, 2, 3, 7, 8, 9, 1000, 123_456, 1 << 30, (1 << 42) - 1] {
             let at = bucket(ns);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn percentiles_and_sums_are_those_of_the_calls() {
+    async fn percentiles_and_mean_are_accurate() {
         let counters = Counters::default();
         for millis in 1..=100_u64 {
             let since = Instant::now();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_functions_are_counted_apart() {
+    fn number_of_function_counters_is_limited() {
         let counters = Counters::default();
         for n in 0..FUNCTIONS + 2 {
             counters.of(&format!("f{n}").into()).fetch_add(1, Relaxed);

@@ -1,4 +1,5 @@
-//! The gate of a connection: it decides over its calls and registrations for the broker, which knows no access rules.
+//! Policies that authorize the calls and registrations of a connection, ids that they renamed, and what a caller may
+//! see.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::AtomicUsize;
@@ -16,20 +17,20 @@ use iii_wire::protocol::{
     RegisterTriggerType, TriggerId, TriggerTypeId, WorkerId,
 };
 
-/// The error of what a gate denies.
+/// The error of a denied request.
 pub(crate) fn forbidden(message: impl Into<String>) -> ErrorBody {
     ErrorBody { retryable: Some(false), ..ErrorBody::new(code::FORBIDDEN, message) }
 }
 
-/// What decides over one connection. A connection without one may do everything.
+/// The policy of a connection. A connection without one is unrestricted.
 ///
-/// Only the registrations may take time; the rest is asked on the way of each call, and must not wait.
+/// Only registrations are authorized asynchronously. All other methods are called for each call and must not block.
 pub(crate) trait Gate: Send + Sync + 'static {
-    /// Whether the worker may be in a namespace.
+    /// Authorizes the use of a namespace.
     fn enters(&self, namespace: &Namespace) -> Result<(), ErrorBody>;
 
-    /// Whether the worker may call a function, there or not. `namespace` is where the function is, not where it was
-    /// looked for; `metadata` is what its own worker says about it.
+    /// Authorizes a call of a function, whether it exists or not. `namespace` is that of the function, not the one in
+    /// which it was looked up; `metadata` is the metadata that its worker registered.
     fn calls(
         &self,
         namespace: &Namespace,
@@ -37,81 +38,81 @@ pub(crate) trait Gate: Send + Sync + 'static {
         metadata: Option<&Payload>,
     ) -> Result<(), ErrorBody>;
 
-    /// Where a call that may be made goes instead of to its function; `None`: to its function.
+    /// Redirects an authorized call to another function; `None` calls its own function.
     fn detour(&self, call: &Request, action: Option<&Action>) -> Option<Detour>;
 
-    /// Decides over a function, and may rewrite it. `home` is the namespace of the connection.
+    /// Authorizes the registration of a function, and may rewrite it. `home` is the namespace of the connection.
     fn function(
         self: Arc<Self>,
         function: RegisterFunction,
         home: Namespace,
     ) -> BoxFuture<'static, Result<RegisterFunction, ErrorBody>>;
 
-    /// Decides over a binding, and may rewrite it.
+    /// Authorizes the registration of a trigger, and may rewrite it.
     fn binding(
         self: Arc<Self>,
         binding: RegisterTrigger,
     ) -> BoxFuture<'static, Result<RegisterTrigger, ErrorBody>>;
 
-    /// Decides over a trigger type, and may rewrite it.
+    /// Authorizes the registration of a trigger type, and may rewrite it.
     fn trigger_type(
         self: Arc<Self>,
         one: RegisterTriggerType,
     ) -> BoxFuture<'static, Result<RegisterTriggerType, ErrorBody>>;
 
-    /// Whether the worker may bind triggers of a type.
+    /// Returns whether the worker may register triggers of a type.
     fn binds(&self, trigger_type: &TriggerTypeId) -> bool;
 }
 
-/// A function that gets a call instead of the one it is for.
+/// The function that receives a redirected call.
 pub(crate) struct Detour {
-    /// The function: in the namespace of the target, else in `default`.
+    /// The function: in the namespace of the original function, otherwise in `default`.
     pub(crate) function_id: FunctionId,
-    /// Its input.
+    /// The input.
     pub(crate) data: Payload,
-    /// How long its answer is waited for.
+    /// The timeout of its result.
     pub(crate) limit: Duration,
 }
 
-/// The gate of a connection, and the registrations that wait for its decision.
+/// The policy of a connection, and the registrations that await its decision.
 pub(crate) struct Gated {
-    /// Who decides.
+    /// The policy.
     pub(crate) gate: Arc<dyn Gate>,
-    /// `None`: nothing is being decided.
+    /// `None` while no decision is pending.
     pub(super) waiting: Mutex<Option<VecDeque<Step>>>,
-    /// What those weigh. Altered only while `waiting` is locked.
+    /// The weight of the queued registrations. Only modified under the lock of `waiting`.
     pub(super) bytes: AtomicUsize,
 }
 
-/// What waits until the registration before it is decided.
+/// A step that waits for the decision about an earlier registration.
 pub(super) enum Step {
     /// A registration.
     Register(Message),
-    /// Somebody who wants to know that all before was decided.
+    /// Signals that all earlier registrations were decided.
     Reached(oneshot::Sender<()>),
 }
 
 impl Gated {
-    /// A gate before which nothing waits.
+    /// Creates the state of a policy without pending registrations.
     pub(crate) fn new(gate: Arc<dyn Gate>) -> Self {
         Self { gate, waiting: Mutex::default(), bytes: AtomicUsize::new(0) }
     }
 }
 
-/// The names that a worker uses, and what they became: only those that its gate rewrote.
+/// The ids that a worker chose, and the ids that its policy replaced them with.
 #[derive(Default)]
 pub(crate) struct Renamed {
     /// Functions.
     pub(crate) functions: BTreeMap<FunctionId, FunctionId>,
-    /// Bindings.
+    /// Triggers.
     pub(crate) triggers: BTreeMap<TriggerId, TriggerId>,
     /// Trigger types.
     pub(crate) types: BTreeMap<TriggerTypeId, TriggerTypeId>,
 }
 
-/// Notes what a name became, of `held` things that there are. What it was before, if it was.
+/// Records the new id of one of `held` objects. Returns its previous new id.
 ///
-/// Several names may become one; then only the last is kept, so that no worker has more names than things.
+/// Several ids may map to the same new one; then only the last is kept, so that there are never more ids than objects.
 pub(super) fn rename<Id: Clone + Ord>(
     names: &mut BTreeMap<Id, Id>,
     held: usize,
@@ -125,43 +126,43 @@ pub(super) fn rename<Id: Clone + Ord>(
 }
 
 impl Renamed {
-    /// The name that the worker has for a binding.
+    /// Returns the id that the worker chose for a trigger.
     pub(super) fn own_trigger(&self, id: &TriggerId) -> TriggerId {
         let renamed = self.triggers.iter().find(|(_, became)| *became == id);
         renamed.map_or_else(|| id.clone(), |(own, _)| own.clone())
     }
 }
 
-/// What a caller may see of what the broker holds.
+/// The objects of the broker that a caller may see.
 pub(crate) struct Eyes {
     broker: Broker,
-    /// The caller, if it has a gate; else it sees everything.
+    /// The caller, if it has a policy; otherwise everything is visible.
     caller: Option<(WorkerId, Arc<dyn Gate>)>,
 }
 
 impl Broker {
-    /// The eyes of a caller. The engine itself sees everything.
+    /// Returns the visibility of a caller. The engine itself sees everything.
     pub(crate) fn eyes(&self, caller: Option<WorkerId>) -> Eyes {
         let caller = caller.and_then(|id| Some((id, self.gate_of(id)?)));
         Eyes { broker: self.clone(), caller }
     }
 
-    /// The gate of a connection; `None` if it has none, or is gone.
+    /// Returns the policy of a connection; `None` if it has none or ended.
     pub(crate) fn gate_of(&self, worker: WorkerId) -> Option<Arc<dyn Gate>> {
         let registry = self.registry();
         let gated = registry.connections.get(&worker)?.connection.gated.as_ref()?;
         Some(gated.gate.clone())
     }
 
-    /// The function that the config of a binding names, such as its condition: the worker that has registered the binding
-    /// may know it by a name of its own.
+    /// Resolves the id of a function in the config of a trigger, such as its condition: the owner of the trigger may
+    /// have registered the function under another id.
     pub(crate) fn named_by(&self, binding: &Binding, id: &FunctionId) -> FunctionId {
         let registry = self.registry();
         let entry = binding.owner.and_then(|owner| registry.connections.get(&owner));
         entry.and_then(|entry| entry.renamed.functions.get(id)).unwrap_or(id).clone()
     }
 
-    /// The function that a call of `id` in `namespace` would reach: where it is, and what its worker says about it.
+    /// Returns the namespace and the metadata of the function that a call of `id` in `namespace` would reach.
     pub(crate) fn reached(
         &self,
         namespace: &Namespace,
@@ -174,28 +175,28 @@ impl Broker {
 }
 
 impl Eyes {
-    /// Whether there is anything that they do not see.
+    /// Returns whether anything may be invisible.
     pub(crate) fn are_limited(&self) -> bool {
         self.caller.is_some()
     }
 
-    /// Whether they are those of the connection with this id, which has a gate.
+    /// Returns whether the caller is the connection with this id and has a policy.
     pub(crate) fn are_of(&self, owner: Option<WorkerId>) -> bool {
         self.caller.as_ref().is_some_and(|(me, _)| Some(*me) == owner)
     }
 
-    /// Whether they see a function: their own, and those that may be called.
+    /// Returns whether a function is visible: the caller's own, and those that it may call.
     pub(crate) fn function(&self, view: &FunctionView) -> bool {
         self.are_of(view.owner) || self.may_call(&view.namespace, &view.id, view.metadata.as_ref())
     }
 
-    /// Whether they see a trigger type: their own, and those that may be bound.
+    /// Returns whether a trigger type is visible: the caller's own, and those that it may register triggers of.
     pub(crate) fn trigger_type(&self, view: &TriggerTypeView) -> bool {
         let binds = |(_, gate): &(WorkerId, Arc<dyn Gate>)| gate.binds(&view.id);
         self.are_of(view.owner) || self.caller.as_ref().is_none_or(binds)
     }
 
-    /// Whether they see a binding: their own, and those of functions that may be called.
+    /// Returns whether a trigger is visible: the caller's own, and those of functions that it may call.
     pub(crate) fn binding(&self, binding: &Binding) -> bool {
         if self.caller.is_none() || self.are_of(binding.owner) {
             return true;
@@ -207,7 +208,7 @@ impl Eyes {
         }
     }
 
-    /// Whether a function may be called, there or not.
+    /// Returns whether a function may be called, whether it exists or not.
     pub(crate) fn may_call(
         &self,
         namespace: &Namespace,
@@ -218,7 +219,7 @@ impl Eyes {
         self.caller.as_ref().is_none_or(|caller| allows(caller).is_ok())
     }
 
-    /// Where a function is that the caller registered under this id and that its gate gave another one.
+    /// Returns the namespace and the id of a function that the caller registered as `id` and its policy renamed.
     pub(crate) fn own_function(&self, id: &str) -> Option<(Namespace, FunctionId)> {
         let (me, _) = self.caller.as_ref()?;
         let registry = self.broker.registry();
@@ -227,7 +228,7 @@ impl Eyes {
         Some((entry.connection.namespace()?.clone(), became))
     }
 
-    /// The id that the caller knows a binding by.
+    /// Returns the id that the caller chose for a trigger.
     pub(crate) fn own_trigger(&self, id: &TriggerId) -> TriggerId {
         let registry = self.broker.registry();
         let entry = self.caller.as_ref().and_then(|(me, _)| registry.connections.get(me));
