@@ -139,7 +139,11 @@ pub(super) async fn serve_local_telemetry(broker: Broker, answer: oneshot::Sende
 }
 
 /// Authorizes a worker. Rejects and closes its connection on failure.
-async fn gate(guard: &AccessGuard, visitor: &AuthRequest, link: &mut Connection) -> Option<Arc<dyn Gate>> {
+async fn gate(
+    guard: &AccessGuard,
+    visitor: &AuthRequest,
+    link: &mut Connection,
+) -> Option<Arc<dyn Gate>> {
     match guard.admit(visitor).await {
         Ok(gate) => Some(gate),
         Err(error) => {

@@ -15,7 +15,7 @@ use crate::engine::Engine;
 #[cfg(feature = "testing")]
 use crate::engine::Probes;
 use crate::http_function::HttpFunctions;
-use crate::observability::{WorkerGauges, Observability};
+use crate::observability::{Observability, WorkerGauges};
 use crate::origins::Origins;
 use crate::queue::Queues;
 use crate::store::{Store, StoreLimits};
@@ -204,7 +204,8 @@ impl Installed {
         broker.install(Arc::new(channel::ChannelFunctions::new(channels.clone())));
         let serves_http = settings.http.is_some();
         let limits = settings.http.unwrap_or_default().limits;
-        let http = Arc::new(http::HttpTriggers::new(broker.clone(), limits, cors, channels.clone()));
+        let http =
+            Arc::new(http::HttpTriggers::new(broker.clone(), limits, cors, channels.clone()));
         if serves_http {
             broker.install(http.clone());
         }

@@ -61,14 +61,14 @@ pub enum StreamChange<T> {
     /// An event was sent to the group.
     Event {
         /// The event.
-        event: CustomEvent,
+        event: StreamMessage,
     },
 }
 
 /// An event that was sent to a group of a stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct CustomEvent {
-    /// The type, chosen by the sender.
+pub struct StreamMessage {
+    /// Its type, chosen by the sender.
     pub r#type: String,
     /// The data.
     #[serde(default)]

@@ -19,6 +19,6 @@ pub mod transport;
 mod trigger_kind;
 pub mod update;
 
-pub use error::{BoxError, Error, Result, RESPONSE_STATUSES};
+pub use error::{BoxError, Error, RESPONSE_STATUSES, Result};
 pub use trace::TraceContext;
 pub use trigger_kind::TriggerKind;

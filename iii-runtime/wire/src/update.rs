@@ -173,7 +173,8 @@ fn segments(path: Option<&MergePath>) -> Result<Vec<&str>, Failure> {
         Some(MergePath::Segments(segments)) => segments.iter().map(String::as_str).collect(),
     };
     if segments.len() > MAX_SEGMENTS {
-        let message = format!("the path has {} segments, at most {MAX_SEGMENTS} are allowed", segments.len());
+        let message =
+            format!("the path has {} segments, at most {MAX_SEGMENTS} are allowed", segments.len());
         return Err(("path.too_deep", message));
     }
     segments.iter().try_for_each(|segment| check_segment(segment))?;
@@ -258,7 +259,10 @@ fn check_nesting<'a>(
     depth: usize,
 ) -> Result<(), Failure> {
     if depth > MAX_MERGE_DEPTH {
-        return Err(("value.too_deep", format!("the value is nested deeper than {MAX_MERGE_DEPTH} levels")));
+        return Err((
+            "value.too_deep",
+            format!("the value is nested deeper than {MAX_MERGE_DEPTH} levels"),
+        ));
     }
     if let Some(key) = keys.find(|key| PROTOTYPE_KEYS.contains(&key.as_str())) {
         return Err(("value.proto_polluted", format!("`{key}` is not allowed as a key")));
@@ -334,7 +338,8 @@ fn append(root: &mut Option<Value>, segments: &[&str], value: &Value) -> Result<
     match object.get_mut(*leaf) {
         Some(Value::Null) | None => {
             let nested = !above.is_empty() && !object.contains_key(*leaf);
-            let first = if nested { Value::Array(vec![value.clone()]) } else { initial_append(value) };
+            let first =
+                if nested { Value::Array(vec![value.clone()]) } else { initial_append(value) };
             object.insert((*leaf).to_owned(), first);
             Ok(())
         }
@@ -358,8 +363,12 @@ fn append_to(target: &mut Value, value: &Value, segments: &[&str]) -> Result<(),
             Ok(())
         }
         (target, value) => {
-            let message =
-                format!("{} is {}, {} cannot be appended", display_path(segments), type_name(target), type_name(value));
+            let message = format!(
+                "{} is {}, {} cannot be appended",
+                display_path(segments),
+                type_name(target),
+                type_name(value)
+            );
             Err(("type_mismatch", message))
         }
     }

@@ -215,7 +215,9 @@ pub(super) fn reject(
     owner_worker_id: String,
     error: Option<ErrorBody>,
 ) {
-    let why = error.as_ref().map_or_else(|| code::FUNCTION_NAMESPACE_CONFLICT.to_owned(), ToString::to_string);
+    let why = error
+        .as_ref()
+        .map_or_else(|| code::FUNCTION_NAMESPACE_CONFLICT.to_owned(), ToString::to_string);
     tracing::warn!(worker = %worker.id, id = %function_id, %namespace, "a registration was rejected: {why}");
     worker.send(Message::RegistrationRejected(Box::new(RegistrationRejected {
         code: code::FUNCTION_NAMESPACE_CONFLICT.to_owned(),

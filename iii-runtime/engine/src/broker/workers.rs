@@ -248,7 +248,10 @@ fn clean(text: &str) -> Option<String> {
 
 /// The error of the built-in entry of the announcement, which the broker itself handles.
 pub(crate) fn announcement_error() -> ErrorBody {
-    ErrorBody::new(code::INVALID_ARGUMENTS, format!("only a connected worker can call `{ANNOUNCE}`"))
+    ErrorBody::new(
+        code::INVALID_ARGUMENTS,
+        format!("only a connected worker can call `{ANNOUNCE}`"),
+    )
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Configurations: values with schemas that workers share, and triggers that fire when they change (protocol sections
-//! 5.10 and 6.6).
+//! Configurations: values with JSON Schemas that workers share, and triggers that fire when they change (protocol
+//! sections 5.10 and 6.6).
 
-mod events;
+mod triggers;
 mod value;
 
 #[cfg(test)]
@@ -18,225 +18,230 @@ use super::store::{Change, PendingWrite, StoreError, Table, write_function};
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, Payload};
 
-use events::{EventType, Events};
-use value::{Schema, expanded};
+use triggers::{ConfigurationEventType, ConfigurationTriggers};
+use value::{ValueSchema, expand_value};
 
-/// Characters of an id.
-const ID: usize = 64;
-/// The scope of all of them in their table.
+/// Maximum length of an id, in bytes.
+const MAX_ID_BYTES: usize = 64;
+/// The scope of all configurations in their table.
 const SCOPE: &str = "configurations";
 
-/// A configuration, as it is stored and answered.
+/// A configuration, as it is stored and returned by `configuration::register`.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
-struct Entry {
-    /// Its id.
+struct ConfigurationEntry {
+    /// The configuration id.
     id: String,
-    /// Its name, for people.
+    /// The display name.
     name: String,
-    /// What it is for.
+    /// The description.
     description: String,
-    /// JSON Schema of the value; null: anything goes.
+    /// JSON Schema of the value; null allows any value.
     #[serde(default)]
     schema: Payload,
-    /// The value, with its variables as they were written.
+    /// The value, with its variables not expanded.
     #[serde(default)]
     value: Payload,
-    /// Whatever was registered with it.
+    /// Metadata of the registration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     metadata: Option<Payload>,
 }
 
 /// A configuration without its value.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct View {
-    /// Its id.
+struct ConfigurationSummary {
+    /// The configuration id.
     id: String,
-    /// Its name, for people.
+    /// The display name.
     name: String,
-    /// What it is for.
+    /// The description.
     description: String,
     /// JSON Schema of the value.
     schema: Payload,
-    /// Whatever was registered with it.
+    /// Metadata of the registration.
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<Payload>,
 }
 
-impl From<Entry> for View {
-    fn from(entry: Entry) -> Self {
-        let Entry { id, name, description, schema, metadata, value: _ } = entry;
+impl From<ConfigurationEntry> for ConfigurationSummary {
+    fn from(entry: ConfigurationEntry) -> Self {
+        let ConfigurationEntry { id, name, description, schema, metadata, value: _ } = entry;
         Self { id, name, description, schema, metadata }
     }
 }
 
-/// The input of `configuration::register`.
+/// Input of `configuration::register`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Register {
-    /// 1 to 64 of `a-z`, `0-9`, `_` and `-`.
+struct ConfigurationRegisterInput {
+    /// The configuration id: 1 to 64 of the characters `a-z`, `0-9`, `_` and `-`.
     id: String,
-    /// Its name, for people.
+    /// The display name.
     name: String,
-    /// What it is for.
+    /// The description.
     description: String,
-    /// JSON Schema of the value; null: anything goes.
+    /// JSON Schema of the value; null allows any value.
     schema: Payload,
-    /// Replaces the value; absent or null: what there is stays.
+    /// Replaces the value; absent or null keeps the current value.
     initial_value: Option<Payload>,
-    /// Whatever else is to be known of it.
+    /// Metadata of the registration.
     metadata: Option<Payload>,
 }
 
-/// The input of `configuration::set`.
+/// Input of `configuration::set`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Set {
-    /// The configuration.
+struct ConfigurationSetInput {
+    /// The configuration id.
     id: String,
-    /// The new value; `${NAME}` and `${NAME:default}` in texts stand for variables of the engine.
+    /// The new value. `${NAME}` and `${NAME:default}` in strings are replaced by environment variables of the engine.
     value: Payload,
 }
 
-/// The input of `configuration::get`.
+/// Input of `configuration::get`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Get {
-    /// The configuration.
+struct ConfigurationGetInput {
+    /// The configuration id.
     id: String,
-    /// Whether variables stay as they were written, and nothing is checked.
+    /// Whether to return the value with its variables not expanded and without validation.
     #[serde(default)]
     raw: bool,
 }
 
-/// The input of `configuration::schema`.
+/// Input of `configuration::schema`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct One {
-    /// The configuration.
+struct ConfigurationSchemaInput {
+    /// The configuration id.
     id: String,
 }
 
-/// The input of `configuration::list`.
+/// Input of `configuration::list`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Nothing {}
+struct ConfigurationListInput {}
 
-/// What `configuration::set` did.
+/// Output of `configuration::set`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Changed {
-    /// The value before.
+struct ConfigurationSetOutput {
+    /// The previous value.
     old_value: Option<Payload>,
-    /// The value after.
+    /// The new value.
     new_value: Payload,
 }
 
-/// A value.
+/// Output of `configuration::get`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Value {
-    /// The configuration.
+struct ConfigurationGetOutput {
+    /// The configuration id.
     id: String,
-    /// Its value.
+    /// The value.
     value: Payload,
 }
 
-/// All configurations.
+/// Output of `configuration::list`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Views {
-    /// By id.
-    configurations: Vec<View>,
+struct ConfigurationListOutput {
+    /// The configurations, ordered by id.
+    configurations: Vec<ConfigurationSummary>,
 }
 
-/// How the engine looks its variables up.
+/// Looks up an environment variable.
 type Variables = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// The provider of `configuration::*` and of the trigger type `configuration`.
 pub(crate) struct Configurations {
     table: Table,
-    events: Events,
+    triggers: ConfigurationTriggers,
     variables: Box<Variables>,
-    most: usize,
+    max_configurations: usize,
 }
 
 impl Configurations {
-    /// Configurations that are kept in `table`; variables are those of the environment.
+    /// Creates the provider with configurations stored in `table`. Values are expanded with environment variables.
     pub(crate) fn new(broker: Broker, table: Table) -> Self {
         Self::with_variables(broker, table, Box::new(environment))
     }
 
     fn with_variables(broker: Broker, table: Table, variables: Box<Variables>) -> Self {
-        let most = broker.limits().configurations;
-        Self { table, events: Events::new(broker), variables, most }
+        let max_configurations = broker.limits().configurations;
+        Self { table, triggers: ConfigurationTriggers::new(broker), variables, max_configurations }
     }
 
-    fn entry(&self, id: &str) -> Result<Option<Entry>, ErrorBody> {
-        self.table.get(SCOPE, id).map(|entry| read(&entry)).transpose()
+    fn entry(&self, id: &str) -> Result<ConfigurationEntry, ErrorBody> {
+        let entry = self.table.get(SCOPE, id).ok_or_else(|| {
+            ErrorBody::new(code::NOT_FOUND, format!("the configuration `{id}` is not registered"))
+        })?;
+        parse_entry(&entry)
     }
 
-    fn found(&self, id: &str) -> Result<Entry, ErrorBody> {
-        let missing = || ErrorBody::new(code::NOT_FOUND, format!("there is no configuration `{id}`"));
-        self.entry(id)?.ok_or_else(missing)
-    }
-
-    /// Changes an entry in one step, and tells those who hear of it.
+    /// Updates an entry atomically and dispatches the event of the change.
     fn change(
         &self,
         id: &str,
-        decide: &mut dyn FnMut(Option<Entry>) -> Result<Entry, ErrorBody>,
+        update: &mut dyn FnMut(Option<ConfigurationEntry>) -> Result<ConfigurationEntry, ErrorBody>,
     ) -> Result<(Change, PendingWrite), ErrorBody> {
-        self.events.check_capacity()?;
-        let mut refused = None;
-        let mut step = |old: Option<&Payload>| {
-            let decided = old.map(read).transpose().and_then(&mut *decide);
-            decided.and_then(|new| to_payload(&new)).map(Some).map_err(|error| {
-                let text = error.message.clone();
-                refused = Some(error);
-                StoreError(text)
+        self.triggers.check_capacity()?;
+        let mut rejection = None;
+        let mut update_json = |old: Option<&Payload>| {
+            let updated = old.map(parse_entry).transpose().and_then(&mut *update);
+            updated.and_then(|new| to_payload(&new)).map(Some).map_err(|error| {
+                let message = error.message.clone();
+                rejection = Some(error);
+                StoreError(message)
             })
         };
-        // The event is queued inside the step, so that events come in the order of the changes.
-        let mut seen = |change: &Change| self.tell(change);
-        let changed = self.table.change(SCOPE, id, &mut step, &mut seen);
-        changed.map_err(|error| refused.unwrap_or_else(|| error.to_body(code::ADAPTER_ERROR)))
+        // Dispatching under the lock of the table keeps the events in the order of the changes.
+        let mut on_change = |change: &Change| self.dispatch(change);
+        let changed = self.table.change(SCOPE, id, &mut update_json, &mut on_change);
+        changed.map_err(|error| rejection.unwrap_or_else(|| error.to_body(code::ADAPTER_ERROR)))
     }
 
-    fn tell(&self, change: &Change) {
-        let entry = |text: &Option<Payload>| text.as_ref().and_then(|text| read(text).ok());
+    fn dispatch(&self, change: &Change) {
+        let entry = |json: &Option<Payload>| json.as_ref().and_then(|json| parse_entry(json).ok());
         let (old, Some(new)) = (entry(&change.old), entry(&change.new)) else { return };
         let event_type = match old {
-            None => EventType::Registered,
-            Some(_) => EventType::Updated,
+            None => ConfigurationEventType::Registered,
+            Some(_) => ConfigurationEventType::Updated,
         };
-        // Whoever hears of a value whose variables are not set gets it as it was written.
-        let shown = |value: &Payload| self.expanded(value).unwrap_or_else(|_| value.clone());
-        self.events.changed(event_type, old.as_ref(), &new, &shown);
+        // A value with unset variables is sent unexpanded.
+        let expand = |value: &Payload| self.expand(value).unwrap_or_else(|_| value.clone());
+        self.triggers.dispatch(event_type, old.as_ref(), &new, &expand);
     }
 
-    fn expanded(&self, value: &Payload) -> Result<Payload, Unset> {
-        expanded(value, &*self.variables)
+    fn expand(&self, value: &Payload) -> Result<Payload, Unset> {
+        expand_value(value, &*self.variables)
     }
 
-    /// Checks a value before it is stored. One whose variables are not set yet cannot be checked.
-    fn check(&self, schema: &Payload, value: &Payload) -> Result<(), ErrorBody> {
-        let schema = Schema::new(schema).map_err(invalid)?;
-        match self.expanded(value) {
-            Ok(value) => schema.check(&value).map_err(invalid),
+    /// Validates a value before it is stored. A value with unset variables is accepted without validation.
+    fn validate(&self, schema: &Payload, value: &Payload) -> Result<(), ErrorBody> {
+        let schema = ValueSchema::new(schema).map_err(schema_invalid)?;
+        match self.expand(value) {
+            Ok(value) => schema.validate(&value).map_err(schema_invalid),
             Err(_) => Ok(()),
         }
     }
 
-    fn register(&self, input: Register) -> Result<(Option<Payload>, PendingWrite), ErrorBody> {
-        let Register { id, name, description, schema, initial_value, metadata } = input;
-        let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
-        if id.is_empty() || id.len() > ID || !id.bytes().all(fits) {
-            let text = format!("the id of a configuration is 1 to {ID} of a-z, 0-9, `_` and `-`");
-            return Err(ErrorBody::new(code::INVALID_ID, text));
+    fn register(
+        &self,
+        input: ConfigurationRegisterInput,
+    ) -> Result<(Option<Payload>, PendingWrite), ErrorBody> {
+        let ConfigurationRegisterInput { id, name, description, schema, initial_value, metadata } =
+            input;
+        let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+        if id.is_empty() || id.len() > MAX_ID_BYTES || !id.bytes().all(is_allowed) {
+            let message = format!(
+                "a configuration id must have 1 to {MAX_ID_BYTES} of the characters a-z, 0-9, `_` and `-`"
+            );
+            return Err(ErrorBody::new(code::INVALID_ID, message));
         }
-        Schema::new(&schema).map_err(invalid)?;
+        ValueSchema::new(&schema).map_err(schema_invalid)?;
         if let Some(value) = &initial_value {
-            self.check(&schema, value)?;
+            self.validate(&schema, value)?;
         }
-        if self.table.get(SCOPE, &id).is_none() && self.table.len(SCOPE) >= self.most {
-            let text = format!("there are {} configurations already", self.most);
-            return Err(ErrorBody::new(code::ADAPTER_ERROR, text));
+        let limit = self.max_configurations;
+        if self.table.get(SCOPE, &id).is_none() && self.table.len(SCOPE) >= limit {
+            let message = format!("the limit of {limit} configurations is reached");
+            return Err(ErrorBody::new(code::ADAPTER_ERROR, message));
         }
-        let (change, committed) = self.change(&id, &mut |old| {
+        let (change, pending) = self.change(&id, &mut |old| {
             let kept = || old.map(|old| old.value).unwrap_or_default();
-            Ok(Entry {
+            Ok(ConfigurationEntry {
                 id: id.clone(),
                 name: name.clone(),
                 description: description.clone(),
@@ -245,46 +250,54 @@ impl Configurations {
                 metadata: metadata.clone(),
             })
         })?;
-        Ok((change.new, committed))
+        Ok((change.new, pending))
     }
 
-    fn set(&self, input: &Set) -> Result<(Option<Payload>, PendingWrite), ErrorBody> {
-        let Set { id, value } = input;
-        let (change, committed) = self.change(id, &mut |old| {
+    fn set(
+        &self,
+        input: &ConfigurationSetInput,
+    ) -> Result<(Option<Payload>, PendingWrite), ErrorBody> {
+        let ConfigurationSetInput { id, value } = input;
+        let (change, pending) = self.change(id, &mut |old| {
             let Some(old) = old else {
-                let text = format!("there is no configuration `{id}`: register it first");
-                return Err(ErrorBody::new(code::NOT_REGISTERED, text));
+                let message = format!("the configuration `{id}` is not registered");
+                return Err(ErrorBody::new(code::NOT_REGISTERED, message));
             };
-            self.check(&old.schema, value)?;
-            Ok(Entry { value: value.clone(), ..old })
+            self.validate(&old.schema, value)?;
+            Ok(ConfigurationEntry { value: value.clone(), ..old })
         })?;
-        let old_value = change.old.as_ref().map(read).transpose()?.map(|old| old.value);
-        let output = to_payload(&Changed { old_value, new_value: value.clone() })?;
-        Ok((Some(output), committed))
+        let old_value = change.old.as_ref().map(parse_entry).transpose()?.map(|old| old.value);
+        let output = to_payload(&ConfigurationSetOutput { old_value, new_value: value.clone() })?;
+        Ok((Some(output), pending))
     }
 
-    fn get(&self, input: Get) -> Result<Option<Value>, ErrorBody> {
-        let entry = self.found(&input.id)?;
+    fn get(
+        &self,
+        input: ConfigurationGetInput,
+    ) -> Result<Option<ConfigurationGetOutput>, ErrorBody> {
+        let entry = self.entry(&input.id)?;
         if input.raw {
-            return Ok(Some(Value { id: entry.id, value: entry.value }));
+            return Ok(Some(ConfigurationGetOutput { id: entry.id, value: entry.value }));
         }
-        let value = self.expanded(&entry.value).map_err(|unset| {
-            let text =
-                format!("`{}` needs the variable {}, which is not set", entry.id, unset.name);
-            ErrorBody::new(code::EXPAND_FAILED, text)
+        let value = self.expand(&entry.value).map_err(|unset| {
+            let message =
+                format!("`{}` refers to the variable {}, which is not set", entry.id, unset.name);
+            ErrorBody::new(code::EXPAND_FAILED, message)
         })?;
-        Schema::new(&entry.schema).and_then(|schema| schema.check(&value)).map_err(invalid)?;
-        Ok(Some(Value { id: entry.id, value }))
+        ValueSchema::new(&entry.schema)
+            .and_then(|schema| schema.validate(&value))
+            .map_err(schema_invalid)?;
+        Ok(Some(ConfigurationGetOutput { id: entry.id, value }))
     }
 
-    fn list(&self) -> Result<Option<Views>, ErrorBody> {
+    fn list(&self) -> Result<Option<ConfigurationListOutput>, ErrorBody> {
         let entries = self.table.list(SCOPE);
         let mut configurations = entries
             .iter()
-            .map(|(_, one)| read(one).map(View::from))
+            .map(|(_, entry)| parse_entry(entry).map(ConfigurationSummary::from))
             .collect::<Result<Vec<_>, _>>()?;
         configurations.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(Some(Views { configurations }))
+        Ok(Some(ConfigurationListOutput { configurations }))
     }
 }
 
@@ -294,16 +307,16 @@ impl Provider for Configurations {
     }
 
     fn description(&self) -> &'static str {
-        "Share settings between workers, and react to their changes."
+        "Share settings between workers, and fire triggers when they change."
     }
 
-    /// Configurations are always there, and so is the store that they are kept in with everything else.
+    /// Reports the health of the store, because this provider is always installed.
     fn health(&self) -> Option<Health> {
         Some(self.table.health())
     }
 
     fn trigger_types(&self) -> Vec<TriggerTypeInfo> {
-        let (config_schema, request_schema) = events::schemas();
+        let (config_schema, request_schema) = triggers::schemas();
         vec![TriggerTypeInfo {
             id: "configuration",
             description: "Fires when a configuration is registered or its value changes.",
@@ -316,56 +329,58 @@ impl Provider for Configurations {
         let this = || self.clone();
         let (register, set, get, list, schema) = (this(), this(), this(), this(), this());
         vec![
-            write_function::<_, Entry, _>(
+            write_function::<_, ConfigurationEntry, _>(
                 "configuration::register",
-                "Declares a configuration with its schema.",
+                "Registers a configuration with its schema.",
                 code::ADAPTER_ERROR,
-                move |input: Register| register.register(input),
+                move |input: ConfigurationRegisterInput| register.register(input),
             ),
-            write_function::<_, Changed, _>(
+            write_function::<_, ConfigurationSetOutput, _>(
                 "configuration::set",
                 "Sets the value of a configuration.",
                 code::ADAPTER_ERROR,
-                move |input: Set| set.set(&input),
+                move |input: ConfigurationSetInput| set.set(&input),
             ),
             BuiltIn::sync(
                 "configuration::get",
                 "Reads the value of a configuration.",
-                move |input: Get, _| get.get(input),
+                move |input: ConfigurationGetInput, _| get.get(input),
             ),
             BuiltIn::sync(
                 "configuration::list",
                 "Lists the configurations, without their values.",
-                move |_: Nothing, _| list.list(),
+                move |_: ConfigurationListInput, _| list.list(),
             ),
             BuiltIn::sync(
                 "configuration::schema",
                 "Reads the schema of a configuration.",
-                move |input: One, _| schema.found(&input.id).map(View::from).map(Some),
+                move |input: ConfigurationSchemaInput, _| {
+                    schema.entry(&input.id).map(ConfigurationSummary::from).map(Some)
+                },
             ),
         ]
     }
 
     fn bind(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
-        self.events.bind(binding)
+        self.triggers.bind(binding)
     }
 
     fn unbind(&self, binding: &Arc<Binding>) {
-        self.events.unbind(&binding.id);
+        self.triggers.unbind(&binding.id);
     }
 
     fn stop(&self) {
-        self.events.stop();
+        self.triggers.stop();
     }
 }
 
-fn invalid(why: String) -> ErrorBody {
-    ErrorBody::new(code::SCHEMA_INVALID, why)
+fn schema_invalid(message: String) -> ErrorBody {
+    ErrorBody::new(code::SCHEMA_INVALID, message)
 }
 
-/// Reads a stored entry.
-fn read(entry: &Payload) -> Result<Entry, ErrorBody> {
-    entry.parse().map_err(|error| {
-        ErrorBody::new(code::ADAPTER_ERROR, format!("the entry cannot be read: {error}"))
+/// Parses a stored entry.
+fn parse_entry(json: &Payload) -> Result<ConfigurationEntry, ErrorBody> {
+    json.parse().map_err(|error| {
+        ErrorBody::new(code::ADAPTER_ERROR, format!("the stored entry is invalid: {error}"))
     })
 }

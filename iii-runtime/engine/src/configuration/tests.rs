@@ -1,4 +1,4 @@
-//! Tests of configurations: functions, variables, schemas and triggers.
+//! Tests of the functions, variables, schemas and triggers of configurations.
 
 use super::*;
 use crate::broker::testing::{Worker, broker, json, with_provider};
@@ -27,7 +27,7 @@ async fn code(worker: &mut Worker, function: &str, input: &str) -> String {
 const APP: &str = r#"{"id":"my-app","name":"My app","description":"d","schema":{"type":"object","properties":{"port":{"type":"integer"}}},"initial_value":{"port":"${PORT}","z":1.50,"a":"${A:x}y"},"metadata":{"team":1}}"#;
 
 #[tokio::test]
-async fn a_configuration_is_registered_read_and_set() {
+async fn configuration_is_registered_read_and_set() {
     let (_broker, mut worker) = setup().await;
     let w = &mut worker;
     let entry = ok(w, "configuration::register", APP).await;
@@ -65,7 +65,7 @@ async fn a_configuration_is_registered_read_and_set() {
 }
 
 #[tokio::test]
-async fn each_failure_has_its_code() {
+async fn failures_have_error_codes() {
     let (_broker, mut worker) = setup().await;
     let w = &mut worker;
     for id in ["", "A", "a b", "ä", &"x".repeat(65)] {
@@ -84,10 +84,10 @@ async fn each_failure_has_its_code() {
     ok(w, "configuration::register", APP).await;
     let set = |value: &str| format!(r#"{{"id":"my-app","value":{value}}}"#);
     assert_eq!(code(w, "configuration::set", &set(r#"{"port":"x"}"#)).await, "SCHEMA_INVALID");
-    // A variable that is not set yet cannot be checked yet.
+    // A value with an unset variable is not validated yet.
     ok(w, "configuration::set", &set(r#"{"port":"${LATER}"}"#)).await;
     assert_eq!(code(w, "configuration::get", r#"{"id":"my-app"}"#).await, "EXPAND_FAILED");
-    // A schema may change under its value.
+    // A new schema may invalidate the stored value.
     ok(w, "configuration::set", &set(r#"{"port":1}"#)).await;
     let other = r#"{"id":"my-app","name":"n","description":"d","schema":{"type":"string"}}"#;
     ok(w, "configuration::register", other).await;
@@ -95,7 +95,7 @@ async fn each_failure_has_its_code() {
 }
 
 #[tokio::test]
-async fn changes_fire_for_those_who_want_them() {
+async fn changes_fire_matching_triggers() {
     let (_broker, mut worker) = setup().await;
     worker.bind("all", "configuration", "c::on", "{}");
     let other = r#"{"configuration_id":"other"}"#;

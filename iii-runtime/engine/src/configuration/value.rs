@@ -1,4 +1,4 @@
-//! Values of configurations: variables in their texts, and their schemas.
+//! Configuration values: expansion of variables and validation against a JSON Schema.
 
 use jsonschema::PatternOptions;
 use serde_json::Value;
@@ -6,109 +6,109 @@ use serde_json::Value;
 use crate::expand::{Unset, expand, is_one_variable};
 use iii_wire::protocol::Payload;
 
-/// Bytes of a schema. Schemas are compiled while callers wait.
-const SCHEMA_BYTES: usize = 1 << 20;
-/// Bytes of a compiled pattern of a schema.
-const PATTERN_BYTES: usize = 1 << 20;
+/// Maximum size of a schema, in bytes. Schemas are compiled while callers wait.
+const MAX_SCHEMA_BYTES: usize = 1 << 20;
+/// Maximum size of a compiled regular expression of a schema, in bytes.
+const MAX_PATTERN_BYTES: usize = 1 << 20;
 
-/// Puts values in the place of the variables in all texts of a value, but not in the names of fields. A text that is one
-/// variable and nothing else becomes what its value is in YAML: a number, true, a text. All else stays as it is written.
+/// Substitutes the variables in all strings of a value except object keys. A string that consists of one variable is
+/// parsed as YAML, and may become a number or a Boolean. Everything else is kept verbatim.
 ///
 /// # Errors
 ///
 /// The first variable that is not set and has no default.
-pub(super) fn expanded(
+pub(super) fn expand_value(
     value: &Payload,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Payload, Unset> {
-    let text = value.as_str();
-    // A `$` may also be written as an escape; nobody who means a variable does that.
-    if !text.contains("${") {
+    let json = value.as_str();
+    // Variables whose `$` is written as an escape sequence are not supported.
+    if !json.contains("${") {
         return Ok(value.clone());
     }
-    let mut built = String::with_capacity(text.len());
-    let mut rest = text;
+    let mut expanded = String::with_capacity(json.len());
+    let mut rest = json;
     while let Some(start) = rest.find('"') {
-        let Some(length) = text_length(&rest[start..]) else { break };
+        let Some(length) = string_length(&rest[start..]) else { break };
         let (before, quoted) = (&rest[..start], &rest[start..start + length]);
         rest = &rest[start + length..];
-        built.push_str(before);
-        let is_name = rest.trim_start().starts_with(':');
+        expanded.push_str(before);
+        let is_key = rest.trim_start().starts_with(':');
         match serde_json::from_str::<String>(quoted) {
-            Ok(plain) if !is_name && plain.contains("${") => {
-                let one = is_one_variable(&plain);
-                let plain = expand(&plain, variable)?;
-                let typed = if one { yaml(&plain) } else { Value::from(&*plain) };
-                built.push_str(&typed.to_string());
+            Ok(string) if !is_key && string.contains("${") => {
+                let is_variable = is_one_variable(&string);
+                let string = expand(&string, variable)?;
+                let typed = if is_variable { parse_yaml(&string) } else { Value::from(&*string) };
+                expanded.push_str(&typed.to_string());
             }
-            _ => built.push_str(quoted),
+            _ => expanded.push_str(quoted),
         }
     }
-    built.push_str(rest);
-    Ok(Payload::from_built(built))
+    expanded.push_str(rest);
+    Ok(Payload::from_built(expanded))
 }
 
-/// How long the text is, with its quotes, that begins here.
-fn text_length(json: &str) -> Option<usize> {
+/// Returns the length of the JSON string at the start of `json`, including its quotes.
+fn string_length(json: &str) -> Option<usize> {
     let mut escaped = false;
-    for (at, byte) in json.bytes().enumerate().skip(1) {
+    for (index, byte) in json.bytes().enumerate().skip(1) {
         match byte {
             _ if escaped => escaped = false,
             b'\\' => escaped = true,
-            b'"' => return Some(at + 1),
+            b'"' => return Some(index + 1),
             _ => {}
         }
     }
     None
 }
 
-/// What a text is in YAML; itself if it is not YAML.
-fn yaml(text: &str) -> Value {
+/// Parses a YAML scalar. Text that is not valid YAML is a string.
+fn parse_yaml(text: &str) -> Value {
     if text.trim().is_empty() {
         return Value::Null;
     }
     serde_saphyr::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 
-/// A schema that values can be checked against.
-pub(super) struct Schema(Option<jsonschema::Validator>);
+/// A compiled JSON Schema of a configuration value.
+pub(super) struct ValueSchema(Option<jsonschema::Validator>);
 
-impl Schema {
-    /// Compiles a schema; null allows everything. References to other documents are refused.
+impl ValueSchema {
+    /// Compiles a schema. Null allows every value. References to other documents are not supported.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// The reason why the schema is invalid.
     pub(super) fn new(schema: &Payload) -> Result<Self, String> {
         if schema.is_null() {
             return Ok(Self(None));
         }
-        if schema.as_str().len() > SCHEMA_BYTES {
-            return Err(format!("the schema is longer than {SCHEMA_BYTES} bytes"));
+        if schema.as_str().len() > MAX_SCHEMA_BYTES {
+            return Err(format!("the schema exceeds {MAX_SCHEMA_BYTES} bytes"));
         }
         let schema = schema.parse::<Value>().map_err(|error| error.to_string())?;
-        // Patterns that go back and forth could hold up everybody: this kind takes time by length only.
-        let patterns = PatternOptions::regex().size_limit(PATTERN_BYTES);
+        // This engine matches in linear time; backtracking could block the engine.
+        let patterns = PatternOptions::regex().size_limit(MAX_PATTERN_BYTES);
         let validator = jsonschema::options()
             .with_pattern_options(patterns)
             .build(&schema)
-            .map_err(|error| format!("the schema cannot be used: {error}"))?;
+            .map_err(|error| format!("the schema is invalid: {error}"))?;
         Ok(Self(Some(validator)))
     }
 
-    /// Checks a value.
+    /// Validates a value.
     ///
     /// # Errors
     ///
-    /// Where the value does not fit, and why. The message does not show the value, which may be a secret.
-    pub(super) fn check(&self, value: &Payload) -> Result<(), String> {
+    /// The location of the first violation, with the reason. The message omits the value, which may be a secret.
+    pub(super) fn validate(&self, value: &Payload) -> Result<(), String> {
         let Some(validator) = &self.0 else { return Ok(()) };
         let value = value.parse::<Value>().map_err(|error| error.to_string())?;
         validator.validate(&value).map_err(|error| {
-            let place = error.instance_path().to_string();
-            let place =
-                if place.is_empty() { "the value".to_owned() } else { format!("`{place}`") };
-            format!("{place} does not fit the schema: {}", error.masked())
+            let path = error.instance_path().to_string();
+            let location =
+                if path.is_empty() { "the value".to_owned() } else { format!("`{path}`") };
+            format!("{location} violates the schema: {}", error.masked())
         })
     }
 }
@@ -126,44 +126,44 @@ mod tests {
         }
     }
 
-    fn of(text: &str) -> String {
-        expanded(&json(text), &variable).unwrap().as_str().to_owned()
+    fn expanded(text: &str) -> String {
+        expand_value(&json(text), &variable).unwrap().as_str().to_owned()
     }
 
     #[test]
-    fn variables_alone_are_typed_and_others_are_text() {
+    fn single_variable_is_typed_and_embedded_variables_are_strings() {
         let value = r#"{"b": "${PORT}", "a":[ "x${PORT}", "${N:1.50}","${T:true}","${S:hi}","${E:}", 1.50 ],"${PORT}":"\"$"}"#;
         let expected = r#"{"b": 8080, "a":[ "x8080", 1.5,true,"hi",null, 1.50 ],"${PORT}":"\"$"}"#;
-        assert_eq!(of(value), expected);
-        assert_eq!(of(r#""<${QUOTE}>""#), r#""<a\"b\\>""#);
-        assert_eq!(of(r#""\\\"${PORT} ""#), r#""\\\"8080 ""#);
+        assert_eq!(expanded(value), expected);
+        assert_eq!(expanded(r#""<${QUOTE}>""#), r#""<a\"b\\>""#);
+        assert_eq!(expanded(r#""\\\"${PORT} ""#), r#""\\\"8080 ""#);
         for same in [r#"{"a": 1.0}"#, r#""${""#, "null", r#"["${}", "$PORT"]"#] {
-            assert_eq!(of(same), same);
+            assert_eq!(expanded(same), same);
         }
-        assert_eq!(expanded(&json(r#"["${NO}"]"#), &variable).unwrap_err().name, "NO");
+        assert_eq!(expand_value(&json(r#"["${NO}"]"#), &variable).unwrap_err().name, "NO");
     }
 
     #[test]
-    fn schemas_check_values_and_themselves() {
-        let schema = Schema::new(&json(
+    fn schema_validates_values_and_invalid_schemas_are_rejected() {
+        let schema = ValueSchema::new(&json(
             r#"{"type":"object","properties":{"port":{"type":"integer","maximum":9}},"required":["port"]}"#,
         ))
         .ok()
         .unwrap();
-        schema.check(&json(r#"{"port":9}"#)).unwrap();
-        let error = schema.check(&json(r#"{"port":10}"#)).unwrap_err();
+        schema.validate(&json(r#"{"port":9}"#)).unwrap();
+        let error = schema.validate(&json(r#"{"port":10}"#)).unwrap_err();
         assert!(error.contains("`/port`") && !error.contains("10"), "{error}");
-        assert!(schema.check(&json("{}")).is_err());
-        assert!(Schema::new(&Payload::null()).ok().unwrap().check(&json("7")).is_ok());
+        assert!(schema.validate(&json("{}")).is_err());
+        assert!(ValueSchema::new(&Payload::null()).ok().unwrap().validate(&json("7")).is_ok());
         for bad in [r#"{"type":"nonsense"}"#, "7", r#"{"$ref":"https://example.com/x.json"}"#] {
-            assert!(Schema::new(&json(bad)).is_err(), "{bad}");
+            assert!(ValueSchema::new(&json(bad)).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn a_pattern_that_would_take_for_ever_does_not() {
-        let schema = Schema::new(&json(r#"{"pattern":"^(a+)+$"}"#)).ok().unwrap();
+    fn pattern_with_nested_quantifiers_matches_in_linear_time() {
+        let schema = ValueSchema::new(&json(r#"{"pattern":"^(a+)+$"}"#)).ok().unwrap();
         let long = format!("\"{}b\"", "a".repeat(5000));
-        assert!(schema.check(&json(&long)).is_err());
+        assert!(schema.validate(&json(&long)).is_err());
     }
 }

@@ -1,4 +1,5 @@
-//! Triggers that fire when workers come and go and when functions change (protocol section 5.11).
+//! Triggers that fire when workers connect or disconnect and when the registered functions change (protocol section
+//! 5.11).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,134 +8,136 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::shapes::FunctionSummary;
+use super::output::FunctionSummary;
 use crate::broker::{Broker, FunctionView, Request};
 use crate::provider::{Binding, Event, to_payload};
 use iii_wire::protocol::{ErrorBody, FunctionId, Namespace, Payload, TriggerId};
 use iii_wire::sync::lock;
 
-/// The type that fires for workers.
-pub(crate) const WORKERS: &str = "engine::workers-available";
-/// The type that fires for functions.
-pub(crate) const FUNCTIONS: &str = "engine::functions-available";
+/// The trigger type that fires on changes of workers.
+pub(crate) const WORKERS_AVAILABLE: &str = "engine::workers-available";
+/// The trigger type that fires on changes of functions.
+pub(crate) const FUNCTIONS_AVAILABLE: &str = "engine::functions-available";
 
-/// Changes of functions that come within this time fire once.
-const CALM: Duration = Duration::from_millis(500);
+/// Changes of functions within this time fire once.
+const DEBOUNCE: Duration = Duration::from_millis(500);
 
 #[derive(Serialize)]
-struct FunctionsChanged {
+struct FunctionsChangedPayload {
     event: &'static str,
     functions: Vec<FunctionSummary>,
 }
 
-/// The payload that tells these functions.
+/// The payload of an event with these functions.
 fn functions_changed<'a>(
     functions: impl Iterator<Item = &'a FunctionView>,
 ) -> Result<Payload, ErrorBody> {
     let functions = functions.map(Into::into).collect();
-    to_payload(&FunctionsChanged { event: "functions_changed", functions })
+    to_payload(&FunctionsChangedPayload { event: "functions_changed", functions })
 }
 
-type Ids = Vec<(FunctionId, Namespace)>;
+type FunctionKeys = Vec<(FunctionId, Namespace)>;
 
-/// The bindings of both types.
-pub(crate) struct Watch {
+/// Fires the triggers of both types.
+pub(crate) struct ChangeNotifier {
     broker: Broker,
     bindings: Mutex<HashMap<TriggerId, Arc<Binding>>>,
-    // The functions that were told last.
-    told: Mutex<Ids>,
+    /// The functions of the last `functions_changed` event.
+    last_notified: Mutex<FunctionKeys>,
     scheduled: AtomicBool,
 }
 
-impl Watch {
-    /// Without bindings.
+impl ChangeNotifier {
+    /// Creates a notifier without triggers.
     pub(crate) fn new(broker: Broker) -> Self {
         Self {
             broker,
             bindings: Mutex::default(),
-            told: Mutex::default(),
+            last_notified: Mutex::default(),
             scheduled: AtomicBool::new(false),
         }
     }
 
-    /// Adds a binding, or replaces the one of the same id.
+    /// Adds a trigger. Replaces the trigger with the same id.
     pub(crate) fn bind(&self, binding: &Arc<Binding>) {
-        if binding.trigger_type == FUNCTIONS && self.listeners(FUNCTIONS).is_empty() {
-            *lock(&self.told) = self.ids();
+        let is_first = self.bindings_of_type(FUNCTIONS_AVAILABLE).is_empty();
+        if binding.trigger_type == FUNCTIONS_AVAILABLE && is_first {
+            *lock(&self.last_notified) = self.function_keys();
         }
         lock(&self.bindings).insert(binding.id.clone(), binding.clone());
     }
 
-    /// Removes a binding.
+    /// Removes a trigger.
     pub(crate) fn unbind(&self, id: &TriggerId) {
         lock(&self.bindings).remove(id);
     }
 
-    /// Tells the listeners of a change.
-    pub(crate) fn notice(self: &Arc<Self>, event: &Event) {
-        let (word, worker) = match event {
+    /// Fires the triggers for an event of the broker.
+    pub(crate) fn on_event(self: &Arc<Self>, event: &Event) {
+        let (name, worker) = match event {
             Event::FunctionsChanged => return self.schedule(),
             Event::WorkerConnected(id) => ("worker_connected", id),
             Event::WorkerUpdated(id) => ("worker_metadata_updated", id),
             Event::WorkerDisconnected(id) => ("worker_disconnected", id),
         };
-        let listeners = self.listeners(WORKERS);
-        if listeners.is_empty() {
+        let bindings = self.bindings_of_type(WORKERS_AVAILABLE);
+        if bindings.is_empty() {
             return;
         }
-        let text = format!(r#"{{"event":"{word}","worker_id":"{worker}"}}"#);
+        let text = format!(r#"{{"event":"{name}","worker_id":"{worker}"}}"#);
         let data = Payload::from_built(text);
-        for binding in listeners {
+        for binding in bindings {
             self.broker.fire(Request::fired(&binding, data.clone()));
         }
     }
 
-    /// Looks at the functions a little later.
+    /// Compares the functions after the debounce time.
     fn schedule(self: &Arc<Self>) {
-        if self.listeners(FUNCTIONS).is_empty() {
+        if self.bindings_of_type(FUNCTIONS_AVAILABLE).is_empty() {
             return;
         }
-        // While the program ends there is no runtime, and nobody to tell.
+        // While the process exits there is no runtime, and events are dropped.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if self.scheduled.swap(true, Ordering::AcqRel) {
             return;
         }
         let this = self.clone();
         runtime.spawn(async move {
-            tokio::time::sleep(CALM).await;
+            tokio::time::sleep(DEBOUNCE).await;
             this.scheduled.store(false, Ordering::Release);
-            this.tell();
+            this.notify_functions_changed();
         });
     }
 
-    fn tell(&self) {
-        let ids = self.ids();
-        if std::mem::replace(&mut *lock(&self.told), ids.clone()) == ids {
+    fn notify_functions_changed(&self) {
+        let keys = self.function_keys();
+        if std::mem::replace(&mut *lock(&self.last_notified), keys.clone()) == keys {
             return;
         }
         let functions = self.broker.functions();
-        // Most listeners see everything, and get the same.
-        let mut for_all = None;
-        for binding in self.listeners(FUNCTIONS) {
-            let eyes = self.broker.eyes(binding.owner);
-            let data = if eyes.are_limited() {
-                functions_changed(functions.iter().filter(|one| eyes.function(one)))
+        // Owners with unrestricted visibility share one payload.
+        let mut unrestricted = None;
+        for binding in self.bindings_of_type(FUNCTIONS_AVAILABLE) {
+            let visibility = self.broker.eyes(binding.owner);
+            let data = if visibility.are_limited() {
+                functions_changed(functions.iter().filter(|view| visibility.function(view)))
             } else {
-                for_all.get_or_insert_with(|| functions_changed(functions.iter())).clone()
+                unrestricted.get_or_insert_with(|| functions_changed(functions.iter())).clone()
             };
             match data {
                 Ok(data) => self.broker.fire(Request::fired(&binding, data)),
-                Err(error) => tracing::error!("the functions cannot be told: {error}"),
+                Err(error) => tracing::error!("failed to serialize the functions: {error}"),
             }
         }
     }
 
-    fn ids(&self) -> Ids {
+    fn function_keys(&self) -> FunctionKeys {
         self.broker.functions().into_iter().map(|view| (view.id, view.namespace)).collect()
     }
 
-    fn listeners(&self, trigger_type: &str) -> Vec<Arc<Binding>> {
+    fn bindings_of_type(&self, trigger_type: &str) -> Vec<Arc<Binding>> {
         let bindings = lock(&self.bindings);
-        bindings.values().filter(|one| one.trigger_type == trigger_type).cloned().collect()
+        let of_type = bindings.values().filter(|binding| binding.trigger_type == trigger_type);
+        of_type.cloned().collect()
     }
 }

@@ -1,80 +1,81 @@
-//! `engine::functions::list` and `engine::functions::info`.
+//! The functions `engine::functions::list` and `engine::functions::info`.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::shapes::{FunctionDetail, FunctionSummary};
-use super::{Discovery, invalid, missing};
+use super::output::{FunctionDetail, FunctionSummary};
+use super::{Discovery, invalid_arguments, not_found};
 use crate::broker::{Eyes, FunctionView, forbidden};
 use crate::provider::BuiltIn;
 use iii_wire::code;
 use iii_wire::protocol::{DEFAULT_NAMESPACE, ErrorBody, FunctionId, Namespace};
 
-/// How many functions can be asked about at once.
-const AT_ONCE: usize = 32;
+/// Maximum number of ids in `function_ids`.
+const MAX_IDS: usize = 32;
 
-/// The input of `engine::functions::list`. What is absent matches everything.
+/// Input of `engine::functions::list`. Absent fields match everything.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct List {
-    /// A part of the id or of the description.
+struct FunctionListInput {
+    /// A substring of the id or of the description. Ignores case.
     search: Option<String>,
-    /// The beginning of the id.
+    /// A prefix of the id.
     prefix: Option<String>,
     /// The name of the worker.
     worker: Option<String>,
     /// The names of several workers.
     workers: Option<Vec<String>>,
-    /// Whether functions of the engine and internal ones are listed as well. Default no.
+    /// Whether to include functions of the engine and functions marked as internal. Default: false.
     include_internal: Option<bool>,
 }
 
+/// Output of `engine::functions::list`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Listed {
-    /// The functions, in the order of their ids.
+struct FunctionListOutput {
+    /// The functions, ordered by id; with `search`, the best matches first.
     functions: Vec<FunctionSummary>,
 }
 
-/// The input of `engine::functions::info`: exactly one of the two.
+/// Input of `engine::functions::info`: either `function_id` or `function_ids`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Info {
-    /// One function.
+struct FunctionInfoInput {
+    /// The id of one function.
     function_id: Option<String>,
-    /// Several functions, at most 32.
+    /// The ids of several functions, at most 32.
     function_ids: Option<Vec<String>>,
-    /// The namespace. Default: `default`, else the only one that has the function.
+    /// The namespace. Default: `default`, or else the only namespace with the function.
     namespace: Option<String>,
 }
 
-/// One function, or several.
+/// Output of `engine::functions::info`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
-enum Found {
-    One(Box<FunctionDetail>),
-    Several { functions: Vec<Entry> },
+enum FunctionInfoOutput {
+    Single(Box<FunctionDetail>),
+    Multiple { functions: Vec<FunctionInfoEntry> },
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
-enum Entry {
+enum FunctionInfoEntry {
     Found(Box<FunctionDetail>),
     Missing { function_id: String, error: &'static str },
 }
 
-/// Whether a list leaves a function out unless it is asked for.
+/// Returns whether a function is internal: of the engine, or marked by `internal` in its metadata.
 fn is_internal(view: &FunctionView) -> bool {
     #[derive(Deserialize)]
-    struct Mark {
+    struct InternalMark {
         #[serde(default)]
         internal: bool,
     }
-    let marked = || view.metadata.as_ref().and_then(|metadata| metadata.parse::<Mark>().ok());
+    let mark = || view.metadata.as_ref().and_then(|metadata| metadata.parse::<InternalMark>().ok());
     let of_engine = view.id.starts_with("engine::") && !view.id.starts_with("engine::queue::");
-    of_engine || marked().is_some_and(|mark| mark.internal)
+    of_engine || mark().is_some_and(|mark| mark.internal)
 }
 
-/// How well an id fits a search: less is better. `None`: not at all.
-pub(super) fn rank(id: &str, description: Option<&str>, search: &str) -> Option<u8> {
+/// Ranks the match of a lower-case search text; 0 is the best. Returns `None` if nothing matches.
+pub(super) fn search_rank(id: &str, description: Option<&str>, search: &str) -> Option<u8> {
     let contains = |text: &str| text.to_lowercase().contains(search);
     let id_lower = id.to_lowercase();
     if id_lower.split("::").any(|segment| segment == search) {
@@ -93,12 +94,12 @@ pub(super) fn rank(id: &str, description: Option<&str>, search: &str) -> Option<
 impl Discovery {
     pub(super) fn function_functions(self: &Arc<Self>) -> Vec<BuiltIn> {
         vec![
-            self.view(
+            self.listing_function(
                 "engine::functions::list",
-                "Lists the functions that can be called.",
-                |this, input, eyes| Ok(this.list_functions(input, eyes)),
+                "Lists the registered functions.",
+                |this, input, visibility| Ok(this.list_functions(input, visibility)),
             ),
-            self.view(
+            self.listing_function(
                 "engine::functions::info",
                 "Describes one function or several.",
                 Self::describe_functions,
@@ -106,8 +107,8 @@ impl Discovery {
         ]
     }
 
-    fn list_functions(&self, input: &List, eyes: &Eyes) -> Listed {
-        let named = |view: &FunctionView| {
+    fn list_functions(&self, input: &FunctionListInput, visibility: &Eyes) -> FunctionListOutput {
+        let matches_worker = |view: &FunctionView| {
             let name = &view.worker_name;
             input.worker.as_ref().is_none_or(|worker| worker == name)
                 && input.workers.as_ref().is_none_or(|workers| workers.contains(name))
@@ -121,85 +122,100 @@ impl Discovery {
             .iter()
             .filter(|view| {
                 (all || !is_internal(view))
-                    && named(view)
+                    && matches_worker(view)
                     && view.id.starts_with(prefix)
-                    && eyes.function(view)
+                    && visibility.function(view)
             })
             .filter_map(|view| {
-                Some((rank(&view.id, view.description.as_deref(), &search)?, view.into()))
+                Some((search_rank(&view.id, view.description.as_deref(), &search)?, view.into()))
             })
             .collect();
         if !search.is_empty() {
             found.sort_by_key(|(rank, _)| *rank);
         }
-        Listed { functions: found.into_iter().map(|(_, function)| function).collect() }
+        FunctionListOutput { functions: found.into_iter().map(|(_, function)| function).collect() }
     }
 
-    fn describe_functions(&self, input: &Info, eyes: &Eyes) -> Result<Found, ErrorBody> {
+    fn describe_functions(
+        &self,
+        input: &FunctionInfoInput,
+        visibility: &Eyes,
+    ) -> Result<FunctionInfoOutput, ErrorBody> {
         let namespace = input.namespace.as_deref();
         match (&input.function_id, &input.function_ids) {
-            (Some(id), None) => self.describe(id, namespace, eyes).map(Found::One),
-            (None, Some(ids)) if (1..=AT_ONCE).contains(&ids.len()) => {
-                let mut asked: Vec<&String> = Vec::new();
+            (Some(id), None) => {
+                self.describe_function(id, namespace, visibility).map(FunctionInfoOutput::Single)
+            }
+            (None, Some(ids)) if (1..=MAX_IDS).contains(&ids.len()) => {
+                let mut unique: Vec<&String> = Vec::new();
                 for id in ids {
-                    if !asked.contains(&id) {
-                        asked.push(id);
+                    if !unique.contains(&id) {
+                        unique.push(id);
                     }
                 }
-                let describe = |id: &String| match self.describe(id, namespace, eyes) {
-                    Ok(detail) => Entry::Found(detail),
+                let describe = |id: &String| match self.describe_function(id, namespace, visibility)
+                {
+                    Ok(detail) => FunctionInfoEntry::Found(detail),
                     Err(error) => {
-                        let hidden = error.code == code::FORBIDDEN;
-                        let error = if hidden { "forbidden" } else { "not_found" };
-                        Entry::Missing { function_id: id.clone(), error }
+                        let is_forbidden = error.code == code::FORBIDDEN;
+                        let error = if is_forbidden { "forbidden" } else { "not_found" };
+                        FunctionInfoEntry::Missing { function_id: id.clone(), error }
                     }
                 };
-                Ok(Found::Several { functions: asked.into_iter().map(describe).collect() })
+                let functions = unique.into_iter().map(describe).collect();
+                Ok(FunctionInfoOutput::Multiple { functions })
             }
-            (None, Some(_)) => Err(invalid(format!("`function_ids` takes 1 to {AT_ONCE} ids"))),
-            _ => Err(invalid("give either `function_id` or `function_ids`".to_owned())),
+            (None, Some(_)) => {
+                Err(invalid_arguments(format!("`function_ids` must have 1 to {MAX_IDS} ids")))
+            }
+            _ => Err(invalid_arguments(
+                "exactly one of `function_id` and `function_ids` is required".to_owned(),
+            )),
         }
     }
 
-    fn describe(
+    fn describe_function(
         &self,
         id: &str,
         namespace: Option<&str>,
-        eyes: &Eyes,
+        visibility: &Eyes,
     ) -> Result<Box<FunctionDetail>, ErrorBody> {
-        // A worker may ask about its functions by the ids that it gave them.
-        let view = match eyes.own_function(id) {
-            Some((home, id)) => self.function(&id, Some(&home), eyes)?,
-            None => self.function(id, namespace, eyes)?,
+        // A worker may refer to its own functions by the ids before they were rewritten.
+        let view = match visibility.own_function(id) {
+            Some((home, id)) => self.function(&id, Some(&home), visibility)?,
+            None => self.function(id, namespace, visibility)?,
         };
-        Ok(Box::new(FunctionDetail::new(&self.broker, &view, eyes)))
+        Ok(Box::new(FunctionDetail::new(&self.broker, &view, visibility)))
     }
 
-    /// The function in a namespace; without one, in `default`, else where it is alone.
+    /// Returns the function in `namespace`. Without a namespace: the function in `default`, or else the only one.
     ///
-    /// One that the caller could not call is not admitted to be there, nor not to be there.
+    /// # Errors
+    ///
+    /// Code `FORBIDDEN` for an id that the caller may not call, whether it is registered or not. Code `NOT_FOUND` if there
+    /// is no such function, or several.
     pub(super) fn function(
         &self,
         id: &str,
         namespace: Option<&str>,
-        eyes: &Eyes,
+        visibility: &Eyes,
     ) -> Result<FunctionView, ErrorBody> {
         let mut all = self.broker.functions_called(id);
-        all.retain(|view| eyes.function(view));
-        let place = namespace.map_or_else(Namespace::default, Namespace::from);
-        if all.is_empty() && !eyes.may_call(&place, &FunctionId::from(id), None) {
-            return Err(forbidden(format!("the function `{id}` is not for this connection")));
+        all.retain(|view| visibility.function(view));
+        let target = namespace.map_or_else(Namespace::default, Namespace::from);
+        if all.is_empty() && !visibility.may_call(&target, &FunctionId::from(id), None) {
+            return Err(forbidden(format!("this connection may not call the function `{id}`")));
         }
-        let wanted = namespace.unwrap_or(DEFAULT_NAMESPACE);
-        if let Some(at) = all.iter().position(|view| view.namespace == wanted) {
-            return Ok(all.swap_remove(at));
+        let preferred = namespace.unwrap_or(DEFAULT_NAMESPACE);
+        if let Some(index) = all.iter().position(|view| view.namespace == preferred) {
+            return Ok(all.swap_remove(index));
         }
         match (namespace, all.len()) {
             (None, 1) => Ok(all.swap_remove(0)),
-            (None, several) if several > 1 => Err(missing(format!(
-                "the function `{id}` is ambiguous: {several} namespaces have it, name one with `namespace`"
+            (None, count) if count > 1 => Err(not_found(format!(
+                "the function `{id}` is ambiguous: it is registered in {count} namespaces, specify `namespace`"
             ))),
-            _ => Err(missing(format!("the function `{id}` is not registered"))),
+            _ => Err(not_found(format!("the function `{id}` is not registered"))),
         }
     }
 }

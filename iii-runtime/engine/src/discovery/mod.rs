@@ -1,8 +1,9 @@
-//! Discovery: functions that list what the engine knows (protocol section 6.1), and triggers that tell of changes.
+//! Discovery: functions that list what is registered at the engine (protocol section 6.1), and triggers that fire on
+//! changes.
 
 mod events;
 mod functions;
-mod shapes;
+mod output;
 #[cfg(test)]
 mod tests;
 mod triggers;
@@ -21,24 +22,24 @@ use super::provider::{Binding, BuiltIn, Call, Event, Provider, TriggerTypeInfo};
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, WorkerId};
 
-use events::Watch;
+use events::ChangeNotifier;
 
 /// The provider of `engine::functions::*`, `engine::triggers::*`, `engine::registered-triggers::*` and
 /// `engine::workers::*`.
 pub(crate) struct Discovery {
     broker: Broker,
-    watch: Arc<Watch>,
+    notifier: Arc<ChangeNotifier>,
     gauges: WorkerGauges,
 }
 
 impl Discovery {
-    /// Discovery at `broker`; `gauges` is what workers say about themselves.
+    /// Creates the provider. `gauges` are the metrics that workers report about themselves.
     pub(crate) fn new(broker: Broker, gauges: WorkerGauges) -> Self {
-        Self { watch: Arc::new(Watch::new(broker.clone())), broker, gauges }
+        Self { notifier: Arc::new(ChangeNotifier::new(broker.clone())), broker, gauges }
     }
 
-    /// What a caller may see, when all that it has registered before was decided.
-    fn eyes(&self, caller: Option<WorkerId>) -> impl Future<Output = Eyes> + Send + use<> {
+    /// Waits until the earlier registrations of a caller have been authorized, and returns what it may see.
+    fn visibility(&self, caller: Option<WorkerId>) -> impl Future<Output = Eyes> + Send + use<> {
         let broker = self.broker.clone();
         async move {
             broker.settled(caller).await;
@@ -46,8 +47,8 @@ impl Discovery {
         }
     }
 
-    /// A function that answers with what its caller may see.
-    fn view<I, O, F>(
+    /// Creates a function whose output depends on what its caller may see.
+    fn listing_function<I, O, F>(
         self: &Arc<Self>,
         id: &'static str,
         description: &'static str,
@@ -60,22 +61,22 @@ impl Discovery {
     {
         let this = self.clone();
         BuiltIn::typed(id, description, move |input: I, call: Call| {
-            let (this, eyes) = (this.clone(), this.eyes(call.caller));
+            let (this, visibility) = (this.clone(), this.visibility(call.caller));
             async move {
-                let eyes = eyes.await;
-                code(&this, &input, &eyes).map(Some)
+                let visibility = visibility.await;
+                code(&this, &input, &visibility).map(Some)
             }
         })
     }
 }
 
-/// The error for what is not there.
-fn missing(message: String) -> ErrorBody {
+/// The error for an entry that is not registered.
+fn not_found(message: String) -> ErrorBody {
     ErrorBody::new(code::NOT_FOUND, message)
 }
 
-/// The error for input that contradicts itself.
-fn invalid(message: String) -> ErrorBody {
+/// The error for contradictory input.
+fn invalid_arguments(message: String) -> ErrorBody {
     ErrorBody::new(code::INVALID_ARGUMENTS, message)
 }
 
@@ -89,15 +90,21 @@ impl Provider for Discovery {
     }
 
     fn trigger_types(&self) -> Vec<TriggerTypeInfo> {
-        let plain = |id, description| TriggerTypeInfo {
+        let without_schemas = |id, description| TriggerTypeInfo {
             id,
             description,
             config_schema: None,
             request_schema: None,
         };
         vec![
-            plain(events::WORKERS, "Fires when a worker comes, announces itself or goes."),
-            plain(events::FUNCTIONS, "Fires when functions were registered or removed."),
+            without_schemas(
+                events::WORKERS_AVAILABLE,
+                "Fires when a worker connects, announces itself or disconnects.",
+            ),
+            without_schemas(
+                events::FUNCTIONS_AVAILABLE,
+                "Fires when functions are registered or unregistered.",
+            ),
         ]
     }
 
@@ -109,15 +116,15 @@ impl Provider for Discovery {
     }
 
     fn bind(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
-        self.watch.bind(binding);
+        self.notifier.bind(binding);
         Ok(())
     }
 
     fn unbind(&self, binding: &Arc<Binding>) {
-        self.watch.unbind(&binding.id);
+        self.notifier.unbind(&binding.id);
     }
 
     fn notice(&self, event: &Event) {
-        self.watch.notice(event);
+        self.notifier.on_event(event);
     }
 }

@@ -1,4 +1,4 @@
-//! Tests of discovery: field names, what is hidden, and what is told.
+//! Tests of discovery: output fields, internal entries, and change events.
 
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ async fn functions_are_listed_and_described() {
     let list = ask(w, "engine::functions::list", json!({})).await;
     assert_eq!(list["functions"][0], echo);
     assert_eq!(list["functions"][1]["function_id"], "publish");
-    assert_eq!(list["functions"].as_array().unwrap().len(), 2, "those of the engine are hidden");
+    assert_eq!(list["functions"].as_array().unwrap().len(), 2, "internal functions are omitted");
     let all = ask(
         w,
         "engine::functions::list",
@@ -105,7 +105,7 @@ async fn triggers_are_listed_and_described() {
 }
 
 #[tokio::test]
-async fn triggers_that_do_not_fire_say_why() {
+async fn parked_triggers_are_listed_with_their_reason() {
     let (broker, mut worker) = setup().await;
     let w = &mut worker;
     w.bind("a-typo", "subscribed", "demo::echo", r#"{"topic":"news"}"#);
@@ -128,7 +128,7 @@ async fn triggers_that_do_not_fire_say_why() {
         (&info["trigger"], &info["function"]["function_id"]),
         (&Value::Null, &json!("demo::echo"))
     );
-    // Once somebody provides the type, it fires.
+    // The registration of the trigger type activates the trigger.
     let mut provider = Worker::named(&broker, "provider").await;
     provider.trigger_type("subscribed");
     provider.bound().await;
@@ -143,7 +143,11 @@ async fn workers_are_listed_and_described() {
     let w = &mut worker;
     let list = ask(w, "engine::workers::list", json!({"status": "connected"})).await;
     let mut one = list["workers"][0].clone();
-    assert_eq!(list["workers"].as_array().unwrap().len(), 1, "one without process id is hidden");
+    assert_eq!(
+        list["workers"].as_array().unwrap().len(),
+        1,
+        "workers without process id are omitted"
+    );
     assert!(one["connected_at_ms"].as_u64().unwrap() > 0);
     one["connected_at_ms"] = json!(0);
     assert_eq!(
@@ -166,7 +170,7 @@ async fn workers_are_listed_and_described() {
 }
 
 #[tokio::test]
-async fn functions_can_bind_triggers() {
+async fn triggers_can_be_registered_by_function() {
     let (broker, mut worker) = setup().await;
     let w = &mut worker;
     let wrong = json!({"trigger_type": "subscribe", "function_id": "demo::echo"});
@@ -184,20 +188,20 @@ async fn functions_can_bind_triggers() {
 }
 
 #[tokio::test]
-async fn a_worker_that_provides_is_waited_for() {
+async fn register_trigger_waits_for_the_provider() {
     let (broker, mut worker) = setup().await;
     let mut provider = Worker::named(&broker, "provider").await;
     provider.trigger_type("mail");
     provider.nothing_else().await;
     let id =
         worker.start("engine::register_trigger", r#"{"trigger_type":"mail","function_id":"f"}"#);
-    let asked = provider.bound().await;
+    let registration = provider.bound().await;
     worker.nothing_else().await;
     provider.send(Message::TriggerRegistrationResult(Box::new(
         iii_wire::protocol::TriggerRegistrationResult {
-            id: asked.id.clone(),
-            trigger_type: asked.trigger_type.clone(),
-            function_id: asked.function_id.clone(),
+            id: registration.id.clone(),
+            trigger_type: registration.trigger_type.clone(),
+            function_id: registration.function_id.clone(),
             error: Some(ErrorBody::new("trigger_registration_failed", "no such box")),
         },
     )));
@@ -205,23 +209,23 @@ async fn a_worker_that_provides_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_are_told() {
+async fn changes_fire_triggers() {
     let (broker, mut worker) = setup().await;
-    worker.bind("w", events::WORKERS, "demo::echo", "{}");
+    worker.bind("w", events::WORKERS_AVAILABLE, "demo::echo", "{}");
     worker.nothing_else().await;
     let other = Worker::connect(&broker).await;
-    let told: Value = worker.called().await.data.parse().unwrap();
-    assert_eq!(told, json!({"event": "worker_connected", "worker_id": other.id.to_string()}));
+    let event: Value = worker.called().await.data.parse().unwrap();
+    assert_eq!(event, json!({"event": "worker_connected", "worker_id": other.id.to_string()}));
     drop(other);
-    let told: Value = worker.called().await.data.parse().unwrap();
-    assert_eq!(told["event"], "worker_disconnected");
+    let event: Value = worker.called().await.data.parse().unwrap();
+    assert_eq!(event["event"], "worker_disconnected");
     worker.unbind("w");
-    worker.bind("f", events::FUNCTIONS, "demo::echo", "{}");
+    worker.bind("f", events::FUNCTIONS_AVAILABLE, "demo::echo", "{}");
     worker.function("demo::new");
-    let told: Value = worker.called().await.data.parse().unwrap();
-    assert_eq!(told["event"], "functions_changed");
+    let event: Value = worker.called().await.data.parse().unwrap();
+    assert_eq!(event["event"], "functions_changed");
     let new =
-        told["functions"].as_array().unwrap().iter().find(|one| one["function_id"] == "demo::new");
+        event["functions"].as_array().unwrap().iter().find(|one| one["function_id"] == "demo::new");
     assert_eq!(
         new.unwrap(),
         &json!({"function_id": "demo::new", "namespace": "default", "worker_name": "demo"})

@@ -1,13 +1,16 @@
-//! Trigger types and bindings: lists, details, and bindings that functions make.
+//! The functions `engine::triggers::*`, `engine::registered-triggers::*`, `engine::register_trigger` and
+//! `engine::unregister_trigger`.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::functions::rank;
-use super::shapes::{FunctionDetail, Reason, TriggerSummary, TypeDetail, TypeSummary};
-use super::{Discovery, missing};
+use super::functions::search_rank;
+use super::output::{
+    FunctionDetail, ParkedReason, TriggerSummary, TriggerTypeDetail, TriggerTypeSummary,
+};
+use super::{Discovery, not_found};
 use crate::broker::Eyes;
 use crate::provider::{Binding, BuiltIn, Call};
 use iii_wire::code;
@@ -15,156 +18,168 @@ use iii_wire::protocol::{
     DEFAULT_NAMESPACE, ErrorBody, Namespace, Payload, RegisterTrigger, TriggerId, WorkerId,
 };
 
-/// The input of `engine::triggers::list`. What is absent matches everything.
+/// Input of `engine::triggers::list`. Absent fields match everything.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct ListTypes {
-    /// A part of the id or of the description.
+struct TriggerTypeListInput {
+    /// A substring of the id or of the description. Ignores case.
     search: Option<String>,
-    /// The beginning of the id.
+    /// A prefix of the id.
     prefix: Option<String>,
     /// The name of the provider.
     worker: Option<String>,
-    /// Whether types of the engine itself are listed as well. Default no.
+    /// Whether to include trigger types whose id starts with `engine::`. Default: false.
     include_internal: Option<bool>,
 }
 
+/// Output of `engine::triggers::list`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Types {
-    /// The types, in the order of their ids.
-    triggers: Vec<TypeSummary>,
+struct TriggerTypeListOutput {
+    /// The trigger types, ordered by id.
+    triggers: Vec<TriggerTypeSummary>,
 }
 
-/// The input of `engine::triggers::info`.
+/// Input of `engine::triggers::info`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct TypeInfo {
-    /// The type.
+struct TriggerTypeInfoInput {
+    /// The trigger type id.
     id: String,
-    /// Its namespace. Default `default`.
+    /// The namespace. Default: `default`.
     namespace: Option<String>,
 }
 
-/// The input of `engine::registered-triggers::list`. What is absent matches everything.
+/// Input of `engine::registered-triggers::list`. Absent fields match everything.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct ListBindings {
-    /// A part of the id, of the type or of the function's id.
+struct TriggerListInput {
+    /// A substring of the trigger id, the trigger type or the function id. Ignores case.
     search: Option<String>,
-    /// The type.
+    /// The trigger type.
     trigger_type: Option<String>,
-    /// The function.
+    /// The function id.
     function_id: Option<String>,
     /// The name of the worker.
     worker: Option<String>,
-    /// Whether bindings of the engine's functions are listed as well. Default no.
+    /// Whether to include triggers of functions whose id starts with `engine::`. Default: false.
     include_internal: Option<bool>,
-    /// Whether bindings that do not fire are listed as well, because nobody provides their type or its provider refused
-    /// them. Default no.
+    /// Whether to include parked triggers, whose type has no provider or whose provider rejected them. Default: false.
     include_parked: Option<bool>,
 }
 
+/// Output of `engine::registered-triggers::list`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Bindings {
-    /// The bindings, in the order of their ids.
+struct TriggerListOutput {
+    /// The triggers, ordered by id.
     registered_triggers: Vec<TriggerSummary>,
 }
 
-/// The input of `engine::registered-triggers::info`.
+/// Input of `engine::registered-triggers::info`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct BindingInfo {
-    /// The binding.
+struct TriggerInfoInput {
+    /// The trigger id.
     id: String,
 }
 
+/// A trigger with all details.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct BindingDetail {
+struct TriggerDetail {
     #[serde(flatten)]
     summary: TriggerSummary,
-    /// Handed to the function with each firing.
+    /// Metadata passed to the function with each firing.
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<Payload>,
-    /// Its type.
-    trigger: Option<TypeDetail>,
-    /// Its function.
+    /// The trigger type.
+    trigger: Option<TriggerTypeDetail>,
+    /// The function that the trigger invokes.
     function: Option<FunctionDetail>,
 }
 
-/// The input of `engine::register_trigger`.
+/// Input of `engine::register_trigger`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Register {
-    /// The type.
+struct RegisterTriggerInput {
+    /// The trigger type.
     trigger_type: String,
     /// The function to invoke.
     function_id: String,
-    /// What the type needs to know.
+    /// The configuration, as the trigger type defines it.
     #[serde(default)]
     config: Payload,
-    /// Handed to the function with each firing.
+    /// Metadata passed to the function with each firing.
     metadata: Option<Payload>,
-    /// The namespace of the function. Default `default`.
+    /// The namespace of the function. Default: `default`.
     namespace: Option<String>,
     /// The namespace of the provider.
     trigger_namespace: Option<String>,
 }
 
+/// Output of `engine::register_trigger`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Registered {
-    /// The id of the binding.
+struct RegisterTriggerOutput {
+    /// The trigger id.
     id: String,
 }
 
-/// The input of `engine::unregister_trigger`.
+/// Input of `engine::unregister_trigger`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Unregister {
-    /// The binding.
+struct UnregisterTriggerInput {
+    /// The trigger id.
     id: String,
 }
 
+/// Output of `engine::unregister_trigger`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Unregistered {
-    /// Whether it was there and could be removed.
+struct UnregisterTriggerOutput {
+    /// Whether the trigger was registered and the caller was allowed to remove it.
     removed: bool,
 }
 
 impl Discovery {
     pub(super) fn trigger_functions(self: &Arc<Self>) -> Vec<BuiltIn> {
-        let (add, remove) = (self.clone(), self.clone());
+        let (register, unregister) = (self.clone(), self.clone());
         vec![
-            self.view(
+            self.listing_function(
                 "engine::triggers::list",
-                "Lists the trigger types that somebody provides.",
-                |this, input, eyes| Ok(this.list_types(input, eyes)),
+                "Lists the registered trigger types.",
+                |this, input, visibility| Ok(this.list_trigger_types(input, visibility)),
             ),
-            self.view("engine::triggers::info", "Describes a trigger type.", Self::describe_type),
-            self.view(
+            self.listing_function(
+                "engine::triggers::info",
+                "Describes a trigger type.",
+                Self::describe_trigger_type,
+            ),
+            self.listing_function(
                 "engine::registered-triggers::list",
-                "Lists the triggers that are bound to functions.",
-                |this, input, eyes| Ok(this.list_bindings(input, eyes)),
+                "Lists the registered triggers.",
+                |this, input, visibility| Ok(this.list_triggers(input, visibility)),
             ),
-            self.view(
+            self.listing_function(
                 "engine::registered-triggers::info",
-                "Describes a trigger that is bound to a function.",
-                Self::describe_binding,
+                "Describes a registered trigger.",
+                Self::describe_trigger,
             ),
             BuiltIn::typed(
                 "engine::register_trigger",
-                "Binds a trigger to a function.",
-                move |input: Register, call: Call| {
-                    let this = add.clone();
-                    async move { this.add_binding(input, call.caller).await.map(Some) }
+                "Registers a trigger of a function.",
+                move |input: RegisterTriggerInput, call: Call| {
+                    let this = register.clone();
+                    async move { this.register_trigger(input, call.caller).await.map(Some) }
                 },
             ),
             BuiltIn::sync(
                 "engine::unregister_trigger",
-                "Removes a trigger.",
-                move |input: Unregister, call: Call| {
+                "Unregisters a trigger.",
+                move |input: UnregisterTriggerInput, call: Call| {
                     let id = TriggerId::from(input.id);
-                    let removed = remove.broker.unregister_trigger(call.caller, &id);
-                    Ok(Some(Unregistered { removed }))
+                    let removed = unregister.broker.unregister_trigger(call.caller, &id);
+                    Ok(Some(UnregisterTriggerOutput { removed }))
                 },
             ),
         ]
     }
 
-    fn list_types(&self, input: &ListTypes, eyes: &Eyes) -> Types {
+    fn list_trigger_types(
+        &self,
+        input: &TriggerTypeListInput,
+        visibility: &Eyes,
+    ) -> TriggerTypeListOutput {
         let all = input.include_internal.unwrap_or(false);
         let search = input.search.as_deref().unwrap_or_default().to_lowercase();
         let prefix = input.prefix.as_deref().unwrap_or_default();
@@ -173,96 +188,119 @@ impl Discovery {
             .trigger_types()
             .iter()
             .filter(|view| all || !view.id.starts_with("engine::"))
-            .filter(|view| view.id.starts_with(prefix) && eyes.trigger_type(view))
+            .filter(|view| view.id.starts_with(prefix) && visibility.trigger_type(view))
             .filter(|view| input.worker.as_ref().is_none_or(|worker| *worker == view.worker_name))
-            .filter(|view| rank(&view.id, Some(&view.description), &search).is_some())
+            .filter(|view| search_rank(&view.id, Some(&view.description), &search).is_some())
             .map(Into::into)
             .collect();
-        Types { triggers }
+        TriggerTypeListOutput { triggers }
     }
 
-    fn describe_type(&self, input: &TypeInfo, eyes: &Eyes) -> Result<TypeDetail, ErrorBody> {
+    fn describe_trigger_type(
+        &self,
+        input: &TriggerTypeInfoInput,
+        visibility: &Eyes,
+    ) -> Result<TriggerTypeDetail, ErrorBody> {
         let namespace = input.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
-        self.trigger_type(&input.id, namespace, eyes).ok_or_else(|| {
+        self.trigger_type(&input.id, namespace, visibility).ok_or_else(|| {
             let id = &input.id;
-            missing(format!(
+            not_found(format!(
                 "the trigger type `{id}` is not registered in the namespace `{namespace}`"
             ))
         })
     }
 
-    fn trigger_type(&self, id: &str, namespace: &str, eyes: &Eyes) -> Option<TypeDetail> {
+    fn trigger_type(
+        &self,
+        id: &str,
+        namespace: &str,
+        visibility: &Eyes,
+    ) -> Option<TriggerTypeDetail> {
         let types = self.broker.trigger_types();
-        let mut its = types.iter().filter(|view| view.id == id && view.namespace == namespace);
-        its.find(|view| eyes.trigger_type(view)).map(Into::into)
+        let mut matching = types.iter().filter(|view| view.id == id && view.namespace == namespace);
+        matching.find(|view| visibility.trigger_type(view)).map(Into::into)
     }
 
-    fn list_bindings(&self, input: &ListBindings, eyes: &Eyes) -> Bindings {
+    fn list_triggers(&self, input: &TriggerListInput, visibility: &Eyes) -> TriggerListOutput {
         let all = input.include_internal.unwrap_or(false);
         let search = input.search.as_deref().unwrap_or_default().to_lowercase();
-        let is = |wanted: &Option<String>, text: &str| wanted.as_deref().is_none_or(|w| w == text);
+        let matches = |filter: &Option<String>, value: &str| {
+            filter.as_deref().is_none_or(|filter| filter == value)
+        };
         let workers = self.broker.workers();
         let registered_triggers = self
-            .all_bindings(input.include_parked.unwrap_or(false))
+            .all_triggers(input.include_parked.unwrap_or(false))
             .into_iter()
-            .filter(|(one, _)| all || !one.function_id.starts_with("engine::"))
-            .filter(|(one, _)| is(&input.trigger_type, &one.trigger_type))
-            .filter(|(one, _)| is(&input.function_id, &one.function_id) && eyes.binding(one))
-            .filter(|(one, _)| {
-                let fields = [one.id.as_str(), one.trigger_type.as_str(), one.function_id.as_str()];
+            .filter(|(binding, _)| all || !binding.function_id.starts_with("engine::"))
+            .filter(|(binding, _)| matches(&input.trigger_type, &binding.trigger_type))
+            .filter(|(binding, _)| matches(&input.function_id, &binding.function_id))
+            .filter(|(binding, _)| visibility.binding(binding))
+            .filter(|(binding, _)| {
+                let Binding { id, trigger_type, function_id, .. } = &**binding;
+                let fields = [id.as_str(), trigger_type.as_str(), function_id.as_str()];
                 fields.iter().any(|field| field.to_lowercase().contains(&search))
             })
-            .map(|(one, parked)| TriggerSummary {
+            .map(|(binding, parked)| TriggerSummary {
                 parked,
-                ..TriggerSummary::new(&one, &workers, eyes)
+                ..TriggerSummary::new(&binding, &workers, visibility)
             })
-            .filter(|one| is(&input.worker, &one.worker_name))
+            .filter(|summary| matches(&input.worker, &summary.worker_name))
             .collect();
-        Bindings { registered_triggers }
+        TriggerListOutput { registered_triggers }
     }
 
-    /// The bindings in the order of their ids, if asked for also those that are parked, and why they are.
-    fn all_bindings(&self, with_parked: bool) -> Vec<(Arc<Binding>, Option<Reason>)> {
-        let mut all: Vec<_> = self.broker.bindings().into_iter().map(|one| (one, None)).collect();
-        if with_parked {
+    /// Returns all triggers, ordered by id. Parked triggers, if requested, have their reason.
+    fn all_triggers(&self, include_parked: bool) -> Vec<(Arc<Binding>, Option<ParkedReason>)> {
+        let bound = self.broker.bindings().into_iter();
+        let mut all: Vec<_> = bound.map(|binding| (binding, None)).collect();
+        if include_parked {
             let parked = self.broker.parked().into_iter();
-            all.extend(parked.map(|(one, why)| (one, Some(Reason::from(why)))));
+            all.extend(parked.map(|(binding, error)| (binding, Some(ParkedReason::from(error)))));
             all.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
         }
         all
     }
 
-    fn describe_binding(
+    fn describe_trigger(
         &self,
-        input: &BindingInfo,
-        eyes: &Eyes,
-    ) -> Result<BindingDetail, ErrorBody> {
+        input: &TriggerInfoInput,
+        visibility: &Eyes,
+    ) -> Result<TriggerDetail, ErrorBody> {
+        let is_requested = |binding: &Binding| {
+            visibility.own_trigger(&binding.id) == input.id.as_str() && visibility.binding(binding)
+        };
         let (binding, parked) = self
-            .all_bindings(true)
+            .all_triggers(true)
             .into_iter()
-            .find(|(one, _)| eyes.own_trigger(&one.id) == input.id.as_str() && eyes.binding(one))
-            .ok_or_else(|| missing(format!("the trigger `{}` was not found", input.id)))?;
-        let summary = TriggerSummary::new(&binding, &self.broker.workers(), eyes);
+            .find(|(binding, _)| is_requested(binding))
+            .ok_or_else(|| not_found(format!("the trigger `{}` is not registered", input.id)))?;
+        let summary = TriggerSummary::new(&binding, &self.broker.workers(), visibility);
         let provider = self.broker.provider_namespace_of(&binding.id);
-        let function = self.function(&binding.function_id, Some(&binding.namespace), eyes).ok();
-        Ok(BindingDetail {
+        let function =
+            self.function(&binding.function_id, Some(&binding.namespace), visibility).ok();
+        Ok(TriggerDetail {
             summary: TriggerSummary { config_summary: None, parked, ..summary },
             metadata: binding.metadata.clone(),
-            trigger: provider
-                .and_then(|space| self.trigger_type(&binding.trigger_type, &space, eyes)),
-            function: function.map(|view| FunctionDetail::new(&self.broker, &view, eyes)),
+            trigger: provider.and_then(|namespace| {
+                self.trigger_type(&binding.trigger_type, &namespace, visibility)
+            }),
+            function: function.map(|view| FunctionDetail::new(&self.broker, &view, visibility)),
         })
     }
 
-    /// Binds a trigger. That of a caller with a gate is checked like its messages, and is its own: it goes with it.
-    async fn add_binding(
+    /// Registers a trigger. A trigger of a restricted caller is authorized like its messages, is owned by the caller and is
+    /// removed with its connection.
+    async fn register_trigger(
         &self,
-        input: Register,
+        input: RegisterTriggerInput,
         caller: Option<WorkerId>,
-    ) -> Result<Registered, ErrorBody> {
+    ) -> Result<RegisterTriggerOutput, ErrorBody> {
         for namespace in [&input.namespace, &input.trigger_namespace].into_iter().flatten() {
             if namespace.trim().is_empty() {
-                return Err(ErrorBody::new(code::INVALID_NAMESPACE, "a namespace must not be blank"));
+                return Err(ErrorBody::new(
+                    code::INVALID_NAMESPACE,
+                    "a namespace must not be blank",
+                ));
             }
         }
         let mut m = RegisterTrigger {
@@ -291,9 +329,9 @@ impl Discovery {
             owner,
         });
         match self.broker.bind_and_wait(binding.clone()).await {
-            Ok(()) => Ok(Registered { id: binding.id.to_string() }),
+            Ok(()) => Ok(RegisterTriggerOutput { id: binding.id.to_string() }),
             Err(error) => {
-                // It was never there for its maker, so nobody else would remove it.
+                // The caller does not know the id, so nobody else would remove the trigger.
                 self.broker.unregister_trigger(owner, &binding.id);
                 Err(error)
             }

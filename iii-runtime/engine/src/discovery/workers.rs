@@ -1,157 +1,168 @@
-//! `engine::workers::list`, `engine::workers::info`, and the entry of `engine::workers::register`.
+//! The functions `engine::workers::list` and `engine::workers::info`, and the listing of `engine::workers::register`.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::shapes::{FunctionSummary, TriggerSummary, TypeSummary, Worker};
-use super::{Discovery, missing};
-use crate::broker::{ANNOUNCE, Announcement, Eyes, FunctionView, WorkerView, announcement_error};
+use super::output::{FunctionSummary, TriggerSummary, TriggerTypeSummary, WorkerSummary};
+use super::{Discovery, not_found};
+use crate::broker::{
+    ANNOUNCE, Announcement, Eyes, FunctionView, WorkerInfo, WorkerView, announcement_error,
+};
 use crate::observability::WorkerMetrics;
 use crate::provider::BuiltIn;
-use iii_wire::protocol::{DEFAULT_NAMESPACE, ErrorBody};
+use iii_wire::protocol::{DEFAULT_NAMESPACE, ErrorBody, WorkerId};
 
-/// The input of `engine::workers::list`. What is absent matches everything.
+/// Input of `engine::workers::list`. Absent fields match everything.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct List {
-    /// A part of the name, of the id or of the description.
+struct WorkerListInput {
+    /// A substring of the name, the id or the description. Ignores case.
     search: Option<String>,
-    /// The runtime; `engine` for parts of the engine.
+    /// The runtime; `engine` for providers of the engine.
     runtime: Option<String>,
     /// `connected` or `available`.
     status: Option<String>,
 }
 
+/// Output of `engine::workers::list`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Listed {
-    /// The workers. Those without process id, such as browsers, are left out.
-    workers: Vec<Worker>,
+struct WorkerListOutput {
+    /// The workers. Workers without a process id, such as browsers, are omitted.
+    workers: Vec<WorkerSummary>,
 }
 
-/// The input of `engine::workers::info`.
+/// Input of `engine::workers::info`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Info {
+struct WorkerInfoInput {
     /// The name of the worker.
     name: String,
-    /// Its namespace. Default `default`.
+    /// The namespace. Default: `default`.
     namespace: Option<String>,
 }
 
+/// A worker with all details.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Detail {
+struct WorkerDetail {
     #[serde(flatten)]
-    worker: Worker,
-    /// Its process id.
+    worker: WorkerSummary,
+    /// The process id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pid: Option<u64>,
-    /// Whether it is a part of the engine.
+    /// Whether it is a provider of the engine.
     internal: bool,
-    /// What it last said about its memory and its processor, if it does.
+    /// The latest metrics that the worker reported about its process.
     #[serde(skip_serializing_if = "Option::is_none")]
     latest_metrics: Option<WorkerMetrics>,
 }
 
+/// Output of `engine::workers::info`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Described {
+struct WorkerInfoOutput {
     /// The worker.
-    worker: Detail,
-    /// Its functions.
+    worker: WorkerDetail,
+    /// The functions of the worker.
     functions: Vec<FunctionSummary>,
-    /// The trigger types that it provides.
-    trigger_types: Vec<TypeSummary>,
-    /// The bindings that it registered.
+    /// The trigger types that the worker provides.
+    trigger_types: Vec<TriggerTypeSummary>,
+    /// The triggers that the worker registered.
     registered_triggers: Vec<TriggerSummary>,
 }
 
+/// Output of `engine::workers::register`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Announced {
-    /// Whether the name was free.
+struct AnnounceOutput {
+    /// Whether the name was available.
     success: bool,
 }
 
 impl Discovery {
     pub(super) fn worker_functions(self: &Arc<Self>) -> Vec<BuiltIn> {
         vec![
-            self.view(
+            self.listing_function(
                 "engine::workers::list",
-                "Lists the workers that are connected, and the parts of the engine.",
-                |this, input, eyes| Ok(this.list_workers(input, eyes)),
+                "Lists the connected workers and the providers of the engine.",
+                |this, input, visibility| Ok(this.list_workers(input, visibility)),
             ),
-            self.view(
+            self.listing_function(
                 "engine::workers::info",
-                "Describes a worker and all that it has.",
+                "Describes a worker with its functions, trigger types and triggers.",
                 Self::describe_worker,
             ),
-            // The broker handles it itself; here it is only listed.
+            // The broker handles calls of this function; here it is only listed.
             BuiltIn::sync(
                 ANNOUNCE,
-                "Tells the engine who the calling worker is.",
-                |_: Announcement, _| Err::<Option<Announced>, _>(announcement_error()),
+                "Announces the calling worker to the engine.",
+                |_: Announcement, _| Err::<Option<AnnounceOutput>, _>(announcement_error()),
             ),
         ]
     }
 
-    /// The workers that a caller sees: itself, and those that have something for it. Where others are is not for it.
-    fn workers(&self, eyes: &Eyes) -> Vec<WorkerView> {
+    /// Returns the workers that a caller may see: itself, and those with a function that it may call. The addresses of
+    /// other workers are removed.
+    fn workers(&self, visibility: &Eyes) -> Vec<WorkerView> {
         let mut workers = self.broker.workers();
-        if !eyes.are_limited() {
+        if !visibility.are_limited() {
             return workers;
         }
         let mut functions = self.broker.functions();
-        functions.retain(|one| eyes.function(one));
+        functions.retain(|function| visibility.function(function));
         for view in &mut workers {
-            if eyes.are_of(view.connection) {
+            if visibility.are_of(view.connection) {
                 continue;
             }
             view.peer = None;
-            let its = |one: &&FunctionView| match view.connection {
-                Some(_) => one.owner == view.connection,
-                None => one.owner.is_none() && one.worker_name == view.id,
+            let is_owned = |function: &&FunctionView| match view.connection {
+                Some(_) => function.owner == view.connection,
+                None => function.owner.is_none() && function.worker_name == view.id,
             };
-            view.function_count = functions.iter().filter(its).count();
+            view.function_count = functions.iter().filter(is_owned).count();
         }
-        workers.retain(|view| eyes.are_of(view.connection) || view.function_count > 0);
+        workers.retain(|view| visibility.are_of(view.connection) || view.function_count > 0);
         workers
     }
 
-    fn list_workers(&self, input: &List, eyes: &Eyes) -> Listed {
+    fn list_workers(&self, input: &WorkerListInput, visibility: &Eyes) -> WorkerListOutput {
         let search = input.search.as_deref().unwrap_or_default().to_lowercase();
-        let found = |worker: &Worker| {
+        let matches_search = |worker: &WorkerSummary| {
             let fields = [Some(&worker.id), worker.name.as_ref(), worker.description.as_ref()];
             fields.into_iter().flatten().any(|field| field.to_lowercase().contains(&search))
         };
         let workers = self
-            .workers(eyes)
+            .workers(visibility)
             .iter()
             .filter(|view| {
                 view.connection.is_none()
                     || view.info.as_ref().is_some_and(|info| info.pid.is_some())
             })
-            .map(Worker::from)
+            .map(WorkerSummary::from)
             .filter(|worker| input.runtime.is_none() || worker.runtime == input.runtime)
             .filter(|worker| input.status.as_ref().is_none_or(|status| status == worker.status))
-            .filter(found)
+            .filter(matches_search)
             .collect();
-        Listed { workers }
+        WorkerListOutput { workers }
     }
 
-    fn describe_worker(&self, input: &Info, eyes: &Eyes) -> Result<Described, ErrorBody> {
+    fn describe_worker(
+        &self,
+        input: &WorkerInfoInput,
+        visibility: &Eyes,
+    ) -> Result<WorkerInfoOutput, ErrorBody> {
         let namespace = input.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
-        let workers = self.workers(eyes);
-        let name = |info: &crate::broker::WorkerInfo| info.name.as_deref() == Some(&input.name);
+        let workers = self.workers(visibility);
+        let has_name = |info: &WorkerInfo| info.name.as_deref() == Some(&input.name);
         let view = workers
             .iter()
-            .find(|view| view.namespace == namespace && view.info.as_ref().is_some_and(name))
-            .ok_or_else(|| missing(format!("the worker `{}` is not connected", input.name)))?;
+            .find(|view| view.namespace == namespace && view.info.as_ref().is_some_and(has_name))
+            .ok_or_else(|| not_found(format!("the worker `{}` is not connected", input.name)))?;
         let internal = view.connection.is_none();
-        let mine = |owner: Option<iii_wire::protocol::WorkerId>, worker_name: &str| {
+        let is_owned = |owner: Option<WorkerId>, worker_name: &str| {
             owner == view.connection && (!internal || worker_name == input.name)
         };
         let functions = self.broker.functions();
         let types = self.broker.trigger_types();
         let bindings = self.broker.bindings();
-        Ok(Described {
-            worker: Detail {
+        Ok(WorkerInfoOutput {
+            worker: WorkerDetail {
                 worker: view.into(),
                 pid: view.info.as_ref().and_then(|info| info.pid),
                 internal,
@@ -162,18 +173,21 @@ impl Discovery {
             },
             functions: functions
                 .iter()
-                .filter(|one| mine(one.owner, &one.worker_name) && eyes.function(one))
+                .filter(|view| is_owned(view.owner, &view.worker_name) && visibility.function(view))
                 .map(Into::into)
                 .collect(),
             trigger_types: types
                 .iter()
-                .filter(|one| mine(one.owner, &one.worker_name) && eyes.trigger_type(one))
+                .filter(|view| {
+                    is_owned(view.owner, &view.worker_name) && visibility.trigger_type(view)
+                })
                 .map(Into::into)
                 .collect(),
             registered_triggers: bindings
                 .iter()
-                .filter(|one| !internal && one.owner == view.connection && eyes.binding(one))
-                .map(|one| TriggerSummary::new(one, &workers, eyes))
+                .filter(|binding| !internal && binding.owner == view.connection)
+                .filter(|binding| visibility.binding(binding))
+                .map(|binding| TriggerSummary::new(binding, &workers, visibility))
                 .collect(),
         })
     }

@@ -1,23 +1,21 @@
-//! Which addresses belong to the public internet.
-//!
-//! The ranges that do not are those of the special-purpose registries (RFC 6890 and what followed it: RFC 6052, RFC 6598,
-//! RFC 8215, RFC 9637). Addresses that carry an IPv4 address are judged by that one as well.
+//! Classification of IP addresses as public, by the special-purpose address registries (RFC 6890 and its successors: RFC
+//! 6052, RFC 6598, RFC 8215, RFC 9637).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A range of IPv4 addresses: the first one, and how many leading bits all of them share.
-type V4 = (Ipv4Addr, u32);
+/// A range of IPv4 addresses: its first address and its prefix length.
+type Ipv4Range = (Ipv4Addr, u32);
 
-const NOT_PUBLIC_V4: [V4; 14] = [
-    // "This network", and 0.0.0.0, which reaches this machine.
+const SPECIAL_IPV4: [Ipv4Range; 14] = [
+    // "This network", including 0.0.0.0, which reaches the local machine.
     (Ipv4Addr::new(0, 0, 0, 0), 8),
     // Private.
     (Ipv4Addr::new(10, 0, 0, 0), 8),
-    // Shared by the customers of a provider (CGNAT).
+    // Shared address space of carrier-grade NAT.
     (Ipv4Addr::new(100, 64, 0, 0), 10),
     // Loopback.
     (Ipv4Addr::new(127, 0, 0, 0), 8),
-    // Link-local: the metadata services of clouds.
+    // Link-local, including the metadata services of cloud providers.
     (Ipv4Addr::new(169, 254, 0, 0), 16),
     // Private.
     (Ipv4Addr::new(172, 16, 0, 0), 12),
@@ -25,7 +23,7 @@ const NOT_PUBLIC_V4: [V4; 14] = [
     (Ipv4Addr::new(192, 0, 0, 0), 24),
     // Documentation.
     (Ipv4Addr::new(192, 0, 2, 0), 24),
-    // Relays of 6to4, given up.
+    // 6to4 relay anycast, deprecated.
     (Ipv4Addr::new(192, 88, 99, 0), 24),
     // Private.
     (Ipv4Addr::new(192, 168, 0, 0), 16),
@@ -35,18 +33,18 @@ const NOT_PUBLIC_V4: [V4; 14] = [
     (Ipv4Addr::new(198, 51, 100, 0), 24),
     // Documentation.
     (Ipv4Addr::new(203, 0, 113, 0), 24),
-    // Multicast, reserved, and broadcast at its end.
+    // Multicast, reserved and limited broadcast.
     (Ipv4Addr::new(224, 0, 0, 0), 3),
 ];
 
-/// A range of IPv6 addresses, see [`V4`].
-type V6 = (Ipv6Addr, u32);
+/// A range of IPv6 addresses: its first address and its prefix length.
+type Ipv6Range = (Ipv6Addr, u32);
 
-/// All addresses that are handed out for the internet.
-const GLOBAL_V6: V6 = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+/// Global unicast addresses.
+const GLOBAL_UNICAST_IPV6: Ipv6Range = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-/// What is special inside of that.
-const NOT_PUBLIC_V6: [V6; 3] = [
+/// Special-purpose ranges within [`GLOBAL_UNICAST_IPV6`].
+const SPECIAL_IPV6: [Ipv6Range; 3] = [
     // Protocol assignments: Teredo, benchmarking, ORCHID.
     (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23),
     // Documentation.
@@ -55,13 +53,14 @@ const NOT_PUBLIC_V6: [V6; 3] = [
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
 ];
 
-/// IPv4 behind a translator (NAT64). The whole IPv4 internet looks like this in a network that has only IPv6.
-const NAT64: V6 = (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
+/// IPv4 addresses behind a translator (NAT64), as in a network with IPv6 only.
+const NAT64: Ipv6Range = (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
 
-/// IPv6 over IPv4 (6to4): the IPv4 address is in the bits after the first 16.
-const SIX_TO_FOUR: V6 = (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16);
+/// IPv6 over IPv4 (6to4). The IPv4 address follows the first 16 bits.
+const SIX_TO_FOUR: Ipv6Range = (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16);
 
-/// Whether an address belongs to the public internet: not to this machine, to its networks, or to nobody.
+/// Returns whether an address is public: neither local, private nor reserved. An embedded IPv4 address must be public
+/// too.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -70,7 +69,7 @@ pub(super) fn is_public(address: IpAddr) -> bool {
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    !NOT_PUBLIC_V4.iter().any(|(first, bits)| {
+    !SPECIAL_IPV4.iter().any(|(first, bits)| {
         let differs = address.to_bits() ^ first.to_bits();
         differs >> (32 - bits) == 0
     })
@@ -79,7 +78,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [.., a, b, c, d] = address.octets();
     let last = Ipv4Addr::new(a, b, c, d);
-    // The socket of a mapped address is one of IPv4.
+    // A connection to a mapped address uses IPv4.
     if address.to_ipv4_mapped().is_some() || is_in(address, NAT64) {
         return is_public_v4(last);
     }
@@ -87,10 +86,10 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         let [_, _, a, b, c, d, ..] = address.octets();
         return is_public_v4(Ipv4Addr::new(a, b, c, d));
     }
-    is_in(address, GLOBAL_V6) && !NOT_PUBLIC_V6.iter().any(|range| is_in(address, *range))
+    is_in(address, GLOBAL_UNICAST_IPV6) && !SPECIAL_IPV6.iter().any(|range| is_in(address, *range))
 }
 
-fn is_in(address: Ipv6Addr, (first, bits): V6) -> bool {
+fn is_in(address: Ipv6Addr, (first, bits): Ipv6Range) -> bool {
     let differs = address.to_bits() ^ first.to_bits();
     differs >> (128 - bits) == 0
 }
@@ -104,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_edges_of_the_ranges_of_ipv4() {
+    fn special_ipv4_ranges_are_not_public_up_to_their_bounds() {
         let ranges = [
             ("0.0.0.0", "0.255.255.255"),
             ("10.0.0.0", "10.255.255.255"),
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn only_global_ipv6_is_public() {
+    fn only_global_unicast_ipv6_is_public() {
         for text in [
             "::",
             "::1",
@@ -164,12 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv4_address_inside_is_judged() {
+    fn embedded_ipv4_addresses_must_be_public() {
         for prefix in ["::ffff:", "64:ff9b::"] {
-            for (inside, is) in
+            for (embedded, expected) in
                 [("127.0.0.1", false), ("169.254.169.254", false), ("8.8.8.8", true)]
             {
-                assert_eq!(public(&format!("{prefix}{inside}")), is, "{prefix}{inside}");
+                assert_eq!(public(&format!("{prefix}{embedded}")), expected, "{prefix}{embedded}");
             }
         }
         assert!(!public("2002:7f00:1::1") && !public("2002:a00:1::") && public("2002:808:808::1"));

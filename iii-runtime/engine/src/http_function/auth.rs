@@ -1,4 +1,4 @@
-//! How an endpoint knows that a call comes from the engine: a signature, or a secret in a header.
+//! Authentication of requests to an endpoint: an HMAC signature, a bearer token or an API key.
 
 use data_encoding::{BASE64, HEXLOWER};
 use hmac::{Hmac, KeyInit, Mac};
@@ -7,15 +7,15 @@ use hyper::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use serde::Deserialize;
 use sha2::Sha256;
 
-use super::invocation::unusable;
+use super::invocation::invalid_invocation;
 use iii_wire::protocol::ErrorBody;
 
-/// The header of the signature.
+/// The field with the HMAC signature.
 pub(super) const SIGNATURE: HeaderName = HeaderName::from_static("x-iii-signature");
 
-/// The `auth` of an invocation as it comes. `…_key` are names of variables, never secrets.
+/// The `auth` object of an invocation. The `…_key` fields name environment variables; they are never secrets.
 #[derive(Deserialize)]
-pub(super) struct GivenAuth {
+pub(super) struct AuthConfig {
     #[serde(rename = "type")]
     kind: String,
     secret_key: Option<String>,
@@ -24,64 +24,65 @@ pub(super) struct GivenAuth {
     header: Option<String>,
 }
 
-/// What is added to each request. It holds secrets: there is no `Debug`.
-pub(super) enum Auth {
-    /// The body and the time are signed.
+/// Credentials of the requests to an endpoint. Does not implement `Debug`, because it holds secrets.
+pub(super) enum EndpointAuth {
+    /// Signs the timestamp and the body.
     Hmac(Hmac<Sha256>),
-    /// A header holds the secret.
+    /// Sends the secret in a field.
     Header(HeaderName, HeaderValue),
 }
 
-impl Auth {
+impl EndpointAuth {
     /// Reads the secret from the environment.
     ///
     /// # Errors
     ///
-    /// Codes of the protocol (section 4.4) for a variable that is not set, `invalid_invocation` for the rest.
+    /// The codes of the protocol (section 4.4) if the variable is not set, else `invalid_invocation`.
     pub(super) fn new(
-        given: &GivenAuth,
+        config: &AuthConfig,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ErrorBody> {
-        // The name is not told: where somebody wrote the secret itself, that would be the secret.
+        // The message omits the name of the variable, which may be the secret itself by mistake.
         let secret = |name: &Option<String>, field: &str, code: &str| {
             let name = name.as_deref().filter(|name| !name.trim().is_empty());
-            let name = name.ok_or_else(|| unusable(format!("`auth` needs `{field}`")))?;
+            let name =
+                name.ok_or_else(|| invalid_invocation(format!("`auth` requires `{field}`")))?;
             variable(name).filter(|value| !value.trim().is_empty()).ok_or_else(|| {
                 let message = format!(
-                    "the environment variable that `{field}` of `auth` names is not set where the engine runs; \
-                     `{field}` is the name of a variable, not the secret"
+                    "the environment variable named by `{field}` of `auth` is not set in the engine; `{field}` is the \
+                     name of a variable, not the secret"
                 );
                 ErrorBody::new(code, message)
             })
         };
-        match given.kind.as_str() {
+        match config.kind.as_str() {
             "hmac" => {
-                let secret = secret(&given.secret_key, "secret_key", "secret_not_found")?;
-                let keyed = Hmac::new_from_slice(secret.as_bytes());
-                Ok(Self::Hmac(keyed.map_err(|_| not_sendable("secret_key"))?))
+                let secret = secret(&config.secret_key, "secret_key", "secret_not_found")?;
+                let mac = Hmac::new_from_slice(secret.as_bytes());
+                Ok(Self::Hmac(mac.map_err(|_| invalid_secret("secret_key"))?))
             }
             "bearer" => {
-                let token = secret(&given.token_key, "token_key", "token_not_found")?;
+                let token = secret(&config.token_key, "token_key", "token_not_found")?;
                 let value = sensitive(&format!("Bearer {token}"), "token_key")?;
                 Ok(Self::Header(AUTHORIZATION, value))
             }
             "api_key" => {
-                let name = given.header.as_deref().unwrap_or_default();
+                let name = config.header.as_deref().unwrap_or_default();
                 let name = super::invocation::header_name(name)?;
-                let key = secret(&given.value_key, "value_key", "api_key_not_found")?;
+                let key = secret(&config.value_key, "value_key", "api_key_not_found")?;
                 Ok(Self::Header(name, sensitive(&key, "value_key")?))
             }
-            _ => Err(unusable("the `type` of `auth` is `hmac`, `bearer` or `api_key`")),
+            _ => Err(invalid_invocation("`auth.type` must be `hmac`, `bearer` or `api_key`")),
         }
     }
 
-    /// Adds what proves the origin of a request.
+    /// Adds the credentials to the fields of a request.
     pub(super) fn apply(&self, headers: &mut HeaderMap, timestamp: u64, body: &[u8]) {
         match self {
-            Self::Hmac(keyed) => {
-                let mut keyed = keyed.clone();
-                keyed.update(format!("{timestamp}:{}", BASE64.encode(body)).as_bytes());
-                let signature = HEXLOWER.encode(&keyed.finalize().into_bytes());
+            Self::Hmac(mac) => {
+                let mut mac = mac.clone();
+                mac.update(format!("{timestamp}:{}", BASE64.encode(body)).as_bytes());
+                let signature = HEXLOWER.encode(&mac.finalize().into_bytes());
                 let value = HeaderValue::from_str(&format!("sha256={signature}"));
                 headers.insert(SIGNATURE, value.expect("hexadecimal digits"));
             }
@@ -90,16 +91,16 @@ impl Auth {
     }
 }
 
-/// A value that no log shows.
+/// Creates a field value that is redacted in debug output.
 fn sensitive(text: &str, field: &str) -> Result<HeaderValue, ErrorBody> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| not_sendable(field))?;
+    let mut value = HeaderValue::from_str(text).map_err(|_| invalid_secret(field))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-fn not_sendable(field: &str) -> ErrorBody {
-    unusable(format!(
-        "the value of the environment variable that `{field}` of `auth` names cannot be sent: it has control characters"
+fn invalid_secret(field: &str) -> ErrorBody {
+    invalid_invocation(format!(
+        "the environment variable named by `{field}` of `auth` has control characters in its value"
     ))
 }
 
@@ -116,8 +117,8 @@ mod tests {
         }
     }
 
-    fn auth(text: &str) -> Result<Auth, ErrorBody> {
-        Auth::new(&serde_json::from_str(text).unwrap(), variable)
+    fn auth(text: &str) -> Result<EndpointAuth, ErrorBody> {
+        EndpointAuth::new(&serde_json::from_str(text).unwrap(), variable)
     }
 
     fn headers(text: &str) -> HeaderMap {
@@ -128,15 +129,15 @@ mod tests {
     }
 
     #[test]
-    fn the_signature_is_that_of_the_official_engine() {
-        // Body, time and signature of line 35 of the recording 10.
+    fn signature_equals_that_of_the_official_engine() {
+        // Recorded in tests/golden/10_http_functions.jsonl.
         let headers = headers(r#"{"type":"hmac","secret_key":"TOKEN"}"#);
         let recorded = "sha256=473c5442984ddb175a0e1cb1e00cf615ade343d4a88b1f67b162be32afd3dcc1";
         assert_eq!(headers["x-iii-signature"], recorded);
     }
 
     #[test]
-    fn secrets_go_into_headers_that_no_log_shows() {
+    fn secrets_are_sent_in_fields_redacted_in_debug_output() {
         let headers_of_bearer = headers(r#"{"type":"bearer","token_key":"TOKEN"}"#);
         assert_eq!(headers_of_bearer["authorization"], "Bearer s3cret");
         let key = headers(r#"{"type":"api_key","header":"X-Api-Key","value_key":"TOKEN"}"#);
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_without_any_value() {
+    fn errors_reveal_neither_secrets_nor_variable_names() {
         for (text, code) in [
             (r#"{"type":"hmac","secret_key":"NOPE"}"#, "secret_not_found"),
             (r#"{"type":"bearer","token_key":"BLANK"}"#, "token_not_found"),

@@ -1,4 +1,4 @@
-//! The HTTP client of HTTP functions: it connects only to addresses that were checked, and follows no redirect.
+//! The HTTP client of HTTP functions. It connects only to addresses that the policy allows and follows no redirects.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -14,44 +14,47 @@ use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
-use hyper_util::client::legacy::{Builder, Client as Pool, Error as PoolError};
+use hyper_util::client::legacy::{Builder, Client as PooledClient, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 
+use super::policy::EndpointPolicy;
 use super::response::BAD_GATEWAY;
-use super::rules::Rules;
 use iii_wire::protocol::ErrorBody;
 
-/// How long an address may take to accept a connection.
-const CONNECT: Duration = Duration::from_secs(10);
-/// How long a connection is kept for the next call, and how many of one endpoint.
-const IDLE: (Duration, usize) = (Duration::from_secs(30), 32);
-/// How long the head of a response may be, in bytes; one chunk of reading may go beyond. (It has at most 100 headers.)
-const HEAD: usize = 64 << 10;
+/// Timeout for establishing a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an idle connection stays in the pool.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Maximum number of idle connections to one host.
+const MAX_IDLE_PER_HOST: usize = 32;
+/// Maximum size of a response head, in bytes. The last read may exceed it. The head has at most 100 fields.
+const MAX_HEAD_BYTES: usize = 64 << 10;
 
-/// The client of one engine. Connections are kept for a while and used again.
-pub(super) struct Client {
-    http: Pool<HttpConnector<Resolver>, Full<Bytes>>,
+/// The HTTP client of one engine, with a connection pool.
+pub(super) struct HttpClient {
+    http: PooledClient<HttpConnector<PolicyResolver>, Full<Bytes>>,
     #[cfg(feature = "tls")]
-    https: tls::Https,
+    https: tls::HttpsClient,
 }
 
-impl Client {
-    /// A client that keeps to the rules.
-    pub(super) fn new(rules: &Arc<Rules>) -> Self {
+impl HttpClient {
+    /// Creates a client that enforces a policy.
+    pub(super) fn new(policy: &Arc<EndpointPolicy>) -> Self {
         Self {
-            http: settings().build(connector(rules)),
+            http: client_builder().build(connector(policy)),
             #[cfg(feature = "tls")]
-            https: tls::Https::new(rules.clone()),
+            https: tls::HttpsClient::new(policy.clone()),
         }
     }
 
-    /// Sends a request whose URL was checked, and waits for the head of the response.
+    /// Sends a request whose URL has passed the policy, and waits for the head of the response. `origin` names the
+    /// endpoint in error messages.
     ///
     /// # Errors
     ///
-    /// Code `url_validation_failed` if an address of the host is not allowed, `http_request_failed` for everything that
-    /// goes wrong on the way. `origin` names the endpoint.
+    /// Code `url_validation_failed` if an address of the host is not allowed, `http_request_failed` for any other
+    /// failure.
     pub(super) async fn send(
         &self,
         request: Request<Full<Bytes>>,
@@ -59,89 +62,89 @@ impl Client {
     ) -> Result<Response<Incoming>, ErrorBody> {
         #[cfg(feature = "tls")]
         if request.uri().scheme_str() == Some("https") {
-            let https = self.https.pool().map_err(|why| no_answer(origin, &why))?;
-            return https.request(request).await.map_err(|error| failed(origin, &error));
+            let https = self.https.get().map_err(|why| request_failed(origin, &why))?;
+            return https.request(request).await.map_err(|error| client_error(origin, &error));
         }
-        self.http.request(request).await.map_err(|error| failed(origin, &error))
+        self.http.request(request).await.map_err(|error| client_error(origin, &error))
     }
 }
 
-fn settings() -> Builder {
-    let mut builder = Pool::builder(TokioExecutor::new());
+fn client_builder() -> Builder {
+    let mut builder = PooledClient::builder(TokioExecutor::new());
     builder
         .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE.0)
-        .pool_max_idle_per_host(IDLE.1)
-        .http1_max_buf_size(HEAD);
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
+        .http1_max_buf_size(MAX_HEAD_BYTES);
     builder
 }
 
-fn connector(rules: &Arc<Rules>) -> HttpConnector<Resolver> {
-    let mut connector = HttpConnector::new_with_resolver(Resolver(rules.clone()));
-    connector.set_connect_timeout(Some(CONNECT));
+fn connector(policy: &Arc<EndpointPolicy>) -> HttpConnector<PolicyResolver> {
+    let mut connector = HttpConnector::new_with_resolver(PolicyResolver(policy.clone()));
+    connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
     connector.set_nodelay(true);
     connector
 }
 
-/// Looks names up for the connector, which connects to what it gets from here and to nothing else. Literal addresses
-/// do not come here: they were checked with the URL.
+/// Resolves host names for the connector, which connects only to the returned addresses. IP addresses in URLs are not
+/// resolved; the policy has checked them with the URL.
 #[derive(Clone)]
-struct Resolver(Arc<Rules>);
+struct PolicyResolver(Arc<EndpointPolicy>);
 
-impl Service<Name> for Resolver {
+impl Service<Name> for PolicyResolver {
     type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = Refused;
-    type Future = BoxFuture<'static, Result<Self::Response, Refused>>;
+    type Error = ResolveError;
+    type Future = BoxFuture<'static, Result<Self::Response, ResolveError>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Refused>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ResolveError>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let rules = self.0.clone();
+        let policy = self.0.clone();
         async move {
-            let addresses = rules.resolve(name.as_str()).await.map_err(Refused)?;
+            let addresses = policy.resolve(name.as_str()).await.map_err(ResolveError)?;
             Ok(addresses.into_iter())
         }
         .boxed()
     }
 }
 
-/// An error of the rules, on its way through the connector.
+/// An error of [`EndpointPolicy::resolve`], wrapped for the connector.
 #[derive(Debug)]
-struct Refused(ErrorBody);
+struct ResolveError(ErrorBody);
 
-impl fmt::Display for Refused {
+impl fmt::Display for ResolveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)
     }
 }
 
-impl StdError for Refused {}
+impl StdError for ResolveError {}
 
-fn failed(origin: &str, error: &PoolError) -> ErrorBody {
+fn client_error(origin: &str, error: &ClientError) -> ErrorBody {
     let mut cause: &(dyn StdError + 'static) = error;
     while let Some(next) = cause.source() {
         cause = next;
     }
-    match cause.downcast_ref::<Refused>() {
-        Some(Refused(error)) => error.clone(),
-        // A request without a connection was never sent, so it may be made again.
+    match cause.downcast_ref::<ResolveError>() {
+        Some(ResolveError(error)) => error.clone(),
+        // Without a connection the request was not sent, so it can be retried.
         None if error.is_connect() => {
-            ErrorBody { retryable: Some(true), ..no_answer(origin, &cause.to_string()) }
+            ErrorBody { retryable: Some(true), ..request_failed(origin, &cause.to_string()) }
         }
-        None => no_answer(origin, &cause.to_string()),
+        None => request_failed(origin, &cause.to_string()),
     }
 }
 
-fn no_answer(origin: &str, why: &str) -> ErrorBody {
+fn request_failed(origin: &str, why: &str) -> ErrorBody {
     ErrorBody {
         status: Some(BAD_GATEWAY),
-        ..ErrorBody::new("http_request_failed", format!("no answer from `{origin}`: {why}"))
+        ..ErrorBody::new("http_request_failed", format!("the request to `{origin}` failed: {why}"))
     }
 }
 
-/// Endpoints with TLS.
+/// The client for `https` URLs.
 #[cfg(feature = "tls")]
 mod tls {
     use std::sync::OnceLock;
@@ -150,54 +153,61 @@ mod tls {
     use rustls::ClientConfig;
     use rustls::crypto::ring;
 
-    use super::{Arc, Bytes, Full, HttpConnector, Pool, Resolver, Rules, connector, settings};
+    use super::{
+        Arc, Bytes, EndpointPolicy, Full, HttpConnector, PolicyResolver, PooledClient,
+        client_builder, connector,
+    };
 
-    type Https1 = Pool<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
+    type PooledHttpsClient =
+        PooledClient<HttpsConnector<HttpConnector<PolicyResolver>>, Full<Bytes>>;
 
-    /// The client for them, made when it is first needed: the certificates of the machine are read then.
-    pub(super) struct Https {
-        rules: Arc<Rules>,
-        pool: OnceLock<Result<Https1, String>>,
+    /// Creates the client on first use, because that reads the root certificates of the operating system.
+    pub(super) struct HttpsClient {
+        policy: Arc<EndpointPolicy>,
+        client: OnceLock<Result<PooledHttpsClient, String>>,
     }
 
-    impl Https {
-        pub(super) fn new(rules: Arc<Rules>) -> Self {
-            Self { rules, pool: OnceLock::new() }
+    impl HttpsClient {
+        pub(super) fn new(policy: Arc<EndpointPolicy>) -> Self {
+            Self { policy, client: OnceLock::new() }
         }
 
-        pub(super) fn pool(&self) -> Result<&Https1, String> {
-            let made = self.pool.get_or_init(|| Ok(self.pool_with(trusting_the_machine()?)));
-            made.as_ref().map_err(Clone::clone)
+        pub(super) fn get(&self) -> Result<&PooledHttpsClient, String> {
+            let client = self.client.get_or_init(|| Ok(self.build(native_roots_config()?)));
+            client.as_ref().map_err(Clone::clone)
         }
 
-        fn pool_with(&self, config: ClientConfig) -> Https1 {
-            let mut http = connector(&self.rules);
+        fn build(&self, config: ClientConfig) -> PooledHttpsClient {
+            let mut http = connector(&self.policy);
             http.enforce_http(false);
             let https = HttpsConnectorBuilder::new().with_tls_config(config).https_only();
-            settings().build(https.enable_http1().wrap_connector(http))
+            client_builder().build(https.enable_http1().wrap_connector(http))
         }
 
-        /// For tests: trusts what the config says.
+        /// Uses another TLS config than the default.
         #[cfg(test)]
-        pub(super) fn trust(&self, config: ClientConfig) {
-            assert!(self.pool.set(Ok(self.pool_with(config))).is_ok(), "it is not in use yet");
+        pub(super) fn set_config(&self, config: ClientConfig) {
+            assert!(
+                self.client.set(Ok(self.build(config))).is_ok(),
+                "the client is not in use yet"
+            );
         }
     }
 
-    fn trusting_the_machine() -> Result<ClientConfig, String> {
+    fn native_roots_config() -> Result<ClientConfig, String> {
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().map_err(|e| e.to_string())?;
         let builder = builder.with_native_roots().map_err(|error| {
-            format!("the certificates that this machine trusts cannot be read: {error}")
+            format!("the root certificates of this machine are unreadable: {error}")
         })?;
         Ok(builder.with_no_client_auth())
     }
 }
 
 #[cfg(all(test, feature = "tls"))]
-impl Client {
-    /// For tests: trusts what the config says.
-    pub(super) fn trust(&self, config: rustls::ClientConfig) {
-        self.https.trust(config);
+impl HttpClient {
+    /// Uses another TLS config than the default.
+    pub(super) fn set_tls_config(&self, config: rustls::ClientConfig) {
+        self.https.set_config(config);
     }
 }

@@ -1,4 +1,4 @@
-//! The `invocation` object of a registered function, and the request that each call becomes (protocol section 4.8).
+//! The `invocation` object of an HTTP function, and the requests of its calls (protocol section 4.8).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,110 +10,102 @@ use hyper::{HeaderMap, Method, Request, Uri};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::auth::{Auth, GivenAuth};
-use super::rules::Rules;
+use super::auth::{AuthConfig, EndpointAuth};
+use super::policy::EndpointPolicy;
 use crate::http::FRAMING;
 use crate::provider::Call;
 use iii_wire::protocol::{ErrorBody, RegisterFunction, with_caller};
 
-/// How long an endpoint may take where the function does not say.
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// How long it may take at most.
+/// Timeout of an endpoint if the function sets none.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Upper bound of the timeout. Longer ones are reduced to it.
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
-/// How many headers a function may add to its requests, and how long they may be together.
-const MAX_HEADERS: (usize, usize) = (64, 16 << 10);
+/// Maximum number of fields that a function may add to its requests.
+const MAX_HEADERS: usize = 64;
+/// Maximum size of these fields together, in bytes.
+const MAX_HEADER_BYTES: usize = 16 << 10;
 
 const METHODS: [Method; 5] =
     [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-/// Headers that only the engine sets.
-const OWN: &str = "x-iii-";
+/// Prefix of the fields that only the engine sets.
+const RESERVED_PREFIX: &str = "x-iii-";
 const FUNCTION_PATH: HeaderName = HeaderName::from_static("x-iii-function-path");
 const INVOCATION_ID: HeaderName = HeaderName::from_static("x-iii-invocation-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-iii-timestamp");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
-/// The object as it comes. Fields that it does not have are ignored.
+/// The `invocation` object. Unknown fields are ignored.
 #[derive(Deserialize)]
-struct Given {
+struct InvocationConfig {
     url: Option<String>,
     method: Option<String>,
     timeout_ms: Option<u64>,
     #[serde(default)]
     headers: Option<BTreeMap<String, String>>,
-    auth: Option<GivenAuth>,
+    auth: Option<AuthConfig>,
 }
 
-/// Where the calls of a function go, and how.
+/// The endpoint of an HTTP function.
 pub(super) struct Endpoint {
     uri: Uri,
     method: Method,
-    /// From the call until its answer is there.
+    /// Covers the whole call, including the response body.
     pub(super) timeout: Duration,
-    /// Those of every request.
+    /// Fields of every request.
     headers: HeaderMap,
-    auth: Option<Auth>,
+    auth: Option<EndpointAuth>,
 }
 
 impl Endpoint {
-    /// Reads the object of a function.
+    /// Validates the `invocation` object of a function and reads its secret.
     ///
     /// # Errors
     ///
-    /// Everything for which the function cannot be called, with a code. No value of the object is told: it may be a
-    /// secret in the wrong place.
+    /// Any reason why the function cannot be called, with a code. Messages contain no value of the object, because it may
+    /// be a misplaced secret.
     pub(super) fn new(
         function: &RegisterFunction,
-        rules: &Rules,
+        policy: &EndpointPolicy,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ErrorBody> {
-        let text = function.invocation.as_ref().map_or("null", |given| given.0.as_str());
-        let mut json = serde_json::Deserializer::from_str(text);
-        let given: Given = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let field = match error.path().to_string().as_str() {
-                "." => String::new(),
-                path => format!("`{path}` of "),
-            };
-            unusable(format!("{field}`invocation` has the wrong type"))
-        })?;
-        let url = given.url.ok_or_else(|| unusable("`invocation` needs a `url`"))?;
-        let uri = rules.url(&url)?;
-        let method = match given.method {
+        let json = function.invocation.as_ref().map_or("null", |invocation| invocation.0.as_str());
+        let config = InvocationConfig::parse(json)?;
+        let url = config.url.as_deref();
+        let uri =
+            policy.url(url.ok_or_else(|| invalid_invocation("`invocation` requires a `url`"))?)?;
+        let method = match config.method.as_deref() {
             None => Method::POST,
             Some(name) => METHODS
                 .into_iter()
                 .find(|method| name.trim().eq_ignore_ascii_case(method.as_str()))
-                .ok_or_else(|| unusable("the `method` is GET, POST, PUT, PATCH or DELETE"))?,
+                .ok_or_else(|| {
+                    invalid_invocation("`method` must be GET, POST, PUT, PATCH or DELETE")
+                })?,
         };
-        let timeout = match given.timeout_ms.map(Duration::from_millis) {
-            None => TIMEOUT,
+        let timeout = match config.timeout_ms.map(Duration::from_millis) {
+            None => DEFAULT_TIMEOUT,
             Some(Duration::ZERO) => {
-                return Err(unusable("`timeout_ms` must be at least 1: without it, it is 30000"));
+                return Err(invalid_invocation(
+                    "`timeout_ms` must be at least 1; the default is 30000",
+                ));
             }
             Some(timeout) => timeout.min(MAX_TIMEOUT),
         };
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        let agent = concat!("iii-runtime/", env!("CARGO_PKG_VERSION"));
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
-        add_headers(given.headers.unwrap_or_default(), &mut headers)?;
-        let id = HeaderValue::from_bytes(function.id.as_bytes());
-        let id = id.map_err(|_| unusable("the id of the function has control characters"))?;
-        headers.insert(FUNCTION_PATH, id);
-        let auth = given.auth.map(|auth| Auth::new(&auth, variable)).transpose()?;
+        let headers = request_fields(function, config.headers.unwrap_or_default())?;
+        let auth = config.auth.map(|auth| EndpointAuth::new(&auth, variable)).transpose()?;
         Ok(Self { uri, method, timeout, headers, auth })
     }
 
-    /// Scheme, host and port, for messages. The path and the query may hold secrets.
+    /// Returns scheme, host and port for messages. Path and query may contain secrets.
     pub(super) fn origin(&self) -> String {
         let scheme = self.uri.scheme_str().unwrap_or_default();
         let authority = self.uri.authority().map_or("", |authority| authority.as_str());
         format!("{scheme}://{authority}")
     }
 
-    /// The request of one call, `timestamp` seconds after the start of 1970.
+    /// Creates the request of one call. `timestamp` is in seconds since the Unix epoch.
     pub(super) fn request(&self, call: Call, timestamp: u64) -> Request<Full<Bytes>> {
         let body = with_caller(call.data, call.caller);
         let mut headers = self.headers.clone();
@@ -124,12 +116,12 @@ impl Endpoint {
             (TRACEPARENT, call.traceparent),
             (BAGGAGE, call.baggage),
         ] {
-            // A trace context that cannot be a header is no trace context.
+            // An invalid trace context is dropped.
             if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
                 headers.insert(name, value);
             }
         }
-        // At last, so that nothing takes its place.
+        // Last, so that no other field overrides it.
         if let Some(auth) = &self.auth {
             auth.apply(&mut headers, timestamp, &body);
         }
@@ -141,39 +133,64 @@ impl Endpoint {
     }
 }
 
-/// Adds the headers of a function. They take the place of the usual ones.
-fn add_headers(given: BTreeMap<String, String>, headers: &mut HeaderMap) -> Result<(), ErrorBody> {
-    let (count, bytes) = MAX_HEADERS;
-    let given_bytes: usize = given.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if given.len() > count || given_bytes > bytes {
-        return Err(unusable(format!(
-            "`headers` may have {count} entries and {bytes} bytes, and has {} and {given_bytes}",
-            given.len()
-        )));
+impl InvocationConfig {
+    fn parse(json: &str) -> Result<Self, ErrorBody> {
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let field = match error.path().to_string().as_str() {
+                "." => String::new(),
+                path => format!("`{path}` of "),
+            };
+            invalid_invocation(format!("{field}`invocation` has the wrong type"))
+        })
     }
-    for (name, value) in given {
-        let name = header_name(&name)?;
-        let value = HeaderValue::try_from(value)
-            .map_err(|_| unusable(format!("the value of the header `{name}` cannot be sent")))?;
-        headers.insert(name, value);
-    }
-    Ok(())
 }
 
-/// The name of a header that a function may set.
+/// Returns the fields of every request: the defaults, overridden by those of the function, and the function id.
+fn request_fields(
+    function: &RegisterFunction,
+    custom: BTreeMap<String, String>,
+) -> Result<HeaderMap, ErrorBody> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    let agent = concat!("iii-runtime/", env!("CARGO_PKG_VERSION"));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+    let bytes: usize = custom.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if custom.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES {
+        return Err(invalid_invocation(format!(
+            "`headers` may have at most {MAX_HEADERS} entries and {MAX_HEADER_BYTES} bytes, but has {} entries and \
+             {bytes} bytes",
+            custom.len()
+        )));
+    }
+    for (name, value) in custom {
+        let name = header_name(&name)?;
+        let value = HeaderValue::try_from(value).map_err(|_| {
+            invalid_invocation(format!("the value of the header `{name}` is invalid"))
+        })?;
+        headers.insert(name, value);
+    }
+    let id = HeaderValue::from_bytes(function.id.as_bytes());
+    let id = id.map_err(|_| invalid_invocation("the id of the function has control characters"))?;
+    headers.insert(FUNCTION_PATH, id);
+    Ok(headers)
+}
+
+/// Parses the name of a field that a function may set.
 pub(super) fn header_name(name: &str) -> Result<HeaderName, ErrorBody> {
     let name = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| unusable("`headers` and `header` need names of HTTP headers"))?;
+        .map_err(|_| invalid_invocation("`headers` and `header` require valid HTTP field names"))?;
     let text = name.as_str();
-    // `host` would reach another host than the one that was checked.
-    if text == "host" || text.starts_with(OWN) || FRAMING.contains(&text) {
-        return Err(unusable(format!("the header `{name}` is set by the engine alone")));
+    // `host` could select another host than the one that the policy has checked.
+    if text == "host" || text.starts_with(RESERVED_PREFIX) || FRAMING.contains(&text) {
+        return Err(invalid_invocation(format!("the header `{name}` is set by the engine alone")));
     }
     Ok(name)
 }
 
-/// The error of an `invocation` that cannot be used.
-pub(super) fn unusable(message: impl Into<String>) -> ErrorBody {
+/// Creates the error of an invalid `invocation` object.
+pub(super) fn invalid_invocation(message: impl Into<String>) -> ErrorBody {
     ErrorBody::new("invalid_invocation", message)
 }
 
@@ -196,7 +213,7 @@ mod tests {
             invocation: Some(HttpInvocation(Payload::from_json(invocation.to_owned()).unwrap())),
         };
         let variable = |name: &str| (name == "TOKEN").then(|| "s3cret".to_owned());
-        Endpoint::new(&function, &Rules::new(&settings).unwrap(), variable)
+        Endpoint::new(&function, &EndpointPolicy::new(&settings).unwrap(), variable)
     }
 
     fn endpoint(fields: &str) -> Endpoint {
@@ -205,9 +222,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_becomes_a_request() {
+    async fn call_is_converted_to_a_request() {
         let endpoint = endpoint("");
-        assert_eq!((endpoint.timeout, endpoint.origin().as_str()), (TIMEOUT, "http://a.test:81"));
+        assert_eq!(
+            (endpoint.timeout, endpoint.origin().as_str()),
+            (DEFAULT_TIMEOUT, "http://a.test:81")
+        );
         let caller = WorkerId::random();
         let call = Call {
             caller: Some(caller),
@@ -229,18 +249,17 @@ mod tests {
     }
 
     #[test]
-    fn methods_come_in_any_case_and_timeouts_are_capped() {
-        for (given, method) in
-            [("get", Method::GET), ("Put", Method::PUT), ("PATCH", Method::PATCH)]
+    fn methods_ignore_case_and_timeouts_are_capped() {
+        for (name, method) in [("get", Method::GET), ("Put", Method::PUT), ("PATCH", Method::PATCH)]
         {
-            let endpoint = endpoint(&format!(r#","method":"{given}","timeout_ms":61000"#));
+            let endpoint = endpoint(&format!(r#","method":"{name}","timeout_ms":61000"#));
             assert_eq!((endpoint.method.clone(), endpoint.timeout), (method, MAX_TIMEOUT));
         }
         assert_eq!(endpoint(r#","timeout_ms":5,"x":[]"#).timeout, Duration::from_millis(5));
     }
 
     #[test]
-    fn own_headers_take_the_place_of_the_usual_ones_and_auth_that_of_both() {
+    fn custom_headers_override_defaults_and_auth_overrides_both() {
         let endpoint = endpoint(
             r#","headers":{"Content-Type":"text/json","X-A":"1","authorization":"x","traceparent":"x"},
                "auth":{"type":"bearer","token_key":"TOKEN"}"#,
@@ -259,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_told_without_its_values() {
+    fn invalid_invocation_is_reported_without_its_values() {
         let many: Vec<String> = (0..65).map(|n| format!(r#""x{n}":"""#)).collect();
         let long = "x".repeat(20_000);
         let cases = [

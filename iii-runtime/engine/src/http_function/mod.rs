@@ -1,14 +1,12 @@
-//! Functions that HTTP endpoints serve (protocol section 4.8).
-//!
-//! A worker registers such a function with a URL, and every call of it is a request to that URL. Where a worker may send
-//! the engine is bounded by rules, of which the usual ones let it reach the public internet over TLS only.
+//! HTTP functions: functions that are invoked by a request to the URL with which a worker registered them (protocol
+//! section 4.8).
 
 mod address;
 mod auth;
 mod client;
 mod invocation;
+mod policy;
 mod response;
-mod rules;
 
 #[cfg(test)]
 mod tests;
@@ -25,29 +23,31 @@ use crate::provider::overloaded;
 use iii_wire::clock::Clock;
 use iii_wire::protocol::{ErrorBody, RegisterFunction};
 
-use client::Client;
+use client::HttpClient;
 use invocation::Endpoint;
+use policy::EndpointPolicy;
 use response::BAD_GATEWAY;
-use rules::Rules;
 
-/// Which endpoints may serve functions, and how much they may answer (protocol sections 4.8 and 11.3).
+/// Which endpoints HTTP functions may use, with the limits of their responses (protocol sections 4.8 and 11.3).
 ///
-/// The rules hold for every worker. A worker names the environment variable that holds the secret of its function, and
-/// the URL that gets it: in an engine whose workers are not all trusted, allow only hosts that are, or switch HTTP
-/// functions off.
+/// The settings apply to every worker. By default only public addresses can be reached, and only over TLS.
+///
+/// # Security
+///
+/// A worker names both the environment variable with the secret of its function and the URL that receives the secret.
+/// If not all workers are trusted, allow only trusted hosts or disable HTTP functions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpFunctionSettings {
-    /// Whether URLs must begin with `https://`. Default: yes.
+    /// Whether URLs must use the scheme `https`. Default: true.
     pub require_https: bool,
-    /// Patterns of the hosts that may be called, such as `*.example.com`; `*` is any text, dots too, `?` any character.
-    /// IPv6 addresses are written without brackets. Default: empty, which allows all.
+    /// Allow list of host patterns, such as `*.example.com`. `*` matches any string, including dots, `?` any character.
+    /// IPv6 addresses are written without brackets. Default: empty, which allows all hosts.
     pub url_allowlist: Vec<String>,
-    /// Whether every address of a host must be public: not of this machine, not of a private network, not reserved.
-    /// Default: yes.
+    /// Whether every address of a host must be public: neither local, private nor reserved. Default: true.
     pub block_private_ips: bool,
-    /// How long the body of a response may be, in bytes; a longer one fails the call. Default 4 MiB.
+    /// Maximum size of a response body, in bytes. A longer response fails the call. Default: 4 MiB.
     pub response_limit: usize,
-    /// How many calls may wait for endpoints at a time; one more fails with the code `overloaded`. Default 1024.
+    /// Maximum number of concurrent calls. Further calls fail with the code `overloaded`. Default: 1024.
     pub concurrency: usize,
 }
 
@@ -64,27 +64,27 @@ impl Default for HttpFunctionSettings {
 }
 
 impl HttpFunctionSettings {
-    /// Checks the patterns.
+    /// Validates the host patterns.
     ///
     /// # Errors
     ///
-    /// Which one cannot be used, and why.
+    /// The invalid pattern, with the reason.
     pub(crate) fn check(&self) -> Result<(), String> {
-        Rules::new(self).map(drop)
+        EndpointPolicy::new(self).map(drop)
     }
 }
 
-/// The provider of functions that HTTP endpoints serve.
+/// The provider of HTTP functions.
 pub(crate) struct HttpFunctions {
-    caller: Arc<Caller>,
+    invoker: Arc<EndpointInvoker>,
 }
 
-/// What all endpoints share.
-struct Caller {
-    rules: Arc<Rules>,
-    /// Made for the first call: most engines have no such function.
-    client: OnceLock<Client>,
-    places: Semaphore,
+/// Invokes endpoints, with the policy, the client and the limits that they share.
+struct EndpointInvoker {
+    policy: Arc<EndpointPolicy>,
+    /// Created by the first call, since most engines have no HTTP function.
+    client: OnceLock<HttpClient>,
+    permits: Semaphore,
     response_limit: usize,
     clock: Clock,
     /// Reads an environment variable.
@@ -92,11 +92,11 @@ struct Caller {
 }
 
 impl HttpFunctions {
-    /// A provider with its rules.
+    /// Creates the provider.
     ///
     /// # Errors
     ///
-    /// As [`HttpFunctionSettings::check`].
+    /// See [`HttpFunctionSettings::check`].
     pub(crate) fn new(settings: &HttpFunctionSettings, clock: Clock) -> Result<Self, String> {
         Self::with(settings, clock, environment)
     }
@@ -106,29 +106,29 @@ impl HttpFunctions {
         clock: Clock,
         variable: fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
-        let rules = Arc::new(Rules::new(settings)?);
-        let caller = Caller {
+        let invoker = EndpointInvoker {
             client: OnceLock::new(),
-            rules,
-            places: Semaphore::new(settings.concurrency.min(Semaphore::MAX_PERMITS)),
+            policy: Arc::new(EndpointPolicy::new(settings)?),
+            permits: Semaphore::new(settings.concurrency.min(Semaphore::MAX_PERMITS)),
             response_limit: settings.response_limit,
             clock,
             variable,
         };
-        Ok(Self { caller: Arc::new(caller) })
+        Ok(Self { invoker: Arc::new(invoker) })
     }
 }
 
-impl Caller {
-    async fn call(&self, endpoint: &Endpoint, call: Call) -> Outcome {
-        let Ok(_place) = self.places.try_acquire() else {
-            return Err(overloaded("too many calls wait for HTTP endpoints, try again"));
+impl EndpointInvoker {
+    async fn invoke(&self, endpoint: &Endpoint, call: Call) -> Outcome {
+        let Ok(_permit) = self.permits.try_acquire() else {
+            return Err(overloaded("too many concurrent calls of HTTP functions, try again"));
         };
         match timeout(endpoint.timeout, self.exchange(endpoint, call)).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 let (origin, limit) = (endpoint.origin(), endpoint.timeout);
-                let message = format!("no answer from `{origin}` within {} ms", limit.as_millis());
+                let message =
+                    format!("the request to `{origin}` timed out after {} ms", limit.as_millis());
                 Err(ErrorBody {
                     status: Some(504),
                     ..ErrorBody::new("http_request_failed", message)
@@ -141,7 +141,7 @@ impl Caller {
         let request = endpoint.request(call, self.clock.unix_millis() / 1000);
         let response = self
             .client
-            .get_or_init(|| Client::new(&self.rules))
+            .get_or_init(|| HttpClient::new(&self.policy))
             .send(request, &endpoint.origin())
             .await?;
         let (head, body) = response.into_parts();
@@ -149,16 +149,16 @@ impl Caller {
             let origin = endpoint.origin();
             let message = if error.is::<LengthLimitError>() {
                 let limit = self.response_limit;
-                format!("the answer of `{origin}` is longer than {limit} bytes")
+                format!("the response of `{origin}` exceeds {limit} bytes")
             } else {
-                format!("the answer of `{origin}` broke off")
+                format!("the response of `{origin}` ended prematurely")
             };
             ErrorBody {
                 status: Some(BAD_GATEWAY),
                 ..ErrorBody::new("http_response_failed", message)
             }
         })?;
-        response::outcome(head.status, body.to_bytes())
+        response::into_outcome(head.status, body.to_bytes())
     }
 }
 
@@ -168,16 +168,16 @@ impl Provider for HttpFunctions {
     }
 
     fn description(&self) -> &'static str {
-        "Call functions that HTTP endpoints serve."
+        "Call functions at HTTP endpoints."
     }
 
     fn external(&self, function: &RegisterFunction) -> Option<Result<Handler, ErrorBody>> {
-        let caller = self.caller.clone();
-        Some(Endpoint::new(function, &caller.rules, caller.variable).map(|endpoint| {
+        let invoker = self.invoker.clone();
+        Some(Endpoint::new(function, &invoker.policy, invoker.variable).map(|endpoint| {
             let endpoint = Arc::new(endpoint);
             let handler: Handler = Arc::new(move |call| {
-                let (caller, endpoint) = (caller.clone(), endpoint.clone());
-                Box::pin(async move { caller.call(&endpoint, call).await })
+                let (invoker, endpoint) = (invoker.clone(), endpoint.clone());
+                Box::pin(async move { invoker.invoke(&endpoint, call).await })
             });
             handler
         }))

@@ -1,4 +1,4 @@
-//! From the response of an endpoint to the outcome of a call (protocol section 4.8).
+//! Converts the response of an endpoint to the outcome of a call (protocol section 4.8).
 
 use bytestring::ByteString;
 use hyper::StatusCode;
@@ -8,19 +8,19 @@ use serde::Deserialize;
 use crate::provider::Outcome;
 use iii_wire::protocol::{ErrorBody, Payload};
 
-/// The code of an error response that names no code.
+/// The code of an error response without a code.
 const HTTP_ERROR: &str = "http_error";
-/// The HTTP status of a call whose endpoint is at fault, as that of a gateway.
+/// The HTTP status of a call that fails because of its endpoint.
 pub(super) const BAD_GATEWAY: u16 = 502;
 
-/// The body of a response that is an error of the function.
+/// Content of a response that reports an error of the function.
 #[derive(Deserialize)]
-struct Failure {
-    error: Failed,
+struct ErrorContent {
+    error: FunctionError,
 }
 
 #[derive(Deserialize)]
-struct Failed {
+struct FunctionError {
     code: Option<String>,
     message: Option<String>,
     retryable: Option<bool>,
@@ -28,12 +28,12 @@ struct Failed {
     details: Option<Payload>,
 }
 
-/// What a response means: its JSON, nothing, or an error.
+/// Converts a response: its JSON, no output for empty content, or an error.
 ///
-/// The error of a function keeps the status with which it came, for whoever answers an HTTP request with it.
-pub(super) fn outcome(status: StatusCode, body: Bytes) -> Outcome {
+/// An error of the function keeps the status of the response, which an HTTP trigger uses for its own response.
+pub(super) fn into_outcome(status: StatusCode, body: Bytes) -> Outcome {
     if !(status.is_success() || status.is_redirection()) {
-        return Err(failure(status, &body));
+        return Err(error_of(status, &body));
     }
     if body.is_empty() {
         return Ok(None);
@@ -43,21 +43,21 @@ pub(super) fn outcome(status: StatusCode, body: Bytes) -> Outcome {
         .and_then(|text| Payload::from_json(text).map_err(|error| error.to_string()));
     match json {
         Ok(json) => Ok(Some(json)),
-        // It leads to a page, and is not followed.
+        // Redirects are not followed, and their content is usually HTML.
         Err(_) if status.is_redirection() => Ok(None),
         Err(why) => Err(ErrorBody {
             status: Some(BAD_GATEWAY),
             ..ErrorBody::new(
                 "invalid_response",
-                format!("the endpoint did not answer with JSON: {why}"),
+                format!("the response of the endpoint is not valid JSON: {why}"),
             )
         }),
     }
 }
 
-fn failure(status: StatusCode, body: &[u8]) -> ErrorBody {
-    match serde_json::from_slice::<Failure>(body) {
-        Ok(Failure { error }) => ErrorBody {
+fn error_of(status: StatusCode, body: &[u8]) -> ErrorBody {
+    match serde_json::from_slice::<ErrorContent>(body) {
+        Ok(ErrorContent { error }) => ErrorBody {
             status: Some(status.as_u16()),
             retryable: error.retryable,
             retry_after_ms: error.retry_after_ms,
@@ -78,47 +78,52 @@ fn failure(status: StatusCode, body: &[u8]) -> ErrorBody {
 mod tests {
     use super::*;
 
-    fn of(status: u16, body: &'static str) -> Outcome {
-        outcome(StatusCode::from_u16(status).unwrap(), Bytes::from_static(body.as_bytes()))
+    fn outcome_of(status: u16, body: &'static str) -> Outcome {
+        into_outcome(StatusCode::from_u16(status).unwrap(), Bytes::from_static(body.as_bytes()))
     }
 
     fn error(status: u16, body: &'static str) -> (String, String, Option<u16>) {
-        let error = of(status, body).unwrap_err();
+        let error = outcome_of(status, body).unwrap_err();
         (error.code, error.message, error.status)
     }
 
     #[test]
-    fn success_is_json_or_nothing() {
+    fn success_is_json_or_no_output() {
         for status in [200, 201, 299] {
-            assert_eq!(of(status, ""), Ok(None));
-            assert_eq!(of(status, r#" {"a":1.50} "#).unwrap().unwrap().as_str(), r#"{"a":1.50}"#);
+            assert_eq!(outcome_of(status, ""), Ok(None));
+            assert_eq!(
+                outcome_of(status, r#" {"a":1.50} "#).unwrap().unwrap().as_str(),
+                r#"{"a":1.50}"#
+            );
         }
-        assert_eq!(of(200, "null").unwrap().unwrap().as_str(), "null");
+        assert_eq!(outcome_of(200, "null").unwrap().unwrap().as_str(), "null");
         for body in ["not json", "{", "1 2"] {
             assert_eq!(error(200, body).0, "invalid_response");
         }
-        let not_text = outcome(StatusCode::OK, Bytes::from_static(b"\"\xff\""));
+        let not_text = into_outcome(StatusCode::OK, Bytes::from_static(b"\"\xff\""));
         assert_eq!(not_text.unwrap_err().code, "invalid_response");
     }
 
     #[test]
-    fn a_redirect_is_not_followed() {
-        assert_eq!(of(302, ""), Ok(None));
-        assert_eq!(of(301, "<html>"), Ok(None));
-        assert_eq!(of(300, "[1]").unwrap().unwrap().as_str(), "[1]");
+    fn redirects_are_not_followed() {
+        assert_eq!(outcome_of(302, ""), Ok(None));
+        assert_eq!(outcome_of(301, "<html>"), Ok(None));
+        assert_eq!(outcome_of(300, "[1]").unwrap().unwrap().as_str(), "[1]");
     }
 
     #[test]
-    fn an_error_object_is_the_error_of_the_function() {
-        let told =
-            of(409, r#"{"error":{"code":"X","message":"bad","retryable":true,"details":[1]}}"#);
+    fn error_object_is_the_error_of_the_function() {
+        let outcome = outcome_of(
+            409,
+            r#"{"error":{"code":"X","message":"bad","retryable":true,"details":[1]}}"#,
+        );
         let expected = ErrorBody {
             status: Some(409),
             retryable: Some(true),
             details: Some(Payload::from_json("[1]").unwrap()),
             ..ErrorBody::new("X", "bad")
         };
-        assert_eq!(told, Err(expected));
+        assert_eq!(outcome, Err(expected));
         let of_parts = |body| error(500, body);
         let failed = "HTTP request failed";
         assert_eq!(of_parts(r#"{"error":{}}"#), ("http_error".into(), failed.into(), Some(500)));
@@ -126,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_error_is_the_status_line() {
+    fn other_error_content_is_replaced_by_the_status() {
         for body in ["", "oops", r#"{"error":"text"}"#, r#"{"error":{"code":7}}"#, "[]"] {
             let expected =
                 ("http_error".into(), "HTTP 500 Internal Server Error".into(), Some(502));

@@ -159,7 +159,8 @@ pub(super) async fn redrive(
         // Only those that exist now: a message that becomes a dead letter again meanwhile is left for the next call.
         for _ in 0..queue.depth().dead_letters {
             let Some(message) = queue.take_oldest_dead_letter() else { break };
-            last_write = Some(redrive_dead_letter(&manager, &queue, message, code::REDRIVE_FAILED)?);
+            last_write =
+                Some(redrive_dead_letter(&manager, &queue, message, code::REDRIVE_FAILED)?);
             redriven += 1;
             if redriven % REDRIVE_BATCH == 0 {
                 tokio::task::yield_now().await;

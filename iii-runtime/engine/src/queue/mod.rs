@@ -189,7 +189,10 @@ async fn publish(
     call: Call,
 ) -> Result<Option<()>, ErrorBody> {
     if input.topic.is_empty() {
-        return Err(ErrorBody::new(code::TOPIC_NOT_SET, "`iii::durable::publish` requires a topic"));
+        return Err(ErrorBody::new(
+            code::TOPIC_NOT_SET,
+            "`iii::durable::publish` requires a topic",
+        ));
     }
     if input.topic.len() > settings::MAX_NAME_BYTES {
         let text = format!("a topic must have at most {} bytes", settings::MAX_NAME_BYTES);

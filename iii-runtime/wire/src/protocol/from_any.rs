@@ -15,9 +15,12 @@ pub(super) enum RawOrParsed {
 }
 
 /// Deserializes a JSON value.
-pub(super) fn raw_or_parsed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RawOrParsed, D::Error> {
+pub(super) fn raw_or_parsed<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<RawOrParsed, D::Error> {
     let mut parsed = None;
-    let raw = Box::<RawValue>::deserialize(CapturingDeserializer { deserializer, parsed: &mut parsed });
+    let raw =
+        Box::<RawValue>::deserialize(CapturingDeserializer { deserializer, parsed: &mut parsed });
     match parsed {
         Some(value) => Ok(RawOrParsed::Parsed(value)),
         None => raw.map(RawOrParsed::Raw),

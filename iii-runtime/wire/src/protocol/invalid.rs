@@ -73,7 +73,7 @@ impl InvalidFrame {
     #[must_use]
     pub fn into_reply(self) -> Message {
         let Self { error, subject } = self;
-        match about {
+        match subject {
             FrameSubject::Call { invocation_id, function_id } => {
                 Message::InvocationResult(Box::new(InvocationResult {
                     invocation_id,

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    ErrorBody, FunctionId, InvalidFrame, InvocationId, Namespace, Payload, TriggerId, TriggerTypeId,
-    WorkerId,
+    ErrorBody, FunctionId, InvalidFrame, InvocationId, Namespace, Payload, TriggerId,
+    TriggerTypeId, WorkerId,
 };
 
 /// A message of a worker connection, in either direction.

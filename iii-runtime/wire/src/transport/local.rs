@@ -10,7 +10,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::{
-    ChannelError, ChannelSocket, ConnectError, OutboxLimits, Connection, Outbox, OutboxReader, Transport,
+    ChannelError, ChannelSocket, ConnectError, Connection, Outbox, OutboxLimits, OutboxReader,
+    Transport,
 };
 use crate::protocol::ChannelRef;
 
@@ -75,7 +76,10 @@ impl Transport for LocalTransport {
         })
     }
 
-    fn open_channel(&self, channel: &ChannelRef) -> BoxFuture<'_, Result<ChannelSocket, ChannelError>> {
+    fn open_channel(
+        &self,
+        channel: &ChannelRef,
+    ) -> BoxFuture<'_, Result<ChannelSocket, ChannelError>> {
         let (reply, replied) = oneshot::channel();
         let sent = self.incoming.send(Incoming::Channel { channel: channel.clone(), reply });
         Box::pin(async move {
@@ -125,7 +129,9 @@ mod tests {
     async fn messages_pass_in_both_directions() {
         let (transport, mut incoming) = LocalTransport::new(OutboxLimits::default());
         let mut ours = transport.connect().await.unwrap();
-        let Some(Incoming::Connection(mut theirs)) = incoming.recv().await else { panic!("a connection") };
+        let Some(Incoming::Connection(mut theirs)) = incoming.recv().await else {
+            panic!("a connection")
+        };
         ours.outbox.send(Message::Ping).unwrap();
         assert_eq!(theirs.inbox.next().await, Some(Message::Ping));
         theirs.outbox.send(Message::Pong).unwrap();

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite;
 
 use crate::protocol::{ChannelRef, Message};
 
-pub use outbox::{OutboxLimits, Outbox, OutboxReader, SendError};
+pub use outbox::{Outbox, OutboxLimits, OutboxReader, SendError};
 
 /// One endpoint of an open connection.
 pub struct Connection {

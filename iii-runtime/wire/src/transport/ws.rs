@@ -24,7 +24,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 use inbox::Inbox;
 
-use super::{ChannelError, ChannelSocket, ConnectError, OutboxLimits, Connection, Outbox, Transport};
+use super::{
+    ChannelError, ChannelSocket, ConnectError, Connection, Outbox, OutboxLimits, Transport,
+};
 use crate::protocol::ChannelRef;
 
 /// Bytes that an engine may add to a message of the maximum size.
@@ -105,9 +107,8 @@ impl WsTransport {
     ///
     /// If the name or the value is invalid in HTTP.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, ConnectError> {
-        let bad = |what: &str| {
-            ConnectError::permanent(format!("`{what}` is invalid in an HTTP header"))
-        };
+        let bad =
+            |what: &str| ConnectError::permanent(format!("`{what}` is invalid in an HTTP header"));
         let name = name.parse().map_err(|_| bad(name))?;
         let value = value.parse().map_err(|_| bad("the value"))?;
         self.headers.push((name, value));
@@ -224,7 +225,11 @@ pub fn config(frame_bytes: usize, message_bytes: usize) -> WebSocketConfig {
 }
 
 /// Creates a connection from an open WebSocket of either side. Telemetry frames are dropped.
-pub fn connection<S>(socket: WebSocketStream<S>, heartbeat: Heartbeat, limits: OutboxLimits) -> Connection
+pub fn connection<S>(
+    socket: WebSocketStream<S>,
+    heartbeat: Heartbeat,
+    limits: OutboxLimits,
+) -> Connection
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -319,10 +324,8 @@ mod tests {
 
     #[tokio::test]
     async fn silent_peer_times_out() {
-        let heartbeat = Heartbeat {
-            interval: Duration::from_millis(10),
-            timeout: Duration::from_millis(50),
-        };
+        let heartbeat =
+            Heartbeat { interval: Duration::from_millis(10), timeout: Duration::from_millis(50) };
         // The peer never reads, so it never answers the pings.
         let (_peer, mut connection) = connected(heartbeat).await;
         assert_eq!(connection.inbox.next().await, None);
@@ -330,10 +333,8 @@ mod tests {
 
     #[tokio::test]
     async fn pings_keep_an_idle_connection_open() {
-        let heartbeat = Heartbeat {
-            interval: Duration::from_millis(10),
-            timeout: Duration::from_millis(200),
-        };
+        let heartbeat =
+            Heartbeat { interval: Duration::from_millis(10), timeout: Duration::from_millis(200) };
         let (mut peer, mut connection) = connected(heartbeat).await;
         let pings = tokio::spawn(async move {
             let mut pings = 0;

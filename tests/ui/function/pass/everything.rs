@@ -176,7 +176,7 @@ fn main() {
 
     let bindings: Vec<_> = declared.triggers.iter().map(|trigger| (trigger.binding)()).collect();
     assert_eq!(bindings[0].summary, "POST /orders");
-    assert_eq!(bindings[0].uses.len(), 2);
+    assert_eq!(bindings[0].function_refs.len(), 2);
     assert_eq!(bindings[1].kind.as_str(), "durable:subscriber");
     let lines: Vec<u32> = declared.triggers.iter().map(|trigger| trigger.location.line).collect();
     assert_eq!(lines, [47, 48, 49]);

@@ -293,8 +293,11 @@ async fn call_of_a_slow_callee_is_overloaded_after_a_bounded_delay() {
 async fn worker_that_does_not_read_its_results_is_disconnected() {
     let broker = broker();
     with_provider(&broker, Built);
-    let glutton =
-        Worker::connect_with(&broker, OutboxLimits { soft: 500, hard: 1_000, ..OutboxLimits::default() }).await;
+    let glutton = Worker::connect_with(
+        &broker,
+        OutboxLimits { soft: 500, hard: 1_000, ..OutboxLimits::default() },
+    )
+    .await;
     for _ in 0..50 {
         let m = Message::InvokeFunction(Box::new(Worker::invocation("test::caller", "{}")));
         let _ = glutton.link.outbox.send(m);

@@ -1,4 +1,4 @@
-//! Tests of endpoints with TLS: the certificate is checked, and then the call is like any other.
+//! Tests of endpoints with TLS certificates.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -17,8 +17,8 @@ fn certificates() -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(PEM).map(Result::unwrap).collect()
 }
 
-/// Serves TLS for `localhost`: one request of each connection. Its port.
-fn secure_endpoint() -> u16 {
+/// Serves one request of each TLS connection to `localhost`. Returns the port.
+fn start_tls_endpoint() -> u16 {
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap();
@@ -32,7 +32,7 @@ fn secure_endpoint() -> u16 {
             let connection = ServerConnection::new(config.clone()).unwrap();
             let mut stream = BufReader::new(StreamOwned::new(connection, socket.unwrap()));
             let mut line = String::new();
-            // A client that does not trust the certificate ends the handshake.
+            // A client that does not trust the certificate aborts the handshake.
             while stream.read_line(&mut line).is_ok_and(|read| read > 2) {}
             if line.ends_with("\r\n\r\n") {
                 let mut body = [0; 1];
@@ -59,33 +59,34 @@ async fn call(trust: bool) -> Outcome {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let caller = &functions.caller;
-    caller.client.get_or_init(|| Client::new(&caller.rules)).trust(config);
+    let invoker = &functions.invoker;
+    invoker.client.get_or_init(|| HttpClient::new(&invoker.policy)).set_tls_config(config);
     with_provider(&broker, functions);
     let mut worker = Worker::named(&broker, "w").await;
-    let url = format!("https://localhost:{}/f", secure_endpoint());
+    let url = format!("https://localhost:{}/f", start_tls_endpoint());
     register(&worker, "ext::f", &json!({ "url": url }));
     worker.call("ext::f", "1").await
 }
 
 #[tokio::test]
-async fn an_endpoint_with_tls_is_called() {
+async fn trusted_certificate_is_accepted() {
     assert_eq!(call(true).await.unwrap().unwrap().as_str(), r#""secure""#);
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_trusts_is_refused() {
+async fn untrusted_certificate_is_rejected() {
     let error = call(false).await.unwrap_err();
     assert_eq!(error.code, "http_request_failed");
     assert!(error.message.contains("certificate"), "{}", error.message);
 }
 
 #[tokio::test]
-async fn the_certificates_of_the_machine_are_read_when_they_are_needed() {
-    // Whatever they are, none of them has signed ours; without any, that is told.
-    let broker = serve(&HttpFunctionSettings { block_private_ips: false, ..Default::default() });
+async fn root_certificates_of_the_machine_are_the_default() {
+    // None of them has signed the test certificate; if there are none, the error says so.
+    let broker =
+        broker_with(&HttpFunctionSettings { block_private_ips: false, ..Default::default() });
     let mut worker = Worker::named(&broker, "w").await;
-    let url = format!("https://localhost:{}/f", secure_endpoint());
+    let url = format!("https://localhost:{}/f", start_tls_endpoint());
     register(&worker, "ext::f", &json!({ "url": url }));
     let error = worker.call("ext::f", "1").await.unwrap_err();
     assert_eq!(error.code, "http_request_failed");

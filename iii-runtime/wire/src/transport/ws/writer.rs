@@ -104,7 +104,8 @@ where
             while text.len() <= MAX_FRAME_BYTES {
                 bytes += text.len();
                 sink.feed(Frame::text(std::mem::take(&mut text))).await?;
-                let Some(message) = (bytes < BATCH_BYTES).then(|| queue.try_recv()).flatten() else {
+                let Some(message) = (bytes < BATCH_BYTES).then(|| queue.try_recv()).flatten()
+                else {
                     break;
                 };
                 text = protocol::encode(&message);
@@ -186,7 +187,8 @@ impl BatchHeuristic {
     }
 
     fn should_yield(&self) -> bool {
-        self.single_batches < Self::MAX_FUTILE_YIELDS || self.single_batches.is_multiple_of(Self::PROBE_INTERVAL)
+        self.single_batches < Self::MAX_FUTILE_YIELDS
+            || self.single_batches.is_multiple_of(Self::PROBE_INTERVAL)
     }
 
     /// Records the size of a batch.
@@ -199,7 +201,7 @@ impl BatchHeuristic {
 mod tests {
     use super::*;
     use crate::protocol::Message;
-    use crate::transport::{OutboxLimits, Outbox};
+    use crate::transport::{Outbox, OutboxLimits};
     use futures_util::StreamExt;
     use std::io;
     use std::pin::{Pin, pin};

@@ -1,4 +1,4 @@
-//! The JSON shapes of what is listed, with exactly the field names of protocol section 6.1.
+//! Output types of the listing functions, with the field names of protocol section 6.1.
 
 use serde::Serialize;
 
@@ -6,24 +6,24 @@ use crate::broker::{Broker, Eyes, FunctionView, TriggerTypeView, WorkerView};
 use crate::provider::Binding;
 use iii_wire::protocol::{ErrorBody, FunctionId, Namespace, Payload, TriggerId, TriggerTypeId};
 
-/// How many characters of a config a list shows.
-const SUMMARY: usize = 80;
+/// Maximum length of a config summary, in characters.
+const MAX_SUMMARY_CHARS: usize = 80;
 
-/// A function in a list.
+/// A function in a listing.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub(crate) struct FunctionSummary {
-    /// Its id.
+    /// The function id.
     #[schemars(with = "String")]
     pub(crate) function_id: FunctionId,
-    /// The partition it is in.
+    /// The namespace.
     #[schemars(with = "String")]
     pub(crate) namespace: Namespace,
-    /// The worker that serves it.
+    /// The name of the worker that serves the function.
     pub(crate) worker_name: String,
-    /// What it does.
+    /// The description.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) description: Option<String>,
-    /// What its worker says about it.
+    /// Metadata of the worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) metadata: Option<Payload>,
 }
@@ -40,10 +40,10 @@ impl From<&FunctionView> for FunctionSummary {
     }
 }
 
-/// A function in full.
+/// A function with all details.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub(crate) struct FunctionDetail {
-    /// What a list shows.
+    /// The fields of a listing.
     #[serde(flatten)]
     pub(crate) summary: FunctionSummary,
     /// JSON Schema of the input.
@@ -52,35 +52,35 @@ pub(crate) struct FunctionDetail {
     /// JSON Schema of the output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) response_schema: Option<Payload>,
-    /// The bindings that invoke it.
-    pub(crate) registered_triggers: Vec<OwnTrigger>,
-    /// Why the HTTP endpoint that serves it cannot be called. An addition of this project.
+    /// The triggers that invoke the function.
+    pub(crate) registered_triggers: Vec<FunctionTrigger>,
+    /// Why an HTTP function cannot be called. An extension of this engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     pub(crate) unusable: Option<ErrorBody>,
 }
 
-/// A binding, as its function shows it.
+/// A trigger in the details of its function.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-pub(crate) struct OwnTrigger {
-    /// Its id.
+pub(crate) struct FunctionTrigger {
+    /// The trigger id.
     #[schemars(with = "String")]
     pub(crate) id: TriggerId,
-    /// Its type.
+    /// The trigger type.
     #[schemars(with = "String")]
     pub(crate) trigger_type: TriggerTypeId,
-    /// Its config.
+    /// The configuration.
     pub(crate) config: Payload,
 }
 
 impl FunctionDetail {
-    /// A function with its bindings; ids are those that the caller knows.
-    pub(crate) fn new(broker: &Broker, view: &FunctionView, eyes: &Eyes) -> Self {
+    /// Describes a function with its triggers, by the trigger ids that the caller uses.
+    pub(crate) fn new(broker: &Broker, view: &FunctionView, visibility: &Eyes) -> Self {
         let registered_triggers = broker
             .bindings_of(&view.namespace, &view.id)
             .iter()
-            .map(|binding| OwnTrigger {
-                id: eyes.own_trigger(&binding.id),
+            .map(|binding| FunctionTrigger {
+                id: visibility.own_trigger(&binding.id),
                 trigger_type: binding.trigger_type.clone(),
                 config: binding.config.clone(),
             })
@@ -95,22 +95,22 @@ impl FunctionDetail {
     }
 }
 
-/// A trigger type in a list.
+/// A trigger type in a listing.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-pub(crate) struct TypeSummary {
-    /// Its id.
+pub(crate) struct TriggerTypeSummary {
+    /// The trigger type id.
     #[schemars(with = "String")]
     pub(crate) id: TriggerTypeId,
-    /// The partition it is in.
+    /// The namespace.
     #[schemars(with = "String")]
     pub(crate) namespace: Namespace,
-    /// Who provides it.
+    /// The name of the provider.
     pub(crate) worker_name: String,
-    /// What fires it.
+    /// The description.
     pub(crate) description: String,
 }
 
-impl From<&TriggerTypeView> for TypeSummary {
+impl From<&TriggerTypeView> for TriggerTypeSummary {
     fn from(view: &TriggerTypeView) -> Self {
         Self {
             id: view.id.clone(),
@@ -121,23 +121,23 @@ impl From<&TriggerTypeView> for TypeSummary {
     }
 }
 
-/// A trigger type in full.
+/// A trigger type with all details.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-pub(crate) struct TypeDetail {
-    /// What a list shows.
+pub(crate) struct TriggerTypeDetail {
+    /// The fields of a listing.
     #[serde(flatten)]
-    pub(crate) summary: TypeSummary,
-    /// JSON Schema of a binding's config.
+    pub(crate) summary: TriggerTypeSummary,
+    /// JSON Schema of the trigger configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) configuration_schema: Option<Payload>,
-    /// JSON Schema of the payload that functions get.
+    /// JSON Schema of the payload of the triggered functions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) request_schema: Option<Payload>,
-    /// How many bindings it has.
+    /// The number of triggers of this type.
     pub(crate) instance_count: usize,
 }
 
-impl From<&TriggerTypeView> for TypeDetail {
+impl From<&TriggerTypeView> for TriggerTypeDetail {
     fn from(view: &TriggerTypeView) -> Self {
         Self {
             summary: view.into(),
@@ -148,108 +148,109 @@ impl From<&TriggerTypeView> for TypeDetail {
     }
 }
 
-/// A binding.
+/// A trigger in a listing.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
 pub(crate) struct TriggerSummary {
-    /// Its id.
+    /// The trigger id.
     #[schemars(with = "String")]
     pub(crate) id: TriggerId,
-    /// Its type.
+    /// The trigger type.
     #[schemars(with = "String")]
     pub(crate) trigger_type: TriggerTypeId,
-    /// The function it invokes.
+    /// The function that the trigger invokes.
     #[schemars(with = "String")]
     pub(crate) function_id: FunctionId,
-    /// The worker that registered it.
+    /// The name of the worker that registered the trigger.
     pub(crate) worker_name: String,
-    /// Its config.
+    /// The configuration.
     pub(crate) config: Payload,
-    /// The beginning of its config.
+    /// The first 80 characters of the configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) config_summary: Option<String>,
-    /// Why it is parked; absent: it fires.
+    /// Why the trigger is parked; absent if it is active.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) parked: Option<Reason>,
+    pub(crate) parked: Option<ParkedReason>,
 }
 
-/// Why no provider has a binding.
+/// Why a trigger is not bound by a provider.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-pub(crate) struct Reason {
-    /// `trigger_type_not_found` if nobody provides the type, else the code with which its provider refused it.
+pub(crate) struct ParkedReason {
+    /// `trigger_type_not_found` if the trigger type has no provider, else the error code of the provider.
     pub(crate) code: String,
-    /// The same for people.
+    /// The error message.
     pub(crate) message: String,
 }
 
-impl From<ErrorBody> for Reason {
+impl From<ErrorBody> for ParkedReason {
     fn from(error: ErrorBody) -> Self {
         Self { code: error.code, message: error.message }
     }
 }
 
 impl TriggerSummary {
-    /// A binding; `workers` are all workers there are.
-    pub(crate) fn new(binding: &Binding, workers: &[WorkerView], eyes: &Eyes) -> Self {
-        let owner =
-            workers.iter().find(|one| one.connection.is_some() && one.connection == binding.owner);
+    /// Describes a trigger. `workers` are the workers among which the owner is looked up.
+    pub(crate) fn new(binding: &Binding, workers: &[WorkerView], visibility: &Eyes) -> Self {
+        let owner = workers
+            .iter()
+            .find(|worker| worker.connection.is_some() && worker.connection == binding.owner);
         let name = owner.and_then(|owner| owner.info.as_ref()?.name.clone());
         let function_id = &binding.function_id;
-        let first = || function_id.split("::").next().unwrap_or(function_id).to_owned();
+        let id_prefix = || function_id.split("::").next().unwrap_or(function_id).to_owned();
         Self {
-            id: eyes.own_trigger(&binding.id),
+            id: visibility.own_trigger(&binding.id),
             trigger_type: binding.trigger_type.clone(),
             function_id: function_id.clone(),
-            worker_name: name.unwrap_or_else(first),
+            worker_name: name.unwrap_or_else(id_prefix),
             config: binding.config.clone(),
-            config_summary: Some(shortened(&binding.config)),
+            config_summary: Some(summarize(&binding.config)),
             parked: None,
         }
     }
 }
 
-/// Compact JSON, cut where it gets long.
-fn shortened(config: &Payload) -> String {
-    let text = config.parse::<serde_json::Value>().map(|value| value.to_string());
-    let text = text.unwrap_or_default();
-    match text.char_indices().nth(SUMMARY) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+/// Returns compact JSON, truncated to the maximum length of a summary.
+fn summarize(config: &Payload) -> String {
+    let json = config.parse::<serde_json::Value>().map(|value| value.to_string());
+    let json = json.unwrap_or_default();
+    match json.char_indices().nth(MAX_SUMMARY_CHARS) {
+        Some((end, _)) => format!("{}…", &json[..end]),
+        None => json,
     }
 }
 
-/// A worker. Absent facts are `null`.
+/// A worker or a provider of the engine in a listing. Unknown values are `null`.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-pub(crate) struct Worker {
-    /// The id of its connection, or the name of the part of the engine.
+pub(crate) struct WorkerSummary {
+    /// The connection id, or the name of the provider.
     pub(crate) id: String,
-    /// Its name.
+    /// The name.
     pub(crate) name: Option<String>,
-    /// The partition of all that it registers.
+    /// The namespace of everything that the worker registers.
     #[schemars(with = "String")]
     pub(crate) namespace: Namespace,
-    /// What it is for.
+    /// The description.
     pub(crate) description: Option<String>,
-    /// The language and library it runs on; `engine` for parts of the engine.
+    /// The language runtime; `engine` for providers of the engine.
     pub(crate) runtime: Option<String>,
-    /// The version of that.
+    /// The version of the runtime.
     pub(crate) version: Option<String>,
-    /// Its operating system.
+    /// The operating system.
     pub(crate) os: Option<String>,
-    /// How it is isolated.
+    /// The kind of isolation.
     pub(crate) isolation: Option<String>,
-    /// The address it came from.
+    /// The IP address of the connection.
     pub(crate) ip_address: Option<String>,
-    /// `connected`, or `available` for parts of the engine.
+    /// `connected`, or `available` for providers of the engine.
     pub(crate) status: &'static str,
-    /// When it came, in milliseconds since 1970.
+    /// The time of the connection, in milliseconds since the Unix epoch.
     pub(crate) connected_at_ms: u64,
-    /// How many functions it serves.
+    /// The number of functions.
     pub(crate) function_count: usize,
-    /// How many calls it is serving now.
+    /// The number of calls in flight.
     pub(crate) active_invocations: usize,
 }
 
-impl From<&WorkerView> for Worker {
+impl From<&WorkerView> for WorkerSummary {
     fn from(view: &WorkerView) -> Self {
         let info = view.info.clone().unwrap_or_default();
         Self {
