@@ -21,6 +21,7 @@ use super::expand::environment;
 use super::provider::{Call, Handler, Outcome, Provider};
 use crate::provider::overloaded;
 use iii_wire::clock::Clock;
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, RegisterFunction};
 
 use client::HttpClient;
@@ -131,7 +132,7 @@ impl EndpointInvoker {
                     format!("the request to `{origin}` timed out after {} ms", limit.as_millis());
                 Err(ErrorBody {
                     status: Some(504),
-                    ..ErrorBody::new("http_request_failed", message)
+                    ..ErrorBody::new(code::HTTP_REQUEST_FAILED, message)
                 })
             }
         }
@@ -155,7 +156,7 @@ impl EndpointInvoker {
             };
             ErrorBody {
                 status: Some(BAD_GATEWAY),
-                ..ErrorBody::new("http_response_failed", message)
+                ..ErrorBody::new(code::HTTP_RESPONSE_FAILED, message)
             }
         })?;
         response::into_outcome(head.status, body.to_bytes())
