@@ -127,14 +127,14 @@ pub(super) fn rename<Id: Clone + Ord>(
 
 impl Renamed {
     /// Returns the id that the worker chose for a trigger.
-    pub(super) fn own_trigger(&self, id: &TriggerId) -> TriggerId {
+    pub(super) fn local_trigger_id(&self, id: &TriggerId) -> TriggerId {
         let renamed = self.triggers.iter().find(|(_, became)| *became == id);
         renamed.map_or_else(|| id.clone(), |(own, _)| own.clone())
     }
 }
 
 /// The objects of the broker that a caller may see.
-pub(crate) struct Eyes {
+pub(crate) struct Visibility {
     broker: Broker,
     /// The caller, if it has a policy; otherwise everything is visible.
     caller: Option<(WorkerId, Arc<dyn Gate>)>,
@@ -142,9 +142,9 @@ pub(crate) struct Eyes {
 
 impl Broker {
     /// Returns the visibility of a caller. The engine itself sees everything.
-    pub(crate) fn eyes(&self, caller: Option<WorkerId>) -> Eyes {
+    pub(crate) fn visibility(&self, caller: Option<WorkerId>) -> Visibility {
         let caller = caller.and_then(|id| Some((id, self.gate_of(id)?)));
-        Eyes { broker: self.clone(), caller }
+        Visibility { broker: self.clone(), caller }
     }
 
     /// Returns the policy of a connection; `None` if it has none or ended.
@@ -174,31 +174,31 @@ impl Broker {
     }
 }
 
-impl Eyes {
+impl Visibility {
     /// Returns whether anything may be invisible.
-    pub(crate) fn are_limited(&self) -> bool {
+    pub(crate) fn is_restricted(&self) -> bool {
         self.caller.is_some()
     }
 
     /// Returns whether the caller is the connection with this id and has a policy.
-    pub(crate) fn are_of(&self, owner: Option<WorkerId>) -> bool {
+    pub(crate) fn is_owner(&self, owner: Option<WorkerId>) -> bool {
         self.caller.as_ref().is_some_and(|(me, _)| Some(*me) == owner)
     }
 
     /// Returns whether a function is visible: the caller's own, and those that it may call.
     pub(crate) fn function(&self, view: &FunctionView) -> bool {
-        self.are_of(view.owner) || self.may_call(&view.namespace, &view.id, view.metadata.as_ref())
+        self.is_owner(view.owner) || self.may_call(&view.namespace, &view.id, view.metadata.as_ref())
     }
 
     /// Returns whether a trigger type is visible: the caller's own, and those that it may register triggers of.
     pub(crate) fn trigger_type(&self, view: &TriggerTypeView) -> bool {
         let binds = |(_, gate): &(WorkerId, Arc<dyn Gate>)| gate.binds(&view.id);
-        self.are_of(view.owner) || self.caller.as_ref().is_none_or(binds)
+        self.is_owner(view.owner) || self.caller.as_ref().is_none_or(binds)
     }
 
     /// Returns whether a trigger is visible: the caller's own, and those of functions that it may call.
     pub(crate) fn binding(&self, binding: &Binding) -> bool {
-        if self.caller.is_none() || self.are_of(binding.owner) {
+        if self.caller.is_none() || self.is_owner(binding.owner) {
             return true;
         }
         let (namespace, id) = (&binding.namespace, &binding.function_id);
@@ -220,7 +220,7 @@ impl Eyes {
     }
 
     /// Returns the namespace and the id of a function that the caller registered as `id` and its policy renamed.
-    pub(crate) fn own_function(&self, id: &str) -> Option<(Namespace, FunctionId)> {
+    pub(crate) fn resolve_own_function(&self, id: &str) -> Option<(Namespace, FunctionId)> {
         let (me, _) = self.caller.as_ref()?;
         let registry = self.broker.registry();
         let entry = registry.connections.get(me)?;
@@ -229,9 +229,9 @@ impl Eyes {
     }
 
     /// Returns the id that the caller chose for a trigger.
-    pub(crate) fn own_trigger(&self, id: &TriggerId) -> TriggerId {
+    pub(crate) fn local_trigger_id(&self, id: &TriggerId) -> TriggerId {
         let registry = self.broker.registry();
         let entry = self.caller.as_ref().and_then(|(me, _)| registry.connections.get(me));
-        entry.map_or_else(|| id.clone(), |entry| entry.renamed.own_trigger(id))
+        entry.map_or_else(|| id.clone(), |entry| entry.renamed.local_trigger_id(id))
     }
 }

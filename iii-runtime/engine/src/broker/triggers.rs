@@ -265,7 +265,7 @@ impl Broker {
             bound.refusal.clone_from(&m.error);
             let binding = bound.binding.clone();
             let owner = binding.owner.and_then(|owner| registry.connections.get(&owner));
-            owner.map(|one| (one.connection.clone(), one.renamed.own_trigger(&m.id), binding))
+            owner.map(|one| (one.connection.clone(), one.renamed.local_trigger_id(&m.id), binding))
         };
         if let Some(waiter) = lock(&self.inner.waiters).remove(&m.id) {
             let _ = waiter.send(m.error.clone());
@@ -392,7 +392,7 @@ impl Broker {
             }
             registry.put(binding.clone(), provider.filter(|_| refusal.is_none()), refusal.clone());
             let owner = binding.owner.and_then(|owner| registry.connections.get(&owner));
-            owner.map(|one| (one.connection.clone(), one.renamed.own_trigger(&binding.id)))
+            owner.map(|one| (one.connection.clone(), one.renamed.local_trigger_id(&binding.id)))
         };
         if let (Some((owner, own)), Some(error)) = (owner, refusal) {
             let binding = (**binding).clone();

@@ -118,8 +118,8 @@ impl ChangeNotifier {
         // Owners with unrestricted visibility share one payload.
         let mut unrestricted = None;
         for binding in self.bindings_of_type(FUNCTIONS_AVAILABLE) {
-            let visibility = self.broker.eyes(binding.owner);
-            let data = if visibility.are_limited() {
+            let visibility = self.broker.visibility(binding.owner);
+            let data = if visibility.is_restricted() {
                 functions_changed(functions.iter().filter(|view| visibility.function(view)))
             } else {
                 unrestricted.get_or_insert_with(|| functions_changed(functions.iter())).clone()
