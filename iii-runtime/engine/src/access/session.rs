@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::auth::ListenerRules;
-use crate::broker::{Broker, Detour, Gate, Request, forbidden};
+use crate::broker::{Broker, Redirect, Gate, Request, forbidden};
 use crate::wildcard::WildcardPattern;
 use iii_wire::protocol::{
     Action, DEFAULT_NAMESPACE, ErrorBody, FunctionId, Namespace, Payload, RegisterFunction,
@@ -269,9 +269,9 @@ impl Gate for Session {
         )))
     }
 
-    fn detour(&self, call: &Request, action: Option<&Action>) -> Option<Detour> {
+    fn redirect(&self, call: &Request, action: Option<&Action>) -> Option<Redirect> {
         let middleware = self.rules.middleware.as_ref()?;
-        Some(middleware.detour(call, action, &self.grants.context))
+        Some(middleware.redirect(call, action, &self.grants.context))
     }
 
     fn function(

@@ -39,7 +39,7 @@ pub(crate) trait Gate: Send + Sync + 'static {
     ) -> Result<(), ErrorBody>;
 
     /// Redirects an authorized call to another function; `None` calls its own function.
-    fn detour(&self, call: &Request, action: Option<&Action>) -> Option<Detour>;
+    fn redirect(&self, call: &Request, action: Option<&Action>) -> Option<Redirect>;
 
     /// Authorizes the registration of a function, and may rewrite it. `home` is the namespace of the connection.
     fn function(
@@ -65,7 +65,7 @@ pub(crate) trait Gate: Send + Sync + 'static {
 }
 
 /// The function that receives a redirected call.
-pub(crate) struct Detour {
+pub(crate) struct Redirect {
     /// The function: in the namespace of the original function, otherwise in `default`.
     pub(crate) function_id: FunctionId,
     /// The input.

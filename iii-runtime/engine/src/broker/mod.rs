@@ -36,7 +36,7 @@ use iii_wire::transport::ws::TelemetryHandler;
 use iii_wire::transport::{self, Outbox};
 
 pub(crate) use counters::Measured;
-pub(crate) use gate::{Detour, Visibility, Gate, forbidden};
+pub(crate) use gate::{Redirect, Visibility, Gate, forbidden};
 pub(crate) use invoke::Request;
 pub(crate) use registry::WorkerInfo;
 pub(crate) use view::{FunctionView, TriggerTypeView, WorkerView};

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::Broker;
 use super::calls::{Answer, Asker};
 use super::functions::ENQUEUE;
-use super::gate::{Detour, Gate, forbidden};
+use super::gate::{Redirect, Gate, forbidden};
 use super::invoke::{Request, Sent, deliver};
 use super::registry::{Function, Target};
 use iii_wire::code;
@@ -41,9 +41,9 @@ impl Broker {
             return None;
         }
         let of_engine = function.as_deref().is_some_and(is_of_engine);
-        let detour = if of_engine { None } else { gate.detour(&request, action.as_ref()) };
-        if let Some(detour) = detour {
-            return self.divert(request, detour, asker);
+        let redirect = if of_engine { None } else { gate.redirect(&request, action.as_ref()) };
+        if let Some(redirect) = redirect {
+            return self.divert(request, redirect, asker);
         }
         match (action, function) {
             (Some(Action::Enqueue { queue }), _) => self.enqueue(&queue, request, caller, asker),
@@ -83,8 +83,8 @@ impl Broker {
 
     /// Redirects a call to another function: in the same namespace if it exists there, otherwise in `default`. Its
     /// result is the result of the call.
-    fn divert(&self, request: Request, detour: Detour, asker: Asker) -> Option<Sent> {
-        let Detour { function_id, data, limit } = detour;
+    fn divert(&self, request: Request, redirect: Redirect, asker: Asker) -> Option<Sent> {
+        let Redirect { function_id, data, limit } = redirect;
         let here = self.registry().function(&request.namespace, &function_id).is_some();
         let namespace = if here { request.namespace } else { Namespace::default() };
         let late = format!("`{function_id}` did not answer within {limit:?}");
