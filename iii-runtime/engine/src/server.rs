@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::access::{AccessGuard, AuthRequest};
-use super::broker::{Broker, Gate, limits};
+use super::broker::{Broker, ConnectionPolicy, limits};
 use super::channel::{self, ChannelDirection, Channels};
 use super::origins::Origins;
 use super::tasks::Tasks;
@@ -110,15 +110,15 @@ async fn admit(stream: TcpStream, peer: SocketAddr, door: Door) {
     }
     let (heartbeat, bounds) = (limits.heartbeat(), limits.link());
     let mut link = ws::connection_with_telemetry(socket, heartbeat, bounds, broker.telemetry());
-    let gate = match (guard, visitor) {
-        (Some(guard), Some(visitor)) => match gate(&guard, &visitor, &mut link).await {
-            Some(gate) => Some(gate),
+    let policy = match (guard, visitor) {
+        (Some(guard), Some(visitor)) => match policy(&guard, &visitor, &mut link).await {
+            Some(policy) => Some(policy),
             None => return,
         },
         _ => None,
     };
     match purpose {
-        Purpose::Worker => broker.attach_behind(gate, link, Some(peer.ip())).await,
+        Purpose::Worker => broker.attach_with_policy(policy, link, Some(peer.ip())).await,
         // The connection passes telemetry frames to their handler; protocol messages are ignored.
         Purpose::Telemetry | Purpose::Channel { .. } => while link.inbox.next().await.is_some() {},
     }
@@ -139,13 +139,13 @@ pub(super) async fn serve_local_telemetry(broker: Broker, answer: oneshot::Sende
 }
 
 /// Authorizes a worker. Rejects and closes its connection on failure.
-async fn gate(
+async fn policy(
     guard: &AccessGuard,
     visitor: &AuthRequest,
     link: &mut Connection,
-) -> Option<Arc<dyn Gate>> {
+) -> Option<Arc<dyn ConnectionPolicy>> {
     match guard.admit(visitor).await {
-        Ok(gate) => Some(gate),
+        Ok(policy) => Some(policy),
         Err(error) => {
             turn_away(link, error).await;
             None

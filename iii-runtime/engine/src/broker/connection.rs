@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::calls::Pending;
 use super::functions::reject;
-use super::gate::{Gate, Gated};
+use super::policy::{ConnectionPolicy, Gated};
 use super::{Broker, limits};
 use crate::limits::Limits;
 use crate::provider::overloaded;
@@ -56,7 +56,7 @@ impl Connection {
     pub(crate) fn new(
         outbox: Outbox,
         peer: Option<IpAddr>,
-        gate: Option<Arc<dyn Gate>>,
+        policy: Option<Arc<dyn ConnectionPolicy>>,
         (arrival, connected_at_ms): (u64, u64),
         limits: Arc<Limits>,
     ) -> Self {
@@ -69,7 +69,7 @@ impl Connection {
             pending: Pending::default(),
             calls: AtomicUsize::new(0),
             limits,
-            gated: gate.map(Gated::new),
+            gated: policy.map(Gated::new),
             outbox,
             namespace: OnceLock::new(),
             buffered: Mutex::default(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::connection::Connection;
-use super::gate::rename;
+use super::policy::rename;
 use super::registry::{Function, Registry, Target, WEIGHT};
 use super::standby::Waiting;
 use crate::provider::overloaded;

@@ -115,7 +115,7 @@ impl Broker {
             baggage: m.baggage,
         };
         let sent = match (&caller.gated, m.action) {
-            (Some(gated), action) => self.pass(&*gated.gate, caller.id, request, action, asker),
+            (Some(gated), action) => self.pass(&*gated.policy, caller.id, request, action, asker),
             (None, Some(Action::Enqueue { queue })) => {
                 self.enqueue(&queue, request, caller.id, asker)
             }

@@ -1,15 +1,15 @@
 //! The broker: it keeps connections, functions, trigger types, triggers and calls, and routes messages between them.
 
-mod admission;
+mod authorized_calls;
+mod authorized_registrations;
 mod calls;
 mod connection;
 mod counters;
 mod external;
 mod functions;
-mod gate;
 mod invoke;
 pub(crate) mod limits;
-mod passage;
+mod policy;
 mod registry;
 mod standby;
 mod trace;
@@ -36,8 +36,8 @@ use iii_wire::transport::ws::TelemetryHandler;
 use iii_wire::transport::{self, Outbox};
 
 pub(crate) use counters::Measured;
-pub(crate) use gate::{Redirect, Visibility, Gate, forbidden};
 pub(crate) use invoke::Request;
+pub(crate) use policy::{ConnectionPolicy, Redirect, Visibility, forbidden};
 pub(crate) use registry::WorkerInfo;
 pub(crate) use view::{FunctionView, TriggerTypeView, WorkerView};
 pub(crate) use workers::{ANNOUNCE, Announcement, announcement_error};
@@ -164,20 +164,20 @@ impl Broker {
         link: transport::Connection,
         peer: Option<IpAddr>,
     ) -> impl Future<Output = ()> + Send + use<> {
-        self.attach_behind(None, link, peer)
+        self.attach_with_policy(None, link, peer)
     }
 
     /// Like [`Broker::attach`], with a policy that restricts the worker.
-    pub(crate) fn attach_behind(
+    pub(crate) fn attach_with_policy(
         &self,
-        gate: Option<Arc<dyn Gate>>,
+        policy: Option<Arc<dyn ConnectionPolicy>>,
         link: transport::Connection,
         peer: Option<IpAddr>,
     ) -> impl Future<Output = ()> + Send + use<> {
         let transport::Connection { outbox, inbox } = link;
         let (now, limits) = (self.inner.clock.unix_millis(), self.inner.limits.clone());
         let came = (self.inner.counters.worker_came(), now);
-        let connection = Arc::new(Connection::new(outbox, peer, gate, came, limits));
+        let connection = Arc::new(Connection::new(outbox, peer, policy, came, limits));
         connection.send(Message::WorkerRegistered {
             worker_id: connection.id,
             reattach_token: Some(connection.token),

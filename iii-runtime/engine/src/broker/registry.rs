@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::connection::Connection;
 use super::external::External;
-use super::gate::Renamed;
+use super::policy::Renamed;
 use super::standby::Standby;
 use crate::provider::{Binding, Handler, Provider, Schema, refused};
 use iii_wire::protocol::{

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use uuid::Uuid;
 
-use super::{Broker, Gate};
+use super::{Broker, ConnectionPolicy};
 use crate::provider::Outcome;
 use iii_wire::clock::Clock;
 use iii_wire::protocol::{
@@ -53,9 +53,9 @@ impl Worker {
     }
 
     /// Connects with a policy.
-    pub(crate) async fn connect_behind(broker: &Broker, gate: Arc<dyn Gate>) -> Self {
+    pub(crate) async fn connect_with_policy(broker: &Broker, policy: Arc<dyn ConnectionPolicy>) -> Self {
         let (ours, theirs) = local::pair(OutboxLimits::default());
-        tokio::spawn(broker.attach_behind(Some(gate), theirs, None));
+        tokio::spawn(broker.attach_with_policy(Some(policy), theirs, None));
         Self::greeted(ours).await
     }
 

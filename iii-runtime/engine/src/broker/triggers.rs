@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::connection::Connection;
 use super::functions::{complain, reject};
-use super::gate::rename;
+use super::policy::rename;
 use super::invoke::blank;
 use super::registry::{Bound, Source, TriggerType};
 use super::{Broker, limits};

@@ -51,7 +51,7 @@ impl Broker {
         answered: bool,
     ) -> Outcome {
         if let Some(gated) = &connection.gated {
-            gated.gate.calls(&Namespace::default(), &ANNOUNCE.into(), None)?;
+            gated.policy.check_call(&Namespace::default(), &ANNOUNCE.into(), None)?;
         }
         let said: Announcement = data.parse().map_err(|error| misfit(ANNOUNCE, &error))?;
         let wanted = match said.namespace.as_deref() {

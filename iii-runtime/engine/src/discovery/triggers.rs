@@ -312,10 +312,10 @@ impl Discovery {
             namespace: input.namespace.map(Into::into),
             trigger_namespace: input.trigger_namespace.map(Into::into),
         };
-        let gate = caller.and_then(|caller| self.broker.gate_of(caller));
-        let owner = caller.filter(|_| gate.is_some());
-        if let Some(gate) = gate {
-            m = gate.binding(m).await?;
+        let policy = caller.and_then(|caller| self.broker.policy_of(caller));
+        let owner = caller.filter(|_| policy.is_some());
+        if let Some(policy) = policy {
+            m = policy.check_trigger(m).await?;
         }
         let binding = Arc::new(Binding {
             id: m.id,

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::Broker;
 use super::calls::{Answer, Asker};
 use super::functions::ENQUEUE;
-use super::gate::{Redirect, Gate, forbidden};
+use super::policy::{Redirect, ConnectionPolicy, forbidden};
 use super::invoke::{Request, Sent, deliver};
 use super::registry::{Function, Target};
 use iii_wire::code;
@@ -26,14 +26,14 @@ impl Broker {
     /// Makes a call of a worker if its policy allows it. Returns where it is pending, if a worker serves it.
     pub(super) fn pass(
         &self,
-        gate: &dyn Gate,
+        policy: &dyn ConnectionPolicy,
         caller: WorkerId,
         request: Request,
         action: Option<Action>,
         asker: Asker,
     ) -> Option<Sent> {
         let function = self.registry().function(&request.namespace, &request.function_id).cloned();
-        if let Err(error) = self.check_call(gate, &request, function.as_deref()) {
+        if let Err(error) = self.check_call(policy, &request, function.as_deref()) {
             if !asker.wants_answer() {
                 tracing::warn!(worker = %caller, "a void call was denied: {error}");
             }
@@ -41,7 +41,7 @@ impl Broker {
             return None;
         }
         let of_engine = function.as_deref().is_some_and(is_of_engine);
-        let redirect = if of_engine { None } else { gate.redirect(&request, action.as_ref()) };
+        let redirect = if of_engine { None } else { policy.redirect(&request, action.as_ref()) };
         if let Some(redirect) = redirect {
             return self.divert(request, redirect, asker);
         }
@@ -65,11 +65,11 @@ impl Broker {
     /// Authorizes a call; one that enqueues another call requires authorization of both.
     fn check_call(
         &self,
-        gate: &dyn Gate,
+        policy: &dyn ConnectionPolicy,
         request: &Request,
         function: Option<&Function>,
     ) -> Result<(), ErrorBody> {
-        check(gate, &request.namespace, &request.function_id, function)?;
+        check(policy, &request.namespace, &request.function_id, function)?;
         if request.function_id != ENQUEUE {
             return Ok(());
         }
@@ -78,7 +78,7 @@ impl Broker {
         })?;
         let namespace = inner.namespace.unwrap_or_default();
         let function = self.registry().function(&namespace, &inner.function_id).cloned();
-        check(gate, &namespace, &inner.function_id, function.as_deref())
+        check(policy, &namespace, &inner.function_id, function.as_deref())
     }
 
     /// Redirects a call to another function: in the same namespace if it exists there, otherwise in `default`. Its
@@ -106,13 +106,13 @@ impl Broker {
 
 /// Authorizes a call of a function, whether it exists or not.
 fn check(
-    gate: &dyn Gate,
+    policy: &dyn ConnectionPolicy,
     namespace: &Namespace,
     id: &FunctionId,
     function: Option<&Function>,
 ) -> Result<(), ErrorBody> {
     let metadata: Option<&Payload> = function.and_then(|function| function.metadata.as_ref());
-    gate.calls(function.map_or(namespace, |function| &function.namespace), id, metadata)
+    policy.check_call(function.map_or(namespace, |function| &function.namespace), id, metadata)
 }
 
 /// Returns whether it is a built-in function of the engine itself, which belongs to no application.

@@ -25,13 +25,13 @@ pub(crate) fn forbidden(message: impl Into<String>) -> ErrorBody {
 /// The policy of a connection. A connection without one is unrestricted.
 ///
 /// Only registrations are authorized asynchronously. All other methods are called for each call and must not block.
-pub(crate) trait Gate: Send + Sync + 'static {
+pub(crate) trait ConnectionPolicy: Send + Sync + 'static {
     /// Authorizes the use of a namespace.
-    fn enters(&self, namespace: &Namespace) -> Result<(), ErrorBody>;
+    fn check_namespace(&self, namespace: &Namespace) -> Result<(), ErrorBody>;
 
     /// Authorizes a call of a function, whether it exists or not. `namespace` is that of the function, not the one in
     /// which it was looked up; `metadata` is the metadata that its worker registered.
-    fn calls(
+    fn check_call(
         &self,
         namespace: &Namespace,
         id: &FunctionId,
@@ -42,26 +42,26 @@ pub(crate) trait Gate: Send + Sync + 'static {
     fn redirect(&self, call: &Request, action: Option<&Action>) -> Option<Redirect>;
 
     /// Authorizes the registration of a function, and may rewrite it. `home` is the namespace of the connection.
-    fn function(
+    fn check_function(
         self: Arc<Self>,
         function: RegisterFunction,
         home: Namespace,
     ) -> BoxFuture<'static, Result<RegisterFunction, ErrorBody>>;
 
     /// Authorizes the registration of a trigger, and may rewrite it.
-    fn binding(
+    fn check_trigger(
         self: Arc<Self>,
         binding: RegisterTrigger,
     ) -> BoxFuture<'static, Result<RegisterTrigger, ErrorBody>>;
 
     /// Authorizes the registration of a trigger type, and may rewrite it.
-    fn trigger_type(
+    fn check_trigger_type(
         self: Arc<Self>,
         one: RegisterTriggerType,
     ) -> BoxFuture<'static, Result<RegisterTriggerType, ErrorBody>>;
 
     /// Returns whether the worker may register triggers of a type.
-    fn binds(&self, trigger_type: &TriggerTypeId) -> bool;
+    fn may_bind(&self, trigger_type: &TriggerTypeId) -> bool;
 }
 
 /// The function that receives a redirected call.
@@ -77,7 +77,7 @@ pub(crate) struct Redirect {
 /// The policy of a connection, and the registrations that await its decision.
 pub(crate) struct Gated {
     /// The policy.
-    pub(crate) gate: Arc<dyn Gate>,
+    pub(crate) policy: Arc<dyn ConnectionPolicy>,
     /// `None` while no decision is pending.
     pub(super) waiting: Mutex<Option<VecDeque<Step>>>,
     /// The weight of the queued registrations. Only modified under the lock of `waiting`.
@@ -94,8 +94,8 @@ pub(super) enum Step {
 
 impl Gated {
     /// Creates the state of a policy without pending registrations.
-    pub(crate) fn new(gate: Arc<dyn Gate>) -> Self {
-        Self { gate, waiting: Mutex::default(), bytes: AtomicUsize::new(0) }
+    pub(crate) fn new(policy: Arc<dyn ConnectionPolicy>) -> Self {
+        Self { policy, waiting: Mutex::default(), bytes: AtomicUsize::new(0) }
     }
 }
 
@@ -137,21 +137,21 @@ impl Renamed {
 pub(crate) struct Visibility {
     broker: Broker,
     /// The caller, if it has a policy; otherwise everything is visible.
-    caller: Option<(WorkerId, Arc<dyn Gate>)>,
+    caller: Option<(WorkerId, Arc<dyn ConnectionPolicy>)>,
 }
 
 impl Broker {
     /// Returns the visibility of a caller. The engine itself sees everything.
     pub(crate) fn visibility(&self, caller: Option<WorkerId>) -> Visibility {
-        let caller = caller.and_then(|id| Some((id, self.gate_of(id)?)));
+        let caller = caller.and_then(|id| Some((id, self.policy_of(id)?)));
         Visibility { broker: self.clone(), caller }
     }
 
     /// Returns the policy of a connection; `None` if it has none or ended.
-    pub(crate) fn gate_of(&self, worker: WorkerId) -> Option<Arc<dyn Gate>> {
+    pub(crate) fn policy_of(&self, worker: WorkerId) -> Option<Arc<dyn ConnectionPolicy>> {
         let registry = self.registry();
         let gated = registry.connections.get(&worker)?.connection.gated.as_ref()?;
-        Some(gated.gate.clone())
+        Some(gated.policy.clone())
     }
 
     /// Resolves the id of a function in the config of a trigger, such as its condition: the owner of the trigger may
@@ -192,7 +192,7 @@ impl Visibility {
 
     /// Returns whether a trigger type is visible: the caller's own, and those that it may register triggers of.
     pub(crate) fn trigger_type(&self, view: &TriggerTypeView) -> bool {
-        let binds = |(_, gate): &(WorkerId, Arc<dyn Gate>)| gate.binds(&view.id);
+        let binds = |(_, policy): &(WorkerId, Arc<dyn ConnectionPolicy>)| policy.may_bind(&view.id);
         self.is_owner(view.owner) || self.caller.as_ref().is_none_or(binds)
     }
 
@@ -215,7 +215,7 @@ impl Visibility {
         id: &FunctionId,
         metadata: Option<&Payload>,
     ) -> bool {
-        let allows = |(_, gate): &(WorkerId, Arc<dyn Gate>)| gate.calls(namespace, id, metadata);
+        let allows = |(_, policy): &(WorkerId, Arc<dyn ConnectionPolicy>)| policy.check_call(namespace, id, metadata);
         self.caller.as_ref().is_none_or(|caller| allows(caller).is_ok())
     }
 

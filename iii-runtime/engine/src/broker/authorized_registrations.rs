@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::Broker;
 use super::connection::Connection;
 use super::functions::reject;
-use super::gate::{Gated, Step};
+use super::policy::{Gated, Step};
 use super::triggers::tell;
 use iii_wire::protocol::{
     ErrorBody, FunctionId, Message, Namespace, RegistrationRejected, WorkerId,
@@ -64,12 +64,12 @@ impl Broker {
     /// Authorizes a registration, then applies or rejects it.
     async fn decide(self, connection: Arc<Connection>, message: Message) {
         let Some(gated) = &connection.gated else { return };
-        let gate = gated.gate.clone();
+        let policy = gated.policy.clone();
         let home = connection.namespace().cloned().unwrap_or_default();
         match message {
             Message::RegisterFunction(m) => {
                 let own = m.id.clone();
-                match gate.function(*m, home.clone()).await {
+                match policy.check_function(*m, home.clone()).await {
                     Ok(m) => self.register_function(&connection, m, Some(own)),
                     Err(error) => reject(&connection, home, own, String::new(), Some(error)),
                 }
@@ -77,7 +77,7 @@ impl Broker {
             Message::RegisterTrigger(m) => {
                 let (own, kind, function) =
                     (m.id.clone(), m.trigger_type.clone(), m.function_id.clone());
-                match gate.binding(*m).await {
+                match policy.check_trigger(*m).await {
                     Ok(m) => self.register_trigger(&connection, m, Some(own)),
                     Err(error) => tell(&connection, own, kind, function, error),
                 }
@@ -85,7 +85,7 @@ impl Broker {
             Message::RegisterTriggerType(m) => {
                 let own = m.id.clone();
                 let namespace = m.namespace.clone().unwrap_or(home);
-                match gate.trigger_type(*m).await {
+                match policy.check_trigger_type(*m).await {
                     Ok(m) => self.register_type(&connection, m, Some(own)),
                     // The protocol has no message for this; workers log a rejected function id as a warning.
                     Err(error) => {
@@ -126,7 +126,7 @@ impl Broker {
         answered: bool,
     ) -> Result<(), ErrorBody> {
         let Some(gated) = &connection.gated else { return Ok(()) };
-        gated.gate.enters(namespace).inspect_err(|error| {
+        gated.policy.check_namespace(namespace).inspect_err(|error| {
             tracing::warn!(worker = %connection.id, %namespace, "the namespace is not allowed: {error}");
             if !answered {
                 connection.send(Message::RegistrationRejected(Box::new(RegistrationRejected {
