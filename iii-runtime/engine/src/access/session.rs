@@ -165,7 +165,7 @@ impl Session {
     }
 
     fn check_target(&self, namespace: &Namespace, id: &FunctionId) -> Result<(), ErrorBody> {
-        let reached = self.broker.reached(namespace, id);
+        let reached = self.broker.lookup_function(namespace, id);
         let (found_in, metadata) = match &reached {
             Some((found_in, metadata)) => (found_in, metadata.as_ref()),
             None => (namespace, None),

@@ -156,14 +156,14 @@ impl Broker {
 
     /// Resolves the id of a function in the config of a trigger, such as its condition: the owner of the trigger may
     /// have registered the function under another id.
-    pub(crate) fn named_by(&self, binding: &Binding, id: &FunctionId) -> FunctionId {
+    pub(crate) fn resolve_function_id(&self, binding: &Binding, id: &FunctionId) -> FunctionId {
         let registry = self.registry();
         let entry = binding.owner.and_then(|owner| registry.connections.get(&owner));
         entry.and_then(|entry| entry.renamed.functions.get(id)).unwrap_or(id).clone()
     }
 
     /// Returns the namespace and the metadata of the function that a call of `id` in `namespace` would reach.
-    pub(crate) fn reached(
+    pub(crate) fn lookup_function(
         &self,
         namespace: &Namespace,
         id: &FunctionId,
@@ -202,7 +202,7 @@ impl Visibility {
             return true;
         }
         let (namespace, id) = (&binding.namespace, &binding.function_id);
-        match self.broker.reached(namespace, id) {
+        match self.broker.lookup_function(namespace, id) {
             Some((namespace, metadata)) => self.may_call(&namespace, id, metadata.as_ref()),
             None => self.may_call(namespace, id, None),
         }
