@@ -55,12 +55,12 @@ pub(crate) trait Provider: Send + Sync + 'static {
     fn unbind(&self, _binding: &Arc<Binding>) {}
 
     /// Receives broker events.
-    fn notice(&self, _event: &Event) {}
+    fn on_event(&self, _event: &BrokerEvent) {}
 
     /// Returns the handler of a function that a worker registered with an `invocation` object (protocol section 4.8).
     ///
     /// `None` if this provider does not serve such functions.
-    fn external(&self, _function: &RegisterFunction) -> Option<Result<Handler, ErrorBody>> {
+    fn external_handler(&self, _function: &RegisterFunction) -> Option<Result<Handler, ErrorBody>> {
         None
     }
 
@@ -74,12 +74,12 @@ pub(crate) trait Provider: Send + Sync + 'static {
     /// Reports the health of the component for `engine::health::check`.
     ///
     /// `None` if it does not report health.
-    fn health(&self) -> Option<Health> {
+    fn health(&self) -> Option<ComponentHealth> {
         None
     }
 
     /// Called before the engine closes all connections: calls that fail from now on are not errors.
-    fn ending(&self) {}
+    fn before_stop(&self) {}
 
     /// Stops all tasks. No method is called afterwards.
     fn stop(&self) {}
@@ -87,7 +87,7 @@ pub(crate) trait Provider: Send + Sync + 'static {
 
 /// The health of a component.
 #[derive(Debug, Clone)]
-pub(crate) struct Health {
+pub(crate) struct ComponentHealth {
     /// The name of the component, such as `queues`.
     pub(crate) component: &'static str,
     /// The problem; `None` if the component is healthy.
@@ -168,7 +168,7 @@ pub(crate) fn overloaded(message: impl Into<String>) -> ErrorBody {
 
 /// A change of the broker that providers may forward to workers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum BrokerEvent {
     /// A connection was opened.
     WorkerConnected(WorkerId),
     /// A worker announced itself or changed its description.
@@ -209,9 +209,9 @@ pub(crate) struct BuiltIn {
     /// The description.
     pub(crate) description: &'static str,
     /// JSON Schema of the input.
-    pub(crate) request_schema: Schema,
+    pub(crate) request_schema: LazySchema,
     /// JSON Schema of the output.
-    pub(crate) response_schema: Schema,
+    pub(crate) response_schema: LazySchema,
     /// The code.
     pub(crate) handler: Handler,
 }
@@ -226,8 +226,8 @@ impl BuiltIn {
         Self {
             id: id.into(),
             description,
-            request_schema: Schema::Of(schema::<I>),
-            response_schema: Schema::Of(schema::<O>),
+            request_schema: LazySchema::OfType(schema::<I>),
+            response_schema: LazySchema::OfType(schema::<O>),
             handler,
         }
     }
@@ -248,7 +248,7 @@ impl BuiltIn {
                 Box::pin(async move { output.await?.map(|output| to_payload(&output)).transpose() })
             }
             Err(error) => {
-                let error = misfit(id, &error);
+                let error = invalid_input(id, &error);
                 Box::pin(std::future::ready(Err(error)))
             }
         });
@@ -265,7 +265,7 @@ impl BuiltIn {
         let handler: Handler = Arc::new(move |call: Call| {
             let outcome = match call.data.parse::<I>() {
                 Ok(input) => code(input),
-                Err(error) => Err(misfit(id, &error)),
+                Err(error) => Err(invalid_input(id, &error)),
             };
             Box::pin(std::future::ready(outcome))
         });
@@ -284,7 +284,7 @@ impl BuiltIn {
 }
 
 /// The error for input that does not match the type of a built-in function.
-pub(crate) fn misfit(id: &str, error: &serde_json::Error) -> ErrorBody {
+pub(crate) fn invalid_input(id: &str, error: &serde_json::Error) -> ErrorBody {
     ErrorBody::new(code::DESERIALIZATION_ERROR, format!("the input of `{id}` is invalid: {error}"))
 }
 
@@ -300,27 +300,27 @@ pub(crate) fn to_payload<T: Serialize + ?Sized>(value: &T) -> Result<Payload, Er
 
 /// A JSON Schema, generated on demand: most schemas of built-in functions are never requested.
 #[derive(Debug, Clone)]
-pub(crate) enum Schema {
+pub(crate) enum LazySchema {
     /// A schema that a worker sent.
-    Given(Option<Payload>),
+    Document(Option<Payload>),
     /// The schema of a Rust type.
-    Of(fn() -> Option<Payload>),
+    OfType(fn() -> Option<Payload>),
 }
 
-impl Schema {
+impl LazySchema {
     /// Returns the document; `None` if there is no schema.
     pub(crate) fn get(&self) -> Option<Payload> {
         match self {
-            Self::Given(document) => document.clone(),
-            Self::Of(schema) => schema(),
+            Self::Document(document) => document.clone(),
+            Self::OfType(schema) => schema(),
         }
     }
 
     /// Returns the document that a worker sent, if any.
-    pub(crate) fn given(&self) -> Option<&Payload> {
+    pub(crate) fn document(&self) -> Option<&Payload> {
         match self {
-            Self::Given(document) => document.as_ref(),
-            Self::Of(_) => None,
+            Self::Document(document) => document.as_ref(),
+            Self::OfType(_) => None,
         }
     }
 }

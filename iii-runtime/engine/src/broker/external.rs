@@ -22,7 +22,7 @@ impl Broker {
     /// reason at startup, and fail.
     pub(super) fn external(&self, m: &RegisterFunction) -> External {
         let providers = read(&self.inner.providers).clone();
-        let served = providers.iter().find_map(|provider| provider.external(m));
+        let served = providers.iter().find_map(|provider| provider.external_handler(m));
         let error = match served {
             Some(Ok(handler)) => return External { handler, unusable: None },
             Some(Err(error)) => error,

@@ -8,7 +8,7 @@ use super::policy::rename;
 use super::registry::{Function, Registry, Target, WEIGHT};
 use super::standby::Waiting;
 use crate::provider::overloaded;
-use crate::provider::{Event, Schema};
+use crate::provider::{BrokerEvent, LazySchema};
 use iii_wire::code;
 use iii_wire::protocol::{
     DEFAULT_NAMESPACE, ErrorBody, FunctionId, Message, Namespace, RegisterFunction,
@@ -97,7 +97,7 @@ impl Broker {
     }
 
     fn functions_changed(&self) {
-        self.notice(&Event::FunctionsChanged);
+        self.notify(&BrokerEvent::FunctionsChanged);
     }
 }
 
@@ -142,8 +142,8 @@ impl Registry {
             id: m.id,
             namespace: namespace.clone(),
             description: m.description.map(Into::into),
-            request_schema: Schema::Given(m.request_format),
-            response_schema: Schema::Given(m.response_format),
+            request_schema: LazySchema::Document(m.request_format),
+            response_schema: LazySchema::Document(m.response_format),
             metadata: m.metadata,
             own_id: own.clone(),
             calls,

@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use crate::limits::Limits;
-use crate::provider::{Event, Health, Provider};
+use crate::provider::{BrokerEvent, ComponentHealth, Provider};
 use iii_wire::clock::Clock;
 use iii_wire::protocol::{Message, TriggerTypeId};
 use iii_wire::sync::{lock, read, write};
@@ -185,7 +185,7 @@ impl Broker {
         self.registry_mut().connections.insert(connection.id, Entry::new(connection.clone()));
         let broker = self.clone();
         async move {
-            broker.notice(&Event::WorkerConnected(connection.id));
+            broker.notify(&BrokerEvent::WorkerConnected(connection.id));
             broker.read(connection, inbox).await;
         }
     }
@@ -197,7 +197,7 @@ impl Broker {
         // In the order of arrival, so that test runs are deterministic.
         connections.sort_by_key(|connection| connection.arrival);
         for provider in read(&self.inner.providers).clone().iter() {
-            provider.ending();
+            provider.before_stop();
         }
         for connection in connections {
             connection.close(Some(code));
@@ -260,10 +260,10 @@ impl Broker {
     }
 
     /// Notifies all providers of an event. Never called while a lock is held.
-    fn notice(&self, event: &Event) {
+    fn notify(&self, event: &BrokerEvent) {
         let providers = read(&self.inner.providers).clone();
         for provider in providers.iter() {
-            provider.notice(event);
+            provider.on_event(event);
         }
     }
 
@@ -273,7 +273,7 @@ impl Broker {
     }
 
     /// Returns the health of the components that report it.
-    pub(crate) fn health(&self) -> Vec<Health> {
+    pub(crate) fn health(&self) -> Vec<ComponentHealth> {
         let providers = read(&self.inner.providers).clone();
         providers.iter().filter_map(|provider| provider.health()).collect()
     }

@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::external::External;
 use super::policy::Renamed;
 use super::standby::Standby;
-use crate::provider::{Binding, Handler, Provider, Schema, refused};
+use crate::provider::{Binding, Handler, LazySchema, Provider, refused};
 use iii_wire::protocol::{
     DEFAULT_NAMESPACE, ErrorBody, FunctionId, Message, Namespace, Payload, RegisterService,
     RegisterTrigger, TriggerId, TriggerTypeId, WorkerId,
@@ -33,9 +33,9 @@ pub(crate) struct Function {
     /// The description.
     pub(crate) description: Option<Cow<'static, str>>,
     /// JSON Schema of the input.
-    pub(crate) request_schema: Schema,
+    pub(crate) request_schema: LazySchema,
     /// JSON Schema of the output.
-    pub(crate) response_schema: Schema,
+    pub(crate) response_schema: LazySchema,
     /// The metadata that its worker registered.
     pub(crate) metadata: Option<Payload>,
     /// The id under which its worker registered it, if a policy renamed it: calls are sent with it.
@@ -70,7 +70,7 @@ impl Function {
     /// The size that counts against the registration quota of its connection, in bytes.
     pub(crate) fn weight(&self) -> usize {
         let Self { request_schema, response_schema, metadata, .. } = self;
-        let payloads = [request_schema.given(), response_schema.given(), metadata.as_ref()];
+        let payloads = [request_schema.document(), response_schema.given(), metadata.as_ref()];
         weigh(&self.id, self.description.as_deref(), &payloads)
     }
 

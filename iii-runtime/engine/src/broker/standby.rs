@@ -8,7 +8,7 @@ use super::Broker;
 use super::connection::Connection;
 use super::external::External;
 use super::registry::{Registry, weigh};
-use crate::provider::Event;
+use crate::provider::BrokerEvent;
 use iii_wire::protocol::{FunctionId, Namespace, RegisterFunction, WorkerId};
 use iii_wire::sync::lock;
 
@@ -185,7 +185,7 @@ impl Broker {
                 ids.iter().for_each(|id| broker.registry_mut().take_over(&namespace, id));
                 broker.retry_refused();
             }
-            broker.notice(&Event::FunctionsChanged);
+            broker.notify(&BrokerEvent::FunctionsChanged);
         });
     }
 }

@@ -9,7 +9,7 @@ use super::calls::{Waiting, stopped};
 use super::connection::Connection;
 use super::registry::WorkerInfo;
 use super::{Bound, Broker, limits};
-use crate::provider::{Event, Outcome, misfit};
+use crate::provider::{BrokerEvent, Outcome, invalid_input};
 use iii_wire::code;
 use iii_wire::protocol::{
     ErrorBody, FunctionId, Message, Namespace, Payload, RegistrationRejected, WorkerId,
@@ -53,7 +53,7 @@ impl Broker {
         if let Some(gated) = &connection.gated {
             gated.policy.check_call(&Namespace::default(), &ANNOUNCE.into(), None)?;
         }
-        let said: Announcement = data.parse().map_err(|error| misfit(ANNOUNCE, &error))?;
+        let said: Announcement = data.parse().map_err(|error| invalid_input(ANNOUNCE, &error))?;
         let wanted = match said.namespace.as_deref() {
             Some(namespace) if namespace.trim().is_empty() => {
                 return Err(super::invoke::blank("namespace"));
@@ -97,7 +97,7 @@ impl Broker {
             return Ok(Some(Payload::from_built(r#"{"success":false}"#.to_owned())));
         }
         self.open(connection, namespace);
-        self.notice(&Event::WorkerUpdated(connection.id));
+        self.notify(&BrokerEvent::WorkerUpdated(connection.id));
         Ok(Some(Payload::from_built(r#"{"success":true}"#.to_owned())))
     }
 
@@ -185,8 +185,8 @@ impl Broker {
                 other.pending.forget(connection.id);
             }
         }
-        self.notice(&Event::FunctionsChanged);
-        self.notice(&Event::WorkerDisconnected(connection.id));
+        self.notify(&BrokerEvent::FunctionsChanged);
+        self.notify(&BrokerEvent::WorkerDisconnected(connection.id));
         kept
     }
 

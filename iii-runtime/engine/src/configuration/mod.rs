@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::broker::Broker;
 use super::expand::{Unset, environment};
-use super::provider::{Binding, BuiltIn, Health, Provider, TriggerTypeInfo, to_payload};
+use super::provider::{Binding, BuiltIn, ComponentHealth, Provider, TriggerTypeInfo, to_payload};
 use super::store::{Change, PendingWrite, StoreError, Table, write_function};
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, Payload};
@@ -311,7 +311,7 @@ impl Provider for Configurations {
     }
 
     /// Reports the health of the store, because this provider is always installed.
-    fn health(&self) -> Option<Health> {
+    fn health(&self) -> Option<ComponentHealth> {
         Some(self.table.health())
     }
 

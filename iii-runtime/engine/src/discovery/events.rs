@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::output::FunctionSummary;
 use crate::broker::{Broker, FunctionView, Request};
-use crate::provider::{Binding, Event, to_payload};
+use crate::provider::{Binding, BrokerEvent, to_payload};
 use iii_wire::protocol::{ErrorBody, FunctionId, Namespace, Payload, TriggerId};
 use iii_wire::sync::lock;
 
@@ -73,12 +73,12 @@ impl ChangeNotifier {
     }
 
     /// Fires the triggers for an event of the broker.
-    pub(crate) fn on_event(self: &Arc<Self>, event: &Event) {
+    pub(crate) fn on_event(self: &Arc<Self>, event: &BrokerEvent) {
         let (name, worker) = match event {
-            Event::FunctionsChanged => return self.schedule(),
-            Event::WorkerConnected(id) => ("worker_connected", id),
-            Event::WorkerUpdated(id) => ("worker_metadata_updated", id),
-            Event::WorkerDisconnected(id) => ("worker_disconnected", id),
+            BrokerEvent::FunctionsChanged => return self.schedule(),
+            BrokerEvent::WorkerConnected(id) => ("worker_connected", id),
+            BrokerEvent::WorkerUpdated(id) => ("worker_metadata_updated", id),
+            BrokerEvent::WorkerDisconnected(id) => ("worker_disconnected", id),
         };
         let bindings = self.bindings_of_type(WORKERS_AVAILABLE);
         if bindings.is_empty() {

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 
 use super::broker::{Broker, Visibility};
 use super::observability::WorkerGauges;
-use super::provider::{Binding, BuiltIn, Call, Event, Provider, TriggerTypeInfo};
+use super::provider::{Binding, BrokerEvent, BuiltIn, Call, Provider, TriggerTypeInfo};
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, WorkerId};
 
@@ -124,7 +124,7 @@ impl Provider for Discovery {
         self.notifier.unbind(&binding.id);
     }
 
-    fn notice(&self, event: &Event) {
+    fn on_event(&self, event: &BrokerEvent) {
         self.notifier.on_event(event);
     }
 }

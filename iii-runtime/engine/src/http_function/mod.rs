@@ -172,7 +172,7 @@ impl Provider for HttpFunctions {
         "Call functions at HTTP endpoints."
     }
 
-    fn external(&self, function: &RegisterFunction) -> Option<Result<Handler, ErrorBody>> {
+    fn external_handler(&self, function: &RegisterFunction) -> Option<Result<Handler, ErrorBody>> {
         let invoker = self.invoker.clone();
         Some(Endpoint::new(function, &invoker.policy, invoker.variable).map(|endpoint| {
             let endpoint = Arc::new(endpoint);

@@ -31,7 +31,7 @@ impl Provider for Endless {
         "Never completes."
     }
 
-    fn external(&self, _: &RegisterFunction) -> Option<Result<Handler, ErrorBody>> {
+    fn external_handler(&self, _: &RegisterFunction) -> Option<Result<Handler, ErrorBody>> {
         let in_flight = self.in_flight.clone();
         let handler: Handler = Arc::new(move |call| {
             assert_ne!(call.data.as_str(), r#""panic""#);
