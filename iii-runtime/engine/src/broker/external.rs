@@ -83,7 +83,7 @@ pub(super) fn run_for(
     let (abort, registration) = AbortHandle::new_pair();
     let asker = Asker::Working { then: Box::new(asker), _work: Work(abort) };
     let Some(id) = owner.pending.insert(asker, owner.limits.workers.serving) else {
-        counters.ended(Instant::now(), false);
+        counters.completed(Instant::now(), false);
         return None;
     };
     let (noted, counters) = (owner.clone(), counters.clone());
@@ -91,7 +91,7 @@ pub(super) fn run_for(
         if let Ok(outcome) = Abortable::new(work, registration).await
             && let Some(Waiting { asker, since, .. }) = noted.pending.take(id)
         {
-            counters.ended(since, outcome.is_ok());
+            counters.completed(since, outcome.is_ok());
             asker.answer(outcome);
         }
     });

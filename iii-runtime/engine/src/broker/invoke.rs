@@ -133,7 +133,7 @@ impl Broker {
     pub(super) fn answered(&self, callee: &Arc<Connection>, m: InvocationResult) {
         // An unknown id belongs to a void or a cancelled call.
         if let Some(Waiting { asker, since, .. }) = callee.pending.take(m.invocation_id) {
-            self.inner.counters.ended(since, m.result.is_ok());
+            self.inner.counters.completed(since, m.result.is_ok());
             let outcome = m.result.map(|result| result.filter(|result| !result.is_null()));
             asker.answer(outcome);
         }
@@ -205,7 +205,7 @@ impl Broker {
                 deliver(&self.inner.counters, &function, request, caller, asker)
             }
             Err(error) => {
-                self.inner.counters.refused();
+                self.inner.counters.unknown_function();
                 asker.answer(Err(error));
                 None
             }
@@ -250,7 +250,7 @@ pub(super) fn deliver(
     caller: Option<WorkerId>,
     asker: Asker,
 ) -> Option<Sent> {
-    counters.began(function);
+    counters.started(function);
     match &function.target {
         Target::BuiltIn { handler, .. } => {
             run(counters, handler, request, caller, asker);
@@ -275,7 +275,7 @@ fn send(
     let waits = asker.wants_answer();
     let id = if waits {
         let Some(id) = callee.pending.insert(asker, callee.limits.workers.serving) else {
-            counters.ended(Instant::now(), false);
+            counters.completed(Instant::now(), false);
             return None;
         };
         id
@@ -312,7 +312,7 @@ fn send(
     };
     // The end of the callee may have completed the call meanwhile.
     if waits && let Some(Waiting { asker, since, .. }) = callee.pending.take(id) {
-        counters.ended(since, false);
+        counters.completed(since, false);
         asker.answer(Err(error));
     }
     None
@@ -332,7 +332,7 @@ fn run(
 ) {
     let (counters, since) = (counters.clone(), Instant::now());
     let finish = move |outcome: Outcome, asker: Asker| {
-        counters.ended(since, outcome.is_ok());
+        counters.completed(since, outcome.is_ok());
         asker.answer(outcome);
     };
     let mut work = work(handler, request, caller);

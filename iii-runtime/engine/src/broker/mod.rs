@@ -35,7 +35,7 @@ use iii_wire::sync::{lock, read, write};
 use iii_wire::transport::ws::TelemetryHandler;
 use iii_wire::transport::{self, Outbox};
 
-pub(crate) use counters::Measured;
+pub(crate) use counters::BrokerMetrics;
 pub(crate) use invoke::Request;
 pub(crate) use policy::{ConnectionPolicy, Redirect, Visibility, forbidden};
 pub(crate) use registry::WorkerInfo;
@@ -176,7 +176,7 @@ impl Broker {
     ) -> impl Future<Output = ()> + Send + use<> {
         let transport::Connection { outbox, inbox } = link;
         let (now, limits) = (self.inner.clock.unix_millis(), self.inner.limits.clone());
-        let came = (self.inner.counters.worker_came(), now);
+        let came = (self.inner.counters.worker_connected(), now);
         let connection = Arc::new(Connection::new(outbox, peer, policy, came, limits));
         connection.send(Message::WorkerRegistered {
             worker_id: connection.id,
@@ -279,9 +279,9 @@ impl Broker {
     }
 
     /// Returns the metrics since the broker started.
-    pub(crate) fn measured(&self) -> Measured {
+    pub(crate) fn metrics(&self) -> BrokerMetrics {
         let registry = self.registry();
-        self.inner.counters.measured(registry.builtins.values().map(|one| &**one))
+        self.inner.counters.snapshot(registry.builtins.values().map(|one| &**one))
     }
 
     fn registry(&self) -> RwLockReadGuard<'_, Registry> {

@@ -173,9 +173,9 @@ impl Broker {
             let _changes = lock(&self.inner.changes);
             self.remove_everything_of(connection, has_successor)
         };
-        self.inner.counters.worker_went();
+        self.inner.counters.worker_disconnected();
         for Waiting { asker, since, .. } in connection.pending.close() {
-            self.inner.counters.ended(since, false);
+            self.inner.counters.completed(since, false);
             asker.answer(Err(stopped()));
         }
         if connection.calls.load(std::sync::atomic::Ordering::Acquire) > 0 {
