@@ -7,12 +7,12 @@ use hyper::header::HeaderValue;
 /// Without this check, a page from anywhere could connect to listeners of the machine that displays it: WebSockets are
 /// not subject to the same-origin policy (RFC 6455, section 10.2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Origins {
-    all: bool,
-    listed: Vec<String>,
+pub(crate) struct OriginPolicy {
+    any: bool,
+    allowed: Vec<String>,
 }
 
-impl Origins {
+impl OriginPolicy {
     /// Allows local origins and those of `list`, such as `https://app.example.com`; `*` allows all.
     ///
     /// # Errors
@@ -22,8 +22,8 @@ impl Origins {
         let mut origins = Self::default();
         for text in list {
             match text.trim() {
-                "*" => origins.all = true,
-                text if is_origin(text) => origins.listed.push(text.to_ascii_lowercase()),
+                "*" => origins.any = true,
+                text if is_origin(text) => origins.allowed.push(text.to_ascii_lowercase()),
                 text => {
                     return Err(format!(
                         "`{text}` is not an origin: write the scheme, the host, the port unless it is the default one, and no \
@@ -36,12 +36,12 @@ impl Origins {
     }
 
     /// Returns whether a handshake with this header is allowed.
-    pub(crate) fn allow(&self, origin: Option<&HeaderValue>) -> bool {
+    pub(crate) fn allows(&self, origin: Option<&HeaderValue>) -> bool {
         let Some(origin) = origin else { return true };
         let Ok(origin) = origin.to_str() else { return false };
-        self.all
+        self.any
             || is_local(origin)
-            || self.listed.iter().any(|one| one.eq_ignore_ascii_case(origin))
+            || self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
     }
 }
 
@@ -68,8 +68,8 @@ mod tests {
     use super::*;
 
     fn allows(list: &[&str], origin: &'static str) -> bool {
-        let list: Vec<String> = list.iter().map(|one| (*one).to_owned()).collect();
-        Origins::new(&list).unwrap().allow(Some(&HeaderValue::from_static(origin)))
+        let list: Vec<String> = list.iter().map(|origin| (*origin).to_owned()).collect();
+        OriginPolicy::new(&list).unwrap().allows(Some(&HeaderValue::from_static(origin)))
     }
 
     #[test]
@@ -88,14 +88,14 @@ mod tests {
         {
             assert!(!allows(&["https://app.example"], other), "{other}");
         }
-        assert!(Origins::default().allow(None), "clients other than browsers send no origin");
-        assert!(!Origins::default().allow(Some(&HeaderValue::from_bytes(b"\xff").unwrap())));
+        assert!(OriginPolicy::default().allows(None), "clients other than browsers send no origin");
+        assert!(!OriginPolicy::default().allows(Some(&HeaderValue::from_bytes(b"\xff").unwrap())));
     }
 
     #[test]
     fn invalid_origins_are_reported() {
         for wrong in ["app.example", "https://", "https://a/b", "https://*.a", "", "https://:80"] {
-            let error = Origins::new(&[wrong.to_owned()]).unwrap_err();
+            let error = OriginPolicy::new(&[wrong.to_owned()]).unwrap_err();
             assert!(error.contains(&format!("`{wrong}`")), "{error}");
         }
     }

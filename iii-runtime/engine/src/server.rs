@@ -16,7 +16,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 use super::access::{AccessGuard, AuthRequest};
 use super::broker::{Broker, ConnectionPolicy, limits};
 use super::channel::{self, ChannelDirection, Channels};
-use super::origins::Origins;
+use super::origins::OriginPolicy;
 use super::tasks::Tasks;
 use iii_wire::protocol::{ErrorBody, Message};
 use iii_wire::transport::{Connection, ws};
@@ -50,7 +50,7 @@ pub(crate) struct Door {
     /// Timeout of the handshake.
     pub(crate) handshake: Duration,
     /// Allowed browser origins.
-    pub(crate) origins: Arc<Origins>,
+    pub(crate) origins: Arc<OriginPolicy>,
     /// Authorizes workers; `None` leaves them unrestricted.
     pub(crate) guard: Option<AccessGuard>,
 }
@@ -168,10 +168,10 @@ async fn turn_away(link: &mut Connection, error: ErrorBody) {
 fn check(
     request: &Request,
     channels: &Channels,
-    origins: Option<&Origins>,
+    origins: Option<&OriginPolicy>,
 ) -> Result<Purpose, ErrorResponse> {
     let origin = request.headers().get("origin");
-    if origins.is_some_and(|origins| !origins.allow(origin)) {
+    if origins.is_some_and(|origins| !origins.allows(origin)) {
         return Err(refuse(StatusCode::FORBIDDEN, "this origin is not allowed"));
     }
     let query = request.uri().query().unwrap_or_default();

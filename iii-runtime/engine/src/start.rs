@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::engine::Probes;
 use crate::http_function::HttpFunctions;
 use crate::observability::{Observability, WorkerGauges};
-use crate::origins::Origins;
+use crate::origins::OriginPolicy;
 use crate::queue::Queues;
 use crate::store::{Store, StoreLimits};
 use crate::stream::Streams;
@@ -108,8 +108,8 @@ impl EngineBuilder {
 struct CheckedSettings {
     data_dir: Option<PathBuf>,
     /// One per listener for workers.
-    worker_origins: Vec<Origins>,
-    stream_origins: Origins,
+    worker_origins: Vec<OriginPolicy>,
+    stream_origins: OriginPolicy,
     http_functions: Option<HttpFunctions>,
     cors: http::CorsPolicy,
 }
@@ -123,10 +123,10 @@ impl CheckedSettings {
         let worker_origins = settings
             .workers
             .iter()
-            .map(|listener| Origins::new(&listener.allowed_origins).map_err(invalid))
+            .map(|listener| OriginPolicy::new(&listener.allowed_origins).map_err(invalid))
             .collect::<Result<Vec<_>>>()?;
         let listed = settings.stream.as_ref().map(|stream| stream.allowed_origins.as_slice());
-        let stream_origins = Origins::new(listed.unwrap_or_default()).map_err(invalid)?;
+        let stream_origins = OriginPolicy::new(listed.unwrap_or_default()).map_err(invalid)?;
         if let Some((queues, _)) = &settings.queue {
             queues.check().map_err(invalid)?;
         }

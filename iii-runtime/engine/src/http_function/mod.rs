@@ -17,7 +17,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::expand::environment;
+use super::expand::env_variable;
 use super::provider::{Call, Handler, Outcome, Provider};
 use crate::provider::overloaded;
 use iii_wire::clock::Clock;
@@ -99,7 +99,7 @@ impl HttpFunctions {
     ///
     /// See [`HttpFunctionSettings::check`].
     pub(crate) fn new(settings: &HttpFunctionSettings, clock: Clock) -> Result<Self, String> {
-        Self::with(settings, clock, environment)
+        Self::with(settings, clock, env_variable)
     }
 
     fn with(
