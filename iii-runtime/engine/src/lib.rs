@@ -1,20 +1,21 @@
-//! The embedded engine of `iii-runtime`: wire-compatible with the official iii engine, for development, tests and the
-//! worker that needs just one machine.
+//! The embedded engine of `iii-runtime`: wire-compatible with the official iii engine, for development, tests and
+//! deployments on one machine.
 //!
 //! `iii-runtime` re-exports this crate as `iii::engine`. [`Engine::builder`] configures and starts an engine in this
 //! process; workers connect to it over WebSocket or through [`Engine::local`].
 //!
 //! # Layers
 //!
-//! Each module imports only from modules above it; a test checks it.
+//! Each module imports only from modules above it; a test enforces it.
 //!
 //! ```text
-//! limits                       bounds of everything that clients can use up
-//! broker (with provider)       connections, functions, triggers, calls; nothing of HTTP, cron or storage
+//! limits                       limits of everything that clients can consume
+//! broker (with provider)       connections, functions, triggers, calls; no HTTP, cron or storage
 //! store                        the storage API: in memory, and durable on redb
 //! providers                    one module each: http, cron, queue, pubsub, state, stream, channel, …
-//! config                       settings: from code, from a YAML file, and their defaults
-//! engine, start                a running engine, and how it comes to be
+//! config                       settings from code and from a YAML file, and their defaults
+//! engine, start                a running engine, and how it is started
+//! ```
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -46,7 +46,7 @@ fn check(inner: &Inner) -> Health {
     let settings = &inner.settings;
     let on = settings.enabled;
     let (stored_spans, hot_bytes) = inner.traces.size();
-    let measured = inner.broker.measured();
+    let measured = inner.broker.metrics();
     let (connected, pending) = inner.broker.load();
     let mut components = BTreeMap::from([
         (
@@ -79,8 +79,8 @@ fn check(inner: &Inner) -> Health {
             component(
                 true,
                 json!({
-                    "connected": connected, "spawns": measured.workers_came,
-                    "deaths": measured.workers_went,
+                    "connected": connected, "spawns": measured.workers_connected,
+                    "deaths": measured.workers_disconnected,
                 }),
             ),
         ),

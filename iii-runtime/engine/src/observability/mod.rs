@@ -22,7 +22,7 @@ mod tests;
 use std::sync::Arc;
 
 use super::broker::Broker;
-use super::provider::{Binding, BuiltIn, Event, Provider, TriggerTypeInfo, schema};
+use super::provider::{Binding, BrokerEvent, BuiltIn, Provider, TriggerTypeInfo, schema};
 use super::stream::Streams;
 use iii_wire::protocol::ErrorBody;
 use iii_wire::transport::ws::TelemetryHandler;
@@ -162,8 +162,8 @@ impl Provider for Observability {
         }
     }
 
-    fn notice(&self, event: &Event) {
-        if let Event::WorkerDisconnected(worker) = event {
+    fn on_event(&self, event: &BrokerEvent) {
+        if let BrokerEvent::WorkerDisconnected(worker) = event {
             self.inner.metrics.forget(*worker);
         }
     }

@@ -10,7 +10,7 @@ use super::backlog::QueuedMessage;
 use super::delivery_queue::{DeliveryQueue, QueueDepth};
 use super::manager::QueueManager;
 use super::record::{self, MessageRecord};
-use crate::provider::{Health, Outcome, to_payload};
+use crate::provider::{ComponentHealth, Outcome, to_payload};
 use crate::store::{PendingWrite, StoreError};
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, Payload};
@@ -275,12 +275,12 @@ pub(super) fn list_topics(manager: &QueueManager) -> Vec<TopicInfo> {
 }
 
 /// Returns the health of all queues.
-pub(super) fn health(manager: &QueueManager) -> Health {
+pub(super) fn health(manager: &QueueManager) -> ComponentHealth {
     let registry = lock(&manager.registry);
     let topics = registry.topics.values().flat_map(|topic| &topic.queues);
     let queues = topics.chain(registry.named_queues.values());
     let depth: QueueDepth = queues.map(|queue| queue.depth()).sum();
-    Health {
+    ComponentHealth {
         component: "queues",
         trouble: None,
         details: serde_json::json!({

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::broker::Broker;
-use super::provider::{Binding, BuiltIn, Call, Health, Provider, TriggerTypeInfo, schema};
+use super::provider::{Binding, BuiltIn, Call, ComponentHealth, Provider, TriggerTypeInfo, schema};
 use super::store::Store;
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, Payload};
@@ -273,11 +273,11 @@ impl Provider for Queues {
         self.manager.unbind(&binding.id);
     }
 
-    fn health(&self) -> Option<Health> {
+    fn health(&self) -> Option<ComponentHealth> {
         Some(admin::health(&self.manager))
     }
 
-    fn ending(&self) {
+    fn before_stop(&self) {
         self.manager.ending.store(true, Ordering::Release);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::broker::Measured;
+use crate::broker::BrokerMetrics;
 
 /// The key for functions that are not counted apart.
 const OTHERS: &str = "(others)";
@@ -59,16 +59,16 @@ fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-fn active(measured: &Measured) -> u64 {
-    measured.workers_came.saturating_sub(measured.workers_went)
+fn active(measured: &BrokerMetrics) -> u64 {
+    measured.workers_connected.saturating_sub(measured.workers_disconnected)
 }
 
-impl From<&Measured> for EngineMetrics {
-    fn from(measured: &Measured) -> Self {
+impl From<&BrokerMetrics> for EngineMetrics {
+    fn from(measured: &BrokerMetrics) -> Self {
         let mut by_function: BTreeMap<_, _> =
             measured.by_function.iter().map(|(id, count)| (id.to_string(), *count)).collect();
-        if measured.others > 0 {
-            by_function.insert(OTHERS.to_owned(), measured.others);
+        if measured.other_functions > 0 {
+            by_function.insert(OTHERS.to_owned(), measured.other_functions);
         }
         Self {
             invocations: Invocations {
@@ -79,8 +79,8 @@ impl From<&Measured> for EngineMetrics {
                 by_function,
             },
             workers: Workers {
-                spawns: measured.workers_came,
-                deaths: measured.workers_went,
+                spawns: measured.workers_connected,
+                deaths: measured.workers_disconnected,
                 active: active(measured),
             },
             performance: Performance {
@@ -88,8 +88,8 @@ impl From<&Measured> for EngineMetrics {
                 p50_duration_ms: millis(measured.p50),
                 p95_duration_ms: millis(measured.p95),
                 p99_duration_ms: millis(measured.p99),
-                min_duration_ms: millis(measured.least),
-                max_duration_ms: millis(measured.most),
+                min_duration_ms: millis(measured.min),
+                max_duration_ms: millis(measured.max),
             },
         }
     }
@@ -98,7 +98,7 @@ impl From<&Measured> for EngineMetrics {
 /// The value of a metric by its name, and whether it only grows; `None`: it is none of the engine's.
 // Counts beyond 2^53 are none that an engine reaches.
 #[allow(clippy::cast_precision_loss)]
-pub(super) fn value(measured: &Measured, name: &str) -> Option<(f64, bool)> {
+pub(super) fn value(measured: &BrokerMetrics, name: &str) -> Option<(f64, bool)> {
     let count = |count: u64| Some((count as f64, true));
     let duration = |duration: Duration| Some((millis(duration), false));
     match name {
@@ -106,14 +106,14 @@ pub(super) fn value(measured: &Measured, name: &str) -> Option<(f64, bool)> {
         "iii.invocations.success" => count(measured.succeeded),
         "iii.invocations.error" => count(measured.failed),
         "iii.invocations.deferred" => count(measured.deferred),
-        "iii.workers.spawns" => count(measured.workers_came),
-        "iii.workers.deaths" => count(measured.workers_went),
+        "iii.workers.spawns" => count(measured.workers_connected),
+        "iii.workers.deaths" => count(measured.workers_disconnected),
         "iii.workers.active" => Some((active(measured) as f64, false)),
         "iii.invocations.duration.avg" => duration(measured.mean),
         "iii.invocations.duration.p50" => duration(measured.p50),
         "iii.invocations.duration.p95" => duration(measured.p95),
         "iii.invocations.duration.p99" => duration(measured.p99),
-        "iii.invocations.duration.max" => duration(measured.most),
+        "iii.invocations.duration.max" => duration(measured.max),
         _ => None,
     }
 }

@@ -106,7 +106,7 @@ impl Metrics {
 
     /// The value of one of the engine's own metrics, and whether it only grows.
     pub(super) fn of_engine(&self, name: &str) -> Option<(f64, bool)> {
-        engine::value(&self.broker.measured(), name)
+        engine::value(&self.broker.metrics(), name)
     }
 
     /// The value of a metric of workers within the last `window`, as [`AlertRule`](super::settings::AlertRule) says.
@@ -159,7 +159,7 @@ impl Metrics {
             || query.metric_name.is_some()
             || query.aggregate_interval.is_some();
         Page {
-            engine_metrics: (&self.broker.measured()).into(),
+            engine_metrics: (&self.broker.metrics()).into(),
             sdk_metrics: points.into_iter().map(Shared).collect(),
             aggregated_metrics,
             query: asked.then_some(query),

@@ -1,7 +1,7 @@
 //! Tests of health and of the small functions, and of what is switched off.
 
 use super::*;
-use crate::provider::Health;
+use crate::provider::ComponentHealth;
 
 #[tokio::test]
 async fn health_names_all_parts_and_small_functions_answer() {
@@ -52,9 +52,9 @@ impl Provider for Ill {
         "Is not well."
     }
 
-    fn health(&self) -> Option<Health> {
+    fn health(&self) -> Option<ComponentHealth> {
         let trouble = Some("the disk is full".to_owned());
-        Some(Health { component: "store", trouble, details: json!({"durable": true}) })
+        Some(ComponentHealth { component: "store", trouble, details: json!({"durable": true}) })
     }
 }
 
