@@ -1,20 +1,20 @@
-//! Doc comments as text.
+//! Doc comments as strings, and identifiers as words.
 
-use syn::{Attribute, Expr, ExprLit, Lit, Meta};
+use syn::{Attribute, Expr, ExprLit, Lit, LitStr, Meta};
 
-/// The text of all doc comments among `attributes`; `None` if they say nothing.
-pub(crate) fn text(attributes: &[Attribute]) -> Option<String> {
+/// Returns the doc comments among `attributes`, joined; `None` if they are empty.
+pub(crate) fn comment(attributes: &[Attribute]) -> Option<String> {
     let mut lines = Vec::new();
     for attribute in attributes {
         let Meta::NameValue(meta) = &attribute.meta else { continue };
         if !meta.path.is_ident("doc") {
             continue;
         }
-        // `#[doc = include_str!(…)]` is not known here.
+        // `#[doc = include_str!(…)]` is not expanded here, and is skipped.
         if let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &meta.value {
             let text = text.value();
-            let block = text.contains('\n');
-            lines.extend(text.split('\n').map(|line| clean(line, block).to_owned()));
+            let is_block = text.contains('\n');
+            lines.extend(text.split('\n').map(|line| without_margin(line, is_block).to_owned()));
         }
     }
     let text = lines.join("\n");
@@ -22,10 +22,21 @@ pub(crate) fn text(attributes: &[Attribute]) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// One line without the space after `///`, or the margin of `/** … */`.
-fn clean(line: &str, block: bool) -> &str {
+/// Returns the description of a declaration: the option `description`, else its doc comment; `None` if it is empty.
+pub(crate) fn description(
+    option: Option<&LitStr>,
+    comment: impl FnOnce() -> Option<String>,
+) -> Option<String> {
+    match option {
+        Some(text) => Some(text.value().trim().to_owned()).filter(|text| !text.is_empty()),
+        None => comment(),
+    }
+}
+
+/// Removes the space after `///`, or the margin of `/** … */`.
+fn without_margin(line: &str, is_block: bool) -> &str {
     let line = line.trim_end();
-    if block {
+    if is_block {
         let inner = line.trim_start();
         if let Some(rest) = inner.strip_prefix('*') {
             return rest.strip_prefix(' ').unwrap_or(rest);
@@ -34,21 +45,21 @@ fn clean(line: &str, block: bool) -> &str {
     line.strip_prefix(' ').unwrap_or(line)
 }
 
-/// `OutOfStock` as `out of stock`.
-pub(crate) fn words(name: &str) -> String {
+/// Splits an identifier into lower-case words: `OutOfStock` becomes `out of stock`.
+pub(crate) fn to_words(name: &str) -> String {
     let mut words = String::new();
-    let mut before = '_';
+    let mut previous = '_';
     let mut letters = name.chars().peekable();
     while let Some(letter) = letters.next() {
         let next_is_lower = letters.peek().is_some_and(|next| next.is_lowercase());
-        let starts = letter.is_uppercase() && (!before.is_uppercase() || next_is_lower);
-        if letter == '_' || (starts && before != '_') {
+        let starts = letter.is_uppercase() && (!previous.is_uppercase() || next_is_lower);
+        if letter == '_' || (starts && previous != '_') {
             words.push(' ');
         }
         if letter != '_' {
             words.extend(letter.to_lowercase());
         }
-        before = letter;
+        previous = letter;
     }
     words.trim().to_owned()
 }
@@ -59,7 +70,7 @@ mod tests {
     use syn::parse_quote;
 
     #[test]
-    fn lines_keep_their_inner_spaces() {
+    fn lines_keep_their_indentation() {
         let item: syn::ItemFn = parse_quote! {
             /// Creates an order.
             ///
@@ -67,11 +78,11 @@ mod tests {
             #[doc(hidden)]
             fn create() {}
         };
-        assert_eq!(text(&item.attrs).unwrap(), "Creates an order.\n\n    let x = 1;");
+        assert_eq!(comment(&item.attrs).unwrap(), "Creates an order.\n\n    let x = 1;");
     }
 
     #[test]
-    fn a_block_has_no_margin() {
+    fn block_comment_loses_its_margin() {
         let item: syn::ItemFn = parse_quote! {
             /**
              * Creates an order.
@@ -79,23 +90,23 @@ mod tests {
              */
             fn create() {}
         };
-        assert_eq!(text(&item.attrs).unwrap(), "Creates an order.\nAt once.");
+        assert_eq!(comment(&item.attrs).unwrap(), "Creates an order.\nAt once.");
     }
 
     #[test]
-    fn an_empty_comment_is_none() {
+    fn empty_comment_is_none() {
         let item: syn::ItemFn = parse_quote! {
             ///
             fn create() {}
         };
-        assert_eq!(text(&item.attrs), None);
+        assert_eq!(comment(&item.attrs), None);
     }
 
     #[test]
-    fn names_become_words() {
-        assert_eq!(words("OutOfStock"), "out of stock");
-        assert_eq!(words("HTTPError"), "http error");
-        assert_eq!(words("Not_Found"), "not found");
-        assert_eq!(words("A1"), "a1");
+    fn identifiers_are_split_into_words() {
+        assert_eq!(to_words("OutOfStock"), "out of stock");
+        assert_eq!(to_words("HTTPError"), "http error");
+        assert_eq!(to_words("Not_Found"), "not found");
+        assert_eq!(to_words("A1"), "a1");
     }
 }

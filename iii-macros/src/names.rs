@@ -1,4 +1,4 @@
-//! Names in generated code: the path of the runtime, and names that no two different declarations share.
+//! Names in generated code: the path of the runtime, and the unique names that detect duplicate ids and routes.
 
 use std::fmt::Write as _;
 
@@ -6,47 +6,47 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Path;
 
-/// The line that gives generated code its way into the runtime: `__iii`.
-pub(crate) fn import(krate: Option<&Path>) -> TokenStream {
-    let private = private(krate);
-    quote!(use #private as __iii;)
+/// The `use` item that makes the runtime available to generated code as `__iii`.
+pub(crate) fn import_runtime(krate: Option<&Path>) -> TokenStream {
+    let runtime = runtime_path(krate);
+    quote!(use #runtime as __iii;)
 }
 
-/// The path of what generated code refers to.
-pub(crate) fn private(krate: Option<&Path>) -> TokenStream {
+/// The path of the module that generated code refers to.
+pub(crate) fn runtime_path(krate: Option<&Path>) -> TokenStream {
     match krate {
         Some(path) => quote!(#path::__private),
         None => quote!(::iii::__private),
     }
 }
 
-/// The name of the macro that claims a function id. Two equal names in one crate do not compile.
+/// The name of the macro that claims a function id. Two macros of one name in a crate do not compile.
 pub(crate) fn function_sentinel(id: &str) -> String {
     let mut name = "__iii_duplicate_function_id".to_owned();
     for segment in id.split("::") {
         name.push_str("__");
-        escape(segment, &mut name);
+        push_escaped(segment, &mut name);
     }
     name
 }
 
-/// The name of the macro that claims a method and a path. The names of parameters do not count.
+/// The name of the macro that claims an HTTP route. Routes that differ only in the names of their parameters are equal.
 pub(crate) fn route_sentinel(method: &str, path: &str) -> String {
     let mut name = format!("__iii_duplicate_route__{method}");
     for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
         name.push_str("__");
         if segment.starts_with(':') {
-            // No escape begins with these letters.
+            // No escape sequence begins with these letters.
             name.push_str("_param");
         } else {
-            escape(segment, &mut name);
+            push_escaped(segment, &mut name);
         }
     }
     name
 }
 
-/// Adds `text` so that it can be read back: `_` only ever begins or ends the number of a character.
-fn escape(text: &str, name: &mut String) {
+/// Appends `text` reversibly: every `_` begins or ends the escape sequence of a character.
+fn push_escaped(text: &str, name: &mut String) {
     for character in text.chars() {
         if character.is_ascii_alphanumeric() {
             name.push(character);
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_readable() {
+    fn sentinel_names_are_readable() {
         assert_eq!(
             function_sentinel("orders::create"),
             "__iii_duplicate_function_id__orders__create"
@@ -76,18 +76,18 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_parameter_does_not_count() {
+    fn route_sentinel_ignores_parameter_names() {
         assert_eq!(route_sentinel("GET", "/o/:id"), route_sentinel("GET", "/o/:key"));
         assert_ne!(route_sentinel("GET", "/o/:id"), route_sentinel("GET", "/o/:id/"));
         assert_ne!(route_sentinel("GET", "/o/:id"), route_sentinel("GET", "/o/_param"));
         assert_ne!(route_sentinel("GET", "/o"), route_sentinel("POST", "/o"));
     }
 
-    /// All short texts over the letters that could be confused.
-    fn texts(alphabet: &[&str], longest: usize) -> Vec<String> {
+    /// All strings of at most `max_pieces` pieces of the alphabet.
+    fn combinations(alphabet: &[&str], max_pieces: usize) -> Vec<String> {
         let mut all = vec![String::new()];
         let mut last = all.clone();
-        for _ in 0..longest {
+        for _ in 0..max_pieces {
             last = last
                 .iter()
                 .flat_map(|text| alphabet.iter().map(move |piece| format!("{text}{piece}")))
@@ -98,9 +98,9 @@ mod tests {
     }
 
     #[test]
-    fn no_two_ids_share_a_name() {
+    fn function_sentinels_are_unique() {
         let mut seen = HashMap::new();
-        for id in texts(&["a", "2", "d", "_", "-", "::", "."], 5) {
+        for id in combinations(&["a", "2", "d", "_", "-", "::", "."], 5) {
             if let Some(other) = seen.insert(function_sentinel(&id), id.clone()) {
                 panic!("{id:?} and {other:?} share a name");
             }
@@ -108,9 +108,9 @@ mod tests {
     }
 
     #[test]
-    fn no_two_paths_share_a_name() {
+    fn route_sentinels_are_unique() {
         let mut seen = HashMap::new();
-        for path in texts(&["a", "5", "f", "_", "-", "/", "p"], 5) {
+        for path in combinations(&["a", "5", "f", "_", "-", "/", "p"], 5) {
             let path = format!("/{path}");
             if let Some(other) = seen.insert(route_sentinel("GET", &path), path.clone()) {
                 panic!("{path:?} and {other:?} share a name");

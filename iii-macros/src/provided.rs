@@ -1,94 +1,148 @@
-//! An `impl` of a trait that a worker provides something by: what is shared by the attributes that stand on one.
+//! Attributes on the `impl` of a trait that a worker provides something by: `#[iii::stream]` and `#[iii::trigger_type]`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
-use syn::{Attribute, ImplItem, ItemImpl, LitStr, Path, parse_quote};
+use syn::{ImplItem, ItemImpl, LitStr, Path, parse_quote};
 
-use crate::diagnostics::{Ends, Errors};
-use crate::{docs, names, trigger};
+use crate::attributes::{cfgs, found_item};
+use crate::diagnostics::{Errors, SpanRange};
+use crate::options::MacroOptions;
+use crate::{docs, names, tokens};
 
-/// What an attribute says of itself.
-pub(crate) struct Attr {
-    /// Its name.
+/// How one of these attributes differs from the others.
+pub(crate) struct ProvidedAttribute {
+    /// The name of the attribute.
     pub(crate) name: &'static str,
-    /// What is to stand below it.
-    pub(crate) shape: &'static str,
+    /// The option that names what the worker provides.
+    pub(crate) key: &'static str,
+    /// A value of that option, for messages.
+    pub(crate) key_example: &'static str,
+    /// A description, for messages.
+    pub(crate) description_example: &'static str,
+    /// Checks the value of that option. The error says what is invalid, and what to write.
+    pub(crate) check: fn(&str) -> Result<(), String>,
+    /// The `impl` that the attribute applies to, for messages.
+    pub(crate) impl_example: &'static str,
     /// Why the `impl` cannot be generic.
     pub(crate) not_generic: &'static str,
-    /// The constants that it writes: the name of the thing, and what it is for.
+    /// The constants that are added to the `impl`: the name and the description.
     pub(crate) constants: [&'static str; 2],
-    /// The type of the descriptor, without `Descriptor`.
-    pub(crate) thing: &'static str,
+    /// The name of the descriptor type, without `Descriptor`.
+    pub(crate) descriptor: &'static str,
 }
 
-/// What was said in the attribute.
-pub(crate) struct Said {
-    /// The name of the thing; `None` if there is a mistake in it.
-    pub(crate) name: Option<LitStr>,
-    pub(crate) description: Option<LitStr>,
-    pub(crate) krate: Option<Path>,
+/// The options of the attribute.
+struct ProvidedOptions {
+    /// `None` if it is missing or invalid.
+    name: Option<LitStr>,
+    description: Option<LitStr>,
+    krate: Option<Path>,
 }
 
-/// The `impl` with its constants, and its declaration. Mistakes leave it there.
+impl ProvidedOptions {
+    fn parse(attribute: &ProvidedAttribute, tokens: TokenStream, errors: &mut Errors) -> Self {
+        let mut options = MacroOptions::parse(tokens, SpanRange::at(Span::call_site()), errors);
+        options.check(&[attribute.key, "description", "crate"], errors);
+        let parsed = Self {
+            name: take_name(attribute, &mut options, errors),
+            description: options.take_str("description", attribute.description_example, errors),
+            krate: options.take_crate(errors),
+        };
+        options.finish(errors);
+        parsed
+    }
+}
+
+fn take_name(
+    attribute: &ProvidedAttribute,
+    options: &mut MacroOptions,
+    errors: &mut Errors,
+) -> Option<LitStr> {
+    let ProvidedAttribute { key, key_example, check, .. } = attribute;
+    if !options.has(key) {
+        let message = format!("missing option `{key}`\nhelp: add `{key} = \"{key_example}\"`");
+        errors.at_range(options.span, message);
+        return None;
+    }
+    let name = options.take_str(key, key_example, errors)?;
+    match check(&name.value()) {
+        Ok(()) => Some(name),
+        Err(message) => {
+            errors.on(&name, message);
+            None
+        }
+    }
+}
+
+/// Expands the attribute to the `impl` with its constants, and a declaration. After an error, only the `impl` remains.
 pub(crate) fn expand(
-    attr: &Attr,
-    said: Said,
+    attribute: &ProvidedAttribute,
+    options: TokenStream,
     tokens: &TokenStream,
-    mut errors: Errors,
 ) -> TokenStream {
-    let Attr { name, shape, .. } = attr;
+    let mut errors = Errors::default();
+    let options = ProvidedOptions::parse(attribute, options, &mut errors);
+    let help = attribute.impl_example;
     let Ok(mut item) = syn::parse2::<ItemImpl>(tokens.clone()) else {
-        errors.between(Ends::of(tokens), format!("`#[iii::{name}]` belongs on an `impl`: {shape}"));
+        let found = found_item(tokens, &["impl"]);
+        let message = format!("expected the `impl` of a trait{found}\nhelp: write `{help}`");
+        errors.at_range(SpanRange::of(tokens), message);
         let errors = errors.into_tokens();
         return quote!(#tokens #errors);
     };
     if item.trait_.is_none() {
-        errors.on(&item.self_ty, format!("this `impl` has no trait: {shape}"));
+        let found = "an inherent `impl`";
+        let message =
+            format!("expected the `impl` of a trait, found {found}\nhelp: write `{help}`");
+        errors.on(&item.self_ty, message);
     } else if !item.generics.params.is_empty() {
-        errors.on(&item.generics, attr.not_generic);
+        let message = format!("the `impl` cannot be generic: {}", attribute.not_generic);
+        errors.on(&item.generics, message);
     }
-    for constant in attr.constants {
-        let written = item.items.iter().find_map(|item| match item {
-            ImplItem::Const(written) if written.ident == constant => Some(&written.ident),
+    for constant in attribute.constants {
+        let defined = item.items.iter().find_map(|item| match item {
+            ImplItem::Const(defined) if defined.ident == constant => Some(&defined.ident),
             _ => None,
         });
-        if let Some(written) = written {
-            errors.on(written, format!("`{constant}` is written by `#[iii::{name}]`: remove it"));
+        if let Some(defined) = defined {
+            let message = format!(
+                "duplicate constant `{constant}`: `#[iii::{}]` defines it\nhelp: remove it",
+                attribute.name
+            );
+            errors.on(defined, message);
         }
     }
-    let description = match said.description {
-        Some(text) => text.value().trim().to_owned(),
-        None => docs::text(&item.attrs).unwrap_or_default(),
-    };
+    let description =
+        docs::description(options.description.as_ref(), || docs::comment(&item.attrs));
     if item.trait_.is_some() {
-        let [name, about] = attr.constants.map(|constant| format_ident!("{constant}"));
-        let named = said.name.map_or_else(String::new, |name| name.value());
-        let text = quote!(&'static ::core::primitive::str);
-        item.items.insert(0, parse_quote!(const #name: #text = #named;));
-        item.items.insert(1, parse_quote!(const #about: #text = #description;));
+        let [name, about] = attribute.constants.map(|constant| format_ident!("{constant}"));
+        let name_value = options.name.map_or_else(String::new, |name| name.value());
+        let description = description.unwrap_or_default();
+        let str_type = quote!(&'static ::core::primitive::str);
+        item.items.insert(0, parse_quote!(const #name: #str_type = #name_value;));
+        item.items.insert(1, parse_quote!(const #about: #str_type = #description;));
     }
     if !errors.is_empty() {
         let errors = errors.into_tokens();
         return quote!(#item #errors);
     }
-    declare(attr, &item, said.krate.as_ref())
+    declare(attribute, &item, options.krate.as_ref())
 }
 
-/// The implementation and its declaration.
-fn declare(attr: &Attr, item: &ItemImpl, krate: Option<&Path>) -> TokenStream {
-    let cfgs: Vec<&Attribute> =
-        item.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
-    let import = names::import(krate);
+/// Emits the implementation and its declaration.
+fn declare(attribute: &ProvidedAttribute, item: &ItemImpl, krate: Option<&Path>) -> TokenStream {
+    let cfgs = cfgs(&item.attrs);
+    let import = names::import_runtime(krate);
     let ty = &item.self_ty;
-    let Ends { first, last } = Ends::of(ty);
+    let SpanRange { first, last } = SpanRange::of(ty);
     let [descriptor, declaration] = ["Descriptor", "Declaration"]
-        .map(|part| format_ident!("{}{part}", attr.thing, span = proc_macro2::Span::mixed_site()));
-    let of = proc_macro2::Ident::new(&descriptor.to_string(), first);
-    // What the type lacks is shown at it.
-    let mut new = quote_spanned!(first=> __iii::#of::new::<);
+        .map(|suffix| format_ident!("{}{suffix}", attribute.descriptor, span = Span::mixed_site()));
+    let constructor = proc_macro2::Ident::new(&descriptor.to_string(), first);
+    // Bounds that the type does not satisfy are reported at the type.
+    let mut new = quote_spanned!(first=> __iii::#constructor::new::<);
     ty.to_tokens(&mut new);
     new.extend(quote_spanned!(last=> >));
-    let location = trigger::location(first);
+    let location = tokens::location(first);
     quote! {
         #item
         #(#cfgs)*

@@ -1,50 +1,51 @@
-//! `#[iii::remote]`: a trait of functions that other workers serve becomes a module of types for typed calls.
+//! `#[iii::remote]`: a trait of functions that other workers serve becomes a module of stubs for typed calls.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote};
 use syn::{
-    Attribute, FnArg, ItemTrait, LitStr, Meta, Path, ReturnType, TraitItem, TraitItemFn, Type,
-    Visibility,
+    FnArg, ItemTrait, LitStr, Meta, Path, ReturnType, TraitItem, TraitItemFn, Type, Visibility,
 };
 
-use crate::diagnostics::{Ends, Errors};
-use crate::function::{self, check_id, is_named};
-use crate::options::{Options, Text};
-use crate::{docs, names};
+use crate::diagnostics::{Errors, SpanRange};
+use crate::function::{check_id, stub};
+use crate::options::{MacroOptions, StringOrPath};
+use crate::{attributes, docs, names, tokens};
 
 /// The options of the trait.
 const OPTIONS: &[&str] = &["prefix", "namespace", "timeout", "crate"];
 
-/// The options of one function, in `#[remote(…)]`.
-const OF_FUNCTION: &[&str] = &["id", "timeout"];
+/// The options of a function, in `#[remote(…)]`.
+const FUNCTION_OPTIONS: &[&str] = &["id", "timeout"];
 
 /// Expands the attribute.
 pub(crate) fn expand(options: TokenStream, tokens: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let options = Remote::parse(options, &mut errors);
+    let options = RemoteOptions::parse(options, &mut errors);
     let Ok(item) = syn::parse2::<ItemTrait>(tokens.clone()) else {
-        errors.between(
-            Ends::of(tokens),
-            "`#[iii::remote]` belongs on a trait: `trait Orders { async fn create(order: NewOrder) -> Order; }`",
+        let message = format!(
+            "expected a trait{}\n\
+             help: write `trait Orders {{ async fn create(order: NewOrder) -> Order; }}`",
+            attributes::found_item(tokens, &["trait"])
         );
+        errors.at_range(SpanRange::of(tokens), message);
         let errors = errors.into_tokens();
         return quote!(#tokens #errors);
     };
     if !item.generics.params.is_empty() {
         errors.on(
             &item.generics,
-            "the functions of another worker have fixed types, so the trait cannot be generic",
+            "a trait of remote functions cannot be generic\nhelp: write concrete types",
         );
     }
     let functions: Vec<TokenStream> = item
         .items
         .iter()
-        .filter_map(|one| match one {
+        .filter_map(|member| match member {
             TraitItem::Fn(function) => {
-                function_of(function, &options, &inside(&item.vis), &mut errors)
+                remote_function(function, &options, &visibility_in_module(&item.vis), &mut errors)
             }
             other => {
-                errors.on(other, "only functions can be called: remove this");
+                errors.on(other, "expected a function\nhelp: remove this item");
                 None
             }
         })
@@ -54,43 +55,45 @@ pub(crate) fn expand(options: TokenStream, tokens: &TokenStream) -> TokenStream 
     quote!(#module #errors)
 }
 
-/// What is said about all functions.
-struct Remote {
+/// The options of the trait. They apply to all of its functions.
+struct RemoteOptions {
     prefix: Option<LitStr>,
-    namespace: Option<Text>,
+    namespace: Option<StringOrPath>,
     /// In milliseconds.
     timeout: Option<u64>,
     krate: Option<Path>,
 }
 
-impl Remote {
+impl RemoteOptions {
     fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
-        let mut options = Options::parse(tokens, Ends::at(Span::call_site()), errors);
+        let mut options = MacroOptions::parse(tokens, SpanRange::at(Span::call_site()), errors);
         options.check(OPTIONS, errors);
         let parsed = Self {
             prefix: options.take_str("prefix", "orders", errors),
-            namespace: options.take_text("namespace", "shop", errors),
+            namespace: options.take_string_or_path("namespace", "shop", errors),
             timeout: options.take_duration("timeout", errors),
-            krate: options.take_path("crate", "a path, such as `crate = ::iii`", errors),
+            krate: options.take_crate(errors),
         };
         options.finish(errors);
         parsed
     }
 }
 
-/// The module of the trait's name, in which each function is a type.
-fn module(item: &ItemTrait, options: &Remote, functions: &[TokenStream]) -> TokenStream {
-    let cfgs = item.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
-    let docs = item.attrs.iter().filter(|attribute| attribute.path().is_ident("doc"));
+/// Emits the module of the trait's name, with a stub for each function.
+fn module(item: &ItemTrait, options: &RemoteOptions, functions: &[TokenStream]) -> TokenStream {
+    let cfgs = attributes::cfgs(&item.attrs);
     let (visibility, name) = (&item.vis, &item.ident);
-    let doc = match docs::text(&item.attrs) {
-        Some(_) => quote!(#(#docs)*),
+    let doc = match docs::comment(&item.attrs) {
+        Some(_) => {
+            let comments = attributes::named(&item.attrs, &["doc"]);
+            quote!(#(#comments)*)
+        }
         None => {
             let doc = format!("Functions of another worker: `client.call::<{name}::…>(…)`.");
             quote!(#[doc = #doc])
         }
     };
-    let import = names::import(options.krate.as_ref());
+    let import = names::import_runtime(options.krate.as_ref());
     quote! {
         #(#cfgs)*
         #doc
@@ -107,8 +110,9 @@ fn module(item: &ItemTrait, options: &Remote, functions: &[TokenStream]) -> Toke
     }
 }
 
-/// The visibility of the trait, as it is written one module deeper: a function is as visible as the types that it names.
-fn inside(visibility: &Visibility) -> TokenStream {
+/// Returns the visibility of the trait as it is written one module deeper. The stubs get it, since their types are as
+/// visible as the trait.
+fn visibility_in_module(visibility: &Visibility) -> TokenStream {
     match visibility {
         Visibility::Inherited => quote!(pub(super)),
         Visibility::Restricted(to) if to.path.is_ident("self") => quote!(pub(super)),
@@ -120,53 +124,61 @@ fn inside(visibility: &Visibility) -> TokenStream {
     }
 }
 
-/// One function as a type.
-fn function_of(
+/// Emits the stub of one function. `None` if the function is invalid, which is reported.
+fn remote_function(
     function: &TraitItemFn,
-    remote: &Remote,
+    options: &RemoteOptions,
     visibility: &TokenStream,
     errors: &mut Errors,
 ) -> Option<TokenStream> {
-    let before = errors.count();
+    let errors_before = errors.count();
     let signature = &function.sig;
     let name = &signature.ident;
     if let Some(body) = &function.default {
-        errors.on(body, "another worker has the body: end the function with `;`");
+        errors.on(
+            body,
+            "unexpected function body: another worker implements the function\n\
+             help: replace the body with `;`",
+        );
     }
     if !signature.generics.params.is_empty() {
-        errors.on(&signature.generics, "a function id names one function, so it cannot be generic");
+        errors.on(
+            &signature.generics,
+            "a remote function cannot be generic\nhelp: write concrete types",
+        );
     }
     let mut inputs = signature.inputs.iter();
     let input = match inputs.next() {
         None => quote!(()),
         Some(FnArg::Receiver(receiver)) => {
-            errors
-                .on(receiver, "a function of another worker has no `self`: write only its payload");
+            errors.on(
+                receiver,
+                "a remote function cannot take `self`\nhelp: write only the payload argument",
+            );
             quote!(())
         }
-        Some(FnArg::Typed(argument)) => owned(&argument.ty, errors),
+        Some(FnArg::Typed(argument)) => owned_type(&argument.ty, errors),
     };
     if let Some(second) = inputs.next() {
-        errors.on(second, "a function takes one payload: put both into one struct");
+        errors.on(
+            second,
+            "expected one payload, found a second argument\nhelp: combine both into one struct",
+        );
     }
     let output = match &signature.output {
         ReturnType::Default => quote!(()),
-        ReturnType::Type(_, ty) => owned(ty, errors),
+        ReturnType::Type(_, ty) => owned_type(ty, errors),
     };
-    let (id, timeout) = said(function, remote, errors);
-    if errors.count() > before {
+    let (id, timeout) = id_and_timeout(function, options, errors);
+    if errors.count() > errors_before {
         return None;
     }
-    let (id, timeout) = (id?, duration(timeout));
-    let namespace = match &remote.namespace {
-        Some(namespace) => quote!(::core::option::Option::Some(#namespace)),
-        None => quote!(::core::option::Option::None),
-    };
-    let cfgs: Vec<&Attribute> =
-        function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
-    let doc = docs::text(&function.attrs)
+    let (id, timeout) = (id?, tokens::duration(timeout));
+    let namespace = tokens::option(options.namespace.as_ref());
+    let cfgs = attributes::cfgs(&function.attrs);
+    let doc = docs::comment(&function.attrs)
         .unwrap_or_else(|| format!("Calls the function `{}` of another worker.", id.value()));
-    let stub = function::stub(name, visibility, &doc, &cfgs);
+    let stub = stub(name, visibility, &doc, &cfgs);
     Some(quote! {
         #stub
         #(#cfgs)*
@@ -184,27 +196,34 @@ fn function_of(
     })
 }
 
-/// The id and the timeout of a function: its own, else those of the trait.
-fn said(
+/// Returns the id and the timeout of a function: those of its own attribute, else those that the trait implies.
+fn id_and_timeout(
     function: &TraitItemFn,
-    remote: &Remote,
+    options: &RemoteOptions,
     errors: &mut Errors,
 ) -> (Option<LitStr>, Option<u64>) {
     let name = &function.sig.ident;
     let (mut id, mut timeout) = (None, None);
-    for attribute in function.attrs.iter().filter(|attribute| is_named(attribute, "remote")) {
+    for attribute in
+        function.attrs.iter().filter(|attribute| attributes::is_named(attribute, "remote"))
+    {
         let Meta::List(list) = &attribute.meta else {
-            errors.on(attribute, "write `#[remote(id = \"orders::create\")]`, or leave it out");
+            errors.on(
+                attribute,
+                "expected `#[remote(…)]`\n\
+                 help: write `#[remote(id = \"orders::create\")]`, or remove the attribute",
+            );
             continue;
         };
-        let mut options = Options::parse(list.tokens.clone(), Ends::of(attribute), errors);
-        options.check(OF_FUNCTION, errors);
+        let mut options =
+            MacroOptions::parse(list.tokens.clone(), SpanRange::of(attribute), errors);
+        options.check(FUNCTION_OPTIONS, errors);
         id = options.take_str("id", "orders::create", errors);
         timeout = options.take_duration("timeout", errors);
         options.finish(errors);
     }
     let id = id.or_else(|| {
-        let prefix = remote.prefix.as_ref()?;
+        let prefix = options.prefix.as_ref()?;
         let text = format!("{}::{}", prefix.value(), syn::ext::IdentExt::unraw(name));
         Some(LitStr::new(&text, prefix.span()))
     });
@@ -212,7 +231,9 @@ fn said(
         errors.on(
             name,
             format!(
-                "the function has no id: add `#[remote(id = \"service::{name}\")]`, or `prefix = \"service\"` to the trait"
+                "missing id of the function `{name}`\n\
+                 help: add `#[remote(id = \"service::{name}\")]` to it, \
+                 or `prefix = \"service\"` to `#[iii::remote]`"
             ),
         );
         return (None, timeout);
@@ -220,25 +241,21 @@ fn said(
     if let Err(message) = check_id(&id.value()) {
         errors.on(&id, message);
     }
-    (Some(id), timeout.or(remote.timeout))
+    (Some(id), timeout.or(options.timeout))
 }
 
-/// A type without lifetimes: what is sent and received is owned.
-fn owned(ty: &Type, errors: &mut Errors) -> TokenStream {
-    if let Type::Reference(_) | Type::ImplTrait(_) = ty {
-        errors.on(ty, "what is sent and received is owned: name the type, without `&` and `impl`");
+/// Reports types that borrow or are not named: payloads and results are owned.
+fn owned_type(ty: &Type, errors: &mut Errors) -> TokenStream {
+    let found = match ty {
+        Type::Reference(_) => Some("a reference"),
+        Type::ImplTrait(_) => Some("`impl Trait`"),
+        _ => None,
+    };
+    if let Some(found) = found {
+        let help = "write a concrete type, without `&` or `impl`";
+        errors.on(ty, format!("expected an owned type, found {found}\nhelp: {help}"));
     }
     ty.to_token_stream()
-}
-
-/// A span of time as an `Option<Duration>`.
-pub(crate) fn duration(millis: Option<u64>) -> TokenStream {
-    match millis {
-        Some(millis) => {
-            quote!(::core::option::Option::Some(::core::time::Duration::from_millis(#millis)))
-        }
-        None => quote!(::core::option::Option::None),
-    }
 }
 
 #[cfg(test)]
@@ -246,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trait_becomes_a_module() {
+    fn trait_becomes_a_module_of_stubs() {
         let item = quote! {
             /// Orders.
             pub trait Orders {
@@ -270,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_is_as_visible_as_the_trait() {
+    fn stub_is_as_visible_as_the_trait() {
         for (visibility, inner) in [
             (quote!(), "pub (super) struct a"),
             (quote!(pub), "pub struct a"),
@@ -286,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_is_told_once() {
+    fn each_error_is_reported_once() {
         let item = quote! {
             trait Orders {
                 const X: u8;

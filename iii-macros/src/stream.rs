@@ -1,77 +1,50 @@
-//! `#[iii::stream(name = "…")]`: an implementation of the trait `StreamStore`, and a declaration of it.
+//! `#[iii::stream(name = "…")]`: an implementation of `StreamStore`, and its declaration.
 
-use proc_macro2::{Span, TokenStream};
-use syn::LitStr;
+use proc_macro2::TokenStream;
 
-use crate::diagnostics::{Ends, Errors};
-use crate::options::Options;
-use crate::provided::{self, Attr, Said};
+use crate::provided::{self, ProvidedAttribute};
 
-/// All names of options.
-const OPTIONS: &[&str] = &["name", "description", "crate"];
+/// The maximum length of a name in bytes: the function ids that contain it stay below their own limit.
+const MAX_NAME_BYTES: usize = 200;
 
-const ATTR: Attr = Attr {
+const ATTRIBUTE: ProvidedAttribute = ProvidedAttribute {
     name: "stream",
-    shape: "write `impl StreamStore for Store { type Item = …; async fn get(…) … }` below it",
-    not_generic: "a stream has one store, so the `impl` cannot be generic",
+    key: "name",
+    key_example: "chat",
+    description_example: "Keeps the chat.",
+    check: check_name,
+    impl_example: "impl StreamStore for Store { type Item = …; async fn get(…) … }",
+    not_generic: "a stream has one store",
     constants: ["NAME", "DESCRIPTION"],
-    thing: "StreamStore",
+    descriptor: "StreamStore",
 };
-
-/// The longest name in bytes: with the rest of a function id it is still an id.
-const LONGEST: usize = 200;
 
 /// Expands the attribute.
 pub(crate) fn expand(options: TokenStream, tokens: &TokenStream) -> TokenStream {
-    let mut errors = Errors::default();
-    let mut options = Options::parse(options, Ends::at(Span::call_site()), &mut errors);
-    options.check(OPTIONS, &mut errors);
-    let name = take_name(&mut options, &mut errors);
-    let description = options.take_str("description", "Keeps the chat.", &mut errors);
-    let krate = options.take_path("crate", "a path, such as `crate = ::iii`", &mut errors);
-    options.finish(&mut errors);
-    provided::expand(&ATTR, Said { name, description, krate }, tokens, errors)
+    provided::expand(&ATTRIBUTE, options, tokens)
 }
 
-/// Takes the name, and checks it.
-fn take_name(options: &mut Options, errors: &mut Errors) -> Option<LitStr> {
-    if !options.has("name") {
-        errors.between(
-            options.place,
-            "the stream has no name: add `name = \"…\"`, such as `name = \"chat\"`",
-        );
-        return None;
-    }
-    let name = options.take_str("name", "chat", errors)?;
-    match check(&name.value()) {
-        Ok(()) => Some(name),
-        Err(message) => {
-            errors.on(&name, message);
-            None
-        }
-    }
-}
-
-/// Checks a name.
-fn check(name: &str) -> Result<(), String> {
+fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() {
-        return Err("the name of the stream is empty: write one, such as `chat`".to_owned());
+        return Err("the stream name is empty\nhelp: write `name = \"chat\"`".to_owned());
     }
-    if name.len() > LONGEST {
+    if name.len() > MAX_NAME_BYTES {
         return Err(format!(
-            "the name has {} bytes, and at most {LONGEST} are allowed",
+            "the stream name has {} bytes, expected at most {MAX_NAME_BYTES}",
             name.len()
         ));
     }
-    if let Some(bad) = name.chars().find(|character| character.is_control()) {
+    if let Some(invalid) = name.chars().find(|character| character.is_control()) {
         return Err(format!(
-            "the name has `{}`: use printable characters, such as `chat`",
-            bad.escape_debug()
+            "invalid character `{}` in the stream name\nhelp: use printable characters, such as `chat`",
+            invalid.escape_debug()
         ));
     }
     let trimmed = name.trim();
     if trimmed != name {
-        return Err(format!("there is a space at an end of the name: write `{trimmed}`"));
+        return Err(format!(
+            "the stream name has leading or trailing whitespace\nhelp: write `name = \"{trimmed}\"`"
+        ));
     }
     Ok(())
 }
@@ -84,17 +57,17 @@ mod tests {
 
     #[test]
     fn names_are_checked() {
-        for good in ["chat", "a:b", "rooms of (all)", "räume"] {
-            assert_eq!(check(good), Ok(()), "{good}");
+        for valid in ["chat", "a:b", "rooms of (all)", "räume"] {
+            assert_eq!(check_name(valid), Ok(()), "{valid}");
         }
-        let long = "x".repeat(LONGEST + 1);
-        for bad in ["", " chat", "chat ", "a\nb", long.as_str()] {
-            assert!(check(bad).is_err(), "{bad}");
+        let long = "x".repeat(MAX_NAME_BYTES + 1);
+        for invalid in ["", " chat", "chat ", "a\nb", long.as_str()] {
+            assert!(check_name(invalid).is_err(), "{invalid}");
         }
     }
 
     #[test]
-    fn a_store_gets_its_constants_and_a_declaration() {
+    fn store_gets_its_constants_and_a_declaration() {
         let item = quote!(
             /// Keeps the chat.
             #[cfg(feature = "chat")]
@@ -116,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_leave_the_implementation_there() {
+    fn errors_keep_the_implementation() {
         let item = quote!(impl StreamStore for Chat { type Item = M; });
         for options in [quote!(), quote!(name = ""), quote!(nam = "chat"), quote!(name = 7)] {
             let all = expand(options.clone(), &item).to_string();
@@ -126,8 +99,8 @@ mod tests {
             );
             assert!(all.contains("compile_error"), "{options}: {all}");
         }
-        let written = quote!(impl StreamStore for Chat { const NAME: &'static str = "x"; });
-        let all = expand(quote!(name = "chat"), &written).to_string();
+        let defined = quote!(impl StreamStore for Chat { const NAME: &'static str = "x"; });
+        let all = expand(quote!(name = "chat"), &defined).to_string();
         assert_eq!(all.matches("compile_error").count(), 1, "{all}");
         let all = expand(
             quote!(name = "chat"),

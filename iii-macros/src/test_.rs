@@ -1,4 +1,4 @@
-//! `#[iii::test]`: the user's function, inside of a plain test that runs it on an engine in memory.
+//! `#[iii::test]`: the user's function inside a plain test that runs it on an in-memory engine.
 
 use std::time::SystemTime;
 
@@ -6,28 +6,29 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
-use syn::{
-    Attribute, Expr, ExprLit, FnArg, Lit, Meta, MetaNameValue, Path, ReturnType, Signature, Token,
-};
+use syn::{Attribute, Expr, ExprLit, FnArg, Lit, Meta, MetaNameValue, Path, ReturnType, Token};
 
-use crate::diagnostics::{Ends, Errors};
-use crate::function::Item;
-use crate::names;
-use crate::options::Options;
+use crate::diagnostics::{Errors, SpanRange};
+use crate::entry::EntryPoint;
+use crate::function::FunctionItem;
+use crate::options::MacroOptions;
+use crate::{attributes, names, tokens};
 
-/// All names of options.
 const OPTIONS: &[&str] = &["start_time", "only", "link", "setup", "real_time", "crate"];
 
-/// What a right test looks like.
-const SHAPE: &str = "write `async fn name(iii: Harness)` or `async fn name()`";
+const TEST: EntryPoint = EntryPoint {
+    subject: "a test",
+    argument: "the harness",
+    help: "write `async fn name(iii: Harness)` or `async fn name()`",
+};
 
-/// Attributes that belong to the test, not to the function inside.
-const OF_THE_TEST: &[&str] = &["cfg", "doc", "ignore", "should_panic"];
+/// Attributes that apply to the generated test, not to the function inside.
+const TEST_ATTRIBUTES: &[&str] = &["cfg", "doc", "ignore", "should_panic"];
 
 /// Expands the attribute.
 pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let mut item = match Item::parse(tokens.clone()) {
+    let mut item = match FunctionItem::parse(tokens.clone()) {
         Ok(item) => item,
         Err(error) => {
             let mut all = tokens;
@@ -35,51 +36,57 @@ pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
             return all;
         }
     };
-    for attribute in item.take(is_test) {
+    for attribute in attributes::take(&mut item.attributes, is_test) {
         let path = attribute.path().to_token_stream().to_string().replace(' ', "");
-        errors.on(
-            &attribute,
-            format!("`#[iii::test]` makes the function a test: take `#[{path}]` away"),
+        let message = format!(
+            "duplicate test attribute `#[{path}]`\n\
+             help: remove it; `#[iii::test]` already makes the function a test"
         );
+        errors.on(&attribute, message);
     }
     let options = TestOptions::parse(options, &mut errors);
-    check(&item.signature, &mut errors);
+    if !TEST.check(&item.signature, &mut errors) && item.signature.asyncness.is_none() {
+        TEST.report(item.signature.fn_token, "must be `async`", &mut errors);
+    }
     if errors.is_empty() {
-        return run(item, &options);
+        return emit(item, &options);
     }
     let errors = errors.into_tokens();
     quote!(#[allow(dead_code)] #item #errors)
 }
 
-/// Whether an attribute makes a test, whoever it belongs to. The compiler leaves its own mark of one that came before.
+/// Returns whether an attribute makes its function a test: that of any crate, or the marker that the compiler leaves of
+/// one that was expanded before.
 fn is_test(attribute: &Attribute) -> bool {
-    let last = attribute.path().segments.last();
-    last.is_some_and(|last| last.ident == "test" || last.ident == "rustc_test_marker")
+    attributes::is_named(attribute, "test") || attributes::is_named(attribute, "rustc_test_marker")
 }
 
-/// What is said about the test.
+/// The options of the attribute.
 struct TestOptions {
-    /// Seconds and nanoseconds since 1970.
+    /// Seconds and nanoseconds since the Unix epoch.
     start_time: Option<(u64, u32)>,
     only: Option<Vec<Path>>,
     /// Crates whose declarations belong to the worker.
     link: Vec<Path>,
-    set_up: Option<Path>,
+    setup: Option<Path>,
     real_time: bool,
     krate: Option<Path>,
 }
 
 impl TestOptions {
     fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
-        let mut options = Options::parse(tokens, Ends::at(Span::call_site()), errors);
+        let mut options = MacroOptions::parse(tokens, SpanRange::at(Span::call_site()), errors);
         options.check(OPTIONS, errors);
         let start_time =
-            options.take_str("start_time", "2026-01-05T00:00:00Z", errors).and_then(|text| {
-                match time(&text.value()) {
+            options.take_str("start_time", "2026-01-05T09:00:00Z", errors).and_then(|text| {
+                match since_epoch(&text.value()) {
                     Some(time) => Some((text, time)),
                     None => {
-                        let message =
-                            "`start_time` is a time in UTC, such as \"2026-01-05T09:00:00Z\"";
+                        let message = format!(
+                            "expected a UTC time for `start_time`, found string `{}`\n\
+                             help: write `start_time = \"2026-01-05T09:00:00Z\"`",
+                            text.to_token_stream()
+                        );
                         errors.on(&text, message);
                         None
                     }
@@ -87,116 +94,98 @@ impl TestOptions {
             });
         let real_time = options.take_flag("real_time");
         if let (Some((text, _)), Some(_)) = (&start_time, real_time) {
-            errors.on(text, "real time has no start: leave out `start_time` or `real_time`");
+            let message = "`start_time` conflicts with `real_time`\nhelp: remove one of the two";
+            errors.on(text, message);
         }
         let mut paths = |name| {
             let list = options.take_list(name, errors)?;
             let paths = Punctuated::<Path, Token![,]>::parse_terminated.parse2(list);
-            errors.keep(paths).map(|paths| paths.into_iter().collect())
+            errors.handle(paths).map(|paths| paths.into_iter().collect())
         };
         let (only, link) = (paths("only"), paths("link"));
-        let what = "the path of an `async fn(&mut App)`, such as `setup = set_up`";
-        let set_up = options.take_path("setup", what, errors);
-        let krate = options.take_path("crate", "a path, such as `crate = ::iii`", errors);
+        let setup =
+            options.take_path("setup", "the path of an `async fn(&mut App)`", "set_up", errors);
+        let krate = options.take_crate(errors);
         options.finish(errors);
         Self {
             start_time: start_time.map(|(_, time)| time),
             only,
             link: link.unwrap_or_default(),
-            set_up,
+            setup,
             real_time: real_time.is_some(),
             krate,
         }
     }
 }
 
-/// Seconds and nanoseconds since 1970 of a time as in RFC 3339, in UTC.
-fn time(text: &str) -> Option<(u64, u32)> {
+/// Parses an RFC 3339 time in UTC to seconds and nanoseconds since the Unix epoch.
+fn since_epoch(text: &str) -> Option<(u64, u32)> {
     let time = humantime::parse_rfc3339(text).ok()?;
     let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     Some((since.as_secs(), since.subsec_nanos()))
 }
 
-/// What a test that has to panic is expected to say; empty if it may say anything.
+/// Returns the message that `#[should_panic]` expects; empty if it expects any.
 fn expected_panic(attribute: &Attribute) -> Option<String> {
     if !attribute.path().is_ident("should_panic") {
         return None;
     }
-    let named = match &attribute.meta {
+    let expected = match &attribute.meta {
         Meta::List(list) => list.parse_args::<MetaNameValue>().ok(),
-        Meta::NameValue(named) => Some(named.clone()),
+        Meta::NameValue(expected) => Some(expected.clone()),
         Meta::Path(_) => None,
     };
-    let text = named.and_then(|named| match named.value {
+    let text = expected.and_then(|expected| match expected.value {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
         _ => None,
     });
     Some(text.unwrap_or_default())
 }
 
-/// Refuses any other shape, with one message.
-fn check(signature: &Signature, errors: &mut Errors) {
-    if !signature.generics.params.is_empty() {
-        errors.on(&signature.generics, format!("a test cannot be generic: {SHAPE}"));
-    } else if let Some(second) = signature.inputs.get(1) {
-        errors.on(second, format!("a test takes the harness and nothing else: {SHAPE}"));
-    } else if let Some(FnArg::Receiver(receiver)) = signature.inputs.first() {
-        errors.on(receiver, format!("a test is not a method: {SHAPE}"));
-    } else if let Some(constness) = &signature.constness {
-        errors.on(constness, format!("a test cannot be `const`: {SHAPE}"));
-    } else if let syn::Safety::Unsafe(word) = &signature.safety {
-        errors.on(word, format!("a test cannot be `unsafe`: {SHAPE}"));
-    } else if let Some(abi) = &signature.abi {
-        errors.on(abi, format!("a test cannot be `extern`: {SHAPE}"));
-    } else if signature.asyncness.is_none() {
-        errors.on(signature.fn_token, format!("a test is `async`: {SHAPE}"));
-    }
-}
-
-/// The test.
-fn run(mut item: Item, options: &TestOptions) -> TokenStream {
-    let iii = names::private(options.krate.as_ref());
-    let outside = item.take(|attribute| {
-        attribute.path().get_ident().is_some_and(|name| OF_THE_TEST.iter().any(|one| name == one))
+/// Emits the test.
+fn emit(mut item: FunctionItem, options: &TestOptions) -> TokenStream {
+    let iii = names::runtime_path(options.krate.as_ref());
+    let outer = attributes::take(&mut item.attributes, |attribute| {
+        TEST_ATTRIBUTES.iter().any(|name| attribute.path().is_ident(name))
     });
     let visibility = &item.visibility;
     let name = &item.signature.ident;
-    let (harness, given) = match item.signature.inputs.first() {
+    let (parameter, argument) = match item.signature.inputs.first() {
         Some(FnArg::Typed(argument)) => {
-            // Another type is shown at the user's.
-            let Ends { first, .. } = Ends::of(&argument.ty);
+            // A mismatch is reported at the type of the user's argument.
+            let SpanRange { first, .. } = SpanRange::of(&argument.ty);
             (quote!(__iii_harness), quote_spanned!(first=> __iii_harness))
         }
         _ => (quote!(_), TokenStream::new()),
     };
     let body = match &item.signature.output {
-        // A type that cannot be returned is shown where it is written.
+        // An unsupported return type is reported at the type.
         ReturnType::Type(_, ty) => {
-            let Ends { first, last } = Ends::of(ty);
+            let SpanRange { first, last } = SpanRange::of(ty);
             let mut convert = quote_spanned!(first=> <);
             ty.to_tokens(&mut convert);
             convert.extend(quote_spanned!(last=> as #iii::testing::TestResult>::into_result));
-            quote!(async move { #convert(#name(#given).await) })
+            quote!(async move { #convert(#name(#argument).await) })
         }
         ReturnType::Default => {
-            quote!(async move { #iii::testing::TestResult::into_result(#name(#given).await) })
+            quote!(async move { #iii::testing::TestResult::into_result(#name(#argument).await) })
         }
     };
-    let start = options.start_time.map(|(seconds, nanos)| {
+    let start_time = options.start_time.map(|(seconds, nanos)| {
         let time = quote! {
             ::std::time::SystemTime::UNIX_EPOCH + ::core::time::Duration::new(#seconds, #nanos)
         };
         quote!(.start_time(#time))
     });
     let only = options.only.iter().flatten().map(|path| {
-        let Ends { first, last } = Ends::of(path);
+        let SpanRange { first, last } = SpanRange::of(path);
         let mut call = quote_spanned!(first=> .only::<);
         path.to_tokens(&mut call);
         call.extend(quote_spanned!(last=> >()));
         call
     });
-    let set_up = options.set_up.as_ref().map(|path| {
-        let Ends { first, .. } = Ends::of(path);
+    let setup = options.setup.as_ref().map(|path| {
+        let SpanRange { first, .. } = SpanRange::of(path);
         let app = quote_spanned!(first=> __iii_app);
         quote! {
             .setup(|__iii_app| ::std::boxed::Box::pin(async move {
@@ -205,28 +194,24 @@ fn run(mut item: Item, options: &TestOptions) -> TokenStream {
         }
     });
     let real_time = options.real_time.then(|| quote!(.real_time()));
-    let panics = outside.iter().find_map(expected_panic).map(|text| quote!(.should_panic(#text)));
-    let links = options.link.iter().map(|path| {
-        quote! {
-            #[allow(unused_imports)]
-            use #path as _;
-        }
-    });
+    let should_panic =
+        outer.iter().find_map(expected_panic).map(|text| quote!(.should_panic(#text)));
+    let links = tokens::links(&options.link);
     quote! {
-        #(#outside)*
+        #(#outer)*
         #[::core::prelude::v1::test]
         #visibility fn #name() {
             #item
-            #(#links)*
+            #links
             #iii::testing::Test::new(::core::concat!(
                 ::core::module_path!(), "::", ::core::stringify!(#name)
             ))
-            #start
+            #start_time
             #(#only)*
-            #set_up
+            #setup
             #real_time
-            #panics
-            .run(|#harness| #body);
+            #should_panic
+            .run(|#parameter| #body);
         }
     }
 }
@@ -240,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_function_is_inside_of_a_test() {
+    fn function_is_inside_the_test() {
         let item = quote! {
             async fn a_test(iii: Harness) -> iii::Result<()> { a b c }
         };
@@ -262,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_stay_where_they_belong() {
+    fn test_attributes_move_to_the_test() {
         let all = expanded(
             quote!(),
             quote! {
@@ -276,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expected_panic_is_told() {
+    fn expected_panic_is_passed_to_the_harness() {
         for (attribute, text) in [
             (quote!(#[should_panic]), "\"\""),
             (quote!(#[should_panic(expected = "why")]), "\"why\""),
@@ -297,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn all_mistakes_are_reported_at_once() {
+    fn all_errors_are_reported_at_once() {
         let all = expanded(
             quote!(start_time = "nine", only = a, colour = 1),
             quote! {

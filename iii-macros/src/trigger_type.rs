@@ -1,69 +1,42 @@
-//! `#[iii::trigger_type(id = "…")]`: an implementation of the trait `TriggerType`, and a declaration of it.
+//! `#[iii::trigger_type(id = "…")]`: an implementation of `TriggerType`, and its declaration.
 
-use proc_macro2::{Span, TokenStream};
-use syn::LitStr;
+use proc_macro2::TokenStream;
 
-use crate::diagnostics::{Ends, Errors};
-use crate::options::Options;
-use crate::provided::{self, Attr, Said};
+use crate::provided::{self, ProvidedAttribute};
+use crate::trigger;
 
-/// All names of options.
-const OPTIONS: &[&str] = &["id", "description", "crate"];
-
-const ATTR: Attr = Attr {
+const ATTRIBUTE: ProvidedAttribute = ProvidedAttribute {
     name: "trigger_type",
-    shape: "write `impl TriggerType for Config { type Event = …; async fn run(…) … }` below it",
-    not_generic: "a trigger type has one config, so the `impl` cannot be generic",
+    key: "id",
+    key_example: "storage::object-created",
+    description_example: "Fires when mail arrives.",
+    check: check_id,
+    impl_example: "impl TriggerType for Config { type Event = …; async fn run(…) … }",
+    not_generic: "a trigger type has one config type",
     constants: ["ID", "DESCRIPTION"],
-    thing: "TriggerType",
+    descriptor: "TriggerType",
 };
 
 /// Expands the attribute.
 pub(crate) fn expand(options: TokenStream, tokens: &TokenStream) -> TokenStream {
-    let mut errors = Errors::default();
-    let mut options = Options::parse(options, Ends::at(Span::call_site()), &mut errors);
-    options.check(OPTIONS, &mut errors);
-    let id = take_id(&mut options, &mut errors);
-    let description = options.take_str("description", "Fires when mail comes.", &mut errors);
-    let krate = options.take_path("crate", "a path, such as `crate = ::iii`", &mut errors);
-    options.finish(&mut errors);
-    provided::expand(&ATTR, Said { name: id, description, krate }, tokens, errors)
+    provided::expand(&ATTRIBUTE, options, tokens)
 }
 
-/// Takes the id, and checks it.
-fn take_id(options: &mut Options, errors: &mut Errors) -> Option<LitStr> {
-    if !options.has("id") {
-        errors.between(
-            options.place,
-            "the trigger type has no id: add `id = \"…\"`, such as `id = \"storage::object-created\"`",
-        );
-        return None;
-    }
-    let id = options.take_str("id", "storage::object-created", errors)?;
-    match check(&id.value()) {
-        Ok(()) => Some(id),
-        Err(message) => {
-            errors.on(&id, message);
-            None
-        }
-    }
-}
-
-/// Checks an id.
-fn check(id: &str) -> Result<(), String> {
-    if crate::trigger::is_of_engine(id) || id.starts_with("engine::") {
+fn check_id(id: &str) -> Result<(), String> {
+    if trigger::is_engine_type(id) || id.starts_with("engine::") {
         return Err(format!(
-            "the trigger type `{id}` belongs to the engine: choose another id, such as `storage::object-created`"
+            "the trigger type `{id}` is reserved for the engine\n\
+             help: choose another id, such as `storage::object-created`"
         ));
     }
-    let allowed =
+    let is_allowed =
         |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-');
-    let sound = id.split("::").all(|part| !part.is_empty() && part.chars().all(allowed));
-    if sound {
+    if id.split("::").all(|segment| !segment.is_empty() && segment.chars().all(is_allowed)) {
         return Ok(());
     }
     Err(format!(
-        "`{id}` is no id of a trigger type: its parts are made of letters, digits, `_`, `-` and `.`, joined by `::`, \
+        "invalid trigger type id `{id}`\n\
+         help: segments consist of ASCII letters, digits, `_`, `-` and `.`, separated by `::`, \
          such as `storage::object-created`"
     ))
 }
@@ -76,10 +49,10 @@ mod tests {
 
     #[test]
     fn ids_are_checked() {
-        for good in ["mail", "storage::object-created", "a.b_c"] {
-            assert_eq!(check(good), Ok(()), "{good}");
+        for valid in ["mail", "storage::object-created", "a.b_c"] {
+            assert_eq!(check_id(valid), Ok(()), "{valid}");
         }
-        for bad in [
+        for invalid in [
             "",
             "::a",
             "a:b",
@@ -90,12 +63,12 @@ mod tests {
             "stream:join",
             "trace",
         ] {
-            assert!(check(bad).is_err(), "{bad}");
+            assert!(check_id(invalid).is_err(), "{invalid}");
         }
     }
 
     #[test]
-    fn mistakes_leave_the_implementation_there() {
+    fn errors_keep_the_implementation() {
         let item = quote!(impl TriggerType for Mail { type Event = M; });
         let all = expand(quote!(id = "http"), &item).to_string();
         assert!(all.contains("impl TriggerType for Mail") && all.contains("const ID"), "{all}");

@@ -22,8 +22,8 @@ pub use crate::config::{
     Variable as ConfigVariable, kind_of,
 };
 pub use crate::declare::{
-    Declaration, Declared, EndpointAuth, EndpointDescriptor, EndpointUrl, FunctionDescriptor,
-    ServiceDeclaration, ServiceDescriptor, TriggerDescriptor,
+    Declared, EndpointAuth, EndpointDescriptor, EndpointUrl, FunctionDeclaration,
+    FunctionDescriptor, ServiceDeclaration, ServiceDescriptor, TriggerDescriptor,
 };
 pub use crate::extract::{Extract, HttpRequest, Input, Invocation};
 pub use crate::function::{Function, FunctionInfo, Location, Signature};
@@ -45,7 +45,7 @@ pub use inventory;
 pub use schemars;
 pub use serde;
 
-use crate::function::Shape;
+use crate::function::RequestParts;
 use iii_wire::Result;
 
 /// The kinds of arguments and results.
@@ -62,7 +62,7 @@ pub struct Probe<T>(PhantomData<T>);
 
 impl<T: Extract> Probe<T> {
     pub const IS_EXTRACTOR: bool = true;
-    pub const TAKES_REQUEST: bool = T::SHAPE.http;
+    pub const TAKES_REQUEST: bool = T::REQUEST_PARTS.http;
 }
 pub trait NotExtractor {
     const IS_EXTRACTOR: bool = false;
@@ -149,7 +149,7 @@ impl<T: Extract> Argument for Slot<T, EXTRACTOR> {
         T::extract(call)
     }
     fn describe(signature: &mut Signature) {
-        signature.takes(T::SHAPE);
+        signature.add_request_parts(T::REQUEST_PARTS);
         T::describe(signature);
     }
 }
@@ -160,9 +160,9 @@ impl<T: Input> Argument for Slot<T, INPUT> {
         call.take_input()
     }
     fn describe(signature: &mut Signature) {
-        signature.input(T::schema);
+        signature.set_input(T::schema);
         if T::IS_HTTP_REQUEST {
-            signature.takes(Shape::WHOLE_REQUEST);
+            signature.add_request_parts(RequestParts::WHOLE_REQUEST);
         }
     }
 }
@@ -280,10 +280,10 @@ impl<E> TakesEvent<E> for Taken<(), true> {}
 /// A trigger of a declared type, for a function that takes `P`; the bounds are the check.
 pub fn typed<T: TriggerType, P: TakesEvent<T::Event>>(
     config: T,
-    condition: Option<trigger::Use>,
+    condition: Option<trigger::FunctionRef>,
 ) -> trigger::Binding {
     // The binding itself: with a type in between, one mistake would give two messages.
-    crate::provide::Typed { config, condition }.into()
+    crate::provide::TypedTrigger { config, condition }.into()
 }
 
 /// The input of a call: the payload, or a request around it where the function takes parts of a request.
@@ -341,7 +341,7 @@ impl<T: Output> Give<T> for Gives<T, VALUE> {
         result.into_reply()
     }
     fn describe(signature: &mut Signature) {
-        signature.give(T::schema());
+        signature.set_output(T::schema());
     }
 }
 
@@ -353,7 +353,7 @@ impl<T: Output, E: IntoError> Give<std::result::Result<T, E>>
         result.map_err(E::into_error)?.into_reply()
     }
     fn describe(signature: &mut Signature) {
-        signature.give(T::schema());
+        signature.set_output(T::schema());
     }
 }
 
@@ -462,20 +462,20 @@ pub fn url<T: UrlText>(url: T) -> String {
 
 /// Notes the payload of a function that an endpoint serves.
 pub fn sends<T: Sent>(signature: &mut Signature) {
-    signature.input(T::schema);
+    signature.set_input(T::schema);
 }
 
 /// Notes its result; `()` is none.
 pub fn receives<T: Received>(signature: &mut Signature, is_unit: bool) {
     if !is_unit {
-        signature.give(Some(T::schema));
+        signature.set_output(Some(T::schema));
     }
 }
 
 /// The test that `#[iii::main]` writes: what can be known of the declarations without running main.
 #[track_caller]
 pub fn check_declarations() {
-    if let Err(problems) = crate::catalogue::check_declared() {
+    if let Err(problems) = crate::catalogue::check_linked_declarations() {
         panic!("{problems}");
     }
 }

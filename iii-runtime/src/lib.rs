@@ -174,7 +174,7 @@ pub use iii_wire::{code, protocol};
 pub use iii_wire::transport;
 
 pub use app::{App, ClientBuilder, Running, Settings};
-pub use client::{Call, Client, Listen, Listener, NewChannel, Retry};
+pub use client::{Call, ChannelBuilder, Client, Listen, Listener, Retry};
 pub use config::{Config, ConfigProblem, ConfigWatch, Configurable};
 pub use extract::{
     BodyStream, Context, Extension, Extract, Headers, HttpRequest, Input, Invocation, Metadata,
@@ -193,8 +193,8 @@ pub use update::Update;
 /// What the engine knows: functions, triggers, trigger types and workers, as typed lists.
 pub mod discovery {
     pub use crate::client::{
-        Followed, Following, FunctionDetail, FunctionSummary, Listed, Listing, TriggerOfFunction,
-        TriggerSummary, TriggerTypeSummary, WorkerSummary,
+        FunctionDetail, FunctionSummary, FunctionTrigger, ListRequest, ListWatch, Listable,
+        TriggerSummary, TriggerTypeSummary, Watchable, WorkerSummary,
     };
 }
 
@@ -209,14 +209,15 @@ pub mod lifecycle {
 /// Queues: receipts, statistics, dead letters.
 pub mod queue {
     pub use crate::client::{
-        DeadCount, DeadLetter, DeadLetters, QueueClient, QueueStats, QueueSummary, Receipt,
+        DeadLetter, DeadLetterCount, DeadLettersRequest, QueueClient, QueueStats, QueueSummary,
+        Receipt,
     };
 }
 
 /// State: a typed client, and updates of parts of a value.
 pub mod state {
     pub use crate::client::StateClient;
-    pub use crate::update::{Change, Update, UpdateError, UpdatePath, Updated};
+    pub use crate::update::{Update, UpdateError, UpdatePath, UpdateResult, WriteResult};
 }
 
 /// Streams: a typed client, and what the store of a stream exchanges with the engine.

@@ -1,28 +1,28 @@
-//! What names of functions, workers, namespaces and queues must be.
+//! Validation of names: of functions, workers, namespaces and queues.
 
-/// The longest name, in bytes. Engines take longer ones of some kinds; nobody means one.
-pub(crate) const LONGEST: usize = 1024;
+/// The maximum length of a name, in bytes. Engines accept longer names of some kinds.
+pub(crate) const MAX_BYTES: usize = 1024;
 
-/// Checks a name of any kind: of a function, a worker, a namespace, a queue.
+/// Validates a name. `kind` says what it names, such as `function id`.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
-pub(crate) fn check(what: &str, text: &str) -> Result<(), String> {
-    if text.trim().is_empty() {
-        return Err(format!("the {what} is blank: write a name"));
+/// A message that says what is wrong with the name.
+pub(crate) fn validate(kind: &str, name: &str) -> Result<(), String> {
+    if name.trim().is_empty() {
+        return Err(format!("the {kind} is blank: write a name"));
     }
-    if text.len() > LONGEST {
+    if name.len() > MAX_BYTES {
         return Err(format!(
-            "the {what} has {} bytes, and at most {LONGEST} are allowed",
-            text.len()
+            "the {kind} has {} bytes, and at most {MAX_BYTES} are allowed",
+            name.len()
         ));
     }
-    match text.chars().find(|character| character.is_control()) {
-        Some(bad) => Err(format!(
-            "the {what} `{}` has the control character `{}`: leave it out",
-            text.escape_debug(),
-            bad.escape_debug()
+    match name.chars().find(|character| character.is_control()) {
+        Some(control) => Err(format!(
+            "the {kind} `{}` contains the control character `{}`: remove it",
+            name.escape_debug(),
+            control.escape_debug()
         )),
         None => Ok(()),
     }

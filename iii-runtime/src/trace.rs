@@ -1,45 +1,45 @@
-//! The trace context of the running handler: what calls that it makes continue.
+//! The trace context of the running handler, which its calls propagate.
 
 use std::sync::OnceLock;
 
 use iii_wire::TraceContext;
 
-/// Finds the trace context to continue. It gets the context that the invocation arrived with.
-type Source = fn(&dyn Fn() -> TraceContext) -> Option<TraceContext>;
+/// Finds the context of the active span. Its argument returns the context that the invocation arrived with.
+type ActiveSpanSource = fn(&dyn Fn() -> TraceContext) -> Option<TraceContext>;
 
 tokio::task_local! {
-    static ARRIVED: TraceContext;
+    static INCOMING: TraceContext;
 }
 
-/// The active span, where telemetry knows one.
-static ACTIVE_SPAN: OnceLock<Source> = OnceLock::new();
+/// Set by telemetry, if it is enabled.
+static ACTIVE_SPAN: OnceLock<ActiveSpanSource> = OnceLock::new();
 
-/// Lets telemetry name the span that is active, in place of the one that the invocation arrived with.
+/// Registers the source of the active span, which takes precedence over the context that the invocation arrived with.
 #[cfg(feature = "otel")]
-pub(crate) fn set_active_span(source: Source) {
+pub(crate) fn set_active_span(source: ActiveSpanSource) {
     let _ = ACTIVE_SPAN.set(source);
 }
 
-/// The trace context that calls made now continue: the active span, else what the invocation arrived with.
+/// The trace context that outgoing calls propagate: that of the active span, else the one that the invocation arrived with.
 pub(crate) fn current() -> TraceContext {
-    let active = ACTIVE_SPAN.get().and_then(|source| source(&arrived));
-    active.unwrap_or_else(arrived)
+    let active = ACTIVE_SPAN.get().and_then(|source| source(&incoming));
+    active.unwrap_or_else(incoming)
 }
 
 /// The trace context that the running invocation arrived with; empty outside of handlers.
-pub(crate) fn arrived() -> TraceContext {
-    ARRIVED.try_with(Clone::clone).unwrap_or_default()
+pub(crate) fn incoming() -> TraceContext {
+    INCOMING.try_with(Clone::clone).unwrap_or_default()
 }
 
-/// Runs a future as part of a trace.
+/// Runs a future within a trace context.
 pub(crate) fn scope<T>(
     trace: TraceContext,
     future: impl Future<Output = T>,
 ) -> impl Future<Output = T> {
-    ARRIVED.scope(trace, future)
+    INCOMING.scope(trace, future)
 }
 
-/// Runs a function as part of a trace.
+/// Runs a function within a trace context.
 pub(crate) fn sync_scope<T>(trace: TraceContext, function: impl FnOnce() -> T) -> T {
-    ARRIVED.sync_scope(trace, function)
+    INCOMING.sync_scope(trace, function)
 }

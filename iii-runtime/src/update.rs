@@ -1,4 +1,4 @@
-//! Changes of parts of a value, done by the engine in one step (protocol section 6.4).
+//! Partial updates of a value, which the engine applies atomically (protocol section 6.4).
 
 use serde::de::DeserializeOwned;
 use serde::ser::Error as _;
@@ -6,12 +6,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use iii_wire::protocol::Payload;
-use iii_wire::update::{Path, UpdateOp, apply};
+use iii_wire::update::{MergePath, UpdateOp, apply};
 use iii_wire::{Error, Result, code};
 
 pub use iii_wire::update::UpdateError;
 
-/// What to do with a value, operation by operation, in order.
+/// A partial update: operations that are applied to a value in order.
 ///
 /// ```
 /// use iii::Update;
@@ -23,92 +23,98 @@ pub use iii_wire::update::UpdateError;
 ///     .remove("draft");
 /// ```
 ///
-/// `set`, `increment`, `decrement` and `remove` work on one key of the value; dots have no meaning, and `""` is the whole
-/// value. `merge` and `append` also take a way through nested objects.
+/// `set`, `increment`, `decrement` and `remove` address one key of the value; dots have no meaning, and `""` is the whole
+/// value. `merge` and `append` also accept a path through nested objects.
 ///
-/// A [`StreamStore`](crate::StreamStore) gets one, and does it with [`Update::apply`].
+/// A [`StreamStore`](crate::StreamStore) receives an update and applies it with [`Update::apply`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Update {
     operations: Vec<UpdateOp>,
-    /// The first value that could not be written as JSON.
-    failed: Option<String>,
+    /// Why the first value that failed to serialise did.
+    serialize_error: Option<String>,
 }
 
-/// Where in a value: a key, or a way of keys through nested objects. An empty one is the whole value.
+/// The target of an operation: a key, or a path of keys through nested objects. An empty path is the whole value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct UpdatePath(Vec<String>);
 
 impl From<&str> for UpdatePath {
-    /// One key. Dots have no meaning.
+    /// A single key. Dots have no meaning.
     fn from(key: &str) -> Self {
         Self(if key.is_empty() { Vec::new() } else { vec![key.to_owned()] })
     }
 }
 
 impl<const N: usize> From<[&str; N]> for UpdatePath {
-    /// A way.
-    fn from(way: [&str; N]) -> Self {
-        Self(way.iter().map(|key| (*key).to_owned()).collect())
+    /// A path of keys.
+    fn from(keys: [&str; N]) -> Self {
+        Self(keys.iter().map(|key| (*key).to_owned()).collect())
     }
 }
 
 impl From<Vec<String>> for UpdatePath {
-    /// A way.
-    fn from(way: Vec<String>) -> Self {
-        Self(way)
+    /// A path of keys.
+    fn from(keys: Vec<String>) -> Self {
+        Self(keys)
     }
 }
 
 impl UpdatePath {
-    fn wire(self) -> Path {
-        Path::Way(self.0)
+    fn into_wire(self) -> MergePath {
+        MergePath::Segments(self.0)
     }
 }
 
 impl Update {
-    /// Nothing to do yet.
+    /// An update without operations.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Replaces the value of a key.
+    /// Sets the value of a key.
     #[must_use]
     pub fn set(self, key: &str, value: &(impl Serialize + ?Sized)) -> Self {
         self.with_value(value, |value| UpdateOp::Set { path: key.to_owned(), value })
     }
 
-    /// Adds the keys of an object to an object, in place of those that are there. Objects on the way are made.
+    /// Merges the keys of an object into an object, replacing existing ones. Creates missing objects along the path.
     #[must_use]
     pub fn merge(self, path: impl Into<UpdatePath>, value: &(impl Serialize + ?Sized)) -> Self {
-        self.with_value(value, |value| UpdateOp::Merge { path: Some(path.into().wire()), value })
+        self.with_value(value, |value| UpdateOp::Merge {
+            path: Some(path.into().into_wire()),
+            value,
+        })
     }
 
-    /// Adds to a number; a missing one counts as 0.
+    /// Adds to a number. A missing number counts as 0.
     #[must_use]
     pub fn increment(self, key: &str, by: i64) -> Self {
-        self.with(UpdateOp::Increment { path: key.to_owned(), by })
+        self.with_operation(UpdateOp::Increment { path: key.to_owned(), by })
     }
 
-    /// Subtracts from a number; a missing one counts as 0.
+    /// Subtracts from a number. A missing number counts as 0.
     #[must_use]
     pub fn decrement(self, key: &str, by: i64) -> Self {
-        self.with(UpdateOp::Decrement { path: key.to_owned(), by })
+        self.with_operation(UpdateOp::Decrement { path: key.to_owned(), by })
     }
 
-    /// Adds an element to a list, or text to a text. A missing list is made.
+    /// Appends an element to an array, or a string to a string. Creates a missing array.
     #[must_use]
     pub fn append(self, path: impl Into<UpdatePath>, value: &(impl Serialize + ?Sized)) -> Self {
-        self.with_value(value, |value| UpdateOp::Append { path: Some(path.into().wire()), value })
+        self.with_value(value, |value| UpdateOp::Append {
+            path: Some(path.into().into_wire()),
+            value,
+        })
     }
 
-    /// Removes a key; one that is missing is no error. The whole value becomes null.
+    /// Removes a key; a missing key is not an error. Removing the whole value sets it to null.
     #[must_use]
     pub fn remove(self, key: &str) -> Self {
-        self.with(UpdateOp::Remove { path: key.to_owned() })
+        self.with_operation(UpdateOp::Remove { path: key.to_owned() })
     }
 
-    fn with(mut self, operation: UpdateOp) -> Self {
+    fn with_operation(mut self, operation: UpdateOp) -> Self {
         self.operations.push(operation);
         self
     }
@@ -119,9 +125,9 @@ impl Update {
         operation: impl FnOnce(Value) -> UpdateOp,
     ) -> Self {
         match serde_json::to_value(value) {
-            Ok(value) => self.with(operation(value)),
+            Ok(value) => self.with_operation(operation(value)),
             Err(error) => {
-                self.failed.get_or_insert_with(|| error.to_string());
+                self.serialize_error.get_or_insert_with(|| error.to_string());
                 self
             }
         }
@@ -129,8 +135,8 @@ impl Update {
 }
 
 impl Update {
-    /// Does all of it to a value, or to `{}` if there is none: what the engine does in its own stores. An operation that
-    /// cannot be done is left out, and named in [`Updated::errors`].
+    /// Applies the update to a value, or to `{}` if there is none, as the engine does in its own stores. Skips an operation
+    /// that cannot be applied, and lists it in [`UpdateResult::errors`].
     ///
     /// ```
     /// # use iii::Update;
@@ -147,41 +153,45 @@ impl Update {
     ///
     /// # Errors
     ///
-    /// Code [`invalid_payload`](code::INVALID_PAYLOAD) if what comes out does not fit the type, and
-    /// [`internal`](code::INTERNAL) if the value before cannot be written as JSON.
-    pub fn apply<T: Serialize + DeserializeOwned>(&self, old: Option<&T>) -> Result<Updated<T>> {
-        let unusable = |failed: &dyn std::fmt::Display| {
-            Error::new(code::INTERNAL, format!("the value before cannot be worked on: {failed}"))
+    /// Code [`invalid_payload`](code::INVALID_PAYLOAD) if the updated value does not match the type, and
+    /// [`internal`](code::INTERNAL) if the previous value cannot be serialised.
+    pub fn apply<T: Serialize + DeserializeOwned>(
+        &self,
+        old: Option<&T>,
+    ) -> Result<UpdateResult<T>> {
+        let internal = |error: &dyn std::fmt::Display| {
+            Error::new(code::INTERNAL, format!("the previous value cannot be updated: {error}"))
         };
-        if let Some(failed) = &self.failed {
+        if let Some(error) = &self.serialize_error {
             return Err(Error::new(
                 code::INVALID_PAYLOAD,
-                format!("a value of the update cannot be written as JSON: {failed}"),
+                format!("a value of the update cannot be serialised: {error}"),
             ));
         }
-        let old = old.map(Payload::new).transpose().map_err(|error| unusable(&error))?;
+        let old = old.map(Payload::new).transpose().map_err(|error| internal(&error))?;
         let (value, errors) =
-            apply(old.as_ref(), &self.operations).map_err(|error| unusable(&error))?;
+            apply(old.as_ref(), &self.operations).map_err(|error| internal(&error))?;
         let value = value.parse().map_err(|error| {
-            let text = format!("nothing was changed: what the update makes does not fit: {error}");
+            let text =
+                format!("the update was not applied: the result does not match the type: {error}");
             Error::new(code::INVALID_PAYLOAD, text)
         })?;
-        Ok(Updated { value, errors })
+        Ok(UpdateResult { value, errors })
     }
 }
 
-/// What [`Update::apply`] made of a value.
+/// The result of [`Update::apply`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Updated<T> {
-    /// The value after.
+pub struct UpdateResult<T> {
+    /// The updated value.
     pub value: T,
-    /// The operations that could not be done; the others were.
+    /// The operations that failed and were skipped.
     pub errors: Vec<UpdateError>,
 }
 
 impl<'de> Deserialize<'de> for Update {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self { operations: Vec::deserialize(deserializer)?, failed: None })
+        Ok(Self { operations: Vec::deserialize(deserializer)?, serialize_error: None })
     }
 }
 
@@ -200,23 +210,23 @@ impl schemars::JsonSchema for Update {
 }
 
 impl Serialize for Update {
-    /// Fails if one of the values could not be written, so that the call of which this is a part fails.
+    /// Fails if one of the values could not be serialised, so that the call with this update fails.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.failed {
-            Some(failed) => Err(S::Error::custom(failed)),
+        match &self.serialize_error {
+            Some(error) => Err(S::Error::custom(error)),
             None => self.operations.serialize(serializer),
         }
     }
 }
 
-/// What a write made of a value.
+/// The result of a write: the value before and after.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Change<T> {
-    /// The value before; `None` if there was none.
+pub struct WriteResult<T> {
+    /// The previous value; `None` if there was none.
     pub old_value: Option<T>,
-    /// The value after.
+    /// The new value.
     pub new_value: Option<T>,
-    /// The operations that could not be done; the others were.
+    /// The operations of an update that failed and were skipped.
     #[serde(default)]
     pub errors: Vec<UpdateError>,
 }
@@ -226,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operations_have_the_form_of_the_wire() {
+    fn operations_serialise_to_the_wire_format() {
         let update = Update::new()
             .set("name", "x")
             .merge(["a", "b"], &serde_json::json!({"k": 1}))
@@ -250,14 +260,14 @@ mod tests {
     }
 
     #[test]
-    fn operations_are_read_as_they_are_written() {
+    fn operations_round_trip() {
         let update = Update::new().set("name", "x").append(["a", "b"], &1).increment("n", 2);
         let text = serde_json::to_string(&update).unwrap();
         assert_eq!(serde_json::from_str::<Update>(&text).unwrap(), update);
     }
 
     #[test]
-    fn operations_are_done_to_a_type_or_nothing_is() {
+    fn an_update_is_applied_to_a_typed_value_or_fails() {
         #[derive(Debug, PartialEq, Serialize, Deserialize)]
         struct Cart {
             tea: u32,
@@ -271,19 +281,19 @@ mod tests {
         assert_eq!(updated.errors[0].op_index, 2);
 
         let none: Option<&Cart> = None;
-        let made = Update::new().set("tea", &1).apply(none).unwrap().value;
-        assert_eq!(made, Cart { tea: 1, note: None });
-        let misfit = Update::new().set("tea", "a text").apply(Some(&made)).unwrap_err();
+        let created = Update::new().set("tea", &1).apply(none).unwrap().value;
+        assert_eq!(created, Cart { tea: 1, note: None });
+        let misfit = Update::new().set("tea", "a text").apply(Some(&created)).unwrap_err();
         assert_eq!(misfit.code(), code::INVALID_PAYLOAD);
-        let gone = Update::new().remove("").apply(Some(&made)).unwrap_err();
-        assert_eq!(gone.code(), code::INVALID_PAYLOAD);
+        let removed = Update::new().remove("").apply(Some(&created)).unwrap_err();
+        assert_eq!(removed.code(), code::INVALID_PAYLOAD);
         let bad = std::collections::HashMap::from([([1, 2], 3)]);
-        let unwritable = Update::new().set("tea", &bad).apply(Some(&made)).unwrap_err();
-        assert_eq!(unwritable.code(), code::INVALID_PAYLOAD);
+        let unserialisable = Update::new().set("tea", &bad).apply(Some(&created)).unwrap_err();
+        assert_eq!(unserialisable.code(), code::INVALID_PAYLOAD);
     }
 
     #[test]
-    fn a_value_that_is_no_json_fails_the_call() {
+    fn an_unserialisable_value_fails_serialisation() {
         let bad = std::collections::HashMap::from([([1, 2], 3)]);
         let update = Update::new().set("a", &bad).set("b", &1);
         assert!(serde_json::to_string(&update).unwrap_err().to_string().contains("key"));

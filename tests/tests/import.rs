@@ -236,7 +236,7 @@ async fn a_committed_file_is_what_the_engine_tells(iii: Harness) {
     assert_eq!(committed.differences(&now), [], "{hint}");
     assert_eq!(text, now.to_json(), "{hint}");
     assert_eq!(now.functions().len(), 4);
-    let again = iii.client().catalogue_file().as_in(&committed).await.unwrap();
+    let again = iii.client().catalogue_file().same_selection_as(&committed).await.unwrap();
     assert_eq!(again, now);
 }
 

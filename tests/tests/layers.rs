@@ -134,7 +134,8 @@ fn imports(tokens: TokenStream, module: &[String], found: &mut BTreeSet<String>)
 }
 
 fn is_path_separator(tokens: &[TokenTree], at: usize) -> bool {
-    let colon = |at: usize| matches!(tokens.get(at), Some(TokenTree::Punct(p)) if p.as_char() == ':');
+    let colon =
+        |at: usize| matches!(tokens.get(at), Some(TokenTree::Punct(p)) if p.as_char() == ':');
     colon(at) && colon(at + 1)
 }
 
@@ -226,7 +227,9 @@ fn a_crate_depends_only_on_those_below_it() {
         let module = module_of(&source, file);
         let may = ["app", "testing", "lib", "bin"].contains(&module[0].as_str());
         let names_it = read(file).lines().any(|line| {
-            line.contains("iii_engine") && !line.trim_start().starts_with("//") && !line.contains('"')
+            line.contains("iii_engine")
+                && !line.trim_start().starts_with("//")
+                && !line.contains('"')
         });
         assert!(may || !names_it, "{} names iii_engine", file.display());
     }
@@ -299,7 +302,13 @@ fn citations_lead_to_sections_of_the_page() {
                     wrong.push(format!("{place}: `{cited}{anchor}` leads nowhere"));
                 }
             }
-            for absent in ["protocol section", "section of the protocol", "protocol-observe", "design.md", "../shared"] {
+            for absent in [
+                "protocol section",
+                "section of the protocol",
+                "protocol-observe",
+                "design.md",
+                "../shared",
+            ] {
                 if line.contains(absent) {
                     wrong.push(format!("{place}: `{absent}` cites a page that is not here"));
                 }

@@ -68,7 +68,7 @@ async fn a_main_or_a_start_that_fails_is_1() {
 #[tokio::test]
 async fn wrong_declarations_and_settings_are_78() {
     let text = ends_with(exit::MISCONFIGURED, alone(&[("LIFECYCLE", "invalid")])).await;
-    assert!(text.contains("no one provides the state"), "{text}");
+    assert!(text.contains("is not provided"), "{text}");
     assert!(text.contains("the health check `stock`"), "in the same report: {text}");
     for (name, value) in [
         ("III_URL", "http://x"),

@@ -184,9 +184,9 @@ async fn listeners_and_lists_come_back_after_a_lost_link_and_end_with_the_worker
     let mut changes = room.subscribe().await.unwrap();
     let dropped = room.subscribe().await.unwrap();
     drop(dropped);
-    let mut workers = client.workers().runtime("peer").follow();
+    let mut workers = client.workers().runtime("peer").watch();
     assert_eq!(within("the first list", workers.next()).await.unwrap().unwrap(), []);
-    let mut functions = client.functions().prefix("peer::").follow();
+    let mut functions = client.functions().prefix("peer::").watch();
     assert_eq!(within("the first list", functions.next()).await.unwrap().unwrap(), []);
 
     let peer = announced(&url).await;

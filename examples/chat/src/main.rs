@@ -1,7 +1,6 @@
-//! A chat: messages are items of a stream, rooms are its groups, and whoever is subscribed to a room hears of each
-//! message at once. A gate keeps strangers out of private rooms.
+//! A chat over a stream: messages are its items, rooms are its groups, and private rooms reject subscribers.
 //!
-//! `cargo run -p chat` serves subscribers on port 3112, and takes messages over HTTP:
+//! `cargo run -p chat` serves subscribers on port 3112, and accepts messages over HTTP:
 //!
 //! ```sh
 //! curl -d '{"from":"Ada","text":"hello"}' localhost:3111/rooms/lobby
@@ -15,7 +14,7 @@ use iii::prelude::*;
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Said {
-    /// The room; from HTTP, the path has it.
+    /// The room; a path parameter over HTTP.
     room: String,
     from: String,
     text: String,
@@ -28,7 +27,7 @@ struct Message {
     text: String,
 }
 
-/// Says something in a room.
+/// Posts a message to a room.
 #[iii::function(id = "chat::say")]
 #[iii::trigger(http, method = "POST", path = "/rooms/:room")]
 async fn say(said: Said, client: Client) -> iii::Result<Created<Message>> {
@@ -46,14 +45,14 @@ struct Typing {
     who: String,
 }
 
-/// Tells a room that somebody is typing. Nothing is kept of it.
+/// Notifies a room that somebody is typing. The event is not stored.
 #[iii::function(id = "chat::typing")]
 #[iii::trigger(http, method = "POST", path = "/rooms/:room/typing")]
 async fn typing(typing: Typing, client: Client) -> iii::Result<()> {
     client.stream::<Message>("chat").send(&typing.room, "typing", &typing.who).await
 }
 
-/// Answers whoever asks the robot.
+/// Replies to messages that address the robot.
 #[iii::function(id = "chat::robot")]
 #[iii::trigger(stream, name = "chat")]
 async fn robot(event: StreamEvent<Message>, client: Client) -> iii::Result<()> {
@@ -66,7 +65,7 @@ async fn robot(event: StreamEvent<Message>, client: Client) -> iii::Result<()> {
     Ok(())
 }
 
-/// Who wants to hear what.
+/// A subscription request.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Joining {
     stream_name: String,
@@ -78,7 +77,7 @@ struct Verdict {
     unauthorized: bool,
 }
 
-/// Keeps everybody out of private rooms.
+/// Rejects subscriptions to private rooms.
 #[iii::function(id = "chat::admit")]
 #[iii::trigger("stream:join", config = ())]
 async fn admit(joining: Joining) -> Verdict {

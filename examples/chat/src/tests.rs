@@ -1,4 +1,4 @@
-//! What subscribers hear.
+//! Tests of what subscribers receive.
 
 use iii::testing::Heard;
 
@@ -9,7 +9,7 @@ fn said(room: &str, text: &str) -> Said {
 }
 
 #[iii::test]
-async fn a_room_hears_what_is_said_in_it(iii: Harness) {
+async fn subscribers_receive_the_messages_of_their_room(iii: Harness) {
     iii.call::<say>(said("lobby", "hello")).await.unwrap();
     let mut lobby = iii.subscribe::<Message>("chat", "lobby").await;
     let hello = Message { number: 1, from: "Ada".into(), text: "hello".into() };
@@ -28,22 +28,22 @@ async fn a_room_hears_what_is_said_in_it(iii: Harness) {
     let hi = Message { number: 2, from: "Bob".into(), text: "hi".into() };
     assert_eq!(heard[0], Heard::Create { item: "m000002".into(), data: hi });
     assert!(matches!(&heard[1], Heard::Event { kind, .. } if kind == "typing"));
-    assert_eq!(heard.len(), 2, "nothing of the kitchen");
+    assert_eq!(heard.len(), 2, "nothing from the kitchen");
 }
 
 #[iii::test]
-async fn the_robot_answers_once(iii: Harness) {
+async fn the_robot_replies_once(iii: Harness) {
     let mut lobby = iii.subscribe::<Message>("chat", "lobby").await;
     iii.call::<say>(said("lobby", "robot, who are you?")).await.unwrap();
     let heard = lobby.heard().await;
-    assert_eq!(heard.len(), 3, "the beginning, the question and the answer: {heard:?}");
+    assert_eq!(heard.len(), 3, "the snapshot, the question and the reply: {heard:?}");
     let messages = iii.stream::<Message>("chat").list("lobby").await.unwrap();
     assert_eq!(messages[1].text, "I am only a robot, Ada.");
     assert_eq!(iii.calls::<robot>().await.len(), 2);
 }
 
 #[iii::test]
-async fn private_rooms_are_private(iii: Harness) {
+async fn private_rooms_reject_subscribers(iii: Harness) {
     let mut room = iii.subscribe::<Message>("chat", "private-1").await;
     assert_eq!(room.next().await, Some(Heard::Unauthorized));
     iii.call::<say>(said("private-1", "nobody hears this")).await.unwrap();

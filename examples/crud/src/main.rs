@@ -1,4 +1,4 @@
-//! Notes over HTTP: create, read, change, list and delete, kept in the state of the engine.
+//! Notes over HTTP: create, read, update, list and delete, stored in the state of the engine.
 //!
 //! `cargo run -p crud` serves them on port 3111:
 //!
@@ -13,14 +13,14 @@ mod tests;
 use iii::Update;
 use iii::prelude::*;
 
-/// A note as it is sent.
+/// The content of a note to create.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct NewNote {
-    /// What is noted.
+    /// The text of the note.
     text: String,
 }
 
-/// A note as it is kept.
+/// A stored note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 struct Note {
     id: u64,
@@ -42,7 +42,7 @@ enum NoteError {
     Call(#[from] iii::Error),
 }
 
-/// The scope of the notes, by id.
+/// The state scope that stores the notes by id.
 const NOTES: &str = "notes";
 
 /// Creates a note.
@@ -50,7 +50,7 @@ const NOTES: &str = "notes";
 #[iii::trigger(http, method = "POST", path = "/notes")]
 async fn create(new: NewNote, client: Client) -> Result<Created<Note>, NoteError> {
     let text = checked(new.text)?;
-    // One step of the engine, so that two requests never get the same number.
+    // An atomic increment in the engine: concurrent requests never get the same id.
     let count =
         client.state::<u64>("counters").update("notes", Update::new().increment("", 1)).await?;
     let note = Note { id: count.new_value.unwrap_or(1), text };
@@ -66,7 +66,7 @@ async fn get(wanted: Wanted, client: Client) -> Result<Note, NoteError> {
     note.ok_or(NoteError::NotFound { id: wanted.id })
 }
 
-/// Lists all notes, the oldest first.
+/// Lists all notes, oldest first.
 #[iii::function(id = "notes::list")]
 #[iii::trigger(http, path = "/notes")]
 async fn list(client: Client) -> iii::Result<Vec<Note>> {

@@ -1,9 +1,9 @@
-//! The notes, by requests through the engine's own router.
+//! Tests of the notes over HTTP.
 
 use super::*;
 
 #[iii::test]
-async fn a_note_lives_from_create_to_delete(iii: Harness) -> iii::Result<()> {
+async fn a_note_is_created_read_updated_and_deleted(iii: Harness) -> iii::Result<()> {
     let http = iii.http();
     let created = http.post("/notes").json(&NewNote { text: "buy tea".into() }).send().await;
     assert_eq!(created.status(), 201);
@@ -25,7 +25,7 @@ async fn a_note_lives_from_create_to_delete(iii: Harness) -> iii::Result<()> {
 }
 
 #[iii::test]
-async fn what_cannot_be_done_is_said(iii: Harness) {
+async fn invalid_requests_are_rejected(iii: Harness) {
     let http = iii.http();
     let empty = NewNote { text: " ".into() };
     assert_eq!(http.post("/notes").json(&empty).send().await.status(), 422);
@@ -36,12 +36,12 @@ async fn what_cannot_be_done_is_said(iii: Harness) {
 }
 
 #[iii::test]
-async fn each_note_gets_a_number_of_its_own(iii: Harness) {
+async fn ids_are_unique(iii: Harness) {
     for wanted in 1..=3 {
         let note = iii.call::<create>(NewNote { text: "a".into() }).await.unwrap();
         assert_eq!(note.id, wanted);
     }
     iii.call::<delete>(Wanted { id: 3 }).await.unwrap();
-    // A number is not used twice.
+    // The id of a deleted note is not reused.
     assert_eq!(iii.call::<create>(NewNote { text: "a".into() }).await.unwrap().id, 4);
 }

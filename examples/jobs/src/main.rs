@@ -1,7 +1,6 @@
-//! Mails from a durable queue: a mail that cannot be sent is tried again, later and later, and given up in the end. A
-//! message may come twice; its mail goes out once.
+//! Mails from a durable queue: retries with exponential backoff, dead letters, and deduplication.
 //!
-//! `cargo run -p jobs` takes mails from the topic `mails`, and over HTTP:
+//! `cargo run -p jobs` accepts mails from the topic `mails`, and over HTTP:
 //!
 //! ```sh
 //! curl -d '{"id":"1","to":"ada@example.org","text":"hello"}' localhost:3111/mails
@@ -14,10 +13,10 @@ use std::sync::Mutex;
 
 use iii::prelude::*;
 
-/// A mail that is to be sent.
+/// A mail to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 struct Mail {
-    /// Chosen by the sender; the same id is the same mail.
+    /// Chosen by the sender; mails with the same id are duplicates.
     id: String,
     to: String,
     text: String,
@@ -25,21 +24,21 @@ struct Mail {
 
 #[derive(Debug, iii::Error)]
 enum MailError {
-    /// Tried again: the server may answer later.
-    #[error("the mail server does not answer", code = "mails/unavailable", retryable = true)]
+    /// Retried: the server may respond later.
+    #[error("the mail server does not respond", code = "mails/unavailable", retryable = true)]
     Unavailable,
-    /// Given up at once: no address becomes right by itself.
-    #[error("`{to}` is no address", code = "mails/no-address", retryable = false)]
+    /// Not retried: an invalid address stays invalid.
+    #[error("`{to}` is not a mail address", code = "mails/no-address", retryable = false)]
     NoAddress { to: String },
     #[error(transparent)]
     Call(#[from] iii::Error),
 }
 
-/// Sends mails; here, it only keeps them.
+/// A mail client that only stores the mails.
 #[derive(Debug, Default)]
 struct Outbox {
     sent: Mutex<Vec<Mail>>,
-    /// How often the server does not answer before it does.
+    /// The number of sends that fail before one succeeds.
     failures: Mutex<u32>,
 }
 
@@ -58,7 +57,7 @@ impl Outbox {
     }
 }
 
-/// Takes a mail, and answers before it is sent.
+/// Accepts a mail, and returns before it is sent.
 #[iii::function(id = "mails::accept")]
 #[iii::trigger(http, method = "POST", path = "/mails")]
 async fn accept(mail: Mail, client: Client) -> iii::Result<()> {

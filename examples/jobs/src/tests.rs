@@ -1,4 +1,4 @@
-//! Retries, dead letters and duplicates, without waiting for any of them.
+//! Tests of retries, dead letters and duplicate deliveries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ fn mail(id: &str) -> Mail {
     Mail { id: id.into(), to: "ada@example.org".into(), text: "hello".into() }
 }
 
-/// An outbox whose server does not answer so often, and a way to look into it.
+/// Provides an outbox whose first `failures` sends fail.
 fn outbox(iii: &Harness, failures: u32) -> Arc<Outbox> {
     iii.provide(Outbox { failures: failures.into(), ..Outbox::default() })
 }
@@ -19,7 +19,7 @@ fn sent(outbox: &Outbox) -> Vec<Mail> {
 }
 
 #[iii::test]
-async fn a_mail_is_tried_again_until_it_is_sent(iii: Harness) {
+async fn a_mail_is_retried_until_it_is_sent(iii: Harness) {
     let outbox = outbox(&iii, 2);
     let answer = iii.http().post("/mails").json(&mail("1")).send().await;
     assert_eq!(answer.status(), 204, "accepted before it is sent");
@@ -34,7 +34,7 @@ async fn a_mail_is_tried_again_until_it_is_sent(iii: Harness) {
 }
 
 #[iii::test]
-async fn a_mail_that_is_never_sent_ends_among_the_dead(iii: Harness) {
+async fn a_mail_that_is_never_sent_becomes_a_dead_letter(iii: Harness) {
     let outbox = outbox(&iii, 100);
     iii.publish_durable("mails", &mail("1")).await.unwrap();
     iii.advance(Duration::from_secs(60)).await;
@@ -42,7 +42,7 @@ async fn a_mail_that_is_never_sent_ends_among_the_dead(iii: Harness) {
     assert_eq!((mails.waiting, mails.dead.len(), mails.dead[0].attempts), (0, 1, 4));
     assert!(mails.dead[0].error.starts_with("mails/unavailable"), "{:?}", mails.dead);
 
-    // The server is back, and somebody puts the message in again.
+    // The server recovers, and the dead letter is redriven.
     *outbox.failures.lock().unwrap() = 0;
     let redriven: Payload =
         iii.call_raw("iii::queue::redrive", &Topic { queue: "mails" }).await.unwrap();
@@ -57,7 +57,7 @@ struct Topic {
 }
 
 #[iii::test]
-async fn what_cannot_get_better_is_not_tried_again(iii: Harness) {
+async fn a_permanent_error_is_not_retried(iii: Harness) {
     outbox(&iii, 0);
     iii.publish_durable("mails", &Mail { to: "nobody".into(), ..mail("1") }).await.unwrap();
     assert_eq!(iii.queue("mails").await.dead.len(), 1);
@@ -65,7 +65,7 @@ async fn what_cannot_get_better_is_not_tried_again(iii: Harness) {
 }
 
 #[iii::test]
-async fn a_message_that_comes_twice_is_one_mail(iii: Harness) {
+async fn a_duplicate_delivery_sends_one_mail(iii: Harness) {
     let outbox = outbox(&iii, 0);
     iii.duplicate_deliveries(true).await;
     iii.publish_durable("mails", &mail("1")).await.unwrap();

@@ -1,4 +1,4 @@
-//! Files that go through functions piece by piece: no worker ever holds a whole one.
+//! Files that are streamed through functions over channels, without buffering a whole file.
 //!
 //! `cargo run -p pipeline` serves them on port 3111:
 //!
@@ -16,20 +16,20 @@ use iii::{
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, BufWriter};
 
-/// What a stage reads from, and what it writes to. A stage may be in another worker, and in another language.
+/// The input and the output of a stage. A stage may run in another worker, and in another language.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Stage {
     from: ChannelReader,
     to: ChannelWriter,
 }
 
-/// Takes the spaces from the end of each line, and leaves out empty lines. The number of lines that are left.
+/// Trims the end of each line and removes empty lines. Returns the number of lines written.
 #[iii::function(id = "files::trim")]
 async fn trim(stage: Stage) -> iii::Result<usize> {
     each_line(stage, |line| Some(line.trim_end().to_owned()).filter(|line| !line.is_empty())).await
 }
 
-/// Puts its number before each line. The number of lines.
+/// Prefixes each line with its number. Returns the number of lines.
 #[iii::function(id = "files::number")]
 async fn number(stage: Stage) -> iii::Result<usize> {
     let mut number = 0;
@@ -40,7 +40,7 @@ async fn number(stage: Stage) -> iii::Result<usize> {
     .await
 }
 
-/// Writes what `change` makes of each line. The number of lines that were written.
+/// Applies `change` to each line and writes the results. Returns the number of lines written.
 async fn each_line(
     stage: Stage,
     mut change: impl FnMut(&str) -> Option<String>,
@@ -55,13 +55,12 @@ async fn each_line(
         }
     }
     to.flush().await?;
-    // After an error this line is not reached: then the next stage, and in the end the client, is told that the file
-    // broke off.
+    // Skipped after an error: the next stage, and finally the client, then sees the file as truncated.
     to.into_inner().finish().await?;
     Ok(written)
 }
 
-/// Sends an upload through all stages, and their output back while it comes.
+/// Streams an upload through all stages, and their output into the response.
 #[iii::function(id = "files::tidy")]
 #[iii::trigger(http, method = "PUT", path = "/files/tidy")]
 async fn tidy(mut body: BodyStream, client: Client) -> iii::Result<Response> {

@@ -1,11 +1,11 @@
-//! Files through the whole pipeline, and through one stage.
+//! Tests of the whole pipeline, and of one stage.
 
 use iii::channel::Channel;
 
 use super::*;
 
 #[iii::test]
-async fn a_file_comes_back_tidy(iii: Harness) {
+async fn a_file_passes_all_stages(iii: Harness) {
     let answer = iii.http().put("/files/tidy").body("one  \n\n \ntwo\n  three\t").send().await;
     assert_eq!((answer.status(), answer.text()), (200, "1: one\n2: two\n3:   three\n"));
     let trimmed = iii.calls::<trim>().await;
@@ -13,14 +13,14 @@ async fn a_file_comes_back_tidy(iii: Harness) {
 }
 
 #[iii::test]
-async fn a_large_file_flows(iii: Harness) {
+async fn a_large_file_is_streamed(iii: Harness) {
     let lines = 100_000;
     let answer = iii.http().put("/files/tidy").body("abc \n".repeat(lines)).send().await;
     assert_eq!(answer.text().lines().last(), Some("100000: abc"));
 }
 
 #[iii::test]
-async fn one_stage_by_itself(iii: Harness) -> iii::Result<()> {
+async fn a_stage_runs_on_its_own(iii: Harness) -> iii::Result<()> {
     let Channel { mut writer, reader: from } = iii.channel().await?;
     let Channel { writer: to, mut reader } = iii.channel().await?;
     let counted = iii.call::<number>(Stage { from, to });
@@ -32,7 +32,7 @@ async fn one_stage_by_itself(iii: Harness) -> iii::Result<()> {
 }
 
 #[iii::test]
-async fn a_file_that_breaks_off_is_no_whole_file(iii: Harness) -> iii::Result<()> {
+async fn a_truncated_file_is_an_error(iii: Harness) -> iii::Result<()> {
     let Channel { mut writer, reader: from } = iii.channel().await?;
     let Channel { writer: to, mut reader } = iii.channel().await?;
     iii.send::<number>(Stage { from, to }).await?;
@@ -45,7 +45,7 @@ async fn a_file_that_breaks_off_is_no_whole_file(iii: Harness) -> iii::Result<()
 }
 
 #[iii::test]
-async fn a_file_that_is_no_text_gets_an_error(iii: Harness) {
+async fn a_binary_file_is_an_error(iii: Harness) {
     let answer = iii.http().put("/files/tidy").body(&b"one\n\xff\n"[..]).send().await;
     assert_eq!(answer.status(), 502);
     assert!(answer.text().contains(iii::code::CHANNEL_BROKEN), "{}", answer.text());

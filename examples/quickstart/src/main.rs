@@ -1,4 +1,4 @@
-//! Orders over HTTP, a report every ten seconds, and a subscriber that hears of each order.
+//! Orders over HTTP, a subscriber for created orders, and a report every ten seconds.
 
 #[cfg(test)]
 mod tests;
@@ -10,9 +10,9 @@ use iii::prelude::*;
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct NewOrder {
-    /// What is ordered.
+    /// The item to order.
     sku: String,
-    /// How many.
+    /// The number of items; at least 1.
     quantity: u32,
 }
 
@@ -30,7 +30,7 @@ struct GetOrder {
 
 #[derive(Debug, iii::Error)]
 enum OrderError {
-    /// Nothing is ordered.
+    /// The quantity is zero.
     #[error(code = "orders/empty", status = 422)]
     Empty,
     #[error("there is no order {id}", code = "orders/not-found", status = 404)]
@@ -39,7 +39,7 @@ enum OrderError {
     Call(#[from] iii::Error),
 }
 
-/// The orders of this process.
+/// The orders, in memory.
 #[derive(Debug, Default)]
 struct Orders {
     by_id: Mutex<BTreeMap<u64, Order>>,
@@ -86,21 +86,21 @@ async fn get(wanted: GetOrder, orders: State<Orders>) -> Result<Order, OrderErro
     orders.get(wanted.id).ok_or(OrderError::NotFound { id: wanted.id })
 }
 
-/// Hears of each order.
+/// Logs each created order.
 #[iii::function(id = "orders::announce")]
 #[iii::trigger(subscribe, topic = "orders.created")]
 async fn announce(order: Order) {
     iii::tracing::info!("order {} is for {} {}", order.id, order.quantity, order.sku);
 }
 
-/// Counts the orders every ten seconds.
+/// Logs the number of orders every ten seconds.
 #[iii::function(id = "orders::report")]
 #[iii::trigger(cron, "*/10 * * * * *")]
 fn report(_tick: CronTick, orders: State<Orders>) {
     iii::tracing::info!("{} orders so far", orders.count());
 }
 
-/// What main does, for tests to do as well.
+/// Configures the app; shared with the tests.
 async fn set_up(app: &mut App) {
     app.state(Orders::default());
 }

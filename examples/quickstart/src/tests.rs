@@ -1,4 +1,4 @@
-//! The worker in memory, under virtual time.
+//! Tests of the orders, the subscriber and the report.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ async fn an_order_is_created_announced_and_read(iii: Harness) {
 }
 
 #[iii::test(setup = set_up)]
-async fn nothing_is_no_order(iii: Harness) {
+async fn an_empty_order_is_rejected(iii: Harness) {
     let error = iii.call::<create>(NewOrder { sku: "tea".into(), quantity: 0 }).await.unwrap_err();
     assert_eq!(error.code(), "orders/empty");
     assert_eq!(iii.http().get("/orders/7").send().await.status(), 404);
@@ -25,7 +25,7 @@ async fn nothing_is_no_order(iii: Harness) {
 }
 
 #[iii::test(setup = set_up)]
-async fn a_report_comes_every_ten_seconds(iii: Harness) {
+async fn the_report_runs_every_ten_seconds(iii: Harness) {
     iii.advance(Duration::from_secs(60)).await;
     assert_eq!(iii.calls::<report>().await.len(), 6);
 }

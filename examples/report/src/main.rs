@@ -1,6 +1,6 @@
-//! A report each night of the sales of the day.
+//! A nightly report of the sales of the day.
 //!
-//! `cargo run -p report` counts sales over HTTP, and reports at two in the morning (UTC):
+//! `cargo run -p report` counts sales over HTTP, and reports at 02:00 UTC:
 //!
 //! ```sh
 //! curl -d '{"item":"tea","cents":350}' localhost:3111/sales
@@ -18,7 +18,7 @@ struct Sale {
     cents: i64,
 }
 
-/// What a day has brought.
+/// The sales of one day.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 struct Day {
     #[serde(default)]
@@ -36,7 +36,7 @@ async fn add(sale: Sale, client: Client) -> iii::Result<()> {
     Ok(())
 }
 
-/// Reports the day, and begins a new one. A day without sales is reported as well.
+/// Reports the sales of the day, also if there are none, and resets the counters.
 #[iii::function(id = "sales::report")]
 #[iii::trigger(cron, "0 0 2 * * *")]
 async fn report(tick: CronTick, client: Client) -> iii::Result<Day> {

@@ -1,11 +1,11 @@
-//! Nights pass in milliseconds.
+//! Tests of the nightly report.
 
 use std::time::Duration;
 
 use super::*;
 
 #[iii::test(start_time = "2026-03-01T20:00:00Z")]
-async fn a_day_is_reported_at_two(iii: Harness) {
+async fn the_report_runs_at_two(iii: Harness) {
     for cents in [350, 50] {
         let sale = Sale { item: "tea".into(), cents };
         assert_eq!(iii.http().post("/sales").json(&sale).send().await.status(), 204);
@@ -20,7 +20,7 @@ async fn a_day_is_reported_at_two(iii: Harness) {
 }
 
 #[iii::test]
-async fn a_year_of_nights_has_a_report_each(iii: Harness) {
+async fn the_report_runs_every_night_of_a_year(iii: Harness) {
     iii.call::<add>(Sale { item: "tea".into(), cents: 1 }).await.unwrap();
     iii.advance(Duration::from_secs(365 * 24 * 3600)).await;
     let reports = iii.calls::<report>().await;
@@ -30,7 +30,7 @@ async fn a_year_of_nights_has_a_report_each(iii: Harness) {
 }
 
 #[iii::test]
-async fn a_sale_that_comes_during_the_report_is_counted_once(iii: Harness) {
+async fn a_sale_during_the_report_is_counted_once(iii: Harness) {
     iii.delay::<report>(Duration::from_secs(10));
     iii.advance_to("2026-01-05T02:00:05Z").await;
     iii.call::<add>(Sale { item: "tea".into(), cents: 7 }).await.unwrap();

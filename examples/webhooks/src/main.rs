@@ -1,5 +1,4 @@
-//! Webhooks as a trigger type: this worker provides `webhook`, and functions of any worker, in any language, are bound to
-//! it. Here one that takes payments is in the same program.
+//! A custom trigger type, `webhook`, and a function bound to it that receives payments.
 //!
 //! `cargo run -p webhooks` serves them on port 3111:
 //!
@@ -16,23 +15,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use iii::prelude::*;
 use iii::{Emitter, TriggerType};
 
-/// What a function says that wants to be called: the config of a binding.
+/// Configuration of a `webhook` trigger.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Webhook {
-    /// The last part of the path, `/hooks/…`.
+    /// The last segment of the path, `/hooks/…`.
     hook: String,
-    /// What the sender shows in the header `x-hook-token`.
+    /// The token that the sender passes in the header `x-hook-token`.
     token: String,
 }
 
-/// What comes to the hook `payments`.
+/// The payload of the hook `payments`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 struct Payment {
     order: u64,
     cents: u64,
 }
 
-/// Who waits at which hook.
+/// The bound trigger of each hook.
 type Hooks = Arc<Mutex<HashMap<String, Bound>>>;
 
 #[derive(Clone)]
@@ -45,14 +44,14 @@ fn bound(hooks: &Hooks, hook: &str) -> Option<Bound> {
     hooks.lock().unwrap_or_else(PoisonError::into_inner).get(hook).cloned()
 }
 
-/// Fires when somebody posts to a hook.
+/// Fires on a POST request to a hook. Functions of any worker, in any language, can be bound to it.
 #[iii::trigger_type(id = "webhook")]
 impl TriggerType for Webhook {
     type Event = Payment;
 
     async fn check(&self, emitter: &Emitter<Payment>) -> iii::Result<()> {
         if self.token.is_empty() {
-            return Err(iii::Error::new("webhook/no-token", "anybody could post without a token"));
+            return Err(iii::Error::new("webhook/no-token", "the token must not be empty"));
         }
         if bound(emitter.state::<Hooks>()?.as_ref(), &self.hook).is_some() {
             let text = format!("the hook `{}` is taken", self.hook);
@@ -64,12 +63,12 @@ impl TriggerType for Webhook {
     async fn run(self, emitter: Emitter<Payment>) -> iii::Result<()> {
         let hooks = emitter.state::<Hooks>()?.as_ref().clone();
         let _open = Open::new(hooks, self, emitter);
-        // The future is dropped when the function, or its worker, leaves.
+        // The future is dropped when the trigger is unregistered, or its worker disconnects.
         std::future::pending().await
     }
 }
 
-/// A hook is open as long as this lives.
+/// Removes the hook when it is dropped.
 struct Open(Hooks, String);
 
 impl Open {
@@ -102,7 +101,7 @@ struct At {
     hook: String,
 }
 
-/// Takes what is posted, and fires. The sender gets the answer of the function, so that it comes again after a failure.
+/// Fires the hook, and returns the result of the function, so that the sender can retry after a failure.
 #[iii::function(id = "webhook::receive")]
 #[iii::trigger(http, method = "POST", path = "/hooks/:hook")]
 async fn receive(
@@ -120,13 +119,13 @@ async fn receive(
 
 #[derive(Debug, iii::Error)]
 enum PaymentError {
-    #[error("a payment of nothing", code = "payments/empty", status = 422)]
+    #[error("the amount is zero", code = "payments/empty", status = 422)]
     Empty,
     #[error(transparent)]
     Call(#[from] iii::Error),
 }
 
-/// Notes a payment, and tells everybody. The same payment twice is one.
+/// Stores a payment and publishes it, once for each order.
 #[iii::function(id = "payments::arrived")]
 #[iii::trigger(Webhook { hook: "payments".into(), token: "sesame".into() })]
 async fn arrived(payment: Payment, client: Client) -> Result<u64, PaymentError> {

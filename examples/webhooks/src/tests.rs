@@ -1,4 +1,4 @@
-//! What is posted to a hook reaches the function that is bound to it, and nothing else does.
+//! Tests of the hooks and of the function bound to one.
 
 use iii::testing::HttpAnswer;
 
@@ -10,7 +10,7 @@ async fn post(iii: &Harness, hook: &str, token: &str, payment: &Payment) -> Http
 }
 
 #[iii::test]
-async fn a_payment_is_noted_and_told_once(iii: Harness) -> iii::Result<()> {
+async fn a_payment_is_stored_and_published_once(iii: Harness) -> iii::Result<()> {
     iii.provide(Hooks::default());
     let payment = Payment { order: 7, cents: 350 };
     for _ in 0..2 {
@@ -26,7 +26,7 @@ async fn a_payment_is_noted_and_told_once(iii: Harness) -> iii::Result<()> {
 }
 
 #[iii::test]
-async fn the_sender_is_told_that_the_function_failed(iii: Harness) {
+async fn the_sender_receives_the_error_of_the_function(iii: Harness) {
     iii.provide(Hooks::default());
     let answer = post(&iii, "payments", "sesame", &Payment { order: 7, cents: 0 }).await;
     assert_eq!(answer.status(), 422, "{}", answer.text());
@@ -35,7 +35,7 @@ async fn the_sender_is_told_that_the_function_failed(iii: Harness) {
 }
 
 #[iii::test]
-async fn strangers_are_sent_away(iii: Harness) {
+async fn invalid_tokens_and_unknown_hooks_are_rejected(iii: Harness) {
     iii.provide(Hooks::default());
     let payment = Payment { order: 7, cents: 350 };
     assert_eq!(post(&iii, "payments", "guess", &payment).await.status(), 403);
@@ -44,7 +44,7 @@ async fn strangers_are_sent_away(iii: Harness) {
 }
 
 #[iii::test]
-async fn a_hook_closes_with_its_link_and_opens_again(iii: Harness) {
+async fn a_hook_reopens_after_a_reconnect(iii: Harness) {
     let hooks = iii.provide(Hooks::default());
     iii.settle().await;
     assert!(bound(&hooks, "payments").is_some());

@@ -1,29 +1,30 @@
-//! What a configuration becomes: its fields as data, a way to read it, and a declaration.
+//! The expansion of a configuration: the descriptors of its fields, a reader, and a declaration.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::{DeriveInput, Ident, Path};
 
-use super::field::{Bound, Default, Field, Variable, is_duration};
+use super::field::{ConfigField, EnvVariable, FieldBound, FieldDefault, is_duration};
 use super::parse::ConfigType;
-use crate::diagnostics::Ends;
-use crate::{names, trigger};
+use crate::diagnostics::SpanRange;
+use crate::names;
+use crate::tokens::{const_assert, location, option};
 
-/// All implementations.
-pub(super) fn implement(config: &ConfigType) -> TokenStream {
+/// Emits the implementation and the declaration.
+pub(super) fn emit(config: &ConfigType) -> TokenStream {
     let ConfigType { name, id, section, prefix, title, description, fields, krate } = config;
-    let import = names::import(krate.as_ref());
+    let import = names::import_runtime(krate.as_ref());
     let types = fields.iter().enumerate().map(|(at, field)| {
         let (ty, alias) = (&field.ty, alias(at));
         quote!(type #alias = #ty;)
     });
     let defaults = fields.iter().enumerate().map(|(at, field)| default_function(at, field));
     let checks = checks(fields);
-    let described = fields.iter().enumerate().map(|(at, field)| describe(at, field));
-    let read = fields.iter().enumerate().map(|(at, field)| read(at, field));
+    let descriptors = fields.iter().enumerate().map(|(at, field)| field_descriptor(at, field));
+    let read = fields.iter().enumerate().map(|(at, field)| read_field(at, field));
     let members = fields.iter().map(|field| &field.name);
     let values: Vec<Ident> = (0..fields.len()).map(|at| format_ident!("__iii_value{at}")).collect();
-    let location = trigger::location(name.span());
+    let location = location(name.span());
     let type_name = name.to_string();
     let (id, section) = (option(id.as_ref()), option(section.as_ref()));
     let description = option(description.as_ref());
@@ -52,7 +53,7 @@ pub(super) fn implement(config: &ConfigType) -> TokenStream {
             };
             #[automatically_derived]
             impl __iii::Configurable for #name {
-                const FIELDS: &'static [__iii::ConfigField] = &[#(#described),*];
+                const FIELDS: &'static [__iii::ConfigField] = &[#(#descriptors),*];
                 fn descriptor() -> &'static __iii::ConfigDescriptor {
                     &__III_DESCRIPTOR
                 }
@@ -62,7 +63,7 @@ pub(super) fn implement(config: &ConfigType) -> TokenStream {
                 ) -> ::core::option::Option<Self> {
                     let __iii_fields: &'static [__iii::ConfigField] =
                         <Self as __iii::Configurable>::FIELDS;
-                    // All fields first: each problem is noted.
+                    // All fields are read before the first `?`, so that each problem is reported.
                     #(#read)*
                     ::core::option::Option::Some(Self { #(#members: #values?,)* })
                 }
@@ -72,13 +73,13 @@ pub(super) fn implement(config: &ConfigType) -> TokenStream {
     }
 }
 
-/// The trait without content, so that a mistake in the type has no consequences elsewhere.
-pub(super) fn fall_back(input: &DeriveInput, krate: Option<&Path>) -> TokenStream {
+/// Emits the trait without content, for an invalid type.
+pub(super) fn emit_fallback(input: &DeriveInput, krate: Option<&Path>) -> TokenStream {
     let name = &input.ident;
-    let import = names::import(krate);
-    let location = trigger::location(name.span());
+    let import = names::import_runtime(krate);
+    let location = location(name.span());
     if !input.generics.params.is_empty() {
-        // What its parameters must be is not known.
+        // The bounds that its parameters would need are not known.
         return TokenStream::new();
     }
     quote! {
@@ -108,56 +109,56 @@ pub(super) fn fall_back(input: &DeriveInput, krate: Option<&Path>) -> TokenStrea
     }
 }
 
-/// The name of the type of a field.
+/// Returns the name of the alias for the type of a field.
 fn alias(at: usize) -> Ident {
     format_ident!("__IiiField{at}")
 }
 
-/// The name of the function that makes a default.
+/// Returns the name of the function that returns a default.
 fn default_name(at: usize) -> Ident {
     format_ident!("__iii_default{at}")
 }
 
-/// The function that makes a default which is a value.
-fn default_function(at: usize, field: &Field) -> Option<TokenStream> {
+/// Emits the function that returns a default, unless the default is a string.
+fn default_function(at: usize, field: &ConfigField) -> Option<TokenStream> {
     let (alias, name) = (alias(at), default_name(at));
     match &field.default {
-        Default::None | Default::Text(_) => None,
-        Default::OfType(span) => {
-            // That the type has no default is shown at the word.
+        FieldDefault::None | FieldDefault::Text(_) => None,
+        FieldDefault::OfType(span) => {
+            // A type that does not implement `Default` is reported at the option.
             let spanned = Ident::new(&alias.to_string(), *span);
             let value = quote_spanned!(*span=> <#spanned as ::core::default::Default>::default());
             Some(quote!(fn #name() -> #alias { #value }))
         }
-        Default::Value(expr) => Some(quote!(fn #name() -> #alias { #expr })),
+        FieldDefault::Value(expr) => Some(quote!(fn #name() -> #alias { #expr })),
     }
 }
 
-/// What the compiler must prove about the fields, each shown at its place.
-fn checks(fields: &[Field]) -> TokenStream {
+/// Emits the checks of the fields, each with its error at the type or at the option.
+fn checks(fields: &[ConfigField]) -> TokenStream {
     let mut calls = TokenStream::new();
     let mut asserts = TokenStream::new();
     for (at, field) in fields.iter().enumerate() {
         let ty = alias(at);
-        let (check, probe) = if field.nested {
+        let (check, probe) = if field.is_nested {
             ("config_nested", "IS_CONFIG")
         } else {
             ("config_value", "IS_DESERIALIZE")
         };
         let (check, probe) = (format_ident!("{check}"), format_ident!("{probe}"));
-        let Ends { first, last } = field.ends;
+        let SpanRange { first, last } = field.span;
         calls.extend(quote_spanned!(first=> __iii::#check::<#ty, __iii::CheckedConfig<{ <__iii::Probe<#ty>>::#probe }));
         calls.extend(quote_spanned!(last=> >>();));
         let kind = quote!(<__iii::KindProbe<#ty>>::KIND);
-        if let Default::Text(text) = &field.default {
+        if let FieldDefault::Text(text) = &field.default {
             let is_duration = is_duration(&text.value());
             let condition = quote!(__iii::kind_of::text_fits(#kind, #is_duration));
-            let message = "this default does not fit its field: a number, `true` and `false` are \
-                           written without quotes, and a span of time like \"30s\" or \"1m 30s\"";
-            asserts.extend(assertion(Ends::of(text), &condition, message));
+            let message = "the default does not match the type of the field: write numbers, `true` \
+                           and `false` without quotes, and durations as \"30s\" or \"1m 30s\"";
+            asserts.extend(const_assert(SpanRange::of(text), &condition, message));
         }
         for bound in [&field.min, &field.max].into_iter().flatten() {
-            asserts.extend(bound_fits(bound, &kind));
+            asserts.extend(check_bound(bound, &kind));
         }
     }
     quote! {
@@ -169,34 +170,35 @@ fn checks(fields: &[Field]) -> TokenStream {
     }
 }
 
-fn bound_fits(bound: &Bound, kind: &TokenStream) -> TokenStream {
+/// Emits the check that a field has the type of its bound.
+fn check_bound(bound: &FieldBound, kind: &TokenStream) -> TokenStream {
     let option = bound.option;
     let (condition, message) = if bound.is_duration {
         let condition = quote!(__iii::kind_of::is_duration(#kind));
-        (condition, format!("`{option}` is a span of time, and its field is none"))
+        (condition, format!("`{option}` is a duration, but the field is not"))
     } else {
         let condition = quote!(__iii::kind_of::is_number(#kind));
         let message = format!(
-            "`{option}` is a number, and its field is none; of a span of time it is text, such as \
+            "`{option}` is a number, but the field is not: for a duration, write a string such as \
              `{option} = \"1s\"`"
         );
         (condition, message)
     };
-    assertion(bound.ends, &condition, &message)
+    const_assert(bound.span, &condition, &message)
 }
 
-/// A field as data.
-fn describe(at: usize, field: &Field) -> TokenStream {
+/// Emits the descriptor of a field.
+fn field_descriptor(at: usize, field: &ConfigField) -> TokenStream {
     let ty = alias(at);
-    let Field { key, secret, .. } = field;
+    let ConfigField { key, is_secret, .. } = field;
     let description = option(field.description.as_ref());
     let variable = match &field.variable {
-        Variable::Derived => quote!(__iii::ConfigVariable::Derived),
-        Variable::Named(name) => quote!(__iii::ConfigVariable::Named(#name)),
-        Variable::None => quote!(__iii::ConfigVariable::None),
+        EnvVariable::Derived => quote!(__iii::ConfigVariable::Derived),
+        EnvVariable::Named(name) => quote!(__iii::ConfigVariable::Named(#name)),
+        EnvVariable::None => quote!(__iii::ConfigVariable::None),
     };
-    let content = if field.nested {
-        let nest = nest(&ty);
+    let content = if field.is_nested {
+        let nest = nested_type(&ty);
         quote! {
             __iii::ConfigContent::Nested {
                 fields: <#nest as __iii::ConfigNested>::FIELDS,
@@ -204,18 +206,18 @@ fn describe(at: usize, field: &Field) -> TokenStream {
             }
         }
     } else {
-        let slot = slot(&ty);
+        let slot = slot_type(&ty);
         let default = match &field.default {
-            Default::None => quote!(::core::option::Option::None),
-            Default::Text(text) => {
+            FieldDefault::None => quote!(::core::option::Option::None),
+            FieldDefault::Text(text) => {
                 quote!(::core::option::Option::Some(|| __iii::config_text(#text)))
             }
-            Default::OfType(_) | Default::Value(_) => {
-                let make = default_name(at);
+            FieldDefault::OfType(_) | FieldDefault::Value(_) => {
+                let function = default_name(at);
                 quote! {
                     ::core::option::Option::Some(|| {
                         <__iii::ConfigShown<#ty, { <__iii::Probe<#ty>>::IS_SERIALIZE }>
-                            as __iii::ConfigShow<#ty>>::show(&#make())
+                            as __iii::ConfigShow<#ty>>::show(&#function())
                     })
                 }
             }
@@ -238,28 +240,28 @@ fn describe(at: usize, field: &Field) -> TokenStream {
             key: #key,
             description: #description,
             variable: #variable,
-            secret: #secret,
+            secret: #is_secret,
             content: #content,
         }
     }
 }
 
-/// The statement that reads a field.
-fn read(at: usize, field: &Field) -> TokenStream {
+/// Emits the statement that reads a field.
+fn read_field(at: usize, field: &ConfigField) -> TokenStream {
     let (ty, value) = (alias(at), format_ident!("__iii_value{at}"));
-    if field.nested {
-        let nest = nest(&ty);
+    if field.is_nested {
+        let nest = nested_type(&ty);
         return quote! {
             let #value = <#nest as __iii::ConfigNested>::read(__iii_reader, &__iii_fields[#at]);
         };
     }
-    let slot = slot(&ty);
+    let slot = slot_type(&ty);
     let default = match &field.default {
-        Default::None => quote!(None),
-        Default::Text(text) => quote!(Text(#text)),
-        Default::OfType(_) | Default::Value(_) => {
-            let make = default_name(at);
-            quote!(Value(#make))
+        FieldDefault::None => quote!(None),
+        FieldDefault::Text(text) => quote!(Text(#text)),
+        FieldDefault::OfType(_) | FieldDefault::Value(_) => {
+            let function = default_name(at);
+            quote!(Value(#function))
         }
     };
     quote! {
@@ -271,25 +273,10 @@ fn read(at: usize, field: &Field) -> TokenStream {
     }
 }
 
-fn slot(ty: &Ident) -> TokenStream {
+fn slot_type(ty: &Ident) -> TokenStream {
     quote!(__iii::ConfigSlot<#ty, { <__iii::Probe<#ty>>::IS_DESERIALIZE }>)
 }
 
-fn nest(ty: &Ident) -> TokenStream {
+fn nested_type(ty: &Ident) -> TokenStream {
     quote!(__iii::ConfigNest<#ty, { <__iii::Probe<#ty>>::IS_CONFIG }>)
-}
-
-/// A condition that the compiler must prove, shown at a place.
-fn assertion(ends: Ends, condition: &TokenStream, message: &str) -> TokenStream {
-    let Ends { first, last } = ends;
-    let mut tokens = quote_spanned!(first=> const _: () = ::core::assert!);
-    tokens.extend(quote_spanned!(last=> (#condition, #message);));
-    tokens
-}
-
-fn option(value: Option<&String>) -> TokenStream {
-    match value {
-        Some(value) => quote!(::core::option::Option::Some(#value)),
-        None => quote!(::core::option::Option::None),
-    }
 }

@@ -1,116 +1,118 @@
-//! One field of a configuration: its key, its variable, its default and its bounds.
+//! A field of a configuration: its key, its environment variable, its default and its bounds.
 
 use proc_macro2::Span;
 use syn::ext::IdentExt as _;
 use syn::{Expr, ExprLit, ExprUnary, Ident, Lit, LitStr, Type, UnOp};
 
 use super::names;
-use super::parse::options_of;
-use crate::diagnostics::{Ends, Errors};
+use super::parse::config_options;
+use crate::diagnostics::{Errors, SpanRange};
 use crate::docs;
-use crate::options::{Options, literal};
+use crate::options::{MacroOptions, found, literal};
 
 /// The options of a field.
 const OPTIONS: &[&str] = &["default", "env", "secret", "nested", "rename", "min", "max"];
 
-/// A field.
-pub(super) struct Field {
+/// A parsed field.
+pub(super) struct ConfigField {
     pub(super) name: Ident,
     pub(super) ty: Type,
-    pub(super) ends: Ends,
+    /// The span of the type.
+    pub(super) span: SpanRange,
     pub(super) key: String,
     pub(super) description: Option<String>,
-    pub(super) variable: Variable,
-    pub(super) secret: bool,
-    pub(super) nested: bool,
-    pub(super) default: Default,
-    pub(super) min: Option<Bound>,
-    pub(super) max: Option<Bound>,
+    pub(super) variable: EnvVariable,
+    pub(super) is_secret: bool,
+    pub(super) is_nested: bool,
+    pub(super) default: FieldDefault,
+    pub(super) min: Option<FieldBound>,
+    pub(super) max: Option<FieldBound>,
 }
 
-/// The variable of a field.
-pub(super) enum Variable {
-    /// Made of the prefix and the key.
+/// The environment variable that sets a field.
+pub(super) enum EnvVariable {
+    /// The prefix and the key.
     Derived,
     Named(String),
     None,
 }
 
 /// The default of a field.
-pub(super) enum Default {
+pub(super) enum FieldDefault {
     None,
-    /// That of its type.
+    /// The `Default` of the type. The span is that of the option.
     OfType(Span),
-    /// Text, which its type reads.
+    /// A string that is parsed as the type.
     Text(LitStr),
-    /// A value of its type.
+    /// An expression of the type.
     Value(Box<Expr>),
 }
 
-/// The least or the greatest value of a field.
-pub(super) struct Bound {
-    /// As messages show it.
+/// The minimum or the maximum of a field.
+pub(super) struct FieldBound {
+    /// The value as messages show it.
     pub(super) text: String,
     pub(super) is_duration: bool,
-    pub(super) ends: Ends,
+    pub(super) span: SpanRange,
     /// `min` or `max`.
     pub(super) option: &'static str,
 }
 
-/// Whether a text is a span of time.
+/// Returns whether a string is a duration.
 pub(super) fn is_duration(text: &str) -> bool {
     humantime::parse_duration(text.trim()).is_ok()
 }
 
-impl Field {
-    /// Reads a field. `None` if nothing can be made of it.
+impl ConfigField {
+    /// Parses a field. `None` if it is invalid, which is reported.
     pub(super) fn parse(field: &syn::Field, errors: &mut Errors) -> Option<Self> {
         let name = field.ident.clone()?;
-        let mut options = options_of(&field.attrs, name.span(), errors);
+        let mut options = config_options(&field.attrs, name.span(), errors);
         options.check(OPTIONS, errors);
-        let secret = flag(&mut options, "secret", errors);
-        let nested = flag(&mut options, "nested", errors);
-        if nested.is_some() {
-            let others = ["default", "min", "max"];
-            let other = others.iter().find(|other| options.has(other)).copied();
-            if let Some(other) = other.or_else(|| secret.map(|_| "secret")) {
-                let text = format!(
-                    "`{other}` cannot be said of a nested field: say it of the fields inside"
+        let secret = take_flag(&mut options, "secret", errors);
+        let nested = take_flag(&mut options, "nested", errors);
+        if let Some(nested) = nested {
+            let conflicting = ["default", "min", "max"];
+            let conflicting = conflicting.iter().find(|option| options.has(option)).copied();
+            if let Some(option) = conflicting.or_else(|| secret.map(|_| "secret")) {
+                let message = format!(
+                    "`{option}` conflicts with `nested`\n\
+                     help: apply it to the fields of the nested type"
                 );
-                errors.at(nested.unwrap_or_else(Span::call_site), text);
+                errors.at(nested, message);
                 return None;
             }
         }
         let default = match options.take_flag("default") {
-            Some(span) => Default::OfType(span),
+            Some(span) => FieldDefault::OfType(span),
             None => match options.take("default", errors) {
-                None => Default::None,
+                None => FieldDefault::None,
                 Some(expr) => match literal(&expr) {
-                    Some(text) => Default::Text(text),
-                    None => Default::Value(Box::new(expr)),
+                    Some(text) => FieldDefault::Text(text),
+                    None => FieldDefault::Value(Box::new(expr)),
                 },
             },
         };
         let rename = options.take_str("rename", "db-url", errors);
         if let Some(text) = rename.as_ref().filter(|text| text.value().trim().is_empty()) {
-            errors.on(text, "the key is empty");
+            errors.on(text, "the configuration key is empty\nhelp: write `rename = \"db-url\"`");
         }
         let key = rename.map_or_else(|| name.unraw().to_string(), |text| text.value());
-        let variable = variable(&mut options, nested.is_some(), errors);
-        let min = bound(&mut options, "min", errors);
-        let max = bound(&mut options, "max", errors);
+        let variable = take_variable(&mut options, nested.is_some(), errors);
+        let min = take_bound(&mut options, "min", errors);
+        let max = take_bound(&mut options, "max", errors);
         options.finish(errors);
         if let (Some(min), Some(max)) = (&min, &max) {
-            in_order(min, max, errors);
+            check_order(min, max, errors);
         }
         Some(Self {
-            ends: Ends::of(&field.ty),
+            span: SpanRange::of(&field.ty),
             ty: field.ty.clone(),
             key,
-            description: docs::text(&field.attrs),
+            description: docs::comment(&field.attrs),
             variable,
-            secret: secret.is_some(),
-            nested: nested.is_some(),
+            is_secret: secret.is_some(),
+            is_nested: nested.is_some(),
             default,
             min,
             max,
@@ -119,60 +121,73 @@ impl Field {
     }
 }
 
-/// Takes a word that stands alone.
-fn flag(options: &mut Options, name: &str, errors: &mut Errors) -> Option<Span> {
+/// Takes a flag, and reports one with a value.
+fn take_flag(options: &mut MacroOptions, name: &str, errors: &mut Errors) -> Option<Span> {
     let span = options.take_flag(name);
     if span.is_none()
         && let Some(expr) = options.take(name, errors)
     {
-        errors.on(&expr, format!("`{name}` has no value: write it alone, or leave it out"));
+        let help = format!("write `{name}` alone, or remove it");
+        errors.on(&expr, format!("unexpected value of `{name}`\nhelp: {help}"));
     }
     span
 }
 
-fn variable(options: &mut Options, nested: bool, errors: &mut Errors) -> Variable {
-    let Some(expr) = options.take("env", errors) else { return Variable::Derived };
+/// Takes the environment variable. That of a nested field is a prefix.
+fn take_variable(options: &mut MacroOptions, is_nested: bool, errors: &mut Errors) -> EnvVariable {
+    let Some(expr) = options.take("env", errors) else { return EnvVariable::Derived };
     if let Expr::Lit(ExprLit { lit: Lit::Bool(value), .. }) = &expr
-        && !nested
+        && !is_nested
     {
-        return if value.value { Variable::Derived } else { Variable::None };
+        return if value.value { EnvVariable::Derived } else { EnvVariable::None };
     }
     let Some(text) = literal(&expr) else {
-        let wanted = if nested {
-            "`env` of a nested field is what its variables begin with, such as `env = \"SMTP\"`"
+        let found = found(&expr);
+        let message = if is_nested {
+            format!(
+                "expected a prefix of environment variables for `env`, found {found}\n\
+                 help: write `env = \"SMTP\"`"
+            )
         } else {
-            "`env` is the name of a variable, such as `env = \"ORDERS_DB_URL\"`, or `false`"
+            format!(
+                "expected the name of an environment variable or `false` for `env`, found {found}\n\
+                 help: write `env = \"ORDERS_DB_URL\"`"
+            )
         };
-        errors.on(&expr, wanted);
-        return Variable::Derived;
+        errors.on(&expr, message);
+        return EnvVariable::Derived;
     };
-    let check = if nested { names::check_prefix } else { names::check_variable };
+    let check = if is_nested { names::check_prefix } else { names::check_variable };
     if let Err(message) = check(&text.value()) {
         errors.on(&text, message);
     }
-    Variable::Named(text.value())
+    EnvVariable::Named(text.value())
 }
 
-fn bound(options: &mut Options, name: &'static str, errors: &mut Errors) -> Option<Bound> {
-    let expr = options.take(name, errors)?;
-    let ends = Ends::of(&expr);
+fn take_bound(
+    options: &mut MacroOptions,
+    option: &'static str,
+    errors: &mut Errors,
+) -> Option<FieldBound> {
+    let expr = options.take(option, errors)?;
+    let span = SpanRange::of(&expr);
     if let Some(text) = literal(&expr).filter(|text| is_duration(&text.value())) {
-        return Some(Bound { text: text.value(), is_duration: true, ends, option: name });
+        return Some(FieldBound { text: text.value(), is_duration: true, span, option });
     }
-    match number(&expr) {
-        Some(text) => Some(Bound { text, is_duration: false, ends, option: name }),
-        None => {
-            errors.on(
-                &expr,
-                format!("`{name}` is a number, such as `{name} = 1`, or a span of time, such as `{name} = \"1s\"`"),
-            );
-            None
-        }
-    }
+    let Some(text) = json_number(&expr) else {
+        let message = format!(
+            "expected a number or a duration for `{option}`, found {}\n\
+             help: write `{option} = 1` or `{option} = \"1s\"`",
+            found(&expr)
+        );
+        errors.on(&expr, message);
+        return None;
+    };
+    Some(FieldBound { text, is_duration: false, span, option })
 }
 
-/// A number as JSON writes it.
-fn number(expr: &Expr) -> Option<String> {
+/// Formats a number literal as JSON.
+fn json_number(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Lit(ExprLit { lit: Lit::Int(int), .. }) => Some(int.base10_digits().to_owned()),
         Expr::Lit(ExprLit { lit: Lit::Float(float), .. }) => {
@@ -180,23 +195,25 @@ fn number(expr: &Expr) -> Option<String> {
             Some(value.to_string())
         }
         Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => {
-            number(expr).map(|number| format!("-{number}"))
+            json_number(expr).map(|number| format!("-{number}"))
         }
-        Expr::Group(group) => number(&group.expr),
+        Expr::Group(group) => json_number(&group.expr),
         _ => None,
     }
 }
 
-fn in_order(min: &Bound, max: &Bound, errors: &mut Errors) {
-    let number = |bound: &Bound| bound.text.parse::<f64>().ok();
-    let time = |bound: &Bound| humantime::parse_duration(bound.text.trim()).ok();
-    let wrong = if min.is_duration && max.is_duration {
-        time(min) > time(max)
+/// Reports a maximum below the minimum.
+fn check_order(min: &FieldBound, max: &FieldBound, errors: &mut Errors) {
+    let number = |bound: &FieldBound| bound.text.parse::<f64>().ok();
+    let duration = |bound: &FieldBound| humantime::parse_duration(bound.text.trim()).ok();
+    let is_below = if min.is_duration && max.is_duration {
+        duration(min) > duration(max)
     } else {
         number(min).zip(number(max)).is_some_and(|(min, max)| min > max)
     };
-    if wrong {
-        let text = format!("`max` is less than `min`, which is {}", min.text);
-        errors.between(max.ends, text);
+    if is_below {
+        let message =
+            format!("`max` is less than `min`\nhelp: write a value of at least {}", min.text);
+        errors.at_range(max.span, message);
     }
 }

@@ -1,4 +1,4 @@
-//! `#[derive(iii::Config)]`: where each field of a configuration comes from, and how it is read.
+//! `#[derive(iii::Config)]`: the sources of each field of a configuration, and how it is read.
 
 mod expand;
 mod field;
@@ -6,37 +6,24 @@ mod names;
 mod parse;
 
 use proc_macro2::TokenStream;
-use syn::DeriveInput;
-
-use crate::diagnostics::Errors;
 
 use self::parse::ConfigType;
+use crate::derive;
 
 /// Expands the derive macro.
 pub(crate) fn expand(item: TokenStream) -> TokenStream {
-    let input: DeriveInput = match syn::parse2(item) {
-        Ok(input) => input,
-        Err(error) => return error.to_compile_error(),
-    };
-    let mut errors = Errors::default();
-    let parsed = ConfigType::parse(&input, &mut errors);
-    match parsed {
-        Some(config) if errors.is_empty() => expand::implement(&config),
-        parsed => {
-            // The trait is there nevertheless, so that functions which take this configuration say nothing more.
-            let krate = parsed.and_then(|config| config.krate);
-            let mut tokens = expand::fall_back(&input, krate.as_ref());
-            tokens.extend(errors.into_tokens());
-            tokens
-        }
-    }
+    derive::expand(item, ConfigType::parse, expand::emit, |input, config| {
+        expand::emit_fallback(input, config.and_then(|config| config.krate.as_ref()))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use quote::quote;
+    use syn::DeriveInput;
 
     use super::*;
+    use crate::diagnostics::Errors;
 
     fn messages(item: TokenStream) -> Vec<String> {
         let input: DeriveInput = syn::parse2(item).unwrap();
@@ -46,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn all_mistakes_are_reported_at_once() {
+    fn all_errors_are_reported_at_once() {
         let all = messages(quote! {
             #[config(id = "Orders", prefix = "orders", colour = 1)]
             struct Settings {
@@ -64,12 +51,12 @@ mod tests {
         let parts = [
             "unknown option `colour`",
             "`orders`",
-            "capital letters",
+            "upper-case prefix",
             "did you mean `default`",
             "`A B`",
-            "`min` is a number",
+            "expected a number or a duration for `min`",
             "nested",
-            "two fields",
+            "duplicate configuration key `d`",
         ];
         assert_eq!(all.len(), parts.len(), "{all:#?}");
         for part in parts {
@@ -78,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn only_structs_with_names_are_configurations() {
+    fn other_types_are_rejected() {
         for (item, part) in [
             (
                 quote!(
@@ -93,13 +80,13 @@ mod tests {
                 quote!(
                     struct A(u8);
                 ),
-                "names",
+                "a tuple struct",
             ),
             (
                 quote!(
                     struct A;
                 ),
-                "fields",
+                "a unit struct",
             ),
             (
                 quote!(
@@ -117,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistaken_type_is_a_configuration_nevertheless() {
+    fn invalid_type_implements_the_trait() {
         let all = expand(quote!(
             struct A(u8);
         ))
@@ -127,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn another_path_of_the_runtime_replaces_all_others() {
+    fn crate_option_replaces_the_path_of_the_runtime() {
         let all = expand(quote! {
             #[config(crate = other)]
             struct A { #[config(default = 1, min = 1)] a: u8, #[config(nested)] b: B }
@@ -138,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_begin_with_the_id_else_the_section_else_the_type() {
+    fn default_prefix_is_the_id_else_the_section_else_the_type() {
         for (item, prefix) in [
             (
                 quote!(

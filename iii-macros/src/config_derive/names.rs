@@ -1,48 +1,58 @@
-//! The grammars of names: ids of the engine's store, variables, keys.
+//! The grammars of names: configuration ids, environment variables and their prefixes.
 
 use crate::docs;
 
-/// Checks an id of the engine's configuration store (protocol section 6.6).
+/// Checks the id of a configuration in the engine's store.
 ///
 /// # Errors
 ///
-/// What is wrong with it, and what to write instead.
+/// What is invalid, and what to write instead.
 pub(super) fn check_id(id: &str) -> Result<(), String> {
     if id.is_empty() || id.len() > 64 {
-        return Err("the id of a configuration has 1 to 64 letters, such as `orders`".to_owned());
+        return Err(format!(
+            "expected a configuration id of 1 to 64 characters, found {}\n\
+             help: write an id such as `orders`",
+            id.len()
+        ));
     }
-    let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
-    if id.bytes().all(fits) {
+    let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+    if id.bytes().all(is_allowed) {
         return Ok(());
     }
-    let better: String = docs::words(id)
+    let suggestion: String = docs::to_words(id)
         .chars()
-        .map(|letter| if u8::try_from(letter).is_ok_and(fits) { letter } else { '-' })
+        .map(|letter| if u8::try_from(letter).is_ok_and(is_allowed) { letter } else { '-' })
         .collect();
-    Err(format!("an id is made of `a-z`, `0-9`, `_` and `-`: write `{better}`"))
+    Err(format!(
+        "invalid configuration id `{id}`: it consists of `a-z`, `0-9`, `_` and `-`\n\
+         help: write `{suggestion}`"
+    ))
 }
 
-/// Checks the name of a variable, or what names of variables begin with.
+/// Checks the name of an environment variable, or a prefix of names.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// What is invalid.
 pub(super) fn check_variable(name: &str) -> Result<(), String> {
-    let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-    if name.is_empty() || !name.chars().all(fits) || name.starts_with(|c: char| c.is_ascii_digit())
+    let is_allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    if name.is_empty()
+        || !name.chars().all(is_allowed)
+        || name.starts_with(|first: char| first.is_ascii_digit())
     {
         return Err(format!(
-            "`{name}` is no name of a variable: write letters, digits and `_`, such as `ORDERS_DB_URL`"
+            "invalid name of an environment variable `{name}`\n\
+             help: write letters, digits and `_`, such as `ORDERS_DB_URL`"
         ));
     }
     Ok(())
 }
 
-/// Checks what names of variables begin with. It may be empty.
+/// Checks a prefix of the names of environment variables. It may be empty.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// What is invalid.
 pub(super) fn check_prefix(prefix: &str) -> Result<(), String> {
     if prefix.is_empty() {
         return Ok(());
@@ -50,21 +60,24 @@ pub(super) fn check_prefix(prefix: &str) -> Result<(), String> {
     check_variable(prefix)?;
     if prefix.chars().any(|letter| letter.is_ascii_lowercase()) {
         return Err(format!(
-            "a prefix is written in capital letters: write `{}`",
+            "expected an upper-case prefix, found `{prefix}`\nhelp: write `{}`",
             prefix.to_ascii_uppercase().trim_end_matches('_')
         ));
     }
     if prefix.ends_with('_') {
-        return Err("a prefix has no `_` at its end: it is added".to_owned());
+        return Err(format!(
+            "a prefix cannot end with `_`, which is added to it\nhelp: write `{}`",
+            prefix.trim_end_matches('_')
+        ));
     }
     Ok(())
 }
 
-/// A name in capitals, as variables have it: `MailSettings` as `MAIL_SETTINGS`.
-pub(super) fn in_capitals(name: &str) -> String {
-    let words = docs::words(name);
-    let fits = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
-    words.chars().map(|letter| fits(letter).to_ascii_uppercase()).collect()
+/// Converts a name to the form of an environment variable: `MailSettings` becomes `MAIL_SETTINGS`.
+pub(super) fn screaming_snake_case(name: &str) -> String {
+    let words = docs::to_words(name);
+    let allowed = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
+    words.chars().map(|letter| allowed(letter).to_ascii_uppercase()).collect()
 }
 
 #[cfg(test)]
@@ -72,9 +85,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_those_of_the_engine() {
-        for good in ["orders", "my-app_2", &"x".repeat(64)] {
-            assert_eq!(check_id(good), Ok(()), "{good}");
+    fn configuration_ids_are_checked() {
+        for valid in ["orders", "my-app_2", &"x".repeat(64)] {
+            assert_eq!(check_id(valid), Ok(()), "{valid}");
         }
         assert!(check_id("").is_err() && check_id(&"x".repeat(65)).is_err());
         assert!(check_id("MyApp").unwrap_err().contains("`my-app`"));
@@ -82,15 +95,15 @@ mod tests {
     }
 
     #[test]
-    fn names_of_variables_are_those_of_a_shell() {
+    fn variables_and_prefixes_are_checked() {
         assert_eq!(check_variable("ORDERS_DB_URL"), Ok(()));
-        for bad in ["", "A B", "A-B", "1A", "A=B"] {
-            assert!(check_variable(bad).is_err(), "{bad}");
+        for invalid in ["", "A B", "A-B", "1A", "A=B"] {
+            assert!(check_variable(invalid).is_err(), "{invalid}");
         }
         assert_eq!(check_prefix(""), Ok(()));
         assert!(check_prefix("orders").unwrap_err().contains("`ORDERS`"));
         assert!(check_prefix("ORDERS_").is_err());
-        assert_eq!(in_capitals("MailSettings"), "MAIL_SETTINGS");
-        assert_eq!(in_capitals("my-app"), "MY_APP");
+        assert_eq!(screaming_snake_case("MailSettings"), "MAIL_SETTINGS");
+        assert_eq!(screaming_snake_case("my-app"), "MY_APP");
     }
 }

@@ -1,107 +1,114 @@
-//! The configuration as it was declared: what its attribute says, and its fields.
+//! The configuration type: its attribute and its fields.
 
 use proc_macro2::{Span, TokenStream};
-use syn::{Attribute, Data, DeriveInput, Fields, Ident, LitStr, Meta, Path};
+use syn::{Attribute, Data, DeriveInput, Fields, FieldsNamed, Ident, LitStr, Path};
 
-use super::field::Field;
+use super::field::ConfigField;
 use super::names;
-use crate::diagnostics::{Ends, Errors};
+use crate::derive::helper_options;
+use crate::diagnostics::{Errors, SpanRange};
 use crate::docs;
-use crate::options::Options;
+use crate::options::MacroOptions;
 
 /// The options of a configuration.
 const OPTIONS: &[&str] = &["id", "section", "prefix", "name", "crate"];
 
-/// A configuration.
+/// A struct that derives `iii::Config`.
 pub(super) struct ConfigType {
     pub(super) name: Ident,
-    /// Its place in the engine's store.
+    /// The id in the engine's store.
     pub(super) id: Option<String>,
-    /// Its place in the file.
+    /// The section of the configuration file.
     pub(super) section: Option<String>,
-    /// What the names of variables begin with.
+    /// The prefix of the names of environment variables.
     pub(super) prefix: String,
-    /// Its name for people.
+    /// The display name.
     pub(super) title: String,
     pub(super) description: Option<String>,
-    pub(super) fields: Vec<Field>,
+    pub(super) fields: Vec<ConfigField>,
     pub(super) krate: Option<Path>,
 }
 
 impl ConfigType {
-    /// Reads a type. `None` if it can never be a configuration.
+    /// Parses a type. `None` if it cannot be a configuration.
     pub(super) fn parse(input: &DeriveInput, errors: &mut Errors) -> Option<Self> {
-        let fields = match &input.data {
-            Data::Enum(data) => {
-                errors.on(
-                    data.enum_token,
-                    "a configuration is a struct with named fields, and this is an enum: \
-                     an enum is the type of a field, and derives `Deserialize`",
-                );
-                return None;
-            }
-            Data::Union(data) => {
-                errors.on(
-                    data.union_token,
-                    "a configuration is a struct with named fields, and this is a union",
-                );
-                return None;
-            }
-            Data::Struct(data) => match &data.fields {
-                Fields::Named(fields) => fields,
-                Fields::Unnamed(fields) => {
-                    errors
-                        .on(fields, "the fields of a configuration need names: they are its keys");
-                    return None;
-                }
-                Fields::Unit => {
-                    errors.on(&input.ident, "a configuration has fields: write `{ … }`");
-                    return None;
-                }
-            },
-        };
+        let fields = named_fields(input, errors)?;
         if !input.generics.params.is_empty() {
-            errors.on(&input.generics, "a configuration cannot be generic: write the types");
+            let message = "a configuration cannot be generic\nhelp: write concrete types";
+            errors.on(&input.generics, message);
             return None;
         }
-        let mut options = options_of(&input.attrs, input.ident.span(), errors);
+        let mut options = config_options(&input.attrs, input.ident.span(), errors);
         options.check(OPTIONS, errors);
-        let id = checked(&mut options, "id", "orders", names::check_id, errors);
+        let id = take_checked(&mut options, "id", "orders", names::check_id, errors);
         let section = options.take_str("section", "orders", errors).map(|text| text.value());
-        let prefix = checked(&mut options, "prefix", "ORDERS", names::check_prefix, errors);
+        let prefix = take_checked(&mut options, "prefix", "ORDERS", names::check_prefix, errors);
         let title = options.take_str("name", "Orders", errors).map(|text| text.value());
-        let krate = options.take_path("crate", "a path, such as `crate = ::iii`", errors);
+        let krate = options.take_crate(errors);
         options.finish(errors);
         let name = input.ident.clone();
         let section = section.or_else(|| id.clone());
-        let default_prefix = || names::in_capitals(section.as_deref().unwrap_or(&name.to_string()));
+        let default_prefix =
+            || names::screaming_snake_case(section.as_deref().unwrap_or(&name.to_string()));
+        let fields = fields.named.iter();
         let config = Self {
             prefix: prefix.unwrap_or_else(default_prefix),
             title: title.unwrap_or_else(|| id.clone().unwrap_or_else(|| name.to_string())),
-            description: docs::text(&input.attrs),
-            fields: fields.named.iter().filter_map(|field| Field::parse(field, errors)).collect(),
+            description: docs::comment(&input.attrs),
+            fields: fields.filter_map(|field| ConfigField::parse(field, errors)).collect(),
             id,
             section,
             krate,
             name,
         };
-        config.keys_differ(errors);
+        config.check_duplicate_keys(errors);
         Some(config)
     }
 
-    fn keys_differ(&self, errors: &mut Errors) {
+    fn check_duplicate_keys(&self, errors: &mut Errors) {
         for (at, field) in self.fields.iter().enumerate() {
-            let earlier = &self.fields[..at];
-            if earlier.iter().any(|other| other.key == field.key) {
-                errors.at(field.name.span(), format!("two fields have the key `{}`", field.key));
+            if self.fields[..at].iter().any(|earlier| earlier.key == field.key) {
+                let message = format!(
+                    "duplicate configuration key `{}`\nhelp: rename one of the two fields",
+                    field.key
+                );
+                errors.at(field.name.span(), message);
             }
         }
     }
 }
 
-/// Takes a text, and checks it.
-fn checked(
-    options: &mut Options,
+/// Returns the fields of a struct with named fields, or reports another type.
+fn named_fields<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Option<&'a FieldsNamed> {
+    match &input.data {
+        Data::Enum(data) => errors.on(
+            data.enum_token,
+            "expected a struct with named fields, found an enum\n\
+             help: derive `Deserialize` for the enum, and use it as the type of a field",
+        ),
+        Data::Union(data) => errors.on(
+            data.union_token,
+            "expected a struct with named fields, found a union\nhelp: write a struct",
+        ),
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(fields) => return Some(fields),
+            Fields::Unnamed(fields) => errors.on(
+                fields,
+                "expected a struct with named fields, found a tuple struct\n\
+                 help: name the fields; the names are the configuration keys",
+            ),
+            Fields::Unit => errors.on(
+                &input.ident,
+                "expected a struct with named fields, found a unit struct\nhelp: write `{ … }`",
+            ),
+        },
+    }
+    None
+}
+
+/// Takes a string, and checks it.
+fn take_checked(
+    options: &mut MacroOptions,
     name: &str,
     example: &str,
     check: fn(&str) -> Result<(), String>,
@@ -117,21 +124,12 @@ fn checked(
     }
 }
 
-/// The options of the `#[config(…)]` of an item. Several are one.
-pub(super) fn options_of(attributes: &[Attribute], span: Span, errors: &mut Errors) -> Options {
-    let mut tokens = TokenStream::new();
-    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("config")) {
-        match &attribute.meta {
-            Meta::List(list) => {
-                if !tokens.is_empty() {
-                    tokens.extend(quote::quote!(,));
-                }
-                tokens.extend(list.tokens.clone());
-            }
-            other => {
-                errors.on(other, "write the options in parentheses: `#[config(default = 100)]`");
-            }
-        }
-    }
-    Options::parse(tokens, Ends::at(span), errors)
+/// Parses the options of the `#[config(…)]` attributes of an item.
+pub(super) fn config_options(
+    attributes: &[Attribute],
+    span: Span,
+    errors: &mut Errors,
+) -> MacroOptions {
+    helper_options(attributes, "config", "default = 100", span, errors)
+        .unwrap_or_else(|| MacroOptions::parse(TokenStream::new(), SpanRange::at(span), errors))
 }

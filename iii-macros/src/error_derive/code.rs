@@ -6,18 +6,23 @@ use crate::docs;
 ///
 /// # Errors
 ///
-/// What is wrong with it, and what to write instead.
-pub(super) fn check(code: &str) -> Result<(), String> {
+/// What is invalid, and what to write instead.
+pub(super) fn check_code(code: &str) -> Result<(), String> {
     if code.is_empty() {
-        return Err("the code is empty: write one, such as `orders/not-found`".to_owned());
+        let help = "write a code, such as `orders/not-found`";
+        return Err(format!("the error code is empty\nhelp: {help}"));
     }
     if code.split('/').any(str::is_empty) {
-        return Err(format!("the code `{code}` has an empty part: write one `/` between parts"));
+        return Err(format!(
+            "the error code `{code}` has an empty segment\nhelp: write a single `/` between segments"
+        ));
     }
     if code.chars().any(|character| character.is_ascii_uppercase()) {
-        let parts: Vec<String> =
-            code.split('/').map(|part| docs::words(part).replace(' ', "-")).collect();
-        return Err(format!("a code has no capital letters: write `{}`", parts.join("/")));
+        let segments: Vec<String> = code.split('/').map(kebab_case).collect();
+        return Err(format!(
+            "expected a lower-case error code, found `{code}`\nhelp: write `{}`",
+            segments.join("/")
+        ));
     }
     let is_allowed = |character: char| {
         character.is_ascii_lowercase()
@@ -26,12 +31,18 @@ pub(super) fn check(code: &str) -> Result<(), String> {
     };
     match code.chars().find(|character| !is_allowed(*character)) {
         None => Ok(()),
-        Some(bad) => Err(format!(
-            "the code has `{}`, but codes are made of lower-case letters, digits, `_`, `.` and `-`, \
-             with `/` between parts",
-            bad.escape_debug()
+        Some(invalid) => Err(format!(
+            "invalid character `{}` in the error code\n\
+             help: segments consist of lower-case ASCII letters, digits, `_`, `.` and `-`, \
+             separated by `/`",
+            invalid.escape_debug()
         )),
     }
+}
+
+/// Converts an identifier to a segment: `OutOfStock` becomes `out-of-stock`.
+pub(super) fn kebab_case(name: &str) -> String {
+    docs::to_words(name).replace(' ', "-")
 }
 
 #[cfg(test)]
@@ -40,14 +51,14 @@ mod tests {
 
     #[test]
     fn codes_are_checked() {
-        for good in ["orders/out-of-stock", "timeout", "a.b/c_d/1"] {
-            assert_eq!(check(good), Ok(()), "{good}");
+        for valid in ["orders/out-of-stock", "timeout", "a.b/c_d/1"] {
+            assert_eq!(check_code(valid), Ok(()), "{valid}");
         }
-        assert!(check("").unwrap_err().contains("empty"));
-        assert!(check("a//b").unwrap_err().contains("empty part"));
-        assert!(check("/a").unwrap_err().contains("empty part"));
-        assert!(check("Orders/NotFound").unwrap_err().contains("`orders/not-found`"));
-        assert!(check("a b").unwrap_err().contains("` `"));
-        assert!(check("a::b").unwrap_err().contains("`:`"));
+        assert!(check_code("").unwrap_err().contains("empty"));
+        assert!(check_code("a//b").unwrap_err().contains("empty segment"));
+        assert!(check_code("/a").unwrap_err().contains("empty segment"));
+        assert!(check_code("Orders/NotFound").unwrap_err().contains("`orders/not-found`"));
+        assert!(check_code("a b").unwrap_err().contains("` `"));
+        assert!(check_code("a::b").unwrap_err().contains("`:`"));
     }
 }

@@ -1,35 +1,36 @@
-//! What an error type gets: `Display`, `Error`, `IntoError`, and conversions.
+//! The implementations of an error type: `Display`, `Error`, `IntoError`, and conversions.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::{DeriveInput, Ident, Path};
 
-use super::message::binding;
-use super::parse::{Coded, ErrorType, Field, Meaning, Role, Text, Variant};
-use crate::diagnostics::Ends;
+use super::field::{ErrorField, FieldRole};
+use super::message::binding_name;
+use super::parse::{CodedError, ErrorMessage, ErrorType, ErrorVariant, VariantKind};
+use crate::diagnostics::SpanRange;
 use crate::names;
 
-/// All implementations.
-pub(super) fn implement(error: &ErrorType) -> TokenStream {
+/// Emits all implementations.
+pub(super) fn emit(error: &ErrorType) -> TokenStream {
     let name = &error.name;
-    let import = names::import(error.krate.as_ref());
-    // A reference to a type without values could have one, as far as the compiler knows.
-    let display = over_variants(error, &quote!(*self), display);
-    let source = over_variants(error, &quote!(*self), source);
-    let into_error = over_variants(error, &quote!(self), into_error);
+    let import = names::import_runtime(error.krate.as_ref());
+    // A `match` of a reference needs an arm even if the type has no variants.
+    let display = match_variants(error, &quote!(*self), display_arm);
+    let source = match_variants(error, &quote!(*self), source_arm);
+    let into_error = match_variants(error, &quote!(self), into_error_arm);
     let conversions = error.variants.iter().filter_map(|variant| conversion(name, variant));
-    let is_coded = |variant: &Variant| matches!(variant.meaning, Meaning::Coded(_));
+    let is_coded = |variant: &ErrorVariant| matches!(variant.kind, VariantKind::Coded(_));
     let message = error
         .variants
         .iter()
         .any(is_coded)
         .then(|| quote!(let __iii_message = ::std::string::ToString::to_string(&self);));
-    let causes = error.variants.iter().any(Variant::has_cause).then(causes);
+    let source_trait = error.variants.iter().any(ErrorVariant::has_source).then(source_trait);
     quote! {
         #[allow(unused_qualifications)]
         const _: () = {
             #import
-            #causes
+            #source_trait
             #[automatically_derived]
             impl ::core::fmt::Display for #name {
                 fn fmt(&self, __iii_out: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
@@ -62,38 +63,38 @@ pub(super) fn implement(error: &ErrorType) -> TokenStream {
     }
 }
 
-/// A `match` of `self` with an arm for each variant, or of `nothing` if there are none.
-fn over_variants(
+/// Emits a `match` of `self` with an arm for each variant, or of `empty` if there are none.
+fn match_variants(
     error: &ErrorType,
-    nothing: &TokenStream,
-    arm: impl Fn(&Variant) -> TokenStream,
+    empty: &TokenStream,
+    arm: impl Fn(&ErrorVariant) -> TokenStream,
 ) -> TokenStream {
     if error.variants.is_empty() {
-        return quote!(match #nothing {});
+        return quote!(match #empty {});
     }
     let arms = error.variants.iter().map(arm);
     quote!(match self { #(#arms)* })
 }
 
-/// A method that gives an error, or the content of a box, as a cause.
-fn causes() -> TokenStream {
+/// Emits a trait that converts an error, or a boxed one, to a source.
+fn source_trait() -> TokenStream {
     let send = quote!(+ ::core::marker::Send);
     let sync = quote!(+ ::core::marker::Sync);
     let boxed = [quote!(), quote!(#send), quote!(#send #sync)].map(|more| {
         quote! {
-            impl __IiiCause for dyn ::std::error::Error #more + 'static {
-                fn __iii_cause(&self) -> &(dyn ::std::error::Error + 'static) {
+            impl __IiiSource for dyn ::std::error::Error #more + 'static {
+                fn __iii_source_error(&self) -> &(dyn ::std::error::Error + 'static) {
                     self
                 }
             }
         }
     });
     quote! {
-        trait __IiiCause {
-            fn __iii_cause(&self) -> &(dyn ::std::error::Error + 'static);
+        trait __IiiSource {
+            fn __iii_source_error(&self) -> &(dyn ::std::error::Error + 'static);
         }
-        impl<__IiiT: ::std::error::Error + 'static> __IiiCause for __IiiT {
-            fn __iii_cause(&self) -> &(dyn ::std::error::Error + 'static) {
+        impl<__IiiT: ::std::error::Error + 'static> __IiiSource for __IiiT {
+            fn __iii_source_error(&self) -> &(dyn ::std::error::Error + 'static) {
                 self
             }
         }
@@ -101,10 +102,10 @@ fn causes() -> TokenStream {
     }
 }
 
-/// The traits without content, so that a mistake in the type has no consequences elsewhere.
-pub(super) fn fall_back(input: &DeriveInput, krate: Option<&Path>) -> TokenStream {
+/// Emits the traits without content, for an invalid type.
+pub(super) fn emit_fallback(input: &DeriveInput, krate: Option<&Path>) -> TokenStream {
     let name = &input.ident;
-    let import = names::import(krate);
+    let import = names::import_runtime(krate);
     let (generics, arguments, conditions) = input.generics.split_for_impl();
     quote! {
         const _: () = {
@@ -136,46 +137,46 @@ pub(super) fn fall_back(input: &DeriveInput, krate: Option<&Path>) -> TokenStrea
     }
 }
 
-/// The pattern of a variant that binds the fields which `wanted` chooses.
-fn pattern(variant: &Variant, wanted: impl Fn(usize, &Field) -> bool) -> TokenStream {
-    let path = path(variant);
-    let fields = variant.fields.iter().enumerate().filter(|(at, field)| wanted(*at, field)).map(
-        |(at, field)| {
-            let (member, binding) = (&field.member, local(at));
-            quote!(#member: #binding,)
-        },
-    );
+/// Emits the pattern of a variant that binds the fields which match `predicate`.
+fn pattern(variant: &ErrorVariant, predicate: impl Fn(usize, &ErrorField) -> bool) -> TokenStream {
+    let path = variant_path(variant);
+    let fields = variant.fields.iter().enumerate().filter(|(at, field)| predicate(*at, field));
+    let fields = fields.map(|(at, field)| {
+        let (member, binding) = (&field.member, binding(at));
+        quote!(#member: #binding,)
+    });
     quote!(#path { #(#fields)* .. })
 }
 
-fn path(variant: &Variant) -> TokenStream {
+fn variant_path(variant: &ErrorVariant) -> TokenStream {
     match &variant.name {
         Some(name) => quote!(Self::#name),
         None => quote!(Self),
     }
 }
 
-fn local(at: usize) -> Ident {
-    format_ident!("{}", binding(at))
+/// Returns the name that the pattern of a variant binds a field to.
+fn binding(at: usize) -> Ident {
+    format_ident!("{}", binding_name(at))
 }
 
-/// The arm of `Display::fmt`.
-fn display(variant: &Variant) -> TokenStream {
-    match &variant.meaning {
-        Meaning::Transparent => {
+/// Emits an arm of `Display::fmt`.
+fn display_arm(variant: &ErrorVariant) -> TokenStream {
+    match &variant.kind {
+        VariantKind::Transparent => {
             let pattern = pattern(variant, |_, _| true);
             quote!(#pattern => ::core::fmt::Display::fmt(__iii_field0, __iii_out),)
         }
-        Meaning::Coded(Coded { text: Text::Plain(text), .. }) => {
+        VariantKind::Coded(CodedError { message: ErrorMessage::Plain(text), .. }) => {
             let pattern = pattern(variant, |_, _| false);
             quote!(#pattern => __iii_out.write_str(#text),)
         }
-        Meaning::Coded(Coded { text: Text::Format(message), .. }) => {
+        VariantKind::Coded(CodedError { message: ErrorMessage::Format(message), .. }) => {
             let pattern = pattern(variant, |at, _| message.fields.contains(&at));
             let format = &message.format;
-            // What cannot be shown is reported at the message.
+            // A field that does not implement the trait is reported at the message.
             let fields = message.fields.iter().map(|at| {
-                let name = Ident::new(&binding(*at), format.span());
+                let name = Ident::new(&binding_name(*at), format.span());
                 let value = name.clone();
                 quote!(#name = #value)
             });
@@ -184,45 +185,45 @@ fn display(variant: &Variant) -> TokenStream {
     }
 }
 
-/// The arm of `Error::source`.
-fn source(variant: &Variant) -> TokenStream {
-    if matches!(variant.meaning, Meaning::Transparent) {
+/// Emits an arm of `Error::source`.
+fn source_arm(variant: &ErrorVariant) -> TokenStream {
+    if matches!(variant.kind, VariantKind::Transparent) {
         let pattern = pattern(variant, |_, _| true);
-        return quote!(#pattern => __iii_field0.__iii_cause().source(),);
+        return quote!(#pattern => __iii_field0.__iii_source_error().source(),);
     }
     let Some((at, field)) =
-        variant.fields.iter().enumerate().find(|(_, field)| field.role == Role::Source)
+        variant.fields.iter().enumerate().find(|(_, field)| field.role == FieldRole::Source)
     else {
         let pattern = pattern(variant, |_, _| false);
         return quote!(#pattern => ::core::option::Option::None,);
     };
-    let pattern = pattern(variant, |_, field| field.role == Role::Source);
-    let Ends { first, last } = Ends::of(&field.ty);
-    let binding = Ident::new(&binding(at), first);
-    let cause = quote_spanned!(last=> .__iii_cause());
-    quote!(#pattern => ::core::option::Option::Some(#binding #cause),)
+    let pattern = pattern(variant, |_, field| field.role == FieldRole::Source);
+    let SpanRange { first, last } = SpanRange::of(&field.ty);
+    let binding = Ident::new(&binding_name(at), first);
+    let source = quote_spanned!(last=> .__iii_source_error());
+    quote!(#pattern => ::core::option::Option::Some(#binding #source),)
 }
 
-/// The arm of `IntoError::into_error`.
-fn into_error(variant: &Variant) -> TokenStream {
-    let coded = match &variant.meaning {
-        Meaning::Transparent => {
+/// Emits an arm of `IntoError::into_error`.
+fn into_error_arm(variant: &ErrorVariant) -> TokenStream {
+    let coded = match &variant.kind {
+        VariantKind::Transparent => {
             let pattern = pattern(variant, |_, _| true);
-            let Ends { first, last } = Ends::of(&variant.fields[0].ty);
+            let SpanRange { first, last } = SpanRange::of(&variant.fields[0].ty);
             let ty = &variant.fields[0].ty;
             let mut convert = quote_spanned!(first=> <);
             ty.to_tokens(&mut convert);
             convert.extend(quote_spanned!(last=> as __iii::IntoError>::into_error));
             return quote!(#pattern => #convert(__iii_field0),);
         }
-        Meaning::Coded(coded) => coded,
+        VariantKind::Coded(coded) => coded,
     };
-    let pattern = pattern(variant, |_, field| field.role != Role::Skipped);
+    let pattern = pattern(variant, |_, field| field.role != FieldRole::Skipped);
     let details: Vec<TokenStream> = variant
         .fields
         .iter()
         .enumerate()
-        .filter(|(_, field)| field.role == Role::Detail)
+        .filter(|(_, field)| field.role == FieldRole::Detail)
         .map(|(at, field)| detail(at, field))
         .collect();
     let details = (!details.is_empty()).then(|| {
@@ -237,9 +238,10 @@ fn into_error(variant: &Variant) -> TokenStream {
             })
         }
     });
-    let source = variant.fields.iter().enumerate().find(|(_, field)| field.role == Role::Source);
+    let source =
+        variant.fields.iter().enumerate().find(|(_, field)| field.role == FieldRole::Source);
     let source = source.map(|(at, field)| {
-        let binding = Ident::new(&binding(at), Ends::of(&field.ty).first);
+        let binding = Ident::new(&binding_name(at), SpanRange::of(&field.ty).first);
         quote!(.with_source(#binding))
     });
     let code = &coded.code;
@@ -258,22 +260,22 @@ fn into_error(variant: &Variant) -> TokenStream {
     }
 }
 
-/// One fact for the caller. A type that cannot be serialised is shown where it is written.
-fn detail(at: usize, field: &Field) -> TokenStream {
+/// Emits the insertion of a detail. A type that does not implement `Serialize` is reported at the type.
+fn detail(at: usize, field: &ErrorField) -> TokenStream {
     let name = &field.name;
-    let Ends { first, last } = Ends::of(&field.ty);
+    let SpanRange { first, last } = SpanRange::of(&field.ty);
     let ty = &field.ty;
-    let binding = local(at);
+    let binding = binding(at);
     let mut payload = quote_spanned!(first=> __iii::payload::<);
     ty.to_tokens(&mut payload);
     payload.extend(quote_spanned!(last=> >));
     quote!(__iii_details.insert(#name, #payload(&#binding));)
 }
 
-/// The `From` of a variant that has `#[from]`.
-fn conversion(name: &Ident, variant: &Variant) -> Option<TokenStream> {
+/// Emits the `From` of a variant with `#[from]`.
+fn conversion(name: &Ident, variant: &ErrorVariant) -> Option<TokenStream> {
     let field = variant.fields.iter().find(|field| field.from)?;
-    let (ty, member, path) = (&field.ty, &field.member, path(variant));
+    let (ty, member, path) = (&field.ty, &field.member, variant_path(variant));
     Some(quote! {
         #[automatically_derived]
         impl ::core::convert::From<#ty> for #name {

@@ -2,27 +2,26 @@
 
 use syn::LitStr;
 
-use crate::diagnostics::{listed, nearest};
+use crate::diagnostics::unknown;
 
-/// A message whose fields have the names that generated code gives them.
-pub(super) struct Message {
-    /// The format string.
+/// A format string whose placeholders have the names that generated code binds the fields to.
+pub(super) struct FormatMessage {
     pub(super) format: LitStr,
-    /// The fields in it, by their place in the variant, each once.
+    /// The indices of the fields that it uses, each once.
     pub(super) fields: Vec<usize>,
 }
 
-/// The name of a field in generated code.
-pub(super) fn binding(at: usize) -> String {
+/// Returns the name that generated code binds a field to.
+pub(super) fn binding_name(at: usize) -> String {
     format!("__iii_field{at}")
 }
 
-impl Message {
-    /// Reads a message about `fields`.
+impl FormatMessage {
+    /// Parses a message. `fields` are the names of the fields.
     ///
     /// # Errors
     ///
-    /// The first mistake.
+    /// The first error in the message.
     pub(super) fn parse(literal: &LitStr, fields: &[String]) -> Result<Self, String> {
         let text = literal.value();
         let mut format = String::new();
@@ -37,23 +36,25 @@ impl Message {
                 continue;
             }
             if after.starts_with('}') {
-                return Err("a `}` without `{`: write `}}` for the sign itself".to_owned());
+                let help = "write `}}` for a literal brace";
+                return Err(format!("unmatched `}}` in the message\nhelp: {help}"));
             }
             let Some(end) = after.find('}') else {
-                return Err("a `{` without `}`: write `{{` for the sign itself".to_owned());
+                let help = "write `{{` for a literal brace";
+                return Err(format!("unmatched `{{` in the message\nhelp: {help}"));
             };
             let inner = &after[1..end];
             let (name, spec) = match inner.split_once(':') {
                 Some((name, spec)) => (name, Some(spec)),
                 None => (inner, None),
             };
-            let field = find(name.trim(), fields)?;
+            let field = find_field(name.trim(), fields)?;
             used.push(field);
             format.push('{');
-            format.push_str(&binding(field));
+            format.push_str(&binding_name(field));
             if let Some(spec) = spec {
                 format.push(':');
-                format.push_str(&rename(spec, fields, &mut used)?);
+                format.push_str(&rename_parameters(spec, fields, &mut used)?);
             }
             format.push('}');
             rest = &after[end + 1..];
@@ -65,27 +66,30 @@ impl Message {
     }
 }
 
-/// The place of a field.
-fn find(name: &str, fields: &[String]) -> Result<usize, String> {
-    if name.is_empty() {
-        return Err(match fields.first() {
-            Some(first) => format!("`{{}}` names no field: write its name, such as `{{{first}}}`"),
-            None => "`{}` names no field, and there are none".to_owned(),
-        });
-    }
+/// Returns the index of a field.
+fn find_field(name: &str, fields: &[String]) -> Result<usize, String> {
     if let Some(at) = fields.iter().position(|field| field == name) {
         return Ok(at);
     }
     let names: Vec<&str> = fields.iter().map(String::as_str).collect();
-    Err(match (nearest(name, &names), names.is_empty()) {
-        (Some(guess), _) => format!("there is no field `{name}`; did you mean `{guess}`?"),
-        (None, true) => format!("there is no field `{name}`: write `{{{{` for the sign itself"),
-        (None, false) => format!("there is no field `{name}`: the fields are {}", listed(&names)),
+    Err(match (names.first(), name.is_empty()) {
+        (Some(first), true) => {
+            format!("missing field name in `{{}}`\nhelp: write a name, such as `{{{first}}}`")
+        }
+        (None, true) => "missing field name in `{}`: there are no fields".to_owned(),
+        (Some(_), false) => unknown("field", name, &names),
+        (None, false) => format!(
+            "unknown field `{name}`: there are no fields\nhelp: write `{{{{` for a literal brace"
+        ),
     })
 }
 
-/// A format specification such as `>width$`, where names are fields too.
-fn rename(spec: &str, fields: &[String], used: &mut Vec<usize>) -> Result<String, String> {
+/// Renames the fields in a format specification such as `>width$`.
+fn rename_parameters(
+    spec: &str,
+    fields: &[String],
+    used: &mut Vec<usize>,
+) -> Result<String, String> {
     let mut renamed = String::new();
     let mut rest = spec;
     while let Some(end) = rest.find('$') {
@@ -96,10 +100,10 @@ fn rename(spec: &str, fields: &[String], used: &mut Vec<usize>) -> Result<String
             .take_while(|(_, letter)| letter.is_alphanumeric() || *letter == '_')
             .last()
             .map_or(end, |(at, _)| at);
-        let field = find(&before[start..], fields)?;
+        let field = find_field(&before[start..], fields)?;
         used.push(field);
         renamed.push_str(&before[..start]);
-        renamed.push_str(&binding(field));
+        renamed.push_str(&binding_name(field));
         renamed.push('$');
         rest = &rest[end + 1..];
     }
@@ -115,12 +119,12 @@ mod tests {
 
     fn parse(text: &str, fields: &[&str]) -> Result<(String, Vec<usize>), String> {
         let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
-        Message::parse(&LitStr::new(text, Span::call_site()), &fields)
+        FormatMessage::parse(&LitStr::new(text, Span::call_site()), &fields)
             .map(|message| (message.format.value(), message.fields))
     }
 
     #[test]
-    fn fields_get_their_generated_names() {
+    fn fields_are_renamed_to_their_bindings() {
         assert_eq!(
             parse("no {sku} of {sku:?} {{x}}", &["count", "sku"]),
             Ok(("no {__iii_field1} of {__iii_field1:?} {{x}}".to_owned(), vec![1]))
@@ -133,11 +137,11 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_say_what_to_write() {
+    fn errors_are_reported_with_help() {
         assert!(parse("{skuu}", &["sku"]).unwrap_err().contains("did you mean `sku`"));
         assert!(parse("{}", &["sku"]).unwrap_err().contains("`{sku}`"));
-        assert!(parse("{sku", &["sku"]).unwrap_err().contains("without `}`"));
-        assert!(parse("sku}", &["sku"]).unwrap_err().contains("without `{`"));
-        assert!(parse("{x}", &[]).unwrap_err().contains("no field"));
+        assert!(parse("{sku", &["sku"]).unwrap_err().contains("unmatched `{`"));
+        assert!(parse("sku}", &["sku"]).unwrap_err().contains("unmatched `}`"));
+        assert!(parse("{x}", &[]).unwrap_err().contains("no fields"));
     }
 }

@@ -2,32 +2,18 @@
 
 mod code;
 mod expand;
+mod field;
 mod message;
 mod parse;
 
 use proc_macro2::TokenStream;
-use syn::DeriveInput;
-
-use crate::diagnostics::Errors;
 
 use self::parse::ErrorType;
+use crate::derive;
 
 /// Expands the derive macro.
 pub(crate) fn expand(item: TokenStream) -> TokenStream {
-    let input: DeriveInput = match syn::parse2(item) {
-        Ok(input) => input,
-        Err(error) => return error.to_compile_error(),
-    };
-    let mut errors = Errors::default();
-    let parsed = ErrorType::parse(&input, &mut errors);
-    match parsed {
-        Some(error) if errors.is_empty() => expand::implement(&error),
-        parsed => {
-            // The traits are there nevertheless, so that functions which return this error say nothing more.
-            let krate = parsed.and_then(|error| error.krate);
-            let mut tokens = expand::fall_back(&input, krate.as_ref());
-            tokens.extend(errors.into_tokens());
-            tokens
-        }
-    }
+    derive::expand(item, ErrorType::parse, expand::emit, |input, error| {
+        expand::emit_fallback(input, error.and_then(|error| error.krate.as_ref()))
+    })
 }

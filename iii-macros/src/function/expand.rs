@@ -1,42 +1,45 @@
-//! What a declared function becomes.
-//!
-//! The user's item comes first, token for token. Then the type of its name, and one anonymous constant with all the
-//! rest, so that nothing else gets a name in the user's module. All names in it begin with `__iii`.
+//! The expansion of a declared function.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens as _, format_ident, quote, quote_spanned};
-use syn::{Attribute, Ident};
+use syn::Ident;
 
-use super::item::Item;
-use super::options::{FunctionOptions, Stub};
+use super::item::FunctionItem;
+use super::options::FunctionOptions;
 use super::sentinel;
-use super::signature::Parts;
-use super::stub;
-use crate::diagnostics::Ends;
-use crate::options::Text;
-use crate::trigger::{self, Trigger};
-use crate::{docs, names};
+use super::shared::{AnonymousConst, implement_stub, stub};
+use super::signature::FunctionSignature;
+use crate::attributes::cfgs;
+use crate::diagnostics::SpanRange;
+use crate::options::StringOrPath;
+use crate::tokens::const_assert;
+use crate::trigger::Trigger;
+use crate::{docs, tokens};
 
-/// All that is known about a declared function.
-pub(super) struct Function<'a> {
-    pub(super) item: &'a Item,
+/// A parsed function and its attributes.
+///
+/// The expansion is the user's item, token for token, its stub, and one anonymous constant with everything else, so that
+/// the user's module gets no other names. All names in the constant start with `__iii`, in any case.
+pub(super) struct FunctionDeclaration<'a> {
+    pub(super) item: &'a FunctionItem,
     pub(super) options: &'a FunctionOptions,
-    pub(super) parts: &'a Parts,
+    pub(super) signature: &'a FunctionSignature,
     pub(super) triggers: &'a [Trigger],
-    /// The attributes of the triggers, which were taken off.
-    pub(super) attributes: &'a [Attribute],
+    /// The attributes of the triggers, which were taken from the item.
+    pub(super) trigger_attributes: &'a [syn::Attribute],
 }
 
-impl Function<'_> {
-    /// The declaration.
-    pub(super) fn declare(&self) -> TokenStream {
+impl FunctionDeclaration<'_> {
+    /// Emits the function and its declaration.
+    pub(super) fn emit(&self) -> TokenStream {
         let types = self.types();
         let checks = self.checks();
         let handler = self.handler();
-        let signature = self.signature();
+        let signature = self.signature_function();
         let descriptor = self.descriptor();
-        let stub = self.implement(&self.id(), Types::Known, true);
-        let claims = sentinel::claims(self.options, self.triggers, &self.item.cfgs());
+        let stub = self.implement_stub(&self.options.id.to_token_stream(), StubTypes::Known, true);
+        let cfgs = cfgs(&self.item.attributes);
+        let sentinels = sentinel::claim_id_and_routes(self.options, self.triggers, &cfgs);
         let content = quote! {
             #types
             #checks
@@ -44,89 +47,69 @@ impl Function<'_> {
             #signature
             #descriptor
             #stub
-            __iii::inventory::submit! { __iii::Declaration(&__III_DESCRIPTOR) }
+            __iii::inventory::submit! { __iii::FunctionDeclaration(&__III_DESCRIPTOR) }
         };
-        self.surround(&content, &claims)
+        self.surround(&content, &sentinels)
     }
 
-    /// What remains after a mistake: enough that other code can name and call the function.
-    pub(super) fn fall_back(&self, signature_is_sound: bool) -> TokenStream {
+    /// Emits what other code needs to name and call the function, after an error.
+    pub(super) fn emit_fallback(&self, is_signature_valid: bool) -> TokenStream {
         if self.item.signature.receiver().is_some() {
-            // Inside of an `impl`, nothing but the method may stand.
+            // An `impl` block cannot contain the other items.
             return self.item.to_token_stream();
         }
-        let content = if signature_is_sound {
+        let content = if is_signature_valid {
             let types = self.types();
-            let stub = self.implement(&quote!(""), Types::Known, false);
+            let stub = self.implement_stub(&quote!(""), StubTypes::Known, false);
             quote!(#types #stub)
         } else {
-            self.implement(&quote!(""), Types::Unit, false).unwrap_or_default()
+            self.implement_stub(&quote!(""), StubTypes::Unit, false).unwrap_or_default()
         };
         self.surround(&content, &TokenStream::new())
     }
 
-    /// The item, its type, and the anonymous constant around `content`.
-    fn surround(&self, content: &TokenStream, claims: &TokenStream) -> TokenStream {
+    /// Emits the item, its stub, the anonymous constant around `content`, and the sentinels.
+    fn surround(&self, content: &TokenStream, sentinels: &TokenStream) -> TokenStream {
         let item = self.item;
-        let cfgs: Vec<&Attribute> = item.cfgs().collect();
-        let stub = self.stub().map(|name| {
-            let visibility = &item.visibility;
+        let cfgs = cfgs(&item.attributes);
+        let stub = self.stub_name().map(|name| {
             let doc = match &self.options.id {
-                Some(Text::Literal(id)) => {
+                Some(StringOrPath::Literal(id)) => {
                     format!("Calls the function `{}`: `client.call::<{name}>(…)`.", id.value())
                 }
                 _ => format!("Calls the function `{name}`: `client.call::<{name}>(…)`."),
             };
-            stub(name, visibility, &doc, &cfgs)
+            stub(name, &item.visibility, &doc, &cfgs)
         });
-        let import = names::import(self.options.krate.as_ref());
-        let uses = self.attributes.iter().map(Attribute::path);
-        // An attribute that was taken off is not resolved by the compiler, which would call its import unused.
-        let uses = uses.filter(|path| !trigger::is_moved(path)).map(|path| {
-            let Ends { first, last } = Ends::of(path);
-            let mut tokens = quote_spanned!(first=> #[allow(unused_imports)] use);
-            path.to_tokens(&mut tokens);
-            tokens.extend(quote_spanned!(last=> as _;));
-            tokens
-        });
+        let anonymous = AnonymousConst {
+            cfgs: &cfgs,
+            krate: self.options.krate.as_ref(),
+            // Some generated tokens have spans of the user's code, where Clippy would report them.
+            lints: quote!(unused_qualifications, clippy::all, clippy::pedantic),
+            traits: quote! {
+                NotDeserialize as _, NotError as _, NotExtractor as _, NotInput as _,
+                NotOutput as _, NotResult as _, NotUnit as _, PayloadOr as _,
+            },
+            trigger_attributes: self.trigger_attributes,
+        };
+        let anonymous = anonymous.wrap(content);
         quote! {
             #item
             #stub
-            #(#cfgs)*
-            // Some tokens have spans of the user: clippy would speak of code that nobody wrote.
-            #[allow(unused_qualifications, clippy::all, clippy::pedantic)]
-            const _: () = {
-                #import
-                #[allow(unused_imports)]
-                use __iii::{
-                    NotDeserialize as _, NotError as _, NotExtractor as _, NotInput as _,
-                    NotOutput as _, NotResult as _, NotUnit as _, PayloadOr as _,
-                };
-                #(#uses)*
-                #content
-            };
-            #claims
+            #anonymous
+            #sentinels
         }
     }
 
-    /// The name of the type for typed calls.
-    fn stub(&self) -> Option<&Ident> {
-        match &self.options.stub {
-            Stub::SameName => Some(&self.item.signature.ident),
-            Stub::Named(name) => Some(name),
-            Stub::None => None,
-        }
+    fn stub_name(&self) -> Option<&Ident> {
+        self.options.stub.name(&self.item.signature.ident)
     }
 
-    fn id(&self) -> TokenStream {
-        self.options.id.to_token_stream()
-    }
-
-    /// The types of the arguments and of the result, and what they are.
+    /// Emits aliases of the argument types and of the return type, and constants that classify them.
     fn types(&self) -> TokenStream {
-        let arguments = self.parts.arguments.iter().enumerate().map(|(at, argument)| {
+        let arguments = self.signature.arguments.iter().enumerate().map(|(at, argument)| {
             let ty = &argument.ty;
-            let Names { argument, kind, slot, .. } = Names::of(at);
+            let ArgumentNames { argument, kind, slot, .. } = ArgumentNames::of(at);
             quote! {
                 type #argument = #ty;
                 const #kind: ::core::primitive::u8 = __iii::argument_kind(
@@ -137,78 +120,78 @@ impl Function<'_> {
                 type #slot = __iii::Slot<#argument, #kind>;
             }
         });
-        let has_stub = self.stub().is_some();
-        let sent = self
-            .parts
+        let has_stub = self.stub_name().is_some();
+        let payload = self
+            .signature
             .arguments
             .iter()
             .enumerate()
-            // A private type inside of an extractor may not become part of a public one.
+            // A private type inside an extractor cannot be part of a public type.
             .filter(|(_, argument)| !has_stub || argument.extractor.is_none())
-            .map(|(at, _)| Names::of(at).slot)
+            .map(|(at, _)| ArgumentNames::of(at).slot)
             .rfold(quote!(()), |rest, slot| quote!(<#slot as __iii::PayloadOr<#rest>>::Type));
-        let requests = (0..self.parts.arguments.len()).map(|at| {
-            let argument = Names::of(at).argument;
+        let takes_request = (0..self.signature.arguments.len()).map(|at| {
+            let argument = ArgumentNames::of(at).argument;
             quote!(<__iii::Probe<#argument>>::TAKES_REQUEST)
         });
-        let given = &self.parts.output.ty;
+        let return_type = &self.signature.output.ty;
         quote! {
             #(#arguments)*
-            type __IiiSent = #sent;
+            type __IiiPayload = #payload;
             #[allow(dead_code)]
-            const __III_REQUEST: ::core::primitive::bool =
-                (false #(|| #requests)*) && !<__iii::Probe<__IiiSent>>::IS_HTTP_REQUEST;
+            const __III_TAKES_REQUEST: ::core::primitive::bool =
+                (false #(|| #takes_request)*) && !<__iii::Probe<__IiiPayload>>::IS_HTTP_REQUEST;
             #[allow(dead_code)]
-            type __IiiTaken =
-                __iii::Taken<__IiiSent, { <__iii::Probe<__IiiSent>>::IS_UNIT }>;
-            type __IiiGiven = #given;
+            type __IiiEvent =
+                __iii::Taken<__IiiPayload, { <__iii::Probe<__IiiPayload>>::IS_UNIT }>;
+            type __IiiReturn = #return_type;
             const __III_IS_RESULT: ::core::primitive::bool =
-                <__iii::Probe<__IiiGiven>>::IS_RESULT;
-            type __IiiOk = <__iii::Parts<__IiiGiven, __III_IS_RESULT> as __iii::Split>::Ok;
-            type __IiiErr = <__iii::Parts<__IiiGiven, __III_IS_RESULT> as __iii::Split>::Err;
-            const __III_GOOD_OK: ::core::primitive::bool = <__iii::Probe<__IiiOk>>::IS_OUTPUT;
-            const __III_GOOD_ERR: ::core::primitive::bool = <__iii::Probe<__IiiErr>>::IS_ERROR;
-            type __IiiGives = __iii::Gives<
-                __IiiGiven,
-                { __iii::result_kind(__III_IS_RESULT, __III_GOOD_OK, __III_GOOD_ERR) },
+                <__iii::Probe<__IiiReturn>>::IS_RESULT;
+            type __IiiOk = <__iii::Parts<__IiiReturn, __III_IS_RESULT> as __iii::Split>::Ok;
+            type __IiiErr = <__iii::Parts<__IiiReturn, __III_IS_RESULT> as __iii::Split>::Err;
+            const __III_IS_OUTPUT: ::core::primitive::bool = <__iii::Probe<__IiiOk>>::IS_OUTPUT;
+            const __III_IS_ERROR: ::core::primitive::bool = <__iii::Probe<__IiiErr>>::IS_ERROR;
+            type __IiiResult = __iii::Gives<
+                __IiiReturn,
+                { __iii::result_kind(__III_IS_RESULT, __III_IS_OUTPUT, __III_IS_ERROR) },
             >;
         }
     }
 
-    /// What the compiler must prove about the types, each shown at its type.
+    /// Emits the checks of the types, each with its error at the type.
     fn checks(&self) -> TokenStream {
         let mut calls = TokenStream::new();
         let mut asserts = TokenStream::new();
-        for (at, argument) in self.parts.arguments.iter().enumerate() {
-            let Names { argument: ty, kind, .. } = Names::of(at);
-            let Ends { first, last } = argument.ends;
+        for (at, argument) in self.signature.arguments.iter().enumerate() {
+            let ArgumentNames { argument: ty, kind, .. } = ArgumentNames::of(at);
+            let SpanRange { first, last } = argument.span;
             calls.extend(quote_spanned!(first=> __iii::argument::<#ty, __iii::Checked<#kind));
             calls.extend(quote_spanned!(last=> >>();));
-            let earlier: Vec<Ident> = (0..at).map(|at| Names::of(at).kind).collect();
+            let earlier: Vec<Ident> = (0..at).map(|at| ArgumentNames::of(at).kind).collect();
             if !earlier.is_empty() {
                 let condition = quote! {
                     #kind != __iii::INPUT || !(false #(|| #earlier == __iii::INPUT)*)
                 };
-                let message = "a function takes one payload, and this is the second: \
-                               put both into one struct";
-                asserts.extend(assertion(argument.ends, &condition, message));
+                let message = "expected one payload, found a second: combine both into one struct";
+                asserts.extend(const_assert(argument.span, &condition, message));
             }
-            if let (Some(_), Some(name)) = (self.stub(), argument.extractor) {
+            if let (Some(_), Some(name)) = (self.stub_name(), argument.extractor) {
                 let message = format!(
                     "a payload type cannot be named `{name}` here: rename it, or write \
                      `stub = false` in `#[iii::function]`"
                 );
-                asserts.extend(assertion(argument.ends, &quote!(#kind != __iii::INPUT), &message));
+                let condition = quote!(#kind != __iii::INPUT);
+                asserts.extend(const_assert(argument.span, &condition, &message));
             }
         }
-        let Ends { first, last } = self.parts.output.ok;
+        let SpanRange { first, last } = self.signature.output.ok;
         calls.extend(
-            quote_spanned!(first=> __iii::result::<__IiiOk, __iii::CheckedResult<__III_GOOD_OK),
+            quote_spanned!(first=> __iii::result::<__IiiOk, __iii::CheckedResult<__III_IS_OUTPUT),
         );
         calls.extend(quote_spanned!(last=> >>();));
-        let Ends { first, last } = self.parts.output.err;
+        let SpanRange { first, last } = self.signature.output.err;
         calls.extend(
-            quote_spanned!(first=> __iii::error::<__IiiErr, __iii::CheckedResult<__III_GOOD_ERR),
+            quote_spanned!(first=> __iii::error::<__IiiErr, __iii::CheckedResult<__III_IS_ERROR),
         );
         calls.extend(quote_spanned!(last=> >>();));
         quote! {
@@ -220,70 +203,65 @@ impl Function<'_> {
         }
     }
 
-    /// Takes the arguments out of an invocation, and runs the user's function.
+    /// Emits the function that extracts the arguments from an invocation and calls the user's function.
     fn handler(&self) -> TokenStream {
         let name = &self.item.signature.ident;
-        let count = self.parts.arguments.len();
-        let values: Vec<Ident> = (0..count).map(|at| Names::of(at).value).collect();
-        let slots = (0..count).map(|at| Names::of(at).slot);
-        let call = if count == 0 { quote!(_) } else { quote!(mut __iii_call) };
+        let count = self.signature.arguments.len();
+        let values: Vec<Ident> = (0..count).map(|at| ArgumentNames::of(at).value).collect();
+        let slots = (0..count).map(|at| ArgumentNames::of(at).slot);
+        let invocation = if count == 0 { quote!(_) } else { quote!(mut __iii_call) };
         let run = if self.item.signature.asyncness.is_some() {
             quote!(#name(#(#values),*).await)
         } else {
-            // That the result cannot leave its thread is shown at the name, too.
+            // A result that is not `Send` is reported at the name, too.
             quote_spanned!(name.span()=> __iii::blocking(move || #name(#(#values),*)).await)
         };
         let body = quote! {
             #(
                 let #values = <#slots as __iii::Argument>::take(&mut __iii_call).await?;
             )*
-            <__IiiGives as __iii::Give<__IiiGiven>>::reply(#run)
+            <__IiiResult as __iii::Give<__IiiReturn>>::reply(#run)
         };
-        // That the future is not `Send` is shown here, at the name.
+        // A future that is not `Send` is reported at the name.
         let future = quote_spanned!(name.span()=> ::std::boxed::Box::pin(async move { #body }));
         quote! {
             #[allow(deprecated)]
-            fn __iii_handler(#call: __iii::Invocation) -> __iii::HandlerFuture {
+            fn __iii_handler(#invocation: __iii::Invocation) -> __iii::HandlerFuture {
                 #future
             }
         }
     }
 
-    /// Tells the schemas and needs.
-    fn signature(&self) -> TokenStream {
-        let slots = (0..self.parts.arguments.len()).map(|at| Names::of(at).slot);
+    /// Emits the function that describes the arguments and the result.
+    fn signature_function(&self) -> TokenStream {
+        let slots = (0..self.signature.arguments.len()).map(|at| ArgumentNames::of(at).slot);
         quote! {
             fn __iii_signature() -> __iii::Signature {
                 let mut __iii_signature = __iii::Signature::new();
                 #(<#slots as __iii::Argument>::describe(&mut __iii_signature);)*
-                <__IiiGives as __iii::Give<__IiiGiven>>::describe(&mut __iii_signature);
+                <__IiiResult as __iii::Give<__IiiReturn>>::describe(&mut __iii_signature);
                 __iii_signature
             }
         }
     }
 
-    /// The declaration as data.
+    /// Emits the static descriptor.
     fn descriptor(&self) -> TokenStream {
-        let FunctionOptions { description, metadata, timeout, concurrency, intercept, .. } =
-            self.options;
-        let description = match description {
-            Some(text) => Some(text.value().trim().to_owned()),
-            None => docs::text(&self.item.attributes),
-        };
-        let description = option(description.filter(|text| !text.is_empty()));
-        let metadata = option(metadata.as_ref().map(|expr| quote!(|| __iii::payload(&(#expr)))));
-        let timeout = option(timeout.map(|ms| quote!(::core::time::Duration::from_millis(#ms))));
-        let concurrency = option(concurrency.map(|count| {
-            let count = proc_macro2::Literal::u32_unsuffixed(count);
-            quote!(#count)
-        }));
+        let FunctionOptions { id, metadata, timeout, concurrency, intercept, .. } = self.options;
+        let description = docs::description(self.options.description.as_ref(), || {
+            docs::comment(&self.item.attributes)
+        });
+        let description = tokens::option(description);
+        let metadata = metadata.as_ref().map(|expr| quote!(|| __iii::payload(&(#expr))));
+        let metadata = tokens::option(metadata);
+        let timeout = tokens::duration(*timeout);
+        let concurrency = tokens::option(concurrency.map(Literal::u32_unsuffixed));
         let intercept = intercept.iter().map(|expr| {
-            // A type that is none is shown at the expression.
-            let Ends { first, .. } = Ends::of(expr);
+            // A type that is not an interceptor is reported at the expression.
+            let SpanRange { first, .. } = SpanRange::of(expr);
             quote_spanned!(first=> __iii::interceptor(#expr))
         });
-        let id = self.id();
-        let location = trigger::location(self.item.signature.ident.span());
+        let location = tokens::location(self.item.signature.ident.span());
         let triggers = self.triggers;
         quote! {
             #[allow(clippy::needless_update)]
@@ -305,75 +283,59 @@ impl Function<'_> {
         }
     }
 
-    /// Makes the type for typed calls one.
-    fn implement(&self, id: &TokenStream, types: Types, declared: bool) -> Option<TokenStream> {
-        let name = self.stub()?;
-        let (info, descriptor) = match declared {
-            true => (
-                quote!(::core::option::Option::Some(__III_DESCRIPTOR.info())),
-                quote!(&__III_DESCRIPTOR),
-            ),
-            // It does not compile, so nobody asks.
-            false => (quote!(::core::option::Option::None), quote!(::core::unreachable!())),
-        };
-        // A type that is less known than the function is reported where it is written.
-        let taken = self.parts.payload().unwrap_or_else(|| Ends::at(name.span()));
-        let given = self.parts.output.all;
-        let [(input, end), (output, end_of_output)] = match types {
-            Types::Known => [
+    /// Emits the traits of the stub.
+    fn implement_stub(
+        &self,
+        id: &TokenStream,
+        types: StubTypes,
+        is_declared: bool,
+    ) -> Option<TokenStream> {
+        let name = self.stub_name()?;
+        // A type that is less visible than the function is reported at the type.
+        let payload = self.signature.payload_span().unwrap_or_else(|| SpanRange::at(name.span()));
+        let output = self.signature.output.span;
+        let [(input_type, input_end), (output_type, output_end)] = match types {
+            StubTypes::Known => [
                 (
-                    quote_spanned!(taken.first=>
-                        <__iii::CallInput<__IiiSent, __III_REQUEST> as __iii::CallInputType>
+                    quote_spanned!(payload.first=>
+                        <__iii::CallInput<__IiiPayload, __III_TAKES_REQUEST>
+                            as __iii::CallInputType>
                     ),
-                    quote_spanned!(taken.last=> ::Type),
+                    quote_spanned!(payload.last=> ::Type),
                 ),
                 (
-                    quote_spanned!(given.first=> <__IiiGives as __iii::Give<__IiiGiven>>),
-                    quote_spanned!(given.last=> ::Value),
+                    quote_spanned!(output.first=> <__IiiResult as __iii::Give<__IiiReturn>>),
+                    quote_spanned!(output.last=> ::Value),
                 ),
             ],
-            Types::Unit => [(quote!(()), quote!()), (quote!(()), quote!())],
+            StubTypes::Unit => [(quote!(()), quote!()), (quote!(()), quote!())],
         };
-        let mut types = quote_spanned!(taken.first=> type Input = #input);
-        types.extend(quote_spanned!(taken.last=> #end;));
-        types.extend(quote_spanned!(given.first=> type Output = #output));
-        types.extend(quote_spanned!(given.last=> #end_of_output;));
-        Some(quote! {
-            #[automatically_derived]
-            impl __iii::Function for #name {
-                const ID: &'static ::core::primitive::str = #id;
-                #types
-                fn info() -> ::core::option::Option<__iii::FunctionInfo> {
-                    #info
-                }
-            }
-            #[automatically_derived]
-            impl __iii::Declared for #name {
-                fn descriptor() -> &'static __iii::FunctionDescriptor {
-                    #descriptor
-                }
-            }
-        })
+        let mut types = quote_spanned!(payload.first=> type Input = #input_type);
+        types.extend(quote_spanned!(payload.last=> #input_end;));
+        types.extend(quote_spanned!(output.first=> type Output = #output_type));
+        types.extend(quote_spanned!(output.last=> #output_end;));
+        Some(implement_stub(name, id, &types, is_declared))
     }
 }
 
-/// Which types a typed call has.
+/// Which types a stub has.
 #[derive(Clone, Copy)]
-enum Types {
+enum StubTypes {
+    /// Those of the signature.
     Known,
-    /// They cannot be told from the signature.
+    /// `()`, since the signature is invalid.
     Unit,
 }
 
 /// The generated names of one argument.
-struct Names {
+struct ArgumentNames {
     argument: Ident,
     kind: Ident,
     slot: Ident,
     value: Ident,
 }
 
-impl Names {
+impl ArgumentNames {
     fn of(at: usize) -> Self {
         Self {
             argument: format_ident!("__IiiArgument{at}"),
@@ -381,20 +343,5 @@ impl Names {
             slot: format_ident!("__IiiSlot{at}"),
             value: format_ident!("__iii_value{at}"),
         }
-    }
-}
-
-/// A condition that the compiler must prove, shown at a type.
-fn assertion(ends: Ends, condition: &TokenStream, message: &str) -> TokenStream {
-    let Ends { first, last } = ends;
-    let mut tokens = quote_spanned!(first=> const _: () = ::core::assert!);
-    tokens.extend(quote_spanned!(last=> (#condition, #message);));
-    tokens
-}
-
-fn option(value: Option<impl quote::ToTokens>) -> TokenStream {
-    match value {
-        Some(value) => quote!(::core::option::Option::Some(#value)),
-        None => quote!(::core::option::Option::None),
     }
 }

@@ -1,86 +1,91 @@
-//! The grammar of function ids: `orders::create`.
+//! The grammar of function ids and service ids: `orders::create`.
 
-/// The longest id in bytes.
-const LONGEST: usize = 256;
+/// The maximum length of an id in bytes.
+const MAX_BYTES: usize = 256;
 
 /// The services that belong to the engine.
 const RESERVED: [&str; 2] = ["engine", "iii"];
 
-/// Checks an id.
+/// Checks a function id.
 ///
 /// # Errors
 ///
-/// What is wrong with it, and what to write instead.
-pub(crate) fn check(id: &str) -> Result<(), String> {
+/// What is invalid, and what to write instead.
+pub(crate) fn check_id(id: &str) -> Result<(), String> {
     if id.is_empty() {
-        return Err("the id is empty: use `service::name`, such as `orders::create`".to_owned());
+        let help = "write `service::name`, such as `orders::create`";
+        return Err(format!("the id is empty\nhelp: {help}"));
     }
-    if parts(id)?.len() < 2 {
-        return Err(format!("the id has one part: use `service::name`, such as `orders::{id}`"));
+    if segments(id)?.len() < 2 {
+        return Err(format!(
+            "expected an id of at least two segments, found one\n\
+             help: write `service::name`, such as `orders::{id}`"
+        ));
     }
-    not_reserved(id)
+    check_not_reserved(id)
 }
 
-/// Checks the id of a service, which may have one part.
+/// Checks the id of a service, which may have one segment.
 ///
 /// # Errors
 ///
-/// As [`check`].
-pub(crate) fn check_service(id: &str) -> Result<(), String> {
+/// As [`check_id`].
+pub(crate) fn check_service_id(id: &str) -> Result<(), String> {
     if id.is_empty() {
-        return Err("the id of the service is empty: use a word, such as `orders`".to_owned());
+        return Err("the service id is empty\nhelp: write a word, such as `orders`".to_owned());
     }
-    parts(id)?;
-    not_reserved(id)
+    segments(id)?;
+    check_not_reserved(id)
 }
 
-/// The parts of an id, each made of what ids may have.
-fn parts(id: &str) -> Result<Vec<&str>, String> {
-    if id.len() > LONGEST {
-        return Err(format!("the id has {} bytes, and at most {LONGEST} are allowed", id.len()));
+/// Splits an id, and checks the characters of its segments.
+fn segments(id: &str) -> Result<Vec<&str>, String> {
+    if id.len() > MAX_BYTES {
+        return Err(format!("the id has {} bytes, expected at most {MAX_BYTES}", id.len()));
     }
-    if let Some(suggestion) = suggestion(id) {
-        return Err(format!("the parts of an id are joined by `::`: write `{suggestion}`"));
+    if let Some(suggestion) = with_separators(id) {
+        return Err(format!("segments of an id are separated by `::`\nhelp: write `{suggestion}`"));
     }
     let segments: Vec<&str> = id.split("::").collect();
     for segment in &segments {
         if segment.is_empty() {
-            return Err(format!("the id `{id}` has an empty part: use `service::name`"));
+            return Err(format!("the id `{id}` has an empty segment\nhelp: write `service::name`"));
         }
-        if let Some(bad) = segment.chars().find(|character| !is_allowed(*character)) {
-            let bad = if bad == ':' {
-                "a single `:`".to_owned()
+        if let Some(invalid) = segment.chars().find(|character| !is_allowed(*character)) {
+            let invalid = if invalid == ':' {
+                "unexpected single `:`".to_owned()
             } else {
-                format!("`{}`", bad.escape_debug())
+                format!("invalid character `{}`", invalid.escape_debug())
             };
             return Err(format!(
-                "the id has {bad}, but its parts are made of letters, digits, `_`, `-` and `.`, \
-                 joined by `::`"
+                "{invalid} in the id\n\
+                 help: segments consist of ASCII letters, digits, `_`, `-` and `.`, separated by `::`"
             ));
         }
     }
     Ok(segments)
 }
 
-fn not_reserved(id: &str) -> Result<(), String> {
+fn check_not_reserved(id: &str) -> Result<(), String> {
     let service = id.split("::").next().unwrap_or_default();
     if RESERVED.contains(&service) {
         return Err(format!(
-            "ids that begin with `{service}::` are reserved for the engine: choose another service name"
+            "ids that start with `{service}::` are reserved for the engine\n\
+             help: choose another service name"
         ));
     }
     Ok(())
 }
 
-/// The id with `::`, if other marks stand between its words.
-fn suggestion(id: &str) -> Option<String> {
+/// Replaces other separators between the segments with `::`. `None` if the id has no other ones.
+fn with_separators(id: &str) -> Option<String> {
     if id.contains("::") {
         return None;
     }
     let words: Vec<&str> = id.split(['/', '.', ':']).collect();
-    let good = words.len() > 1
+    let is_valid = words.len() > 1
         && words.iter().all(|word| !word.is_empty() && word.chars().all(is_allowed));
-    good.then(|| words.join("::"))
+    is_valid.then(|| words.join("::"))
 }
 
 fn is_allowed(character: char) -> bool {
@@ -92,23 +97,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good_ids_pass() {
+    fn valid_ids_pass() {
         for id in ["orders::create", "a::b::c", "a-b::c_d.e", "engineer::x", "iiii::x", "v1::2"] {
-            assert_eq!(check(id), Ok(()), "{id}");
+            assert_eq!(check_id(id), Ok(()), "{id}");
         }
     }
 
     #[test]
-    fn bad_ids_say_what_to_write() {
+    fn invalid_ids_are_reported_with_help() {
         for (id, part) in [
             ("", "empty"),
             ("create", "`orders::create`"),
             ("orders/create", "`orders::create`"),
             ("orders.create", "`orders::create`"),
             ("orders:create", "`orders::create`"),
-            ("orders::", "empty part"),
-            ("::create", "empty part"),
-            ("a::::b", "empty part"),
+            ("orders::", "empty segment"),
+            ("::create", "empty segment"),
+            ("a::::b", "empty segment"),
             ("a:::b", "single `:`"),
             ("a::b c", "` `"),
             ("a::b/c", "`/`"),
@@ -116,9 +121,9 @@ mod tests {
             ("engine::x", "reserved"),
             ("iii::x", "reserved"),
         ] {
-            let message = check(id).unwrap_err();
+            let message = check_id(id).unwrap_err();
             assert!(message.contains(part), "{id}: {message}");
         }
-        assert!(check(&format!("a::{}", "b".repeat(254))).unwrap_err().contains("257 bytes"));
+        assert!(check_id(&format!("a::{}", "b".repeat(254))).unwrap_err().contains("257 bytes"));
     }
 }

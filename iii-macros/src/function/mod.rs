@@ -1,4 +1,4 @@
-//! `#[iii::function(id = "…")]`: the user's function as it is, a type of its name for typed calls, and a declaration.
+//! `#[iii::function(id = "…")]`: the user's function unchanged, a stub for typed calls, and a declaration.
 
 mod checks;
 mod expand;
@@ -6,99 +6,77 @@ mod id;
 mod item;
 mod options;
 mod sentinel;
+mod shared;
 mod signature;
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
-use syn::{Attribute, Ident};
 
-use crate::diagnostics::{Ends, Errors};
+use crate::attributes::{self, is_named};
+use crate::diagnostics::{Errors, SpanRange};
 use crate::trigger::Trigger;
 
-pub(crate) use self::checks::triggers_differ;
-use self::expand::Function;
-pub(crate) use self::id::{check as check_id, check_service as check_service_id};
-pub(crate) use self::item::Item;
+pub(crate) use self::checks::check_duplicate_triggers;
+use self::expand::FunctionDeclaration;
+pub(crate) use self::id::{check_id, check_service_id};
+pub(crate) use self::item::FunctionItem;
 use self::options::FunctionOptions;
 pub(crate) use self::options::{Stub, take_id, take_stub};
 pub(crate) use self::sentinel::claim_id;
-pub(crate) use self::signature::{Argument, Parts};
+pub(crate) use self::shared::{AnonymousConst, implement_stub, stub};
+pub(crate) use self::signature::FunctionSignature;
 
 /// Expands the attribute.
 pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
-    let mut item = match Item::parse(tokens.clone()) {
+    let mut item = match FunctionItem::parse(tokens.clone()) {
         Ok(item) => item,
         Err(error) => {
-            // Without a function there is nothing to declare; the item stays as it is.
             let mut all = tokens;
             all.extend(error.to_compile_error());
             return all;
         }
     };
     let mut errors = Errors::default();
-    let place = Ends::at(Span::call_site());
-    for attribute in item.take(|attribute| is_named(attribute, "function")) {
+    let is_function = |attribute: &_| is_named(attribute, "function");
+    for attribute in attributes::take(&mut item.attributes, is_function) {
         errors.on(
             &attribute,
-            "the function is declared twice: one `#[iii::function]` is enough, \
-             and one function may have many triggers",
+            "duplicate `#[iii::function]`\n\
+             help: remove one of the two; a function may have several `#[iii::trigger]` attributes",
         );
     }
-    let attributes = item.take(|attribute| is_named(attribute, "trigger"));
-    let options = FunctionOptions::parse(options, place, &mut errors);
-    let triggers: Vec<Trigger> =
-        attributes.iter().filter_map(|attribute| Trigger::parse(attribute, &mut errors)).collect();
-    let before = errors.count();
-    let parts = Parts::read(&item.signature, &mut errors);
-    let sound = errors.count() == before;
-    checks::triggers_differ(&triggers, &mut errors);
-    if sound {
-        checks::paths_fit(&triggers, &parts, &mut errors);
+    let is_trigger = |attribute: &_| is_named(attribute, "trigger");
+    let trigger_attributes = attributes::take(&mut item.attributes, is_trigger);
+    let options = FunctionOptions::parse(options, SpanRange::at(Span::call_site()), &mut errors);
+    let triggers: Vec<Trigger> = trigger_attributes
+        .iter()
+        .filter_map(|attribute| Trigger::parse(attribute, &mut errors))
+        .collect();
+    let errors_before = errors.count();
+    let signature = FunctionSignature::parse(&item.signature, &mut errors);
+    let is_signature_valid = errors.count() == errors_before;
+    check_duplicate_triggers(&triggers, &mut errors);
+    if is_signature_valid {
+        checks::check_path_parameters(&triggers, &signature, &mut errors);
     }
-    let function = Function {
+    let function = FunctionDeclaration {
         item: &item,
         options: &options,
-        parts: &parts,
+        signature: &signature,
         triggers: &triggers,
-        attributes: &attributes,
+        trigger_attributes: &trigger_attributes,
     };
     if errors.is_empty() {
-        return function.declare();
+        return function.emit();
     }
-    let mut all = function.fall_back(sound);
+    let mut all = function.emit_fallback(is_signature_valid);
     all.extend(errors.into_tokens());
     all
 }
 
-/// Whether the last word of the path of an attribute is `name`, under whatever name the crate is known.
-pub(crate) fn is_named(attribute: &Attribute, name: &str) -> bool {
-    attribute.path().segments.last().is_some_and(|segment| segment.ident == name)
-}
-
-/// The type that stands for a function in typed calls.
-pub(crate) fn stub(
-    name: &Ident,
-    visibility: &impl ToTokens,
-    doc: &str,
-    cfgs: &[&Attribute],
-) -> TokenStream {
-    // Another type of this name is reported at the name.
-    let declaration = quote_spanned!(name.span()=> struct #name {});
-    quote! {
-        #(#cfgs)*
-        #[doc = #doc]
-        #[allow(
-            non_camel_case_types,
-            dead_code,
-            missing_debug_implementations,
-            missing_copy_implementations
-        )]
-        #visibility #declaration
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use quote::quote;
+
     use super::*;
 
     fn expanded(options: TokenStream, item: TokenStream) -> String {
@@ -106,20 +84,20 @@ mod tests {
     }
 
     #[test]
-    fn the_function_stays_as_it_is() {
+    fn function_is_unchanged() {
         let item = quote! {
             #[inline]
             pub async fn create(mut order: NewOrder, State(stock): State<Stock>,) -> Order { a b c }
         };
         let all = expanded(quote!(id = "orders::create"), item.clone());
         assert!(all.starts_with(&item.to_string()), "{all}");
-        let broken = expanded(quote!(id = "create"), item.clone());
-        assert!(broken.starts_with(&item.to_string()), "{broken}");
-        assert!(broken.contains("struct create"), "{broken}");
+        let invalid = expanded(quote!(id = "create"), item.clone());
+        assert!(invalid.starts_with(&item.to_string()), "{invalid}");
+        assert!(invalid.contains("struct create"), "{invalid}");
     }
 
     #[test]
-    fn another_path_of_the_runtime_replaces_all_others() {
+    fn crate_option_replaces_the_path_of_the_runtime() {
         let options = quote!(
             id = "orders::create",
             crate = other,
@@ -140,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_of_compilation_hold_for_all_that_is_made() {
+    fn cfg_applies_to_everything_generated() {
         let all = expanded(
             quote!(id = "orders::create"),
             quote! {
@@ -149,12 +127,12 @@ mod tests {
                 fn create() {}
             },
         );
-        // The function, its type, the declaration, the claims of the id and of the route.
+        // The function, its stub, the declaration, and the sentinels of the id and of the route.
         assert_eq!(all.matches("cfg (unix)").count(), 5, "{all}");
     }
 
     #[test]
-    fn interceptors_are_made_in_the_order_of_the_list() {
+    fn interceptors_keep_their_order() {
         let of = |options| {
             expanded(
                 options,
@@ -164,15 +142,15 @@ mod tests {
             )
         };
         let all = of(quote!(id = "orders::create", intercept = [first(), Second::new(1),]));
-        let made =
+        let expected =
             "vec ! [__iii :: interceptor (first ()) , __iii :: interceptor (Second :: new (1))]";
-        assert!(all.contains(made), "{all}");
+        assert!(all.contains(expected), "{all}");
         let none = of(quote!(id = "orders::create", intercept = []));
         assert!(none.contains("vec ! []") && !none.contains("compile_error"), "{none}");
     }
 
     #[test]
-    fn interceptors_are_a_list() {
+    fn interceptors_must_be_an_array() {
         for options in [quote!(intercept = audit()), quote!(intercept), quote!(intercept(audit()))]
         {
             let all = expanded(
@@ -187,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn all_mistakes_are_reported_at_once() {
+    fn all_errors_are_reported_at_once() {
         let all = expanded(
             quote!(id = "create", timeout = "soon", colour = 1),
             quote! {
@@ -200,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_type_nothing_is_made_beside_the_declaration() {
+    fn function_without_a_stub_emits_only_the_declaration() {
         let all = expanded(
             quote!(id = "orders::create", stub = false),
             quote!(

@@ -1,37 +1,34 @@
 //! The options of `#[iii::function]`.
 
 use proc_macro2::TokenStream;
-use syn::{Expr, ExprArray, ExprLit, Ident, Lit, LitStr, Path};
+use syn::{Expr, ExprLit, Ident, Lit, LitStr, Path};
 
-use super::id;
-use crate::diagnostics::{Ends, Errors};
-use crate::options::{Options, Text, literal};
+use super::id::check_id;
+use crate::diagnostics::{Errors, SpanRange};
+use crate::options::{MacroOptions, StringOrPath, found, literal};
 
-/// All names.
 const OPTIONS: &[&str] =
     &["id", "description", "metadata", "timeout", "concurrency", "intercept", "stub", "crate"];
 
-/// What is said about a function.
-pub(crate) struct FunctionOptions {
-    /// The id; `None` after a mistake.
-    pub(crate) id: Option<Text>,
+/// The options of a declared function.
+pub(super) struct FunctionOptions {
+    /// `None` if it is missing or invalid.
+    pub(super) id: Option<StringOrPath>,
     /// Replaces the doc comment.
-    pub(crate) description: Option<LitStr>,
-    /// Any value that can be serialised.
-    pub(crate) metadata: Option<Expr>,
+    pub(super) description: Option<LitStr>,
+    /// An expression of a type that implements `Serialize`.
+    pub(super) metadata: Option<Expr>,
     /// In milliseconds.
-    pub(crate) timeout: Option<u64>,
-    /// At least one.
-    pub(crate) concurrency: Option<u32>,
+    pub(super) timeout: Option<u64>,
+    /// At least 1.
+    pub(super) concurrency: Option<u32>,
     /// The interceptors, the outermost first.
-    pub(crate) intercept: Vec<Expr>,
-    /// The type for typed calls.
-    pub(crate) stub: Stub,
-    /// The path of the runtime.
-    pub(crate) krate: Option<Path>,
+    pub(super) intercept: Vec<Expr>,
+    pub(super) stub: Stub,
+    pub(super) krate: Option<Path>,
 }
 
-/// The type for typed calls.
+/// The type for typed calls of a function.
 pub(crate) enum Stub {
     /// It has the name of the function.
     SameName,
@@ -41,10 +38,21 @@ pub(crate) enum Stub {
     None,
 }
 
+impl Stub {
+    /// Returns the name of the stub of `function`.
+    pub(crate) fn name<'a>(&'a self, function: &'a Ident) -> Option<&'a Ident> {
+        match self {
+            Self::SameName => Some(function),
+            Self::Named(name) => Some(name),
+            Self::None => None,
+        }
+    }
+}
+
 impl FunctionOptions {
-    /// Reads the options of an attribute at `place`.
-    pub(crate) fn parse(tokens: TokenStream, place: Ends, errors: &mut Errors) -> Self {
-        let mut options = Options::parse(tokens, place, errors);
+    /// Parses the options of an attribute at `span`.
+    pub(super) fn parse(tokens: TokenStream, span: SpanRange, errors: &mut Errors) -> Self {
+        let mut options = MacroOptions::parse(tokens, span, errors);
         options.check(OPTIONS, errors);
         let id = take_id(&mut options, errors);
         let parsed = Self {
@@ -52,56 +60,50 @@ impl FunctionOptions {
             description: options.take_str("description", "Creates an order.", errors),
             metadata: options.take("metadata", errors),
             timeout: options.take_duration("timeout", errors),
-            concurrency: options.take_number("concurrency", 1, errors),
-            intercept: take_intercept(&mut options, errors),
+            concurrency: options.take_integer("concurrency", 1, errors),
+            intercept: options
+                .take_array("intercept", "interceptors", "[Traced::new()]", errors)
+                .map_or_else(Vec::new, |array| array.elems.into_iter().collect()),
             stub: take_stub(&mut options, errors),
-            krate: options.take_path("crate", "a path, such as `crate = ::iii`", errors),
+            krate: options.take_crate(errors),
         };
         options.finish(errors);
         parsed
     }
 }
 
-/// Takes the id, and checks it as far as it is known.
-pub(crate) fn take_id(options: &mut Options, errors: &mut Errors) -> Option<Text> {
+/// Takes the id. A literal is checked.
+pub(crate) fn take_id(options: &mut MacroOptions, errors: &mut Errors) -> Option<StringOrPath> {
     if !options.has("id") {
         match options.take_positional() {
-            Some(expr) if literal(&expr).is_some() => {
-                errors.on(&expr, "the id needs its name: write `id = \"service::name\"`");
+            Some(expr) => {
+                let help = match literal(&expr) {
+                    Some(literal) => format!("write `id = {:?}`", literal.value()),
+                    None => "write `id = \"service::name\"`".to_owned(),
+                };
+                let found = found(&expr);
+                errors.on(&expr, format!("expected `id = …`, found {found}\nhelp: {help}"));
             }
-            Some(expr) => errors.on(expr, "a value without a name: write `id = \"service::name\"`"),
-            None => errors.between(
-                options.place,
-                "the function has no id: add `id = \"service::name\"`, such as `orders::create`",
+            None => errors.at_range(
+                options.span,
+                "missing option `id`\n\
+                 help: add `id = \"service::name\"`, such as `id = \"orders::create\"`",
             ),
         }
         return None;
     }
-    let text = options.take_text("id", "orders::create", errors)?;
-    if let Some(literal) = text.literal()
-        && let Err(message) = id::check(&literal.value())
+    let id = options.take_string_or_path("id", "orders::create", errors)?;
+    if let Some(literal) = id.literal()
+        && let Err(message) = check_id(&literal.value())
     {
         errors.on(literal, message);
         return None;
     }
-    Some(text)
+    Some(id)
 }
 
-fn take_intercept(options: &mut Options, errors: &mut Errors) -> Vec<Expr> {
-    match options.take("intercept", errors) {
-        None => Vec::new(),
-        Some(Expr::Array(ExprArray { elems, .. })) => elems.into_iter().collect(),
-        Some(expr) => {
-            let message = "`intercept` takes a list of interceptors, also of one: \
-                           `intercept = [Traced::new()]`";
-            errors.on(&expr, message);
-            Vec::new()
-        }
-    }
-}
-
-/// Takes the name of the type for typed calls.
-pub(crate) fn take_stub(options: &mut Options, errors: &mut Errors) -> Stub {
+/// Takes the option `stub`.
+pub(crate) fn take_stub(options: &mut MacroOptions, errors: &mut Errors) -> Stub {
     let Some(expr) = options.take("stub", errors) else { return Stub::SameName };
     match &expr {
         Expr::Lit(ExprLit { lit: Lit::Bool(bool), .. }) => {
@@ -115,7 +117,12 @@ pub(crate) fn take_stub(options: &mut Options, errors: &mut Errors) -> Stub {
             path.path.get_ident().cloned().map_or(Stub::SameName, Stub::Named)
         }
         _ => {
-            errors.on(&expr, "`stub` is the name of a type, such as `stub = Create`, or `false`");
+            let message = format!(
+                "expected the name of a type or `false` for `stub`, found {}\n\
+                 help: write `stub = Create`",
+                found(&expr)
+            );
+            errors.on(&expr, message);
             Stub::SameName
         }
     }

@@ -1,4 +1,4 @@
-//! Macros that nobody calls: their names claim ids and routes, so that two equal ones in a crate do not compile.
+//! Sentinel macros that are never invoked: their names claim ids and routes, so that duplicates in a crate do not compile.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
@@ -6,35 +6,34 @@ use syn::{Attribute, Ident};
 
 use super::options::FunctionOptions;
 use crate::names;
-use crate::options::Text;
+use crate::options::StringOrPath;
 use crate::trigger::Trigger;
 
-/// The claims of a function: its id and its routes, as far as they are literals.
-pub(super) fn claims<'a>(
+/// Emits the sentinels of a function: for its id and for its routes, as far as they are literals.
+pub(super) fn claim_id_and_routes(
     options: &FunctionOptions,
     triggers: &[Trigger],
-    cfgs: &(impl Iterator<Item = &'a Attribute> + Clone),
+    cfgs: &[&Attribute],
 ) -> TokenStream {
     let id = options.id.as_ref().map(|id| claim_id(id, cfgs));
     let routes = triggers.iter().filter_map(|trigger| trigger.route.as_ref()).map(|route| {
-        (names::route_sentinel(&route.method, &route.path.value()), route.path.span())
+        let name = names::route_sentinel(&route.method, &route.path.value());
+        sentinel(&name, route.path.span(), cfgs)
     });
-    let routes = routes.map(|(name, span)| claim(&name, span, cfgs.clone()));
     id.into_iter().chain(routes).collect()
 }
 
-/// The claim of an id, if it is a literal.
-pub(crate) fn claim_id<'a>(
-    id: &Text,
-    cfgs: &(impl Iterator<Item = &'a Attribute> + Clone),
-) -> TokenStream {
+/// Emits the sentinel of an id, if it is a literal.
+pub(crate) fn claim_id(id: &StringOrPath, cfgs: &[&Attribute]) -> TokenStream {
     let Some(id) = id.literal() else { return TokenStream::new() };
-    claim(&names::function_sentinel(&id.value()), id.span(), cfgs.clone())
+    sentinel(&names::function_sentinel(&id.value()), id.span(), cfgs)
 }
 
-/// One claim. An exported macro lives in the root of the crate, wherever it is written; all of it is spanned at the
-/// literal, so that the error shows both literals.
-fn claim<'a>(name: &str, span: Span, cfgs: impl Iterator<Item = &'a Attribute>) -> TokenStream {
+/// Emits one sentinel.
+///
+/// An exported macro is defined in the root of the crate, wherever it is written. All of it has the span of the literal,
+/// so that the error shows both literals.
+fn sentinel(name: &str, span: Span, cfgs: &[&Attribute]) -> TokenStream {
     let name = Ident::new(name, span);
     quote_spanned! {span=>
         #(#cfgs)*

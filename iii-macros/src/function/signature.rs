@@ -1,125 +1,130 @@
-//! The signature of a function: what can be seen in it before types are known.
+//! The signature of a function: what a macro can tell about it before types are known.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
-    FnArg, GenericArgument, Generics, PathArguments, PathSegment, ReturnType, Safety, Signature,
-    Type,
+    FnArg, GenericArgument, PathArguments, PathSegment, ReturnType, Safety, Signature, Type,
 };
 
-use crate::diagnostics::{Ends, Errors};
+use crate::diagnostics::{Errors, SpanRange};
 
-/// Extractors of the runtime whose parameter is often private. A name in this list keeps an argument out of the input
-/// type of typed calls, since a public type may not name a private one.
+/// Extractors of the runtime whose type parameter is often private. An argument of such a name is not part of the input
+/// type of the stub, since a public type cannot name a private one.
 const EXTRACTORS: [&str; 4] = ["State", "Path", "Query", "Metadata"];
 
-/// The types of a signature.
-pub(crate) struct Parts {
-    /// The arguments in order.
+/// The types of the arguments and of the result.
+pub(crate) struct FunctionSignature {
+    /// In the order of the declaration.
     pub(crate) arguments: Vec<Argument>,
-    /// The result.
-    pub(crate) output: Output,
+    pub(crate) output: FunctionOutput,
 }
 
-/// One argument.
+/// An argument of a declared function.
 pub(crate) struct Argument {
-    /// Its type.
     pub(crate) ty: Type,
-    /// Where its type begins and ends.
-    pub(crate) ends: Ends,
-    /// The name of an extractor of the runtime that it seems to be.
+    /// The span of its type.
+    pub(crate) span: SpanRange,
+    /// The name of the extractor of the runtime that it seems to be.
     pub(crate) extractor: Option<&'static str>,
 }
 
-/// The result of a function.
-pub(crate) struct Output {
-    /// The type, `()` if none is written.
+/// The return type of a declared function.
+pub(crate) struct FunctionOutput {
+    /// The type; `()` if none is written.
     pub(crate) ty: TokenStream,
-    /// Where it is written.
-    pub(crate) all: Ends,
-    /// Where a good result is written.
-    pub(crate) ok: Ends,
-    /// Where an error is written.
-    pub(crate) err: Ends,
+    /// The span of the type, or of the function's name if no type is written.
+    pub(crate) span: SpanRange,
+    /// The span of the `Ok` type of a `Result`.
+    pub(crate) ok: SpanRange,
+    /// The span of the `Err` type of a `Result`.
+    pub(crate) err: SpanRange,
 }
 
-impl Parts {
-    /// Reads a signature, and notes what a declared function cannot have.
-    pub(crate) fn read(signature: &Signature, errors: &mut Errors) -> Self {
-        qualifiers(signature, errors);
-        generics(&signature.generics, errors);
+impl FunctionSignature {
+    /// Parses a signature, and reports what a declared function cannot have.
+    pub(crate) fn parse(signature: &Signature, errors: &mut Errors) -> Self {
+        check_qualifiers(signature, errors);
+        if !signature.generics.params.is_empty() {
+            errors.on(
+                &signature.generics,
+                "a declared function cannot be generic\n\
+                 help: write concrete types; an id names one function",
+            );
+        }
         let mut arguments = Vec::new();
         for argument in &signature.inputs {
             match argument {
                 FnArg::Receiver(receiver) => errors.on(
                     receiver,
-                    "a method cannot be declared: write a function outside of `impl`, \
-                     and take what it needs as `State<T>`",
+                    "expected a free function, found a method\n\
+                     help: move it out of the `impl`, and take shared state as `State<T>`",
                 ),
                 FnArg::Typed(argument) => {
                     for attribute in &argument.attrs {
                         if attribute.path().is_ident("cfg") {
-                            errors.on(attribute, "an argument cannot be compiled at times only");
+                            errors.on(
+                                attribute,
+                                "`#[cfg]` is not supported on an argument\n\
+                                 help: apply it to the function",
+                            );
                         }
                     }
-                    borrowed(&argument.ty, "an argument", errors);
-                    arguments.push(Argument::of(&argument.ty));
+                    check_owned(&argument.ty, "argument", errors);
+                    arguments.push(Argument::new(&argument.ty));
                 }
             }
         }
-        Self { arguments, output: Output::read(signature, errors) }
+        Self { arguments, output: FunctionOutput::parse(signature, errors) }
     }
-}
 
-impl Parts {
-    /// The place of the argument that is probably the payload.
-    pub(crate) fn payload(&self) -> Option<Ends> {
+    /// Returns the span of the argument that is probably the payload.
+    pub(crate) fn payload_span(&self) -> Option<SpanRange> {
         self.arguments
             .iter()
             .find(|argument| argument.extractor.is_none())
-            .map(|argument| argument.ends)
+            .map(|argument| argument.span)
     }
 }
 
 impl Argument {
-    fn of(ty: &Type) -> Self {
+    fn new(ty: &Type) -> Self {
         let extractor = last_segment(ty)
             .filter(|segment| matches!(segment.arguments, PathArguments::AngleBracketed(_)))
             .and_then(|segment| EXTRACTORS.into_iter().find(|name| segment.ident == name));
-        Self { ty: ty.clone(), ends: Ends::of(ty), extractor }
+        Self { ty: ty.clone(), span: SpanRange::of(ty), extractor }
     }
 
-    /// The types between the angle brackets.
-    pub(crate) fn parameters(&self) -> Vec<&Type> {
+    /// Returns the types between the angle brackets of its type.
+    pub(crate) fn type_parameters(&self) -> Vec<&Type> {
         last_segment(&self.ty).map(type_arguments).unwrap_or_default()
     }
 }
 
-impl Output {
-    fn read(signature: &Signature, errors: &mut Errors) -> Self {
+impl FunctionOutput {
+    fn parse(signature: &Signature, errors: &mut Errors) -> Self {
         let ReturnType::Type(_, ty) = &signature.output else {
-            let ends = Ends::at(signature.ident.span());
-            return Self { ty: quote!(()), all: ends, ok: ends, err: ends };
+            let span = SpanRange::at(signature.ident.span());
+            return Self { ty: quote!(()), span, ok: span, err: span };
         };
         if let Type::Never(never) = &**ty {
-            errors.on(never, "a function must end: return `()` or a value");
+            errors.on(never, "a declared function cannot return `!`\nhelp: return `()` or a value");
         }
-        borrowed(ty, "a result", errors);
-        let all = Ends::of(ty);
-        // Only places are taken from the name; what the type is, the compiler tells.
+        check_owned(ty, "return", errors);
+        let span = SpanRange::of(ty);
+        // The name decides only where errors are reported; the compiler decides whether the type is a `Result`.
         let (ok, err) = match last_segment(ty).filter(|segment| segment.ident == "Result") {
             Some(segment) => match type_arguments(segment).as_slice() {
-                [ok] => (Ends::of(ok), all),
-                [ok, err] => (Ends::of(ok), Ends::of(err)),
-                _ => (all, all),
+                [ok] => (SpanRange::of(ok), span),
+                [ok, err] => (SpanRange::of(ok), SpanRange::of(err)),
+                _ => (span, span),
             },
-            None => (all, all),
+            None => (span, span),
         };
-        Self { ty: ty.to_token_stream(), all, ok, err }
+        Self { ty: ty.to_token_stream(), span, ok, err }
     }
 }
 
-/// The word that a path type ends with.
+/// Returns the last segment of a path type.
 fn last_segment(ty: &Type) -> Option<&PathSegment> {
     match ty {
         Type::Path(path) => path.path.segments.last(),
@@ -141,82 +146,86 @@ fn type_arguments(segment: &PathSegment) -> Vec<&Type> {
         .collect()
 }
 
-/// Refuses what stands in front of `fn`, and `...`.
-fn qualifiers(signature: &Signature, errors: &mut Errors) {
+/// Reports qualifiers in front of `fn`, and variadic arguments.
+fn check_qualifiers(signature: &Signature, errors: &mut Errors) {
     if let Some(constness) = &signature.constness {
-        errors.on(constness, "a declared function cannot be `const`: remove the word");
+        errors.on(constness, "a declared function cannot be `const`\nhelp: remove `const`");
     }
-    if let Safety::Unsafe(word) = &signature.safety {
-        errors.on(word, "a declared function is called by others, so it cannot be `unsafe`");
-    }
-    if let Some(abi) = &signature.abi {
-        errors.on(abi, "a declared function is a plain Rust function: remove `extern`");
-    }
-    if let Some(variadic) = &signature.variadic {
-        errors.on(variadic, "a declared function has a fixed number of arguments: remove `...`");
-    }
-}
-
-/// Refuses parameters: an id names one function.
-fn generics(generics: &Generics, errors: &mut Errors) {
-    if !generics.params.is_empty() {
+    if let Safety::Unsafe(unsafety) = &signature.safety {
         errors.on(
-            generics,
-            "a declared function cannot be generic: its id names one function with known types",
+            unsafety,
+            "a declared function cannot be `unsafe`\nhelp: use an `unsafe` block in its body",
         );
     }
-}
-
-/// Refuses types that borrow or are not named.
-fn borrowed(ty: &Type, what: &str, errors: &mut Errors) {
-    if let Some((span, mistake)) = first_mistake(ty.to_token_stream()) {
-        let message = match mistake {
-            Mistake::Borrow => format!(
-                "{what} cannot borrow: take an owned value, such as `String` instead of `&str`"
-            ),
-            Mistake::Lifetime => format!("{what} cannot have a lifetime: take an owned value"),
-            Mistake::Impl => format!("{what} cannot be `impl Trait`: write the type itself"),
-        };
-        match mistake {
-            Mistake::Impl => errors.at(span, message),
-            _ => errors.on(ty, message),
-        }
+    if let Some(abi) = &signature.abi {
+        errors.on(abi, "a declared function cannot be `extern`\nhelp: remove `extern`");
+    }
+    if let Some(variadic) = &signature.variadic {
+        errors.on(variadic, "a declared function cannot be variadic\nhelp: remove `...`");
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Mistake {
-    Borrow,
-    Lifetime,
-    Impl,
+/// Reports types that borrow or are not named. `what` says where the type is.
+fn check_owned(ty: &Type, what: &str, errors: &mut Errors) {
+    let Some((span, unsupported)) = first_unsupported(ty.to_token_stream()) else { return };
+    match unsupported {
+        Unsupported::Reference => errors.on(
+            ty,
+            format!(
+                "expected an owned {what} type, found a reference\n\
+                 help: use an owned type, such as `String` instead of `&str`"
+            ),
+        ),
+        Unsupported::Lifetime => errors.on(
+            ty,
+            format!(
+                "expected an owned {what} type, found a lifetime\n\
+                 help: use an owned type, or the lifetime `'static`"
+            ),
+        ),
+        Unsupported::ImplTrait => errors.at(
+            span,
+            format!("expected a concrete {what} type, found `impl Trait`\nhelp: name the type"),
+        ),
+    }
 }
 
-/// The first part of a type that a declared function cannot have. What lives forever is fine.
-fn first_mistake(tokens: TokenStream) -> Option<(Span, Mistake)> {
+/// A part of a type that a declared function cannot have.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Unsupported {
+    Reference,
+    Lifetime,
+    ImplTrait,
+}
+
+/// Returns the first unsupported part of a type. Parts with the lifetime `'static` are supported.
+fn first_unsupported(tokens: TokenStream) -> Option<(Span, Unsupported)> {
     let mut trees = tokens.into_iter().peekable();
     while let Some(tree) = trees.next() {
         match tree {
             TokenTree::Group(group) => {
-                if let Some(found) = first_mistake(group.stream()) {
+                if let Some(found) = first_unsupported(group.stream()) {
                     return Some(found);
                 }
             }
-            TokenTree::Ident(word) if word == "impl" => return Some((word.span(), Mistake::Impl)),
+            TokenTree::Ident(word) if word == "impl" => {
+                return Some((word.span(), Unsupported::ImplTrait));
+            }
             TokenTree::Punct(mark) if mark.as_char() == '&' => {
                 let is_lifetime =
                     |tree: &TokenTree| matches!(tree, TokenTree::Punct(p) if p.as_char() == '\'');
                 if !trees.peek().is_some_and(is_lifetime) {
-                    return Some((mark.span(), Mistake::Borrow));
+                    return Some((mark.span(), Unsupported::Reference));
                 }
                 trees.next();
                 match trees.next() {
                     Some(TokenTree::Ident(name)) if name == "static" => {}
-                    _ => return Some((mark.span(), Mistake::Borrow)),
+                    _ => return Some((mark.span(), Unsupported::Reference)),
                 }
             }
             TokenTree::Punct(mark) if mark.as_char() == '\'' => match trees.next() {
                 Some(TokenTree::Ident(name)) if name == "static" => {}
-                _ => return Some((mark.span(), Mistake::Lifetime)),
+                _ => return Some((mark.span(), Unsupported::Lifetime)),
             },
             TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => {}
         }
@@ -228,40 +237,41 @@ fn first_mistake(tokens: TokenStream) -> Option<(Span, Mistake)> {
 mod tests {
     use super::*;
 
-    fn mistake(text: &str) -> Option<Mistake> {
-        first_mistake(text.parse().unwrap()).map(|(_, mistake)| mistake)
+    fn unsupported(text: &str) -> Option<Unsupported> {
+        first_unsupported(text.parse().unwrap()).map(|(_, unsupported)| unsupported)
     }
 
     #[test]
-    fn borrowed_types_are_found() {
-        assert_eq!(mistake("Option<&str>"), Some(Mistake::Borrow));
-        assert_eq!(mistake("(&'a str, u8)"), Some(Mistake::Borrow));
-        assert_eq!(mistake("Cow<'_, str>"), Some(Mistake::Lifetime));
-        assert_eq!(mistake("Vec<impl Into<u8>>"), Some(Mistake::Impl));
-        assert_eq!(mistake("Cow<'static, str>"), None);
-        assert_eq!(mistake("&'static Config"), None);
-        assert_eq!(mistake("Vec<(u8, String)>"), None);
+    fn borrowed_and_unnamed_types_are_found() {
+        assert_eq!(unsupported("Option<&str>"), Some(Unsupported::Reference));
+        assert_eq!(unsupported("(&'a str, u8)"), Some(Unsupported::Reference));
+        assert_eq!(unsupported("Cow<'_, str>"), Some(Unsupported::Lifetime));
+        assert_eq!(unsupported("Vec<impl Into<u8>>"), Some(Unsupported::ImplTrait));
+        assert_eq!(unsupported("Cow<'static, str>"), None);
+        assert_eq!(unsupported("&'static Config"), None);
+        assert_eq!(unsupported("Vec<(u8, String)>"), None);
     }
 
-    fn read(text: &str) -> (Parts, Vec<String>) {
+    fn parse(text: &str) -> (FunctionSignature, Vec<String>) {
         let mut errors = Errors::default();
         let signature = syn::parse_str(text).unwrap();
-        (Parts::read(&signature, &mut errors), errors.messages())
+        (FunctionSignature::parse(&signature, &mut errors), errors.messages())
     }
 
     #[test]
-    fn extractors_are_seen_by_name() {
-        let (parts, messages) =
-            read("async fn f(a: iii::State<A>, b: Path<(u8, u8)>, c: State, d: Order)");
+    fn extractors_are_recognised_by_name() {
+        let (signature, messages) =
+            parse("async fn f(a: iii::State<A>, b: Path<(u8, u8)>, c: State, d: Order)");
         assert!(messages.is_empty());
-        let seen: Vec<_> = parts.arguments.iter().map(|argument| argument.extractor).collect();
-        assert_eq!(seen, [Some("State"), Some("Path"), None, None]);
+        let extractors: Vec<_> =
+            signature.arguments.iter().map(|argument| argument.extractor).collect();
+        assert_eq!(extractors, [Some("State"), Some("Path"), None, None]);
     }
 
     #[test]
-    fn all_mistakes_of_a_signature_are_found() {
+    fn all_errors_of_a_signature_are_reported() {
         let (_, messages) =
-            read("const unsafe extern \"C\" fn f<T>(&self, a: &str, b: impl Sized) -> impl Sized");
+            parse("const unsafe extern \"C\" fn f<T>(&self, a: &str, b: impl Sized) -> impl Sized");
         assert_eq!(messages.len(), 8, "{messages:#?}");
     }
 }

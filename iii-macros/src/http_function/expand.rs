@@ -1,176 +1,143 @@
-//! What a function becomes that an endpoint serves: a type of its name, and one anonymous constant with all the rest.
+//! The expansion of a function that an HTTP endpoint serves: a stub, and one anonymous constant with everything else.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::{Attribute, Ident};
 
-use super::Head;
-use super::options::{Auth, HttpOptions, Url};
-use crate::diagnostics::Ends;
-use crate::function::{Parts, Stub, claim_id, stub};
-use crate::options::Text;
-use crate::remote::duration;
-use crate::trigger::{self, Trigger};
-use crate::{docs, names};
+use super::FunctionHeader;
+use super::options::{AuthOption, HttpFunctionOptions, UrlOption};
+use crate::attributes::{self, cfgs};
+use crate::diagnostics::SpanRange;
+use crate::function::{AnonymousConst, FunctionSignature, claim_id, implement_stub, stub};
+use crate::options::StringOrPath;
+use crate::trigger::Trigger;
+use crate::{docs, tokens};
 
-/// All that is known about such a function.
-pub(super) struct HttpFunction<'a> {
-    pub(super) head: &'a Head,
-    pub(super) options: &'a HttpOptions,
-    pub(super) parts: &'a Parts,
+/// A parsed function header and its attributes.
+pub(super) struct HttpFunctionDeclaration<'a> {
+    pub(super) header: &'a FunctionHeader,
+    pub(super) options: &'a HttpFunctionOptions,
+    pub(super) signature: &'a FunctionSignature,
     pub(super) triggers: &'a [Trigger],
-    /// The attributes of the triggers, which were taken off.
-    pub(super) attributes: &'a [Attribute],
+    /// The attributes of the triggers, which were taken from the header.
+    pub(super) trigger_attributes: &'a [Attribute],
 }
 
-impl HttpFunction<'_> {
-    /// The declaration.
-    pub(super) fn declare(&self) -> TokenStream {
+impl HttpFunctionDeclaration<'_> {
+    /// Emits the stub and the declaration.
+    pub(super) fn emit(&self) -> TokenStream {
         let (Some(id), Some(url)) = (&self.options.id, &self.options.url) else {
             return TokenStream::new();
         };
         let types = self.types();
         let descriptor = self.descriptor(id, url);
-        let implementation = self.implement(&id.to_token_stream(), true);
-        let claim = claim_id(id, &self.head.of(&["cfg"]).into_iter());
+        let stub = self.implement_stub(&id.to_token_stream(), true);
+        let sentinel = claim_id(id, &cfgs(&self.header.attributes));
         let content = quote! {
             #types
             #descriptor
-            #implementation
-            __iii::inventory::submit! { __iii::Declaration(&__III_DESCRIPTOR) }
+            #stub
+            __iii::inventory::submit! { __iii::FunctionDeclaration(&__III_DESCRIPTOR) }
         };
-        self.surround(&content, &claim)
+        self.surround(&content, &sentinel)
     }
 
-    /// What remains after a mistake: enough that other code can name and call the function.
-    pub(super) fn fall_back(&self, signature_is_sound: bool) -> TokenStream {
-        if let Some(whole) = self.head.whole().filter(|_| self.head.signature.receiver().is_some())
+    /// Emits what other code needs to name and call the function, after an error.
+    pub(super) fn emit_fallback(&self, is_signature_valid: bool) -> TokenStream {
+        if self.header.signature.receiver().is_some()
+            && let Some(item) = self.header.to_item()
         {
-            return whole;
+            // An `impl` block cannot contain the other items.
+            return item;
         }
-        let types = match signature_is_sound {
+        let types = match is_signature_valid {
             true => self.types(),
             false => quote!(
-                type __IiiSent = ();
+                type __IiiPayload = ();
                 type __IiiOk = ();
             ),
         };
-        let implementation = self.implement(&quote!(""), false);
-        self.surround(&quote!(#types #implementation), &TokenStream::new())
+        let stub = self.implement_stub(&quote!(""), false);
+        self.surround(&quote!(#types #stub), &TokenStream::new())
     }
 
     fn name(&self) -> &Ident {
-        &self.head.signature.ident
+        &self.header.signature.ident
     }
 
-    fn stub(&self) -> Option<&Ident> {
-        match &self.options.stub {
-            Stub::SameName => Some(self.name()),
-            Stub::Named(name) => Some(name),
-            Stub::None => None,
-        }
+    fn stub_name(&self) -> Option<&Ident> {
+        self.options.stub.name(self.name())
     }
 
-    /// The type, and the anonymous constant around `content`.
-    fn surround(&self, content: &TokenStream, claim: &TokenStream) -> TokenStream {
-        let cfgs = self.head.of(&["cfg"]);
-        let stub = self.stub().map(|name| {
-            let doc = docs::text(&self.head.attributes)
+    /// Emits the stub, the anonymous constant around `content`, and the sentinel.
+    fn surround(&self, content: &TokenStream, sentinel: &TokenStream) -> TokenStream {
+        let cfgs = cfgs(&self.header.attributes);
+        let stub = self.stub_name().map(|name| {
+            let doc = docs::comment(&self.header.attributes)
                 .unwrap_or_else(|| format!("Calls an HTTP endpoint: `client.call::<{name}>(…)`."));
-            let deprecated = self.head.of(&["deprecated"]);
-            let stub = stub(name, &self.head.visibility, &doc, &cfgs);
+            let deprecated = attributes::named(&self.header.attributes, &["deprecated"]);
+            let stub = stub(name, &self.header.visibility, &doc, &cfgs);
             quote!(#(#deprecated)* #stub)
         });
-        let import = names::import(self.options.krate.as_ref());
-        let uses = self.attributes.iter().map(Attribute::path);
-        // An attribute that was taken off is not resolved by the compiler, which would call its import unused.
-        let uses = uses.filter(|path| !trigger::is_moved(path)).map(|path| {
-            let Ends { first, last } = Ends::of(path);
-            let mut tokens = quote_spanned!(first=> #[allow(unused_imports)] use);
-            path.to_tokens(&mut tokens);
-            tokens.extend(quote_spanned!(last=> as _;));
-            tokens
-        });
+        let anonymous = AnonymousConst {
+            cfgs: &cfgs,
+            krate: self.options.krate.as_ref(),
+            lints: quote!(unused_qualifications, deprecated, clippy::all, clippy::pedantic),
+            traits: quote!(NotResult as _, NotUnit as _),
+            trigger_attributes: self.trigger_attributes,
+        };
+        let anonymous = anonymous.wrap(content);
         quote! {
             #stub
-            #(#cfgs)*
-            #[allow(unused_qualifications, deprecated, clippy::all, clippy::pedantic)]
-            const _: () = {
-                #import
-                #[allow(unused_imports)]
-                use __iii::{NotResult as _, NotUnit as _};
-                #(#uses)*
-                #content
-            };
-            #claim
+            #anonymous
+            #sentinel
         }
     }
 
-    /// The types of the payload and of the result.
+    /// Emits aliases of the payload type and of the return type.
     fn types(&self) -> TokenStream {
-        let sent = match self.parts.arguments.first() {
+        let payload = match self.signature.arguments.first() {
             Some(argument) => argument.ty.to_token_stream(),
             None => quote!(()),
         };
-        let given = &self.parts.output.ty;
+        let return_type = &self.signature.output.ty;
         quote! {
-            type __IiiSent = #sent;
-            type __IiiGiven = #given;
+            type __IiiPayload = #payload;
+            type __IiiReturn = #return_type;
             type __IiiOk = <__iii::Parts<
-                __IiiGiven,
-                { <__iii::Probe<__IiiGiven>>::IS_RESULT },
+                __IiiReturn,
+                { <__iii::Probe<__IiiReturn>>::IS_RESULT },
             > as __iii::Split>::Ok;
             #[allow(dead_code)]
-            type __IiiTaken =
-                __iii::Taken<__IiiSent, { <__iii::Probe<__IiiSent>>::IS_UNIT }>;
+            type __IiiEvent =
+                __iii::Taken<__IiiPayload, { <__iii::Probe<__IiiPayload>>::IS_UNIT }>;
         }
     }
 
-    /// Makes the type one for typed calls.
-    fn implement(&self, id: &TokenStream, declared: bool) -> Option<TokenStream> {
-        let name = self.stub()?;
-        let (info, descriptor) = match declared {
-            true => (
-                quote!(::core::option::Option::Some(__III_DESCRIPTOR.info())),
-                quote!(&__III_DESCRIPTOR),
-            ),
-            // It does not compile, so nobody asks.
-            false => (quote!(::core::option::Option::None), quote!(::core::unreachable!())),
-        };
-        // A type that is less known than the function is reported where it is written.
-        let sent = self.parts.payload().unwrap_or_else(|| Ends::at(self.name().span()));
-        let given = self.parts.output.all;
-        let mut types = quote_spanned!(sent.first=> type Input =);
-        types.extend(quote_spanned!(sent.last=> __IiiSent;));
-        types.extend(quote_spanned!(given.first=> type Output =));
-        types.extend(quote_spanned!(given.last=> __IiiOk;));
-        Some(quote! {
-            #[automatically_derived]
-            impl __iii::Function for #name {
-                const ID: &'static ::core::primitive::str = #id;
-                #types
-                fn info() -> ::core::option::Option<__iii::FunctionInfo> {
-                    #info
-                }
-            }
-            #[automatically_derived]
-            impl __iii::Declared for #name {
-                fn descriptor() -> &'static __iii::FunctionDescriptor {
-                    #descriptor
-                }
-            }
-        })
+    /// Emits the traits of the stub.
+    fn implement_stub(&self, id: &TokenStream, is_declared: bool) -> Option<TokenStream> {
+        let name = self.stub_name()?;
+        // A type that is less visible than the function is reported at the type.
+        let payload =
+            self.signature.payload_span().unwrap_or_else(|| SpanRange::at(self.name().span()));
+        let output = self.signature.output.span;
+        let mut types = quote_spanned!(payload.first=> type Input =);
+        types.extend(quote_spanned!(payload.last=> __IiiPayload;));
+        types.extend(quote_spanned!(output.first=> type Output =));
+        types.extend(quote_spanned!(output.last=> __IiiOk;));
+        Some(implement_stub(name, id, &types, is_declared))
     }
 
-    /// Tells the schemas. What the types lack is shown at them.
-    fn signature(&self) -> TokenStream {
-        let sends = self.parts.arguments.first().map(|argument| {
-            let Ends { first, last } = argument.ends;
-            let mut call = quote_spanned!(first=> __iii::sends::<__IiiSent);
+    /// Emits the function that describes the payload and the result. Bounds that a type does not satisfy are reported at
+    /// the type.
+    fn signature_function(&self) -> TokenStream {
+        let sends = self.signature.arguments.first().map(|argument| {
+            let SpanRange { first, last } = argument.span;
+            let mut call = quote_spanned!(first=> __iii::sends::<__IiiPayload);
             call.extend(quote_spanned!(last=> >(&mut __iii_signature);));
             call
         });
-        let Ends { first, last } = self.parts.output.ok;
+        let SpanRange { first, last } = self.signature.output.ok;
         let mut receives = quote_spanned!(first=> __iii::receives::<__IiiOk);
         receives.extend(quote_spanned!(last=> >));
         quote! {
@@ -183,36 +150,35 @@ impl HttpFunction<'_> {
         }
     }
 
-    /// The declaration as data.
-    fn descriptor(&self, id: &Text, url: &Url) -> TokenStream {
-        let HttpOptions { description, metadata, timeout, method, headers, auth, .. } =
-            self.options;
-        let description = match description {
-            Some(text) => Some(text.value().trim().to_owned()),
-            None => docs::text(&self.head.attributes),
-        };
-        let description = option(description.filter(|text| !text.is_empty()));
-        let metadata = option(metadata.as_ref().map(|expr| quote!(|| __iii::payload(&(#expr)))));
-        let timeout = duration(*timeout);
-        let location = trigger::location(self.name().span());
+    /// Emits the static descriptor.
+    fn descriptor(&self, id: &StringOrPath, url: &UrlOption) -> TokenStream {
+        let HttpFunctionOptions { metadata, timeout, method, headers, auth, .. } = self.options;
+        let description = docs::description(self.options.description.as_ref(), || {
+            docs::comment(&self.header.attributes)
+        });
+        let description = tokens::option(description);
+        let metadata = metadata.as_ref().map(|expr| quote!(|| __iii::payload(&(#expr))));
+        let metadata = tokens::option(metadata);
+        let timeout = tokens::duration(*timeout);
+        let location = tokens::location(self.name().span());
         let triggers = self.triggers;
-        let signature = self.signature();
+        let signature = self.signature_function();
         let url = match url {
-            Url::Literal(url) => quote!(__iii::EndpointUrl::Literal(#url)),
-            Url::Variable(name) => quote!(__iii::EndpointUrl::Variable(#name)),
-            Url::Computed(expr) => {
-                // A value that is no text is shown at it.
-                let Ends { first, last } = Ends::of(expr);
+            UrlOption::Literal(url) => quote!(__iii::EndpointUrl::Literal(#url)),
+            UrlOption::Variable(name) => quote!(__iii::EndpointUrl::Variable(#name)),
+            UrlOption::Computed(expr) => {
+                // A value that is no string is reported at the expression.
+                let SpanRange { first, last } = SpanRange::of(expr);
                 let mut call = quote_spanned!(first=> __iii::url);
                 call.extend(quote_spanned!(last=> (#expr)));
                 quote!(__iii::EndpointUrl::Computed(|| #call))
             }
         };
         let headers = headers.iter().map(|(name, value)| quote!((#name, #value)));
-        let auth = option(auth.as_ref().map(|auth| match auth {
-            Auth::Hmac(key) => quote!(__iii::EndpointAuth::Hmac { secret_key: #key }),
-            Auth::Bearer(key) => quote!(__iii::EndpointAuth::Bearer { token_key: #key }),
-            Auth::ApiKey { header, variable } => {
+        let auth = tokens::option(auth.as_ref().map(|auth| match auth {
+            AuthOption::Hmac(key) => quote!(__iii::EndpointAuth::Hmac { secret_key: #key }),
+            AuthOption::Bearer(key) => quote!(__iii::EndpointAuth::Bearer { token_key: #key }),
+            AuthOption::ApiKey { header, variable } => {
                 quote!(__iii::EndpointAuth::ApiKey { header: #header, value_key: #variable })
             }
         }));
@@ -240,12 +206,5 @@ impl HttpFunction<'_> {
                 )
             };
         }
-    }
-}
-
-fn option(value: Option<impl quote::ToTokens>) -> TokenStream {
-    match value {
-        Some(value) => quote!(::core::option::Option::Some(#value)),
-        None => quote!(::core::option::Option::None),
     }
 }

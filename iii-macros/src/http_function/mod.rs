@@ -1,5 +1,4 @@
-//! `#[iii::http_function(…)]`: the signature of a function that an HTTP endpoint serves, a type for typed calls, and a
-//! declaration.
+//! `#[iii::http_function(…)]`: the header of a function that an HTTP endpoint serves, as a stub and a declaration.
 
 mod expand;
 mod options;
@@ -10,97 +9,119 @@ use quote::ToTokens as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, Signature, Token, Visibility, token};
 
-use self::expand::HttpFunction;
-use self::options::HttpOptions;
-use crate::diagnostics::{Ends, Errors};
-use crate::function::{Argument, Parts, is_named};
+use self::expand::HttpFunctionDeclaration;
+use self::options::HttpFunctionOptions;
+use crate::attributes::{self, is_named};
+use crate::diagnostics::{Errors, SpanRange};
+use crate::function::{FunctionSignature, check_duplicate_triggers};
 use crate::trigger::Trigger;
 
-/// What is to stand below the attribute.
-const SHAPE: &str = "`#[iii::http_function]` belongs on a function that ends with `;`: \
-                     `async fn charge(order: Order) -> Receipt;`";
-
-/// Attributes that say something about the type that is made, or about nothing that could be wrong.
-const HARMLESS: [&str; 8] =
+/// Attributes that apply to the stub, or have no effect on it.
+const SUPPORTED_ATTRIBUTES: [&str; 8] =
     ["cfg", "doc", "allow", "expect", "warn", "deny", "deprecated", "must_use"];
 
 /// Expands the attribute.
 pub(crate) fn expand(options: TokenStream, tokens: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let mut head = match Head::parse(tokens.clone()) {
-        Ok(head) => head,
+    let mut header = match FunctionHeader::parse(tokens.clone()) {
+        Ok(header) => header,
         Err(_) => {
-            errors.between(Ends::of(&tokens), SHAPE);
+            let found =
+                attributes::found_item(&tokens, &["fn", "async", "const", "unsafe", "extern"]);
+            let message = format!(
+                "expected a function without a body{found}\n\
+                 help: write `async fn charge(order: Order) -> Receipt;`"
+            );
+            errors.at_range(SpanRange::of(&tokens), message);
             let mut all = tokens;
             all.extend(errors.into_tokens());
             return all;
         }
     };
-    if let Some(body) = &head.body {
-        errors.on(body, "the endpoint has the body: end the function with `;`");
-    }
-    for attribute in head.take(|one| is_named(one, "http_function") || is_named(one, "function")) {
-        errors.on(&attribute, "the function is declared twice: keep one of the attributes");
-    }
-    let attributes = head.take(|attribute| is_named(attribute, "trigger"));
-    for attribute in &head.attributes {
-        if !HARMLESS.iter().any(|name| attribute.path().is_ident(name)) {
-            errors.on(attribute, "there is no function here that this could change: remove it");
-        }
-    }
-    let options = HttpOptions::parse(options, Ends::at(Span::call_site()), &mut errors);
-    let triggers: Vec<Trigger> =
-        attributes.iter().filter_map(|attribute| Trigger::parse(attribute, &mut errors)).collect();
-    for trigger in triggers.iter().filter(|trigger| trigger.is_http) {
-        errors.between(
-            trigger.place,
-            "an `http` trigger hands over the whole request, which an endpoint does not expect: declare a \
-             `#[iii::function]` with this trigger that calls the endpoint",
+    if let Some(body) = &header.body {
+        errors.on(
+            body,
+            "unexpected function body: the endpoint implements the function\n\
+             help: replace the body with `;`",
         );
     }
-    crate::function::triggers_differ(&triggers, &mut errors);
-    let before = errors.count();
-    let parts = Parts::read(&head.signature, &mut errors);
-    one_payload(&parts, &mut errors);
-    let function = HttpFunction {
-        head: &head,
+    let declares = |attribute: &Attribute| {
+        is_named(attribute, "http_function") || is_named(attribute, "function")
+    };
+    for attribute in attributes::take(&mut header.attributes, declares) {
+        errors.on(&attribute, "duplicate declaration of the function\nhelp: remove one of the two");
+    }
+    let is_trigger = |attribute: &_| is_named(attribute, "trigger");
+    let trigger_attributes = attributes::take(&mut header.attributes, is_trigger);
+    for attribute in &header.attributes {
+        if !SUPPORTED_ATTRIBUTES.iter().any(|name| attribute.path().is_ident(name)) {
+            let message = "unsupported attribute on a function without a body\nhelp: remove it";
+            errors.on(attribute, message);
+        }
+    }
+    let span = SpanRange::at(Span::call_site());
+    let options = HttpFunctionOptions::parse(options, span, &mut errors);
+    let triggers: Vec<Trigger> = trigger_attributes
+        .iter()
+        .filter_map(|attribute| Trigger::parse(attribute, &mut errors))
+        .collect();
+    for trigger in triggers.iter().filter(|trigger| trigger.is_http) {
+        errors.at_range(
+            trigger.span,
+            "an `http` trigger passes the whole request, which an endpoint does not accept\n\
+             help: declare a `#[iii::function]` with this trigger, and call the endpoint from it",
+        );
+    }
+    check_duplicate_triggers(&triggers, &mut errors);
+    let errors_before = errors.count();
+    let signature = FunctionSignature::parse(&header.signature, &mut errors);
+    check_arguments(&signature, &mut errors);
+    let function = HttpFunctionDeclaration {
+        header: &header,
         options: &options,
-        parts: &parts,
+        signature: &signature,
         triggers: &triggers,
-        attributes: &attributes,
+        trigger_attributes: &trigger_attributes,
     };
     if errors.is_empty() {
-        return function.declare();
+        return function.emit();
     }
-    let mut all = function.fall_back(errors.count() == before);
+    let mut all = function.emit_fallback(errors.count() == errors_before);
     all.extend(errors.into_tokens());
     all
 }
 
-/// Refuses all arguments but the payload.
-fn one_payload(parts: &Parts, errors: &mut Errors) {
-    let message = |argument: &Argument| match argument.extractor {
-        Some(name) => {
-            format!("an endpoint gets the payload alone, and `{name}` is no part of it: remove it")
+/// Reports all arguments but the payload.
+fn check_arguments(signature: &FunctionSignature, errors: &mut Errors) {
+    for (at, argument) in signature.arguments.iter().enumerate() {
+        match argument.extractor {
+            Some(name) => {
+                let message = format!(
+                    "unsupported extractor `{name}`: an endpoint receives only the payload\n\
+                     help: remove this argument"
+                );
+                errors.at_range(argument.span, message);
+            }
+            None if at > 0 => errors.at_range(
+                argument.span,
+                "expected one payload, found a second argument\n\
+                 help: combine both into one struct",
+            ),
+            None => {}
         }
-        None => "an endpoint gets one payload: put both into one struct".to_owned(),
-    };
-    let extra = parts.arguments.iter().enumerate();
-    for (_, argument) in extra.filter(|(at, one)| *at > 0 || one.extractor.is_some()) {
-        errors.between(argument.ends, message(argument));
     }
 }
 
 /// A function without a body.
-struct Head {
+struct FunctionHeader {
     attributes: Vec<Attribute>,
     visibility: Visibility,
     signature: Signature,
-    /// What should not be there.
+    /// A body is an error.
     body: Option<proc_macro2::Group>,
 }
 
-impl Head {
+impl FunctionHeader {
     fn parse(tokens: TokenStream) -> syn::Result<Self> {
         let parser = |input: ParseStream<'_>| {
             let attributes = input.call(Attribute::parse_outer)?;
@@ -118,19 +139,8 @@ impl Head {
         parser.parse2(tokens)
     }
 
-    /// Takes the attributes off that `wanted` chooses.
-    fn take(&mut self, wanted: impl Fn(&Attribute) -> bool) -> Vec<Attribute> {
-        self.attributes.extract_if(.., |attribute| wanted(attribute)).collect()
-    }
-
-    /// The attributes of one of these names.
-    fn of(&self, names: &[&str]) -> Vec<&Attribute> {
-        let wanted = |one: &&Attribute| names.iter().any(|name| one.path().is_ident(name));
-        self.attributes.iter().filter(wanted).collect()
-    }
-
-    /// The function as it was written, if it can stand as it is: one with a body.
-    fn whole(&self) -> Option<TokenStream> {
+    /// Returns the function as it was written, if it has a body.
+    fn to_item(&self) -> Option<TokenStream> {
         let body = self.body.as_ref()?;
         let Self { attributes, visibility, signature, .. } = self;
         let mut tokens = TokenStream::new();
@@ -154,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_becomes_a_type_and_a_declaration() {
+    fn header_becomes_a_stub_and_a_declaration() {
         let all = expanded(
             quote!(
                 id = "ext::charge",
@@ -189,12 +199,12 @@ mod tests {
             assert!(all.contains(part), "{part}: {all}");
         }
         assert!(!all.contains(":: iii ::") && !all.contains("fn charge"), "{all}");
-        // The type, the declaration, and the claim of the id.
+        // The stub, the declaration, and the sentinel of the id.
         assert_eq!(all.matches("cfg (unix)").count(), 3, "{all}");
     }
 
     #[test]
-    fn a_url_may_be_told_at_the_start() {
+    fn url_may_come_from_the_environment_or_an_expression() {
         let item = quote!(
             fn f();
         );
@@ -206,45 +216,45 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_is_told_once() {
+    fn each_invalid_option_is_reported_once() {
         let item = quote!(
             fn f();
         );
-        let good = quote!(id = "a::b", url = "https://a.test");
+        let valid = quote!(id = "a::b", url = "https://a.test");
         for (options, message) in [
-            (quote!(id = "a::b"), "no `url`"),
-            (quote!(url = "https://a.test"), "no id"),
-            (quote!(id = "a", url = "https://a.test"), "one part"),
+            (quote!(id = "a::b"), "missing option `url`"),
+            (quote!(url = "https://a.test"), "missing option `id`"),
+            (quote!(id = "a", url = "https://a.test"), "at least two segments"),
             (quote!(id = "a::b", url = "pay.test"), "https://example.com/path"),
             (quote!(id = "a::b", url = "ftp://pay.test"), "`ftp`"),
             (quote!(id = "a::b", url = "https://u:p@pay.test"), "`auth`"),
             (quote!(id = "a::b", url = 7), "`url`"),
             (quote!(id = "a::b", url = env(7)), "env"),
             (quote!(id = "a::b", url = env("https://a.test")), "environment variable"),
-            (quote!(#good, method = "post"), "`POST`"),
-            (quote!(#good, method = "TRACE"), "GET"),
-            (quote!(#good, timeout = "61s"), "60"),
-            (quote!(#good, timeout = "0s"), "zero"),
-            (quote!(#good, headers("a b" = "1")), "name of a header"),
-            (quote!(#good, headers("host" = "1")), "engine"),
-            (quote!(#good, headers("x-iii-a" = "1")), "engine"),
-            (quote!(#good, headers("Content-Length" = "1")), "engine"),
-            (quote!(#good, headers("a" = "1\n")), "cannot be sent"),
-            (quote!(#good, headers("a" = "1", "A" = "2")), "twice"),
-            (quote!(#good, headers("a")), "headers(\"x-tenant\" = \"7\")"),
-            (quote!(#good, headers(a = "1")), "headers(\"x-tenant\" = \"7\")"),
-            (quote!(#good, headers("a" = 7)), "headers(\"x-tenant\" = \"7\")"),
-            (quote!(#good, headers = "a"), "headers(\"x-tenant\" = \"7\")"),
-            (quote!(#good, auth = "x"), "`hmac(\"VARIABLE\")`"),
-            (quote!(#good, auth = hmac()), "`hmac(\"VARIABLE\")`"),
-            (quote!(#good, auth = bearer("A", "B")), "`bearer(\"VARIABLE\")`"),
-            (quote!(#good, auth = basic("A")), "`bearer(\"VARIABLE\")`"),
-            (quote!(#good, auth = bearer("sk_live-123")), "not the secret"),
-            (quote!(#good, auth = bearer("")), "not the secret"),
-            (quote!(#good, auth = api_key("KEY")), "`api_key(\"x-api-key\", \"VARIABLE\")`"),
-            (quote!(#good, auth = api_key("a b", "KEY")), "name of a header"),
-            (quote!(#good, auth = api_key("host", "KEY")), "engine"),
-            (quote!(#good, methd = "GET"), "did you mean `method`"),
+            (quote!(#valid, method = "post"), "`POST`"),
+            (quote!(#valid, method = "TRACE"), "GET"),
+            (quote!(#valid, timeout = "61s"), "60"),
+            (quote!(#valid, timeout = "0s"), "zero"),
+            (quote!(#valid, headers("a b" = "1")), "header name"),
+            (quote!(#valid, headers("host" = "1")), "engine"),
+            (quote!(#valid, headers("x-iii-a" = "1")), "engine"),
+            (quote!(#valid, headers("Content-Length" = "1")), "engine"),
+            (quote!(#valid, headers("a" = "1\n")), "control characters"),
+            (quote!(#valid, headers("a" = "1", "A" = "2")), "duplicate header"),
+            (quote!(#valid, headers("a")), "headers(\"x-tenant\" = \"7\")"),
+            (quote!(#valid, headers(a = "1")), "headers(\"x-tenant\" = \"7\")"),
+            (quote!(#valid, headers("a" = 7)), "headers(\"x-tenant\" = \"7\")"),
+            (quote!(#valid, headers = "a"), "headers(\"x-tenant\" = \"7\")"),
+            (quote!(#valid, auth = "x"), "`hmac(\"VARIABLE\")`"),
+            (quote!(#valid, auth = hmac()), "`hmac(\"VARIABLE\")`"),
+            (quote!(#valid, auth = bearer("A", "B")), "`bearer(\"VARIABLE\")`"),
+            (quote!(#valid, auth = basic("A")), "`bearer(\"VARIABLE\")`"),
+            (quote!(#valid, auth = bearer("sk_live-123")), "not the secret"),
+            (quote!(#valid, auth = bearer("")), "not the secret"),
+            (quote!(#valid, auth = api_key("KEY")), "`api_key(\"x-api-key\", \"VARIABLE\")`"),
+            (quote!(#valid, auth = api_key("a b", "KEY")), "header name"),
+            (quote!(#valid, auth = api_key("host", "KEY")), "engine"),
+            (quote!(#valid, methd = "GET"), "did you mean `method`"),
         ] {
             let all = expanded(options.clone(), item.clone());
             assert_eq!(all.matches("compile_error").count(), 1, "{options}: {all}");
@@ -254,14 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_in_the_signature_is_told_once() {
+    fn each_error_of_the_signature_is_reported_once() {
         let options = quote!(id = "a::b", url = "https://a.test");
         for (item, message) in [
             (
                 quote!(
                     fn f() {}
                 ),
-                "end the function with `;`",
+                "replace the body with `;`",
             ),
             (
                 quote!(
@@ -273,7 +283,7 @@ mod tests {
                 quote!(
                     fn f(a: &A);
                 ),
-                "borrow",
+                "a reference",
             ),
             (
                 quote!(
@@ -305,7 +315,7 @@ mod tests {
                     #[iii::function(id = "a::b")]
                     fn f();
                 ),
-                "declared twice",
+                "duplicate declaration",
             ),
             (
                 quote!(
@@ -318,7 +328,7 @@ mod tests {
                 quote!(
                     struct F;
                 ),
-                "ends with `;`",
+                "without a body",
             ),
         ] {
             let all = expanded(options.clone(), item.clone());

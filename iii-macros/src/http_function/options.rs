@@ -6,11 +6,10 @@ use syn::punctuated::Punctuated;
 use syn::{Expr, ExprCall, Lit, LitStr, Path, Token};
 
 use super::values;
-use crate::diagnostics::{Ends, Errors};
+use crate::diagnostics::{Errors, SpanRange};
 use crate::function::{Stub, take_id, take_stub};
-use crate::options::{Options, Text, literal, text};
+use crate::options::{MacroOptions, StringOrPath, found, literal, string_or_path};
 
-/// All names.
 const OPTIONS: &[&str] = &[
     "id",
     "url",
@@ -24,51 +23,53 @@ const OPTIONS: &[&str] = &[
     "crate",
 ];
 
-/// The longest timeout in milliseconds (protocol section 4.8).
-const LONGEST: u64 = 60_000;
+/// The maximum timeout in milliseconds.
+const MAX_TIMEOUT: u64 = 60_000;
 
-const HEADERS: &str = "headers are written `headers(\"x-tenant\" = \"7\")`; a value is a text or the path of a constant";
+const INVALID_HEADERS: &str = "expected headers of the form `headers(\"x-tenant\" = \"7\")`\n\
+                               help: a value is a string or the path of a constant";
 
-const AUTH: &str = "`auth` is `hmac(\"VARIABLE\")`, `bearer(\"VARIABLE\")` or `api_key(\"x-api-key\", \"VARIABLE\")`, \
-                    with the name of an environment variable of the engine";
+const INVALID_AUTH: &str = "expected `hmac(\"VARIABLE\")`, `bearer(\"VARIABLE\")` or \
+                            `api_key(\"x-api-key\", \"VARIABLE\")` for `auth`\n\
+                            help: `VARIABLE` is the name of an environment variable of the engine";
 
-/// What is said about a function that an endpoint serves.
-pub(super) struct HttpOptions {
-    pub(super) id: Option<Text>,
-    pub(super) url: Option<Url>,
-    /// In capitals.
+/// The options of a function that an HTTP endpoint serves.
+pub(super) struct HttpFunctionOptions {
+    pub(super) id: Option<StringOrPath>,
+    pub(super) url: Option<UrlOption>,
+    /// In upper case.
     pub(super) method: String,
     /// In milliseconds.
     pub(super) timeout: Option<u64>,
-    pub(super) headers: Vec<(LitStr, Text)>,
-    pub(super) auth: Option<Auth>,
+    pub(super) headers: Vec<(LitStr, StringOrPath)>,
+    pub(super) auth: Option<AuthOption>,
     pub(super) description: Option<LitStr>,
     pub(super) metadata: Option<Expr>,
     pub(super) stub: Stub,
     pub(super) krate: Option<Path>,
 }
 
-/// Where the endpoint is.
-pub(super) enum Url {
-    /// Known now, and checked.
+/// The URL of the endpoint.
+pub(super) enum UrlOption {
+    /// A valid URL.
     Literal(LitStr),
-    /// In an environment variable, at the start.
+    /// The environment variable that holds it when the worker starts.
     Variable(LitStr),
-    /// Known at the start.
+    /// An expression that is evaluated when the worker starts.
     Computed(Box<Expr>),
 }
 
-/// What proves to the endpoint who calls. All texts but the header are names of environment variables.
-pub(super) enum Auth {
-    Hmac(Text),
-    Bearer(Text),
-    ApiKey { header: Text, variable: Text },
+/// The credentials that the engine sends. Secrets are names of environment variables of the engine.
+pub(super) enum AuthOption {
+    Hmac(StringOrPath),
+    Bearer(StringOrPath),
+    ApiKey { header: StringOrPath, variable: StringOrPath },
 }
 
-impl HttpOptions {
-    /// Reads the options of an attribute at `place`.
-    pub(super) fn parse(tokens: TokenStream, place: Ends, errors: &mut Errors) -> Self {
-        let mut options = Options::parse(tokens, place, errors);
+impl HttpFunctionOptions {
+    /// Parses the options of an attribute at `span`.
+    pub(super) fn parse(tokens: TokenStream, span: SpanRange, errors: &mut Errors) -> Self {
+        let mut options = MacroOptions::parse(tokens, span, errors);
         options.check(OPTIONS, errors);
         let parsed = Self {
             id: take_id(&mut options, errors),
@@ -80,25 +81,26 @@ impl HttpOptions {
             description: options.take_str("description", "Takes money.", errors),
             metadata: options.take("metadata", errors),
             stub: take_stub(&mut options, errors),
-            krate: options.take_path("crate", "a path, such as `crate = ::iii`", errors),
+            krate: options.take_crate(errors),
         };
         options.finish(errors);
         parsed
     }
 }
 
-fn take_url(options: &mut Options, errors: &mut Errors) -> Option<Url> {
+fn take_url(options: &mut MacroOptions, errors: &mut Errors) -> Option<UrlOption> {
     if !options.has("url") {
-        errors.between(
-            options.place,
-            "the function has no `url`: add `url = \"https://example.com/path\"`, or `url = env(\"VARIABLE\")`",
+        errors.at_range(
+            options.span,
+            "missing option `url`\n\
+             help: add `url = \"https://example.com/path\"`, or `url = env(\"VARIABLE\")`",
         );
         return None;
     }
     let expr = options.take("url", errors)?;
     if let Some(url) = literal(&expr) {
-        return match values::url(&url.value()) {
-            Ok(()) => Some(Url::Literal(url)),
+        return match values::check_url(&url.value()) {
+            Ok(()) => Some(UrlOption::Literal(url)),
             Err(message) => {
                 errors.on(&url, message);
                 None
@@ -107,68 +109,72 @@ fn take_url(options: &mut Options, errors: &mut Errors) -> Option<Url> {
     }
     match &expr {
         Expr::Lit(_) => {
-            errors.on(
-                &expr,
-                "`url` is a text, such as \"https://example.com/path\", or anything that gives one at the start",
+            let message = format!(
+                "expected a string, or an expression that returns one, for `url`, found {}\n\
+                 help: write `url = \"https://example.com/path\"`",
+                found(&expr)
             );
+            errors.on(&expr, message);
             None
         }
-        Expr::Call(call) if word(call).is_some_and(|word| word == "env") => {
+        Expr::Call(call) if callee(call).is_some_and(|name| name == "env") => {
             let variable = match call.args.iter().collect::<Vec<_>>()[..] {
-                [one] => literal(one),
+                [argument] => literal(argument),
                 _ => None,
             };
             let Some(variable) = variable else {
                 errors.on(
                     &expr,
-                    "write `url = env(\"VARIABLE\")`, with the name of an environment variable",
+                    "expected the name of an environment variable in `env(…)`\n\
+                     help: write `url = env(\"PAY_URL\")`",
                 );
                 return None;
             };
-            if !values::is_variable(&variable.value()) {
-                errors
-                    .on(&variable, "this is no name of an environment variable, such as `PAY_URL`");
+            if !values::is_variable_name(&variable.value()) {
+                errors.on(
+                    &variable,
+                    "invalid name of an environment variable\nhelp: write a name such as `PAY_URL`",
+                );
                 return None;
             }
-            Some(Url::Variable(variable))
+            Some(UrlOption::Variable(variable))
         }
-        _ => Some(Url::Computed(Box::new(expr))),
+        _ => Some(UrlOption::Computed(Box::new(expr))),
     }
 }
 
-fn take_method(options: &mut Options, errors: &mut Errors) -> String {
-    let fallback = || "POST".to_owned();
-    let Some(method) = options.take_str("method", "POST", errors) else { return fallback() };
-    match values::method(&method.value()) {
+/// Takes the method; `POST` by default.
+fn take_method(options: &mut MacroOptions, errors: &mut Errors) -> String {
+    let default = || "POST".to_owned();
+    let Some(method) = options.take_str("method", "POST", errors) else { return default() };
+    match values::check_method(&method.value()) {
         Ok(()) => method.value(),
         Err(message) => {
             errors.on(&method, message);
-            fallback()
+            default()
         }
     }
 }
 
-fn take_timeout(options: &mut Options, errors: &mut Errors) -> Option<u64> {
-    let place = options.peek("timeout").map(Ends::of);
+fn take_timeout(options: &mut MacroOptions, errors: &mut Errors) -> Option<u64> {
+    let span = options.peek("timeout").map(SpanRange::of);
     let timeout = options.take_duration("timeout", errors)?;
-    if timeout > LONGEST {
-        errors.between(
-            place.unwrap_or(options.place),
-            "an endpoint may take 60 s at most: write `timeout = \"60s\"` or less",
+    if timeout > MAX_TIMEOUT {
+        errors.at_range(
+            span.unwrap_or(options.span),
+            "`timeout` exceeds the maximum of 60s for an endpoint\n\
+             help: write `timeout = \"60s\"` or less",
         );
         return None;
     }
     Some(timeout)
 }
 
-fn take_headers(options: &mut Options, errors: &mut Errors) -> Vec<(LitStr, Text)> {
+fn take_headers(options: &mut MacroOptions, errors: &mut Errors) -> Vec<(LitStr, StringOrPath)> {
     if let Some(value) = options.peek("headers") {
-        errors.on(value, HEADERS);
-        // Read, so that nothing more is said about it.
+        errors.on(value, INVALID_HEADERS);
+        // Taken, so that `take_list` does not report it again.
         drop(options.take("headers", errors));
-        return Vec::new();
-    }
-    if !options.has("headers") {
         return Vec::new();
     }
     let Some(tokens) = options.take_list("headers", errors) else { return Vec::new() };
@@ -183,35 +189,38 @@ fn take_headers(options: &mut Options, errors: &mut Errors) -> Vec<(LitStr, Text
     let pairs = match parser.parse2(tokens) {
         Ok(pairs) => pairs,
         Err(error) => {
-            errors.at(error.span(), HEADERS);
+            errors.at(error.span(), INVALID_HEADERS);
             return Vec::new();
         }
     };
-    let mut headers: Vec<(LitStr, Text)> = Vec::new();
+    let mut headers: Vec<(LitStr, StringOrPath)> = Vec::new();
     for (name, value) in pairs {
         let Lit::Str(name) = name else {
-            errors.on(name, HEADERS);
+            errors.on(name, INVALID_HEADERS);
             continue;
         };
-        if let Err(message) = values::header_name(&name.value()) {
+        if let Err(message) = values::check_header_name(&name.value()) {
             errors.on(&name, message);
             continue;
         }
-        let same = |other: &&(LitStr, Text)| other.0.value().eq_ignore_ascii_case(&name.value());
-        if headers.iter().find(same).is_some() {
-            errors.on(&name, "this header is given twice: keep one of them");
+        let is_same =
+            |(other, _): &(LitStr, StringOrPath)| other.value().eq_ignore_ascii_case(&name.value());
+        if headers.iter().any(is_same) {
+            let message =
+                format!("duplicate header `{}`\nhelp: remove one of the two", name.value());
+            errors.on(&name, message);
             continue;
         }
         let value = match (literal(&value), value) {
-            (Some(literal), _) => Text::Literal(literal),
-            (None, Expr::Path(path)) if path.qself.is_none() => Text::Constant(path.path),
+            (Some(literal), _) => StringOrPath::Literal(literal),
+            (None, Expr::Path(path)) if path.qself.is_none() => StringOrPath::Path(path.path),
             (None, other) => {
-                errors.on(other, HEADERS);
+                errors.on(other, INVALID_HEADERS);
                 continue;
             }
         };
         if let Some(text) = value.literal()
-            && let Err(message) = values::header_value(&text.value())
+            && let Err(message) = values::check_header_value(&text.value())
         {
             errors.on(text, message);
             continue;
@@ -221,54 +230,53 @@ fn take_headers(options: &mut Options, errors: &mut Errors) -> Vec<(LitStr, Text
     headers
 }
 
-fn take_auth(options: &mut Options, errors: &mut Errors) -> Option<Auth> {
+fn take_auth(options: &mut MacroOptions, errors: &mut Errors) -> Option<AuthOption> {
     let expr = options.take("auth", errors)?;
-    let call = match &expr {
-        Expr::Call(call) => call,
-        _ => {
-            errors.on(&expr, AUTH);
-            return None;
-        }
+    let Expr::Call(call) = &expr else {
+        errors.on(&expr, INVALID_AUTH);
+        return None;
     };
     let arguments: Vec<&Expr> = call.args.iter().collect();
-    let word = word(call).map(ToString::to_string).unwrap_or_default();
-    match (word.as_str(), &arguments[..]) {
-        ("hmac", [one]) => variable(one, errors).map(Auth::Hmac),
-        ("bearer", [one]) => variable(one, errors).map(Auth::Bearer),
-        ("api_key", [header, one]) => {
-            let header = text(header, "the header", "x-api-key", errors)?;
+    let scheme = callee(call).map(ToString::to_string).unwrap_or_default();
+    match (scheme.as_str(), &arguments[..]) {
+        ("hmac", [secret]) => variable_name(secret, errors).map(AuthOption::Hmac),
+        ("bearer", [token]) => variable_name(token, errors).map(AuthOption::Bearer),
+        ("api_key", [header, key]) => {
+            let example = "api_key(\"x-api-key\", \"PAY_KEY\")";
+            let header = string_or_path(header, "the header name", example, errors)?;
             if let Some(literal) = header.literal()
-                && let Err(message) = values::header_name(&literal.value())
+                && let Err(message) = values::check_header_name(&literal.value())
             {
                 errors.on(literal, message);
                 return None;
             }
-            Some(Auth::ApiKey { header, variable: variable(one, errors)? })
+            Some(AuthOption::ApiKey { header, variable: variable_name(key, errors)? })
         }
         _ => {
-            errors.on(&expr, AUTH);
+            errors.on(&expr, INVALID_AUTH);
             None
         }
     }
 }
 
-/// The name of a variable that holds a secret where the engine runs.
-fn variable(expr: &Expr, errors: &mut Errors) -> Option<Text> {
-    let name = text(expr, "the variable", "PAY_SECRET", errors)?;
+/// Parses the name of an environment variable of the engine that holds a secret.
+fn variable_name(expr: &Expr, errors: &mut Errors) -> Option<StringOrPath> {
+    let name = string_or_path(expr, "the environment variable", "\"PAY_SECRET\"", errors)?;
     if let Some(literal) = name.literal()
-        && !values::is_variable(&literal.value())
+        && !values::is_variable_name(&literal.value())
     {
         errors.on(
             literal,
-            "this is the name of an environment variable of the engine, such as `PAY_SECRET`, not the secret itself",
+            "invalid name of an environment variable\n\
+             help: write the name of a variable of the engine, such as `PAY_SECRET`, not the secret",
         );
         return None;
     }
     Some(name)
 }
 
-/// The word that is called.
-fn word(call: &ExprCall) -> Option<&syn::Ident> {
+/// Returns the name of the function that is called, if it has no path.
+fn callee(call: &ExprCall) -> Option<&syn::Ident> {
     match &*call.func {
         Expr::Path(path) if path.qself.is_none() => path.path.get_ident(),
         _ => None,

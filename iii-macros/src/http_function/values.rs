@@ -1,11 +1,13 @@
-//! What the values of an HTTP function must look like (protocol section 4.8). The engine checks them again.
+//! Checks of the URL, the method, the headers and the variables of an HTTP endpoint. The engine repeats them.
 
 use http::{HeaderName, HeaderValue, Uri};
 
+use crate::diagnostics::unknown;
+
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
-/// Headers that belong to the engine, as those that begin with `x-iii-` do.
-const OF_THE_ENGINE: [&str; 8] = [
+/// Headers that only the engine sets, as those that start with `x-iii-`.
+const ENGINE_HEADERS: [&str; 8] = [
     "host",
     "connection",
     "content-length",
@@ -20,21 +22,25 @@ const OF_THE_ENGINE: [&str; 8] = [
 ///
 /// # Errors
 ///
-/// What is wrong, and what to write.
-pub(super) fn url(text: &str) -> Result<(), String> {
-    let no_url = || "a URL is like `https://example.com/path`, in ASCII".to_owned();
-    let uri: Uri = text.parse().map_err(|_| no_url())?;
+/// What is invalid, and what to write instead.
+pub(super) fn check_url(text: &str) -> Result<(), String> {
+    let invalid = || {
+        let help = "write an absolute URL in ASCII, such as `https://example.com/path`";
+        format!("invalid URL\nhelp: {help}")
+    };
+    let uri: Uri = text.parse().map_err(|_| invalid())?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return Err(no_url());
+        return Err(invalid());
     };
     if !matches!(scheme, "https" | "http") {
-        return Err(format!("`{scheme}` is no scheme of HTTP: write `https` or `http`"));
+        return Err(format!("unsupported URL scheme `{scheme}`\nhelp: write `https` or `http`"));
     }
     if authority.as_str().contains('@') {
-        return Err("a URL must not have a user name or a password: use `auth`".to_owned());
+        return Err("a URL cannot contain a user name or a password\nhelp: use the option `auth`"
+            .to_owned());
     }
     if authority.host().is_empty() {
-        return Err(no_url());
+        return Err(invalid());
     }
     Ok(())
 }
@@ -43,14 +49,16 @@ pub(super) fn url(text: &str) -> Result<(), String> {
 ///
 /// # Errors
 ///
-/// As [`url`].
-pub(super) fn method(text: &str) -> Result<(), String> {
+/// As [`check_url`].
+pub(super) fn check_method(text: &str) -> Result<(), String> {
     if METHODS.contains(&text) {
         return Ok(());
     }
     match METHODS.iter().find(|method| method.eq_ignore_ascii_case(text.trim())) {
-        Some(method) => Err(format!("methods are written in capitals: `{method}`")),
-        None => Err(format!("an endpoint is called by {}", METHODS.join(", "))),
+        Some(method) => {
+            Err(format!("expected a method in upper case, found `{text}`\nhelp: write `{method}`"))
+        }
+        None => Err(unknown("method", text, &METHODS)),
     }
 }
 
@@ -58,14 +66,14 @@ pub(super) fn method(text: &str) -> Result<(), String> {
 ///
 /// # Errors
 ///
-/// As [`url`].
-pub(super) fn header_name(text: &str) -> Result<(), String> {
+/// As [`check_url`].
+pub(super) fn check_header_name(text: &str) -> Result<(), String> {
     let Ok(name) = HeaderName::from_bytes(text.as_bytes()) else {
-        return Err("this is no name of a header, such as `x-tenant`".to_owned());
+        return Err("invalid header name\nhelp: write a name such as `x-tenant`".to_owned());
     };
     let name = name.as_str();
-    if name.starts_with("x-iii-") || OF_THE_ENGINE.contains(&name) {
-        return Err(format!("the header `{name}` is set by the engine alone: remove it"));
+    if name.starts_with("x-iii-") || ENGINE_HEADERS.contains(&name) {
+        return Err(format!("the header `{name}` is reserved for the engine\nhelp: remove it"));
     }
     Ok(())
 }
@@ -74,20 +82,23 @@ pub(super) fn header_name(text: &str) -> Result<(), String> {
 ///
 /// # Errors
 ///
-/// As [`url`].
-pub(super) fn header_value(text: &str) -> Result<(), String> {
+/// As [`check_url`].
+pub(super) fn check_header_value(text: &str) -> Result<(), String> {
     match HeaderValue::from_str(text) {
         Ok(_) => Ok(()),
-        Err(_) => Err("this value cannot be sent: it has control characters".to_owned()),
+        Err(_) => {
+            Err("invalid header value: it contains control characters\nhelp: remove them"
+                .to_owned())
+        }
     }
 }
 
-/// Whether it can be the name of an environment variable.
-pub(super) fn is_variable(text: &str) -> bool {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+/// Returns whether a string can be the name of an environment variable.
+pub(super) fn is_variable_name(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     !text.is_empty()
-        && text.bytes().all(is_word)
-        && !text.starts_with(|one: char| one.is_ascii_digit())
+        && text.bytes().all(is_allowed)
+        && !text.starts_with(|first: char| first.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -95,13 +106,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_whole() {
-        for good in
+    fn urls_must_be_absolute() {
+        for valid in
             ["https://a.test", "http://127.0.0.1:80/a?b=c", "HTTPS://[::1]/", "https://a.test/#b"]
         {
-            assert_eq!(url(good), Ok(()), "{good}");
+            assert_eq!(check_url(valid), Ok(()), "{valid}");
         }
-        for bad in [
+        for invalid in [
             "",
             "a.test",
             "/a",
@@ -111,13 +122,13 @@ mod tests {
             "https://a@b.test",
             "https://ä.test",
         ] {
-            assert!(url(bad).is_err(), "{bad}");
+            assert!(check_url(invalid).is_err(), "{invalid}");
         }
     }
 
     #[test]
-    fn variables_are_words() {
-        for (text, is) in [
+    fn variable_names_are_identifiers() {
+        for (text, expected) in [
             ("PAY_KEY", true),
             ("_a1", true),
             ("", false),
@@ -125,7 +136,7 @@ mod tests {
             ("a-b", false),
             ("a b", false),
         ] {
-            assert_eq!(is_variable(text), is, "{text}");
+            assert_eq!(is_variable_name(text), expected, "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Schema documents: what their references stand for, and what a schema consists of.
+//! Schema documents: resolution of references, and the properties of objects.
 
 use std::collections::BTreeMap;
 
@@ -6,42 +6,42 @@ use serde_json::Value;
 
 use super::types::Shape;
 
-/// How far references are followed to find out what a schema is.
-const DEPTH: usize = 32;
+/// The maximum depth to which references are followed.
+const MAX_DEPTH: usize = 32;
 
-/// One schema document, which all references in it are about.
+/// One schema document, and what is known of it.
 #[derive(Debug)]
-pub(super) struct Document<'a> {
-    pub(super) root: Root<'a>,
-    /// The function, for names that are taken: `Create`.
+pub(super) struct SchemaDocument<'a> {
+    pub(super) root: SchemaRoot<'a>,
+    /// The prefix of names that are taken: the function, such as `Create`.
     pub(super) function: String,
-    /// The name that is reserved for the whole: `CreateInput`.
+    /// The name that is reserved for the root schema: `CreateInput`.
     pub(super) name: String,
-    /// What the references in it have become.
-    pub(super) seen: BTreeMap<String, Shape>,
+    /// The shapes of the references that are resolved.
+    pub(super) references: BTreeMap<String, Shape>,
 }
 
-impl<'a> Document<'a> {
+impl<'a> SchemaDocument<'a> {
     pub(super) fn new(root: &'a Value, function: &str, name: &str) -> Self {
         let (function, name) = (function.to_owned(), name.to_owned());
-        Self { root: Root(root), function, name, seen: BTreeMap::new() }
+        Self { root: SchemaRoot(root), function, name, references: BTreeMap::new() }
     }
 }
 
-/// The whole schema of a document.
+/// The root schema of a document.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Root<'a>(pub(super) &'a Value);
+pub(super) struct SchemaRoot<'a>(pub(super) &'a Value);
 
-impl<'a> Root<'a> {
-    /// What a reference stands for.
+impl<'a> SchemaRoot<'a> {
+    /// Returns the schema that a reference names.
     pub(super) fn target(self, reference: &str) -> Option<&'a Value> {
-        self.0.pointer(&decoded(reference.strip_prefix('#')?))
+        self.0.pointer(&percent_decoded(reference.strip_prefix('#')?))
     }
 
-    /// The schema behind references.
-    pub(super) fn resolved(self, schema: &'a Value) -> &'a Value {
+    /// Follows references, and returns the schema that they lead to.
+    pub(super) fn resolve(self, schema: &'a Value) -> &'a Value {
         let mut schema = schema;
-        for _ in 0..DEPTH {
+        for _ in 0..MAX_DEPTH {
             match schema.get("$ref").and_then(Value::as_str).and_then(|to| self.target(to)) {
                 Some(target) => schema = target,
                 None => break,
@@ -50,16 +50,17 @@ impl<'a> Root<'a> {
         schema
     }
 
-    /// All properties of an object, also of those that it refers to and consists of. `None`: it is no object, or more.
+    /// Returns all properties of an object, with those of `$ref` and `allOf`. `None` if the schema allows other values.
     pub(super) fn properties(self, schema: &Value) -> Option<Properties> {
         let mut found = Properties::default();
-        self.gather(schema, &mut found, DEPTH).then_some(found)
+        self.collect_properties(schema, &mut found, MAX_DEPTH).then_some(found)
     }
 
-    fn gather(self, schema: &Value, found: &mut Properties, depth: usize) -> bool {
+    /// Adds the properties of a schema. Returns whether the schema is an object.
+    fn collect_properties(self, schema: &Value, found: &mut Properties, depth: usize) -> bool {
         let Some(object) = schema.as_object() else { return false };
-        let more = ["oneOf", "anyOf", "enum", "const"];
-        if depth == 0 || more.iter().any(|key| object.contains_key(*key)) {
+        let other_forms = ["oneOf", "anyOf", "enum", "const"];
+        if depth == 0 || other_forms.iter().any(|key| object.contains_key(*key)) {
             return false;
         }
         let mut is_object = false;
@@ -69,8 +70,8 @@ impl<'a> Root<'a> {
             Some(target) => target,
             None => None,
         };
-        for part in target.into_iter().chain(list(schema, "allOf").unwrap_or_default()) {
-            if !self.gather(part, found, depth - 1) {
+        for part in target.into_iter().chain(array(schema, "allOf").unwrap_or_default()) {
+            if !self.collect_properties(part, found, depth - 1) {
                 return false;
             }
             is_object = true;
@@ -85,16 +86,16 @@ impl<'a> Root<'a> {
             let all = properties.iter().map(|(name, schema)| (name.clone(), schema.clone()));
             found.fields.extend(all);
         }
-        let required = list(schema, "required").unwrap_or_default();
+        let required = array(schema, "required").unwrap_or_default();
         found.required.extend(required.iter().filter_map(Value::as_str).map(str::to_owned));
-        if let Some(rest) = object.get("additionalProperties") {
-            found.rest = Some(rest.clone());
+        if let Some(additional) = object.get("additionalProperties") {
+            found.additional = Some(additional.clone());
         }
         is_object
     }
 
-    /// All that a schema consists of, as text: the same for the same types, whatever document they are in.
-    pub(super) fn content(self, schema: &Value) -> String {
+    /// Returns a schema with all that it refers to, as text: equal for equal types of any document.
+    pub(super) fn canonical_text(self, schema: &Value) -> String {
         let mut schema = schema.clone();
         if let Some(object) = schema.as_object_mut() {
             for key in ["$schema", "title", "$defs", "definitions"] {
@@ -120,26 +121,26 @@ impl<'a> Root<'a> {
 pub(super) struct Properties {
     pub(super) fields: BTreeMap<String, Value>,
     pub(super) required: Vec<String>,
-    /// The schema of what else may be there.
-    pub(super) rest: Option<Value>,
+    /// The schema of `additionalProperties`.
+    pub(super) additional: Option<Value>,
 }
 
 impl Properties {
-    /// Whether a property must be there.
+    /// Returns whether a property is required.
     pub(super) fn requires(&self, name: &str) -> bool {
         self.required.iter().any(|required| required == name)
     }
 }
 
-/// What a schema says about its type.
-pub(super) fn docs(schema: &Value) -> String {
+/// Returns the description of a schema.
+pub(super) fn description(schema: &Value) -> String {
     let text = schema.get("description").and_then(Value::as_str).unwrap_or_default();
     text.trim().to_owned()
 }
 
-/// What a schema says about a field: with what holds if it is left out.
-pub(super) fn field_docs(schema: &Value) -> String {
-    let text = docs(schema);
+/// Returns the description of a field, with its default.
+pub(super) fn field_description(schema: &Value) -> String {
+    let text = description(schema);
     match schema.get("default") {
         None | Some(Value::Null) => text,
         Some(default) => {
@@ -149,6 +150,7 @@ pub(super) fn field_docs(schema: &Value) -> String {
     }
 }
 
+/// Returns all references in a schema.
 fn references(schema: &Value) -> Vec<String> {
     match schema {
         Value::Object(object) => object
@@ -163,12 +165,13 @@ fn references(schema: &Value) -> Vec<String> {
     }
 }
 
-pub(super) fn list<'a>(schema: &'a Value, key: &str) -> Option<&'a [Value]> {
+/// Returns the array of a keyword.
+pub(super) fn array<'a>(schema: &'a Value, key: &str) -> Option<&'a [Value]> {
     schema.get(key).and_then(Value::as_array).map(Vec::as_slice)
 }
 
-/// A part of a reference as it was before it was put there: `%20` is a space.
-pub(super) fn decoded(text: &str) -> String {
+/// Decodes the percent encoding of a part of a reference.
+pub(super) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -190,7 +193,7 @@ pub(super) fn decoded(text: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
-/// A name as a part of a reference.
-pub(super) fn encoded(name: &str) -> String {
+/// Escapes a name as a token of a JSON Pointer.
+pub(super) fn pointer_escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

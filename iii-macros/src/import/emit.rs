@@ -1,21 +1,23 @@
-//! Items as Rust code: structs, enums and aliases, with their derives and their serde attributes.
+//! Rust code of the types: structs, enums and aliases, with their derives and serde attributes.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote};
 
-use super::names::{Names, ident, name, type_name};
-use super::types::{Body, Field, Graph, Item, Kind, Shape, Struct, Variant};
+use super::names::{NameScope, ident, is_identifier, to_identifier, to_type_name};
+use super::types::{
+    EnumVariant, ItemKind, Shape, StructField, StructItem, TypeGraph, TypeItem, VariantBody,
+};
 
-/// What generated code needs to know of where it is.
+/// The paths that generated code refers to.
 #[derive(Debug)]
-pub(super) struct Paths {
-    /// The runtime's part for generated code.
+pub(super) struct RuntimePaths {
+    /// The module of the runtime for generated code.
     private: TokenStream,
     serde: String,
     schemars: String,
 }
 
-impl Paths {
+impl RuntimePaths {
     pub(super) fn new(private: TokenStream) -> Self {
         let path = |name: &str| format!("{private}::{name}").replace(' ', "");
         Self { serde: path("serde"), schemars: path("schemars"), private }
@@ -25,8 +27,8 @@ impl Paths {
         &self.private
     }
 
-    /// The derives of a type; `more` are those that not every type has.
-    fn derives(&self, more: &TokenStream) -> TokenStream {
+    /// Emits the derives of a type: those that all types have, and `additional` ones.
+    fn derives(&self, additional: &TokenStream) -> TokenStream {
         let (private, serde, schemars) = (&self.private, &self.serde, &self.schemars);
         quote! {
             #[derive(
@@ -36,7 +38,7 @@ impl Paths {
                 #private::serde::Serialize,
                 #private::serde::Deserialize,
                 #private::schemars::JsonSchema,
-                #more
+                #additional
             )]
             #[serde(crate = #serde)]
             #[schemars(crate = #schemars)]
@@ -44,53 +46,53 @@ impl Paths {
     }
 }
 
-/// Writes the items of one module.
+/// Emits the items of one module.
 #[derive(Debug)]
-pub(super) struct Writer<'a> {
-    items: &'a [Item],
-    graph: &'a Graph,
-    paths: &'a Paths,
-    /// What is allowed on each item.
+pub(super) struct ItemWriter<'a> {
+    items: &'a [TypeItem],
+    graph: &'a TypeGraph,
+    paths: &'a RuntimePaths,
+    /// The `#[allow(…)]` of each item.
     lints: &'a TokenStream,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> ItemWriter<'a> {
     pub(super) fn new(
-        items: &'a [Item],
-        graph: &'a Graph,
-        paths: &'a Paths,
+        items: &'a [TypeItem],
+        graph: &'a TypeGraph,
+        paths: &'a RuntimePaths,
         lints: &'a TokenStream,
     ) -> Self {
         Self { items, graph, paths, lints }
     }
 
-    /// One item.
+    /// Emits one item.
     pub(super) fn item(&self, index: usize) -> TokenStream {
         let item = &self.items[index];
         let (name, docs, lints) = (ident(&item.name), self::docs(&item.docs), self.lints);
-        let nothing = TokenStream::new();
+        let empty = TokenStream::new();
         match &item.kind {
-            Kind::Alias(shape) if self.graph.is_endless_alias(self.items, index) => {
-                let (derives, shape) =
-                    (self.paths.derives(&nothing), self.shape(shape, Some(index)));
+            // A type alias cannot be recursive.
+            ItemKind::Alias(shape) if self.graph.is_recursive_alias(self.items, index) => {
+                let (derives, shape) = (self.paths.derives(&empty), self.shape(shape, Some(index)));
                 quote!(#docs #lints #derives #[serde(transparent)] pub struct #name(pub #shape);)
             }
-            Kind::Alias(shape) => {
+            ItemKind::Alias(shape) => {
                 let shape = self.shape(shape, Some(index));
                 quote!(#docs #lints pub type #name = #shape;)
             }
-            Kind::Struct(item) => {
-                // Only where nothing must be said: a default for what must would be a mistake in silence.
-                let optional = item.fields.iter().all(|field| !field.required);
-                let default = if optional { quote!(::core::default::Default) } else { nothing };
+            ItemKind::Struct(item) => {
+                // A default would silently stand for required fields.
+                let is_optional = item.fields.iter().all(|field| !field.required);
+                let default = if is_optional { quote!(::core::default::Default) } else { empty };
                 let derives = self.paths.derives(&default);
                 let fields = self.fields(item, index, &quote!(pub));
                 quote!(#docs #lints #derives pub struct #name { #fields })
             }
-            Kind::Texts(variants) => {
-                let copied = quote!(::core::marker::Copy, ::core::cmp::Eq, ::core::hash::Hash);
-                let derives = self.paths.derives(&copied);
-                let mut names = Names::default();
+            ItemKind::StringEnum(variants) => {
+                let copy = quote!(::core::marker::Copy, ::core::cmp::Eq, ::core::hash::Hash);
+                let derives = self.paths.derives(&copy);
+                let mut names = NameScope::default();
                 let variants = variants.iter().map(|variant| {
                     let (name, docs) =
                         (variant_name(&variant.wire, &mut names), self::docs(&variant.docs));
@@ -100,72 +102,76 @@ impl<'a> Writer<'a> {
                 });
                 quote!(#docs #lints #derives pub enum #name { #(#variants)* })
             }
-            Kind::External(variants) => {
-                self.enumeration(&name, &docs, &nothing, variants, index, true)
+            ItemKind::ExternallyTagged(variants) => {
+                self.enum_item(&name, &docs, &empty, variants, index, true)
             }
-            Kind::Internal { tag, variants } => {
+            ItemKind::InternallyTagged { tag, variants } => {
                 let tagged = quote!(#[serde(tag = #tag)]);
-                self.enumeration(&name, &docs, &tagged, variants, index, true)
+                self.enum_item(&name, &docs, &tagged, variants, index, true)
             }
-            Kind::Untagged(variants) => {
+            ItemKind::Untagged(variants) => {
                 let untagged = quote!(#[serde(untagged)]);
-                self.enumeration(&name, &docs, &untagged, variants, index, false)
+                self.enum_item(&name, &docs, &untagged, variants, index, false)
             }
         }
     }
 
-    fn enumeration(
+    /// Emits an enum. `representation` is its serde attribute; `is_tagged` says whether names occur on the wire.
+    fn enum_item(
         &self,
         name: &syn::Ident,
         docs: &TokenStream,
-        form: &TokenStream,
-        variants: &[Variant],
+        representation: &TokenStream,
+        variants: &[EnumVariant],
         index: usize,
-        on_wire: bool,
+        is_tagged: bool,
     ) -> TokenStream {
         let (lints, derives) = (self.lints, self.paths.derives(&TokenStream::new()));
-        let mut names = Names::default();
+        let mut names = NameScope::default();
         let variants = variants.iter().map(|variant| {
             let name = variant_name(&variant.name, &mut names);
-            let rename = on_wire.then(|| rename(&variant.name, &name));
+            let rename = is_tagged.then(|| rename(&variant.name, &name));
             let (name, docs) = (ident(&name), self::docs(&variant.docs));
             let body = match &variant.body {
-                Body::Unit => TokenStream::new(),
-                Body::One(shape) => {
+                VariantBody::Unit => TokenStream::new(),
+                VariantBody::Newtype(shape) => {
                     let shape = self.shape(shape, Some(index));
                     quote!((#shape))
                 }
-                Body::Fields(item) => {
+                VariantBody::Struct(item) => {
                     let fields = self.fields(item, index, &TokenStream::new());
                     quote!({ #fields })
                 }
             };
             quote!(#docs #rename #name #body,)
         });
-        quote!(#docs #lints #derives #form pub enum #name { #(#variants)* })
+        quote!(#docs #lints #derives #representation pub enum #name { #(#variants)* })
     }
 
-    fn fields(&self, item: &Struct, index: usize, visibility: &TokenStream) -> TokenStream {
-        let mut names = Names::default();
-        // Those that need no other name keep theirs.
+    /// Emits the fields of a struct or of a variant.
+    fn fields(&self, item: &StructItem, index: usize, visibility: &TokenStream) -> TokenStream {
+        let mut names = NameScope::default();
+        // Fields whose names are identifiers take theirs first.
         let kept: Vec<bool> = item
             .fields
             .iter()
-            .map(|field| name(&field.wire) == field.wire && names.take(&field.wire))
+            .map(|field| is_identifier(&field.wire) && names.take(&field.wire))
             .collect();
         let mut all = TokenStream::new();
         for (field, kept) in item.fields.iter().zip(kept) {
-            let called =
-                if kept { field.wire.clone() } else { names.underscored(&name(&field.wire)) };
-            all.extend(self.field(field, &called, index, visibility));
+            let name = match kept {
+                true => field.wire.clone(),
+                false => names.take_with_underscores(&to_identifier(&field.wire)),
+            };
+            all.extend(self.field(field, &name, index, visibility));
         }
-        if let Some(rest) = &item.rest {
-            let called = ident(&names.underscored("additional_properties"));
-            let rest = self.shape(rest, None);
+        if let Some(additional) = &item.additional {
+            let name = ident(&names.take_with_underscores("additional_properties"));
+            let ty = self.shape(additional, None);
             all.extend(quote! {
-                /// What else is there.
+                /// Additional properties.
                 #[serde(flatten)]
-                #visibility #called: ::std::collections::BTreeMap<::std::string::String, #rest>,
+                #visibility #name: ::std::collections::BTreeMap<::std::string::String, #ty>,
             });
         }
         all
@@ -173,17 +179,17 @@ impl<'a> Writer<'a> {
 
     fn field(
         &self,
-        field: &Field,
-        called: &str,
+        field: &StructField,
+        name: &str,
         index: usize,
         visibility: &TokenStream,
     ) -> TokenStream {
         let docs = docs(&field.docs);
-        let rename = rename(&field.wire, called);
+        let rename = rename(&field.wire, name);
         let (shape, skip) = if field.required {
             (field.shape.clone(), TokenStream::new())
         } else {
-            // Also a payload, which may be left out and not only be `null`.
+            // Also for a payload, which represents `null` but not a missing field.
             let shape = match &field.shape {
                 Shape::Option(_) => field.shape.clone(),
                 other => Shape::Option(Box::new(other.clone())),
@@ -192,12 +198,12 @@ impl<'a> Writer<'a> {
                 quote!(#[serde(default, skip_serializing_if = "::core::option::Option::is_none")]);
             (shape, skip)
         };
-        let (called, shape) = (ident(called), self.shape(&shape, Some(index)));
-        quote!(#docs #rename #skip #visibility #called: #shape,)
+        let (name, shape) = (ident(name), self.shape(&shape, Some(index)));
+        quote!(#docs #rename #skip #visibility #name: #shape,)
     }
 
-    /// A type. `holder`: the item that holds it without a pointer.
-    fn shape(&self, shape: &Shape, holder: Option<usize>) -> TokenStream {
+    /// Emits a type. `container` is the item that contains it without a pointer.
+    fn shape(&self, shape: &Shape, container: Option<usize>) -> TokenStream {
         match shape {
             Shape::Payload => {
                 let private = &self.paths.private;
@@ -205,13 +211,13 @@ impl<'a> Writer<'a> {
             }
             Shape::Unit => quote!(()),
             Shape::Bool => quote!(::core::primitive::bool),
-            Shape::Text => quote!(::std::string::String),
-            Shape::Number(of) => {
-                let of = ident(of);
-                quote!(::core::primitive::#of)
+            Shape::String => quote!(::std::string::String),
+            Shape::Number(name) => {
+                let name = ident(name);
+                quote!(::core::primitive::#name)
             }
             Shape::Option(inner) => {
-                let inner = self.shape(inner, holder);
+                let inner = self.shape(inner, container);
                 quote!(::core::option::Option<#inner>)
             }
             Shape::List(inner) => {
@@ -219,12 +225,12 @@ impl<'a> Writer<'a> {
                 quote!(::std::vec::Vec<#inner>)
             }
             Shape::Array(inner, count) => {
-                let inner = self.shape(inner, holder);
+                let inner = self.shape(inner, container);
                 let count = proc_macro2::Literal::usize_unsuffixed(*count);
                 quote!([#inner; #count])
             }
             Shape::Tuple(parts) => {
-                let parts = parts.iter().map(|part| self.shape(part, holder));
+                let parts = parts.iter().map(|part| self.shape(part, container));
                 quote!((#(#parts,)*))
             }
             Shape::Map(inner) => {
@@ -233,8 +239,8 @@ impl<'a> Writer<'a> {
             }
             Shape::Item(index) => {
                 let name = ident(&self.items[*index].name).to_token_stream();
-                match holder {
-                    Some(holder) if self.graph.needs_box(*index, holder) => {
+                match container {
+                    Some(container) if self.graph.needs_box(*index, container) => {
                         quote!(::std::boxed::Box<#name>)
                     }
                     _ => name,
@@ -244,24 +250,25 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn rename(wire: &str, called: &str) -> TokenStream {
-    if wire == called { TokenStream::new() } else { quote!(#[serde(rename = #wire)]) }
+/// Emits the `#[serde(rename)]` of a name that differs from that on the wire.
+fn rename(wire: &str, name: &str) -> TokenStream {
+    if wire == name { TokenStream::new() } else { quote!(#[serde(rename = #wire)]) }
 }
 
-fn variant_name(wire: &str, names: &mut Names) -> String {
-    let name = type_name(wire);
-    names.first_of(&[if name.is_empty() { "Value" } else { &name }])
+fn variant_name(wire: &str, names: &mut NameScope) -> String {
+    let name = to_type_name(wire);
+    names.take_first(&[if name.is_empty() { "Value" } else { &name }])
 }
 
-/// Docs of other people: never run as tests.
+/// Emits a doc comment whose code blocks are no doc tests.
 ///
-/// A fence begins a block of text, and a margin, which would begin one as well, goes away outside of fences.
+/// A fenced block gets the language `text`; the indentation outside of fences, which would start a block, is removed.
 pub(super) fn docs(text: &str) -> TokenStream {
-    let text = quiet(text);
+    let text = without_doc_tests(text);
     if text.is_empty() { TokenStream::new() } else { quote!(#[doc = #text]) }
 }
 
-fn quiet(text: &str) -> String {
+fn without_doc_tests(text: &str) -> String {
     let mut fence: Option<&str> = None;
     let mut lines = Vec::new();
     for line in text.trim().lines() {
@@ -289,10 +296,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn docs_of_others_are_never_tests() {
-        assert_eq!(quiet("  Makes one.\n\n      panic!()\n"), "Makes one.\n\npanic!()");
-        assert_eq!(quiet("A\n```\n  x()\n```\nB"), "A\n```text\n  x()\n```\nB");
-        assert_eq!(quiet("~~~rust\nx()"), "~~~text\nx()\n~~~");
+    fn doc_comments_contain_no_doc_tests() {
+        assert_eq!(without_doc_tests("  Makes one.\n\n      panic!()\n"), "Makes one.\n\npanic!()");
+        assert_eq!(without_doc_tests("A\n```\n  x()\n```\nB"), "A\n```text\n  x()\n```\nB");
+        assert_eq!(without_doc_tests("~~~rust\nx()"), "~~~text\nx()\n~~~");
         assert!(docs(" ").is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Modules by the parts of ids, and in each the functions and their types.
+//! Modules by the segments of ids, with the stubs of their functions and the types of their schemas.
 
 use std::collections::BTreeMap;
 
@@ -6,52 +6,57 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Ident;
 
-use super::Import;
-use super::document::Document;
-use super::emit::{Paths, Writer, docs};
-use super::names::{Names, ident, is_name, name, type_name};
-use super::read::Described;
-use super::schema::Types;
-use super::types::{Graph, Item, Kind, Shape};
+use super::ImportOptions;
+use super::catalogue::CatalogueFunction;
+use super::document::SchemaDocument;
+use super::emit::{ItemWriter, RuntimePaths, docs};
+use super::names::{NameScope, ident, is_identifier, to_identifier, to_type_name};
+use super::schema::TypeBuilder;
+use super::types::{ItemKind, Shape, TypeGraph, TypeItem};
+use crate::tokens;
 
-/// The functions of one module, and the modules in it.
+/// A module: its functions and the modules in it.
 #[derive(Debug, Default)]
-struct Module {
-    /// By the part of the id.
-    children: BTreeMap<String, Module>,
-    /// By the last part of the id, with where they are in the file.
+struct ModuleTree {
+    /// By the segment of the id.
+    children: BTreeMap<String, ModuleTree>,
+    /// Indices of the functions, by the last segment of the id.
     functions: BTreeMap<String, usize>,
 }
 
-impl Module {
-    /// Whether anything in it is wanted.
-    fn is_wanted(&self, chosen: &[bool]) -> bool {
-        self.functions.values().any(|at| chosen[*at])
-            || self.children.values().any(|child| child.is_wanted(chosen))
+impl ModuleTree {
+    /// Returns whether it contains a selected function.
+    fn is_selected(&self, selected: &[bool]) -> bool {
+        self.functions.values().any(|at| selected[*at])
+            || self.children.values().any(|child| child.is_selected(selected))
     }
 }
 
-/// Writes what is chosen. Names come from all functions of the file, so that a choice never changes them.
-pub(super) fn write(functions: &[Described], chosen: &[bool], import: &Import) -> TokenStream {
-    let mut root = Module::default();
+/// Emits the selected functions. Names depend on all functions of the file, so that the selection never changes them.
+pub(super) fn emit(
+    functions: &[CatalogueFunction],
+    selected: &[bool],
+    options: &ImportOptions,
+) -> TokenStream {
+    let mut root = ModuleTree::default();
     for (at, function) in functions.iter().enumerate() {
-        let mut parts: Vec<&str> = function.id.split("::").collect();
-        let last = parts.pop().unwrap_or_default();
+        let mut segments: Vec<&str> = function.id.split("::").collect();
+        let last = segments.pop().unwrap_or_default();
         let mut module = &mut root;
-        for part in parts {
-            module = module.children.entry(part.to_owned()).or_default();
+        for segment in segments {
+            module = module.children.entry(segment.to_owned()).or_default();
         }
-        // Of an id in several namespaces, the one that is wanted.
-        if chosen[at] || !module.functions.contains_key(last) {
+        // Of an id in several namespaces, the selected one.
+        if selected[at] || !module.functions.contains_key(last) {
             module.functions.insert(last.to_owned(), at);
         }
     }
-    let paths = Paths::new(import.private());
-    let all = All { functions, chosen, import, paths };
-    all.module(&root, &lints(), "")
+    let paths = RuntimePaths::new(options.runtime_path());
+    let writer = ModuleWriter { functions, selected, options, paths };
+    writer.module(&root, &lints(), "")
 }
 
-/// What users need not hear about code that others caused.
+/// Emits the `#[allow(…)]` of generated items: the user cannot fix their names or docs.
 fn lints() -> TokenStream {
     quote! {
         #[allow(
@@ -71,98 +76,101 @@ fn lints() -> TokenStream {
     }
 }
 
-struct All<'a> {
-    functions: &'a [Described],
-    chosen: &'a [bool],
-    import: &'a Import,
-    paths: Paths,
+struct ModuleWriter<'a> {
+    functions: &'a [CatalogueFunction],
+    selected: &'a [bool],
+    options: &'a ImportOptions,
+    paths: RuntimePaths,
 }
 
-impl All<'_> {
-    /// The content of a module. `lints` stand on each item, and are empty where the module has them.
-    fn module(&self, module: &Module, lints: &TokenStream, path: &str) -> TokenStream {
-        let mut names = Names::of_types();
+impl ModuleWriter<'_> {
+    /// Emits the content of a module. `lints` are those of each item; empty if the module has them.
+    fn module(&self, module: &ModuleTree, lints: &TokenStream, path: &str) -> TokenStream {
+        let mut names = NameScope::for_types();
         if path.is_empty() {
-            // Beside a module `iii`, the path of the macro itself would have two meanings.
-            for taken in self.import.roots() {
+            // A module `iii` would make the path of the macro itself ambiguous.
+            for taken in self.options.root_names() {
                 names.take(&taken);
             }
         }
-        let children = named(module.children.keys(), &mut names);
-        let functions = named(module.functions.keys(), &mut names);
+        let children = take_names(module.children.keys(), &mut names);
+        let functions = take_names(module.functions.keys(), &mut names);
         let mut all = self.types(module, &functions, names, lints);
-        let nothing = TokenStream::new();
-        for (part, child) in &module.children {
-            if !child.is_wanted(self.chosen) {
+        let no_lints = TokenStream::new();
+        for (segment, child) in &module.children {
+            if !child.is_selected(self.selected) {
                 continue;
             }
-            let path = if path.is_empty() { part.clone() } else { format!("{path}::{part}") };
-            let (name, inner) = (ident(&children[part]), self.module(child, &nothing, &path));
-            let doc = format!("The functions whose ids begin with `{path}::`.");
-            all.extend(quote!(#[doc = #doc] #lints pub mod #name { #inner }));
+            let path = match path {
+                "" => segment.clone(),
+                _ => format!("{path}::{segment}"),
+            };
+            let (name, content) = (ident(&children[segment]), self.module(child, &no_lints, &path));
+            let doc = format!("Functions whose ids start with `{path}::`.");
+            all.extend(quote!(#[doc = #doc] #lints pub mod #name { #content }));
         }
         all
     }
 
-    /// The functions of a module and their types.
+    /// Emits the stubs of a module's functions, and their types. `stub_names` are by the last segment of the id.
     fn types(
         &self,
-        module: &Module,
-        called: &BTreeMap<String, String>,
-        mut names: Names,
+        module: &ModuleTree,
+        stub_names: &BTreeMap<String, String>,
+        mut names: NameScope,
         lints: &TokenStream,
     ) -> TokenStream {
         let mut documents = Vec::new();
         for (last, at) in &module.functions {
-            let described = &self.functions[*at];
-            let function = type_name(last);
-            let function = if function.is_empty() { "Function".to_owned() } else { function };
-            let input = names.first_of(&[&format!("{function}Input")]);
-            let output = names.first_of(&[&format!("{function}Output")]);
-            for (name, schema) in [(input, &described.request), (output, &described.response)] {
-                documents.push((
-                    name.clone(),
-                    schema.as_ref().map(|of| Document::new(of, &function, &name)),
-                ));
+            let function = &self.functions[*at];
+            let prefix = to_type_name(last);
+            let prefix = if prefix.is_empty() { "Function".to_owned() } else { prefix };
+            let input = names.take_first(&[&format!("{prefix}Input")]);
+            let output = names.take_first(&[&format!("{prefix}Output")]);
+            for (name, schema) in [(input, &function.request), (output, &function.response)] {
+                let document =
+                    schema.as_ref().map(|schema| SchemaDocument::new(schema, &prefix, &name));
+                documents.push((name, document));
             }
         }
-        let mut types = Types::new(names);
+        let mut types = TypeBuilder::new(names);
         for document in documents.iter_mut().filter_map(|(_, document)| document.as_mut()) {
-            types.define(document);
+            types.add_definitions(document);
         }
         let mut shapes = Vec::new();
         for (name, document) in &mut documents {
             let shape = match document {
-                Some(document) => types.whole(document),
+                Some(document) => types.root(document),
                 None => Shape::Payload,
             };
-            shapes.push(types.alias(name, shape));
+            shapes.push(types.name_shape(name, shape));
         }
-        let items: &[Item] = &types.items;
-        let (mut stubs, mut needed) = (TokenStream::new(), Vec::new());
+        let items: &[TypeItem] = &types.items;
+        let (mut output, mut roots) = (TokenStream::new(), Vec::new());
         for ((last, at), pair) in module.functions.iter().zip(shapes.chunks(2)) {
-            if !self.chosen[*at] {
+            if !self.selected[*at] {
                 continue;
             }
-            needed.extend(pair);
-            let io = [ident(&items[pair[0]].name), ident(&items[pair[1]].name)];
-            stubs.extend(self.stub(&ident(&called[last]), &self.functions[*at], &io, lints));
+            roots.extend(pair);
+            let types = [ident(&items[pair[0]].name), ident(&items[pair[1]].name)];
+            let name = ident(&stub_names[last]);
+            output.extend(self.stub(&name, &self.functions[*at], &types, lints));
         }
-        let graph = Graph::new(items);
-        let writer = Writer::new(items, &graph, &self.paths, lints);
-        for (index, needed) in graph.needed(&needed).into_iter().enumerate() {
-            if needed {
-                stubs.extend(writer.item(index));
+        let graph = TypeGraph::new(items);
+        let writer = ItemWriter::new(items, &graph, &self.paths, lints);
+        for (index, is_referenced) in graph.referenced_by(&roots).into_iter().enumerate() {
+            if is_referenced {
+                output.extend(writer.item(index));
             }
         }
-        stubs
+        output
     }
 
-    /// The type that stands for a function.
+    /// Emits the stub of a function.
     fn stub(
         &self,
         name: &Ident,
-        function: &Described,
+        function: &CatalogueFunction,
         [input, output]: &[Ident; 2],
         lints: &TokenStream,
     ) -> TokenStream {
@@ -171,10 +179,8 @@ impl All<'_> {
             Some(description) => docs(description),
             None => docs(&format!("Calls the function `{id}` of another worker.")),
         };
-        let namespace = some(self.import.namespace(function));
-        let timeout = some(
-            self.import.timeout.map(|millis| quote!(::core::time::Duration::from_millis(#millis))),
-        );
+        let namespace = tokens::option(self.options.namespace_of(function));
+        let timeout = tokens::duration(self.options.timeout);
         quote! {
             #doc
             #lints
@@ -191,36 +197,31 @@ impl All<'_> {
     }
 }
 
-impl Types {
-    /// The item of a name that is reserved: the type itself, or another name of it.
-    fn alias(&mut self, reserved: &str, shape: Shape) -> usize {
+impl TypeBuilder {
+    /// Returns the item with a reserved name: that of the shape, or a new alias of it.
+    fn name_shape(&mut self, reserved: &str, shape: Shape) -> usize {
         if let Shape::Item(index) = shape
             && self.items[index].name == reserved
         {
             return index;
         }
-        self.items.push(Item {
+        self.items.push(TypeItem {
             name: reserved.to_owned(),
             docs: String::new(),
-            kind: Kind::Alias(shape),
+            kind: ItemKind::Alias(shape),
         });
         self.items.len() - 1
     }
 }
 
-/// Names for parts of ids: those that are names as they stand keep them.
-fn named<'a>(
-    parts: impl Iterator<Item = &'a String> + Clone,
-    names: &mut Names,
+/// Takes names for segments of ids, first for those that are identifiers as they stand.
+fn take_names<'a>(
+    segments: impl Iterator<Item = &'a String>,
+    names: &mut NameScope,
 ) -> BTreeMap<String, String> {
-    let (kept, changed): (Vec<&String>, Vec<&String>) = parts.partition(|part| is_name(part));
-    let all = kept.into_iter().chain(changed);
-    all.map(|part| (part.clone(), names.underscored(&name(part)))).collect()
-}
-
-fn some(value: Option<TokenStream>) -> TokenStream {
-    match value {
-        Some(value) => quote!(::core::option::Option::Some(#value)),
-        None => quote!(::core::option::Option::None),
-    }
+    let (identifiers, others): (Vec<&String>, Vec<&String>) =
+        segments.partition(|segment| is_identifier(segment));
+    let all = identifiers.into_iter().chain(others);
+    all.map(|segment| (segment.clone(), names.take_with_underscores(&to_identifier(segment))))
+        .collect()
 }

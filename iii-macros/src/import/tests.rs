@@ -1,19 +1,19 @@
-//! Each form of schema, and each name and each mistake, from the text of a file to the code.
+//! Tests from the text of a catalogue file to the generated code: schemas, names and errors.
 
 use quote::quote;
 use serde_json::{Value, json};
 
 use super::*;
 
-/// The code of the types of one function, without what all code has.
+/// Returns the code for a file, without spaces and common paths.
 fn code_of(functions: &Value, options: TokenStream) -> String {
     let dir = folder(&functions.to_string());
     let code = expand_in(quote!("file.json", #options), Some(dir.clone())).to_string();
     std::fs::remove_dir_all(dir).unwrap();
-    short(&code)
+    abbreviated(&code)
 }
 
-/// A new folder with a file `file.json`.
+/// Creates a folder with a file `file.json`.
 fn folder(text: &str) -> PathBuf {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -24,7 +24,7 @@ fn folder(text: &str) -> PathBuf {
     dir
 }
 
-fn short(code: &str) -> String {
+fn abbreviated(code: &str) -> String {
     let mut code = code.replace(' ', "");
     for path in [
         "::core::primitive::",
@@ -45,12 +45,12 @@ fn function(request: &Value) -> Value {
     json!([{"function_id": "a::do", "request_schema": request}])
 }
 
-/// The code for one input.
+/// Returns the code for a function with this request schema.
 fn input(request: &Value) -> String {
     code_of(&function(request), quote!())
 }
 
-/// The type of a field `x` of this schema.
+/// Returns the type of a field with this schema.
 fn field(schema: &Value) -> String {
     let request = json!({"type": "object", "properties": {"x": schema}, "required": ["x"]});
     let code = input(&request);
@@ -59,12 +59,12 @@ fn field(schema: &Value) -> String {
     rest[..end].to_owned()
 }
 
-fn has(code: &str, part: &str) {
+fn assert_contains(code: &str, part: &str) {
     assert!(code.contains(part), "`{part}` is not in: {code}");
 }
 
 #[test]
-fn plain_schemas_are_plain_types() {
+fn simple_schemas_become_types() {
     for (schema, expected) in [
         (json!({"type": "string"}), "String"),
         (json!({"type": "string", "format": "date-time"}), "String"),
@@ -134,7 +134,7 @@ fn plain_schemas_are_plain_types() {
 }
 
 #[test]
-fn what_is_not_understood_is_raw_json() {
+fn unsupported_schemas_become_raw_json() {
     for schema in [
         json!(true),
         json!(false),
@@ -155,8 +155,8 @@ fn what_is_not_understood_is_raw_json() {
     ] {
         assert_eq!(field(&schema), "Payload", "{schema}");
     }
-    has(&input(&Value::Null), "pubtypeDoInput=Payload;");
-    has(&input(&json!({"type": "array", "items": {}})), "pubtypeDoInput=Vec<Payload>;");
+    assert_contains(&input(&Value::Null), "pubtypeDoInput=Payload;");
+    assert_contains(&input(&json!({"type": "array", "items": {}})), "pubtypeDoInput=Vec<Payload>;");
 }
 
 #[test]
@@ -173,29 +173,32 @@ fn fields_keep_their_names_on_the_wire() {
         "required": ["type", "first_name", "orderId"],
         "additionalProperties": {"type": "string"},
     }));
-    has(&code, "pubr#type:String,");
-    has(&code, "#[serde(rename=\"first-name\")]?pubfirst_name_:Option<String>,");
-    has(&code, "#[doc=\"Thename.\"]pubfirst_name:String,");
-    has(&code, "#[doc=\"Default:`true`.\"]#[serde(rename=\"self\")]?pubself_:Option<bool>,");
-    has(&code, "puborderId:Option<i64>,");
-    has(&code, "#[serde(flatten)]pubadditional_properties:BTreeMap<String,String>,");
+    assert_contains(&code, "pubr#type:String,");
+    assert_contains(&code, "#[serde(rename=\"first-name\")]?pubfirst_name_:Option<String>,");
+    assert_contains(&code, "#[doc=\"Thename.\"]pubfirst_name:String,");
+    assert_contains(
+        &code,
+        "#[doc=\"Default:`true`.\"]#[serde(rename=\"self\")]?pubself_:Option<bool>,",
+    );
+    assert_contains(&code, "puborderId:Option<i64>,");
+    assert_contains(&code, "#[serde(flatten)]pubadditional_properties:BTreeMap<String,String>,");
     assert!(!code.contains("default::Default"), "{code}");
     let optional = input(&json!({"type": "object", "properties": {"a": true}}));
-    has(&optional, "?puba:Option<Payload>,");
-    has(&optional, "::core::default::Default");
+    assert_contains(&optional, "?puba:Option<Payload>,");
+    assert_contains(&optional, "::core::default::Default");
 }
 
 #[test]
-fn the_forms_of_enums_are_told_apart() {
+fn enum_representations_are_recognised() {
     let texts = input(&json!({"oneOf": [
         {"const": "a-b", "description": "One."}, {"enum": [">=", "<="], "type": "string"},
     ]}));
-    has(&texts, "pubenumDoInput{#[doc=\"One.\"]#[serde(rename=\"a-b\")]AB,");
-    has(&texts, "#[serde(rename=\">=\")]Value,#[serde(rename=\"<=\")]Value2,}");
-    has(&texts, "::core::marker::Copy");
+    assert_contains(&texts, "pubenumDoInput{#[doc=\"One.\"]#[serde(rename=\"a-b\")]AB,");
+    assert_contains(&texts, "#[serde(rename=\">=\")]Value,#[serde(rename=\"<=\")]Value2,}");
+    assert_contains(&texts, "::core::marker::Copy");
 
     let twice = input(&json!({"enum": ["a", "b", "a"]}));
-    has(&twice, "#[serde(rename=\"b\")]B,}");
+    assert_contains(&twice, "#[serde(rename=\"b\")]B,}");
 
     let external = input(&json!({"oneOf": [
         {"type": "string", "enum": ["Empty"]},
@@ -204,7 +207,7 @@ fn the_forms_of_enums_are_told_apart() {
         {"type": "object", "properties": {"Both": {"type": "object", "properties": {"a": true}, "required": ["a"]}},
             "required": ["Both"], "additionalProperties": false},
     ]}));
-    has(&external, "pubenumDoInput{Empty,Liquid(f64),Both{a:Payload,},}");
+    assert_contains(&external, "pubenumDoInput{Empty,Liquid(f64),Both{a:Payload,},}");
 
     let internal = json!({"oneOf": [
         {"type": "object", "properties": {"kind": {"const": "log"}}, "required": ["kind"]},
@@ -213,7 +216,7 @@ fn the_forms_of_enums_are_told_apart() {
     ]});
     let expected = "#[serde(tag=\"kind\")]pubenumDoInput{#[serde(rename=\"log\")]Log,\
                     #[serde(rename=\"hook\")]Hook{url:String,},}";
-    has(&input(&internal), expected);
+    assert_contains(&input(&internal), expected);
 
     let discriminated = input(&json!({
         "anyOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}],
@@ -223,25 +226,25 @@ fn the_forms_of_enums_are_told_apart() {
             "Dog": {"type": "object", "properties": {"pet": {"const": "dog"}}},
         },
     }));
-    has(&discriminated, "#[serde(tag=\"pet\")]pubenumDoInput{");
-    has(&discriminated, "Cat{?lives:Option<i64>,}");
+    assert_contains(&discriminated, "#[serde(tag=\"pet\")]pubenumDoInput{");
+    assert_contains(&discriminated, "Cat{?lives:Option<i64>,}");
 
     let untagged = input(&json!({"anyOf": [
         {"type": "number"}, {"type": "integer"}, {"type": "string"},
         {"type": "object", "properties": {"a": true}, "required": ["a"]},
         {"type": "object", "title": "Two", "properties": {"a": true, "b": true}, "required": ["a", "b"]},
     ]}));
-    has(
+    assert_contains(
         &untagged,
         "#[serde(untagged)]pubenumDoInput{Two(Two),Object(DoInputObject),Integer(i64),Number(f64),Text(String),}",
     );
     let types = input(&json!({"type": ["string", "boolean", "null"]}));
-    has(&types, "pubtypeDoInput=Option<DoInputValue>;");
-    has(&types, "pubenumDoInputValue{Text(String),Bool(bool),}");
+    assert_contains(&types, "pubtypeDoInput=Option<DoInputValue>;");
+    assert_contains(&types, "pubenumDoInputValue{Text(String),Bool(bool),}");
 }
 
 #[test]
-fn references_are_followed_and_recursion_gets_a_box() {
+fn references_are_resolved_and_recursion_is_boxed() {
     let code = input(&json!({
         "$ref": "#/$defs/Node",
         "$defs": {
@@ -259,20 +262,20 @@ fn references_are_followed_and_recursion_gets_a_box() {
             "a plain/name": {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]},
         },
     }));
-    has(&code, "pubtypeDoInput=Node;");
-    has(&code, "puball:Vec<Node>,");
-    has(&code, "pubnext:Option<Box<Node>>,");
-    has(&code, "pubother:Box<Other>,");
-    has(&code, "pubnode:Box<Node>,");
-    has(&code, "#[serde(transparent)]pubstructJson(pubVec<Json>);");
-    has(&code, "pubtypeLoop=Payload;");
-    has(&code, "pubstructAPlainName{");
+    assert_contains(&code, "pubtypeDoInput=Node;");
+    assert_contains(&code, "puball:Vec<Node>,");
+    assert_contains(&code, "pubnext:Option<Box<Node>>,");
+    assert_contains(&code, "pubother:Box<Other>,");
+    assert_contains(&code, "pubnode:Box<Node>,");
+    assert_contains(&code, "#[serde(transparent)]pubstructJson(pubVec<Json>);");
+    assert_contains(&code, "pubtypeLoop=Payload;");
+    assert_contains(&code, "pubstructAPlainName{");
     let root = input(&json!({"type": "object", "properties": {"up": {"$ref": "#"}}}));
-    has(&root, "pubstructDoInput{?pubup:Option<Box<DoInput>>,}");
+    assert_contains(&root, "pubstructDoInput{?pubup:Option<Box<DoInput>>,}");
 }
 
 #[test]
-fn parts_of_an_object_are_joined() {
+fn all_of_is_merged() {
     let code = input(&json!({
         "allOf": [
             {"$ref": "#/definitions/Base"},
@@ -280,13 +283,13 @@ fn parts_of_an_object_are_joined() {
         ],
         "definitions": {"Base": {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}},
     }));
-    has(&code, "pubstructDoInput{puba:String,?pubb:Option<DoInputB>,}");
-    has(&code, "pubstructDoInputB{?pubc:Option<DoInputBC>,}");
-    has(&code, "pubenumDoInputBC{#[serde(rename=\"x\")]X,#[serde(rename=\"y\")]Y,}");
+    assert_contains(&code, "pubstructDoInput{puba:String,?pubb:Option<DoInputB>,}");
+    assert_contains(&code, "pubstructDoInputB{?pubc:Option<DoInputBC>,}");
+    assert_contains(&code, "pubenumDoInputBC{#[serde(rename=\"x\")]X,#[serde(rename=\"y\")]Y,}");
 }
 
 #[test]
-fn types_have_stable_names() {
+fn type_names_are_stable() {
     let order =
         json!({"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]});
     let other =
@@ -304,29 +307,29 @@ fn types_have_stable_names() {
         {"function_id": "o::same", "request_schema": titled("NewOrder", &other), "response_schema": titled("Result", &other)},
     ]);
     let code = code_of(&file, quote!());
-    // A title names a type, once; the same type has one name; the other name is always there.
-    has(&code, "pubstructNewOrder{pubid:String,}");
-    has(&code, "pubtypeCreateInput=NewOrder;");
-    has(&code, "pubtypeSameInput=NewOrder;");
-    has(&code, "pubstructOtherInput{pubid:i64,}");
-    // No title that is a name, or one of the prelude.
-    has(&code, "pubstructListInput{pubid:String,}");
-    has(&code, "pubstructSameOutput{pubid:String,}");
-    // Without a title it is the definition that is the same.
-    has(&code, "pubstructOrder{pubid:i64,}");
-    has(&code, "pubtypeCreateOutput=Order;");
-    has(&code, "pubtypeListOutput=Vec<Order>;");
-    // A definition of the same name that is another type.
-    has(&code, "pubstructOtherOrder{pubid:String,}");
-    has(&code, "pubtypeOtherOutput=Vec<OtherOrder>;");
-    // A choice leaves all names as they are, and makes only what it needs.
+    // A title names one type, equal types share it, and the reserved name is an alias.
+    assert_contains(&code, "pubstructNewOrder{pubid:String,}");
+    assert_contains(&code, "pubtypeCreateInput=NewOrder;");
+    assert_contains(&code, "pubtypeSameInput=NewOrder;");
+    assert_contains(&code, "pubstructOtherInput{pubid:i64,}");
+    // The title is no identifier, or a name of the prelude.
+    assert_contains(&code, "pubstructListInput{pubid:String,}");
+    assert_contains(&code, "pubstructSameOutput{pubid:String,}");
+    // Without a title, an equal definition is used.
+    assert_contains(&code, "pubstructOrder{pubid:i64,}");
+    assert_contains(&code, "pubtypeCreateOutput=Order;");
+    assert_contains(&code, "pubtypeListOutput=Vec<Order>;");
+    // A different definition of the same name.
+    assert_contains(&code, "pubstructOtherOrder{pubid:String,}");
+    assert_contains(&code, "pubtypeOtherOutput=Vec<OtherOrder>;");
+    // A selection keeps all names, and emits only the types that it needs.
     let chosen = code_of(&file, quote!(only = ["o::other"]));
-    has(&chosen, "pubtypeOtherOutput=Vec<OtherOrder>;");
+    assert_contains(&chosen, "pubtypeOtherOutput=Vec<OtherOrder>;");
     assert!(!chosen.contains("Create") && !chosen.contains("structOrder"), "{chosen}");
 }
 
 #[test]
-fn ids_become_modules_and_types() {
+fn ids_become_modules_and_stubs() {
     let file = json!([
         {"function_id": "publish"},
         {"function_id": "iii::durable::publish"},
@@ -338,46 +341,46 @@ fn ids_become_modules_and_types() {
         {"function_id": "a_x::self"},
     ]);
     let code = code_of(&file, quote!(timeout = "5s"));
-    has(&code, "pubstructpublish{}");
-    has(&code, "pubmodiii_{");
-    has(
+    assert_contains(&code, "pubstructpublish{}");
+    assert_contains(&code, "pubmodiii_{");
+    assert_contains(
         &code,
         "pubstructb_{}#[automatically_derived]implFunctionforb_{constID:&'staticstr=\"a::b\";",
     );
-    has(&code, "constNAMESPACE:Option<&'staticstr>=Option::Some(\"shop\");");
-    has(&code, "#[doc=\"Doesb.\\n\\npanic!()\"]");
-    has(&code, "=Option::Some(::core::time::Duration::from_millis(5000u64));");
-    has(&code, "pubmodb{");
-    has(&code, "implFunctionforc_d{constID:&'staticstr=\"a::c_d\";");
-    has(&code, "implFunctionforc_d_{constID:&'staticstr=\"a::c-d\";");
-    has(&code, "pubmoda_x{");
-    has(&code, "pubmoda_x_{");
-    has(&code, "implFunctionforr#move{");
-    has(&code, "implFunctionforself_{");
+    assert_contains(&code, "constNAMESPACE:Option<&'staticstr>=Option::Some(\"shop\");");
+    assert_contains(&code, "#[doc=\"Doesb.\\n\\npanic!()\"]");
+    assert_contains(&code, "=Option::Some(::core::time::Duration::from_millis(5000u64));");
+    assert_contains(&code, "pubmodb{");
+    assert_contains(&code, "implFunctionforc_d{constID:&'staticstr=\"a::c_d\";");
+    assert_contains(&code, "implFunctionforc_d_{constID:&'staticstr=\"a::c-d\";");
+    assert_contains(&code, "pubmoda_x{");
+    assert_contains(&code, "pubmoda_x_{");
+    assert_contains(&code, "implFunctionforr#move{");
+    assert_contains(&code, "implFunctionforself_{");
     let code = code_of(&file, quote!(prefix = "a", namespace = crate::NS, crate = other));
-    has(&code, "=Option::Some(crate::NS);");
-    has(&code, "other::__private::Function");
+    assert_contains(&code, "=Option::Some(crate::NS);");
+    assert_contains(&code, "other::__private::Function");
     assert!(!code.contains("publish") && !code.contains("::iii::"), "{code}");
     let code = code_of(&file, quote!(only = ["a::b"], namespace = None));
-    has(&code, "constNAMESPACE:Option<&'staticstr>=Option::None;");
+    assert_contains(&code, "constNAMESPACE:Option<&'staticstr>=Option::None;");
 }
 
 #[test]
-fn an_id_in_several_namespaces_needs_a_choice() {
+fn id_in_several_namespaces_requires_a_namespace() {
     let file = json!([
         {"function_id": "a::b", "namespace": "one", "request_schema": {"type": "string"}},
         {"function_id": "a::b", "namespace": "two", "request_schema": {"type": "boolean"}},
     ]);
-    has(&code_of(&file, quote!()), "isinthenamespaces`one`and`two`:chooseone");
-    has(&code_of(&file, quote!(namespace = "three")), "compile_error");
+    assert_contains(&code_of(&file, quote!()), "isinseveralnamespaces:`one`,`two`");
+    assert_contains(&code_of(&file, quote!(namespace = "three")), "compile_error");
     let code = code_of(&file, quote!(namespace = "two"));
-    has(&code, "pubtypeBInput=bool;");
+    assert_contains(&code, "pubtypeBInput=bool;");
     assert!(!code.contains("compile_error"), "{code}");
 }
 
 #[test]
-fn each_mistake_is_one_message() {
-    let told = |text: &str, options: TokenStream| {
+fn each_error_is_reported_once() {
+    let error_of = |text: &str, options: TokenStream| {
         let dir = folder(text);
         let code = expand_in(options, Some(dir.clone())).to_string();
         std::fs::remove_dir_all(dir).unwrap();
@@ -386,23 +389,27 @@ fn each_mistake_is_one_message() {
     };
     let file = r#"[{"function_id": "orders::create"}]"#;
     for (text, options, part) in [
-        (file, quote!("none.json"), "there is no file `none.json`"),
-        (file, quote!(), "which file?"),
-        (file, quote!(7), "the file is a text"),
-        (file, quote!(catalogue), "the file is a text"),
+        (file, quote!("none.json"), "file `none.json` not found"),
+        (file, quote!(), "missing catalogue file"),
+        (file, quote!(7), "expected the path of a catalogue file as a string"),
+        (file, quote!(catalogue), "expected the path of a catalogue file as a string"),
         (file, quote!("file.json", prefx = "a"), "did you mean `prefix`"),
-        (file, quote!("file.json", prefix = "order"), "no function begins with `order`"),
+        (file, quote!("file.json", prefix = "order"), "no function has the prefix `order`"),
         (file, quote!("file.json", only = ["orders::creat"]), "did you mean `orders::create`?"),
-        (file, quote!("file.json", only = "orders::*"), "`only` is a list"),
-        (file, quote!("file.json", only = []), "has no ids"),
-        (file, quote!("file.json", timeout = "soon"), "span of time"),
-        ("{\n  ]", quote!("file.json"), "is not JSON: "),
+        (
+            file,
+            quote!("file.json", only = "orders::*"),
+            "expected an array of function ids for `only`",
+        ),
+        (file, quote!("file.json", only = []), "`only` is empty"),
+        (file, quote!("file.json", timeout = "soon"), "expected a duration"),
+        ("{\n  ]", quote!("file.json"), "is not valid JSON: "),
         ("{\n  ]", quote!("file.json"), "at line 2 column 3"),
-        ("[]", quote!("file.json"), "`file.json` has no functions"),
-        ("{}", quote!("file.json"), "no catalogue"),
+        ("[]", quote!("file.json"), "`file.json` contains no functions"),
+        ("{}", quote!("file.json"), "is not a catalogue"),
     ] {
-        has(&told(text, options), part);
+        assert_contains(&error_of(text, options), part);
     }
-    // After a mistake in it the file is still watched.
-    has(&told("[]", quote!("file.json")), "include_bytes");
+    // After an error in the file, its changes are still tracked.
+    assert_contains(&error_of("[]", quote!("file.json")), "include_bytes");
 }

@@ -1,30 +1,30 @@
-//! The types that schemas become, before they are written down: shapes, items with names, and which of them need a `Box`.
+//! The types that schemas become: shapes, named items, and the graph that decides which fields need a `Box`.
 
 /// A type where it is used.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Shape {
-    /// Any JSON: what is not known, or not understood.
+    /// Any JSON: the schema is missing or not supported.
     Payload,
     Unit,
     Bool,
-    Text,
+    String,
     /// An integer or a float, by the name of its type.
     Number(&'static str),
     Option(Box<Shape>),
     List(Box<Shape>),
     Array(Box<Shape>, usize),
     Tuple(Vec<Shape>),
-    /// Texts to values.
+    /// A map with string keys.
     Map(Box<Shape>),
-    /// An item of the module, by its place in it.
+    /// An item of the module, by its index.
     Item(usize),
 }
 
 impl Shape {
-    /// The type of a value that may be `null`.
+    /// Returns the type of a value that may be `null`.
     pub(super) fn optional(self) -> Self {
         match self {
-            // These have a `null` of their own.
+            // These represent `null` themselves.
             Self::Payload | Self::Option(_) | Self::Unit => self,
             other => Self::Option(Box::new(other)),
         }
@@ -33,118 +33,122 @@ impl Shape {
 
 /// A type with a name.
 #[derive(Debug)]
-pub(super) struct Item {
+pub(super) struct TypeItem {
     pub(super) name: String,
     pub(super) docs: String,
-    pub(super) kind: Kind,
+    pub(super) kind: ItemKind,
 }
 
-/// What an item is.
 #[derive(Debug)]
-pub(super) enum Kind {
-    Struct(Struct),
-    /// Each variant is a text.
-    Texts(Vec<TextVariant>),
+pub(super) enum ItemKind {
+    Struct(StructItem),
+    /// An enum of strings.
+    StringEnum(Vec<StringVariant>),
     /// `"Unit"` or `{"Variant": …}`
-    External(Vec<Variant>),
+    ExternallyTagged(Vec<EnumVariant>),
     /// `{"<tag>": "Variant", …}`
-    Internal {
+    InternallyTagged {
         tag: String,
-        variants: Vec<Variant>,
+        variants: Vec<EnumVariant>,
     },
-    /// Told apart by what is in it.
-    Untagged(Vec<Variant>),
+    /// The content decides the variant.
+    Untagged(Vec<EnumVariant>),
     /// Another name of a type.
     Alias(Shape),
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Struct {
-    pub(super) fields: Vec<Field>,
-    /// The type of what else may be there.
-    pub(super) rest: Option<Shape>,
+pub(super) struct StructItem {
+    pub(super) fields: Vec<StructField>,
+    /// The type of additional properties, if there may be any.
+    pub(super) additional: Option<Shape>,
 }
 
 #[derive(Debug)]
-pub(super) struct Field {
-    /// As it is on the wire.
+pub(super) struct StructField {
+    /// The name on the wire.
     pub(super) wire: String,
     pub(super) docs: String,
     pub(super) shape: Shape,
-    /// Whether it must be there.
     pub(super) required: bool,
 }
 
 #[derive(Debug)]
-pub(super) struct TextVariant {
+pub(super) struct StringVariant {
     pub(super) wire: String,
     pub(super) docs: String,
 }
 
-/// A variant with its name in Rust, or on the wire where it is seen there.
+/// A variant. Its name is that on the wire, if it occurs there.
 #[derive(Debug)]
-pub(super) struct Variant {
+pub(super) struct EnumVariant {
     pub(super) name: String,
     pub(super) docs: String,
-    pub(super) body: Body,
+    pub(super) body: VariantBody,
 }
 
 #[derive(Debug)]
-pub(super) enum Body {
+pub(super) enum VariantBody {
     Unit,
-    One(Shape),
-    Fields(Struct),
+    Newtype(Shape),
+    Struct(StructItem),
 }
 
-/// Which items an item holds in itself, and which it names at all.
+/// The references between the items of a module, by index.
 #[derive(Debug)]
-pub(super) struct Graph {
-    direct: Vec<Vec<usize>>,
-    named: Vec<Vec<usize>>,
+pub(super) struct TypeGraph {
+    /// The items that an item contains without a pointer.
+    contained: Vec<Vec<usize>>,
+    /// The items that an item refers to in any way.
+    referenced: Vec<Vec<usize>>,
 }
 
-impl Graph {
-    pub(super) fn new(items: &[Item]) -> Self {
-        let (mut direct, mut named) = (Vec::new(), Vec::new());
+impl TypeGraph {
+    pub(super) fn new(items: &[TypeItem]) -> Self {
+        let (mut contained, mut referenced) = (Vec::new(), Vec::new());
         for item in items {
-            let (mut held, mut all) = (Vec::new(), Vec::new());
+            let (mut item_contains, mut item_references) = (Vec::new(), Vec::new());
             for shape in shapes(&item.kind) {
-                visit(shape, true, &mut |index, is_direct| {
-                    all.push(index);
-                    if is_direct {
-                        held.push(index);
+                visit_items(shape, true, &mut |index, is_contained| {
+                    item_references.push(index);
+                    if is_contained {
+                        item_contains.push(index);
                     }
                 });
             }
-            direct.push(held);
-            named.push(all);
+            contained.push(item_contains);
+            referenced.push(item_references);
         }
-        Self { direct, named }
+        Self { contained, referenced }
     }
 
-    /// Whether `from` in `to` would have no end without a `Box`.
-    pub(super) fn needs_box(&self, from: usize, to: usize) -> bool {
-        reach(&self.direct, &[from], |_| true)[to]
+    /// Returns whether `item` inside `container` would have an infinite size without a `Box`.
+    pub(super) fn needs_box(&self, item: usize, container: usize) -> bool {
+        reachable(&self.contained, &[item], |_| true)[container]
     }
 
-    /// Whether an alias is, by way of other aliases, an alias of itself.
-    pub(super) fn is_endless_alias(&self, items: &[Item], index: usize) -> bool {
-        let is_alias = |at: usize| matches!(items[at].kind, Kind::Alias(_));
-        is_alias(index) && reach(&self.named, &self.named[index], is_alias)[index]
+    /// Returns whether an alias refers to itself through other aliases.
+    pub(super) fn is_recursive_alias(&self, items: &[TypeItem], index: usize) -> bool {
+        let is_alias = |at: usize| matches!(items[at].kind, ItemKind::Alias(_));
+        is_alias(index) && reachable(&self.referenced, &self.referenced[index], is_alias)[index]
     }
 
-    /// What is named by some items, and by what they name.
-    pub(super) fn needed(&self, by: &[usize]) -> Vec<bool> {
-        reach(&self.named, by, |_| true)
+    /// Returns for each item whether `roots` refer to it, directly or through other items.
+    pub(super) fn referenced_by(&self, roots: &[usize]) -> Vec<bool> {
+        reachable(&self.referenced, roots, |_| true)
     }
 }
 
-/// What can be reached from `from`, which counts as reached; only what `through` holds for leads on.
-fn reach(edges: &[Vec<usize>], from: &[usize], through: impl Fn(usize) -> bool) -> Vec<bool> {
+/// Returns the nodes that are reachable from `roots`, including them, on paths of nodes that match `predicate`.
+fn reachable(
+    edges: &[Vec<usize>],
+    roots: &[usize],
+    predicate: impl Fn(usize) -> bool,
+) -> Vec<bool> {
     let mut reached = vec![false; edges.len()];
-    let mut open = from.to_vec();
+    let mut open = roots.to_vec();
     while let Some(next) = open.pop() {
-        if !reached[next] && through(next) {
+        if !reached[next] && predicate(next) {
             reached[next] = true;
             open.extend(&edges[next]);
         }
@@ -152,35 +156,38 @@ fn reach(edges: &[Vec<usize>], from: &[usize], through: impl Fn(usize) -> bool) 
     reached
 }
 
-fn shapes(kind: &Kind) -> Vec<&Shape> {
-    fn of_struct(item: &Struct) -> impl Iterator<Item = &Shape> {
+/// Returns the shapes in an item.
+fn shapes(kind: &ItemKind) -> Vec<&Shape> {
+    fn field_shapes(item: &StructItem) -> impl Iterator<Item = &Shape> {
         item.fields.iter().map(|field| &field.shape)
     }
     match kind {
-        // What else is in a struct is in a map.
-        Kind::Struct(item) => of_struct(item).chain(&item.rest).collect(),
-        Kind::Texts(_) => Vec::new(),
-        Kind::External(variants) | Kind::Internal { variants, .. } | Kind::Untagged(variants) => {
-            variants
-                .iter()
-                .flat_map(|variant| match &variant.body {
-                    Body::Unit => Vec::new(),
-                    Body::One(shape) => vec![shape],
-                    Body::Fields(item) => of_struct(item).collect(),
-                })
-                .collect()
-        }
-        Kind::Alias(shape) => vec![shape],
+        // Additional properties are counted like a field, although they are in a map.
+        ItemKind::Struct(item) => field_shapes(item).chain(&item.additional).collect(),
+        ItemKind::StringEnum(_) => Vec::new(),
+        ItemKind::ExternallyTagged(variants)
+        | ItemKind::InternallyTagged { variants, .. }
+        | ItemKind::Untagged(variants) => variants
+            .iter()
+            .flat_map(|variant| match &variant.body {
+                VariantBody::Unit => Vec::new(),
+                VariantBody::Newtype(shape) => vec![shape],
+                VariantBody::Struct(item) => field_shapes(item).collect(),
+            })
+            .collect(),
+        ItemKind::Alias(shape) => vec![shape],
     }
 }
 
-/// Calls `see` with each item in a shape, and whether the shape holds it without a pointer.
-pub(super) fn visit(shape: &Shape, direct: bool, see: &mut impl FnMut(usize, bool)) {
+/// Calls `visit` with each item in a shape, and whether the shape contains it without a pointer.
+fn visit_items(shape: &Shape, is_contained: bool, visit: &mut impl FnMut(usize, bool)) {
     match shape {
-        Shape::Item(index) => see(*index, direct),
-        Shape::Option(inner) | Shape::Array(inner, _) => visit(inner, direct, see),
-        Shape::Tuple(all) => all.iter().for_each(|inner| visit(inner, direct, see)),
-        Shape::List(inner) | Shape::Map(inner) => visit(inner, false, see),
-        Shape::Payload | Shape::Unit | Shape::Bool | Shape::Text | Shape::Number(_) => {}
+        Shape::Item(index) => visit(*index, is_contained),
+        Shape::Option(inner) | Shape::Array(inner, _) => visit_items(inner, is_contained, visit),
+        Shape::Tuple(parts) => {
+            parts.iter().for_each(|part| visit_items(part, is_contained, visit));
+        }
+        Shape::List(inner) | Shape::Map(inner) => visit_items(inner, false, visit),
+        Shape::Payload | Shape::Unit | Shape::Bool | Shape::String | Shape::Number(_) => {}
     }
 }

@@ -1,130 +1,166 @@
-//! `oneOf` and `anyOf`: which kind of enum they are, told by the forms in which serde writes enums.
+//! `oneOf` and `anyOf` as enums: the representation is recognised by the forms in which serde writes enums.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::document::{Document, Properties, Root, docs, list};
-use super::names::type_name;
-use super::schema::{Place, Types};
-use super::types::{Body, Kind, Shape, TextVariant, Variant};
+use super::document::{Properties, SchemaDocument, SchemaRoot, array, description};
+use super::names::to_type_name;
+use super::schema::{NameHint, TypeBuilder};
+use super::types::{EnumVariant, ItemKind, Shape, StringVariant, VariantBody};
 
-/// What a list of schemas is.
+/// The representation of an enum, with its variants.
 #[derive(Debug)]
-enum Form {
-    /// Anything.
-    Any,
-    Texts(Vec<TextVariant>),
-    /// Name, docs, content.
-    External(Vec<(String, String, Option<Value>)>),
-    /// Name, docs, fields with the one of the tag.
-    Internal {
+enum EnumForm {
+    /// Raw JSON: a branch allows any value.
+    Payload,
+    Strings(Vec<StringVariant>),
+    ExternallyTagged(Vec<ExternalVariant>),
+    InternallyTagged {
         tag: String,
-        variants: Vec<(String, String, Properties)>,
+        variants: Vec<InternalVariant>,
     },
-    /// Name, how much it asks for, schema.
-    Untagged(Vec<(String, usize, Value)>),
+    Untagged(Vec<UntaggedVariant>),
 }
 
-/// Finds out the form. There are at least two branches.
-fn form(root: Root<'_>, schema: &Value, branches: &[Value]) -> Form {
-    if let Some(variants) = texts(branches) {
-        return Form::Texts(variants);
+#[derive(Debug)]
+struct ExternalVariant {
+    name: String,
+    docs: String,
+    /// `None` for a string.
+    content: Option<Value>,
+}
+
+#[derive(Debug)]
+struct InternalVariant {
+    name: String,
+    docs: String,
+    /// Includes the tag.
+    properties: Properties,
+}
+
+#[derive(Debug)]
+struct UntaggedVariant {
+    name: String,
+    specificity: usize,
+    schema: Value,
+}
+
+/// Recognises the representation of at least two branches.
+fn enum_form(root: SchemaRoot<'_>, schema: &Value, branches: &[Value]) -> EnumForm {
+    if let Some(variants) = string_variants(branches) {
+        return EnumForm::Strings(variants);
     }
-    if let Some(form) = internal(root, schema, branches) {
+    if let Some(form) = internally_tagged(root, schema, branches) {
         return form;
     }
-    if let Some(variants) = external(branches) {
-        return Form::External(variants);
+    if let Some(variants) = externally_tagged(branches) {
+        return EnumForm::ExternallyTagged(variants);
     }
     if branches.iter().any(|branch| branch.as_object().is_none_or(Map::is_empty)) {
-        return Form::Any;
+        return EnumForm::Payload;
     }
     let variants = branches.iter().enumerate().map(|(at, branch)| {
-        let behind = root.resolved(branch);
-        (untagged_name(branch, behind, at + 1), weight(root, behind), branch.clone())
+        let resolved = root.resolve(branch);
+        UntaggedVariant {
+            name: untagged_name(branch, resolved, at + 1),
+            specificity: specificity(root, resolved),
+            schema: branch.clone(),
+        }
     });
-    Form::Untagged(variants.collect())
+    EnumForm::Untagged(variants.collect())
 }
 
-/// The texts that a schema allows, if it allows only texts.
-fn texts_of(schema: &Value) -> Option<Vec<&str>> {
+/// Returns the strings that a schema allows, if it allows only strings of a list.
+fn allowed_strings(schema: &Value) -> Option<Vec<&str>> {
     if let Some(constant) = schema.get("const") {
         return constant.as_str().map(|text| vec![text]);
     }
-    list(schema, "enum")?.iter().map(Value::as_str).collect()
+    array(schema, "enum")?.iter().map(Value::as_str).collect()
 }
 
-fn texts(branches: &[Value]) -> Option<Vec<TextVariant>> {
-    let mut variants: Vec<TextVariant> = Vec::new();
+/// Returns the description of a branch for each of its strings. That of several strings describes none of them.
+fn string_docs(branch: &Value, strings: &[&str]) -> String {
+    if strings.len() == 1 { description(branch) } else { String::new() }
+}
+
+fn string_variants(branches: &[Value]) -> Option<Vec<StringVariant>> {
+    let mut variants: Vec<StringVariant> = Vec::new();
     for branch in branches {
-        let texts = texts_of(branch)?;
-        // What is said of several is said of none of them.
-        let docs = if texts.len() == 1 { docs(branch) } else { String::new() };
-        for text in texts {
-            if !variants.iter().any(|variant| variant.wire == text) {
-                variants.push(TextVariant { wire: text.to_owned(), docs: docs.clone() });
+        let strings = allowed_strings(branch)?;
+        let docs = string_docs(branch, &strings);
+        for string in strings {
+            if !variants.iter().any(|variant| variant.wire == string) {
+                variants.push(StringVariant { wire: string.to_owned(), docs: docs.clone() });
             }
         }
     }
     Some(variants)
 }
 
-/// Objects that all have a property with one text, which differs.
-fn internal(root: Root<'_>, schema: &Value, branches: &[Value]) -> Option<Form> {
+/// Recognises objects that share a property which allows one string, different in each.
+fn internally_tagged(root: SchemaRoot<'_>, schema: &Value, branches: &[Value]) -> Option<EnumForm> {
     let objects: Vec<Properties> =
         branches.iter().map(|branch| root.properties(branch)).collect::<Option<_>>()?;
-    let named = schema.pointer("/discriminator/propertyName").and_then(Value::as_str);
-    let tag_of = |object: &Properties, tag: &str| -> Option<String> {
-        let texts = texts_of(object.fields.get(tag)?)?;
-        let [only] = texts[..] else { return None };
-        (object.requires(tag) || named == Some(tag)).then(|| only.to_owned())
+    let discriminator = schema.pointer("/discriminator/propertyName").and_then(Value::as_str);
+    let tag_value = |object: &Properties, tag: &str| -> Option<String> {
+        let strings = allowed_strings(object.fields.get(tag)?)?;
+        let [only] = strings[..] else { return None };
+        (object.requires(tag) || discriminator == Some(tag)).then(|| only.to_owned())
     };
-    let values = |tag: &str| -> Option<Vec<String>> {
+    let tag_values = |tag: &str| -> Option<Vec<String>> {
         let values: Vec<String> =
-            objects.iter().map(|object| tag_of(object, tag)).collect::<Option<_>>()?;
-        let different: BTreeSet<&String> = values.iter().collect();
-        (different.len() == values.len()).then_some(values)
+            objects.iter().map(|object| tag_value(object, tag)).collect::<Option<_>>()?;
+        let distinct: BTreeSet<&String> = values.iter().collect();
+        (distinct.len() == values.len()).then_some(values)
     };
-    let first = objects.first()?.fields.keys().map(String::as_str);
-    let (tag, values) = named.into_iter().chain(first).find_map(|tag| {
-        let values = values(tag)?;
+    let properties = objects.first()?.fields.keys().map(String::as_str);
+    let (tag, values) = discriminator.into_iter().chain(properties).find_map(|tag| {
+        let values = tag_values(tag)?;
         Some((tag.to_owned(), values))
     })?;
     let variants = branches.iter().zip(values).zip(objects);
-    let variants =
-        variants.map(|((branch, value), object)| (value, docs(root.resolved(branch)), object));
-    Some(Form::Internal { tag, variants: variants.collect() })
+    let variants = variants.map(|((branch, name), properties)| InternalVariant {
+        name,
+        docs: description(root.resolve(branch)),
+        properties,
+    });
+    Some(EnumForm::InternallyTagged { tag, variants: variants.collect() })
 }
 
-/// Texts, and objects with one property and nothing else.
-fn external(branches: &[Value]) -> Option<Vec<(String, String, Option<Value>)>> {
-    let mut variants: Vec<(String, String, Option<Value>)> = Vec::new();
+/// Recognises strings, and objects with exactly one property.
+fn externally_tagged(branches: &[Value]) -> Option<Vec<ExternalVariant>> {
+    let mut variants: Vec<ExternalVariant> = Vec::new();
     for branch in branches {
-        if let Some(texts) = texts_of(branch) {
-            let docs = if texts.len() == 1 { docs(branch) } else { String::new() };
-            variants.extend(texts.into_iter().map(|text| (text.to_owned(), docs.clone(), None)));
+        if let Some(strings) = allowed_strings(branch) {
+            let docs = string_docs(branch, &strings);
+            variants.extend(strings.into_iter().map(|string| ExternalVariant {
+                name: string.to_owned(),
+                docs: docs.clone(),
+                content: None,
+            }));
             continue;
         }
         let properties = branch.get("properties")?.as_object()?;
         let [(name, content)] = properties.iter().collect::<Vec<_>>()[..] else { return None };
-        let required = list(branch, "required")?;
-        let closed = branch.get("additionalProperties") == Some(&Value::Bool(false));
-        if required != [name.as_str()] || !closed {
+        let required = array(branch, "required")?;
+        let is_closed = branch.get("additionalProperties") == Some(&Value::Bool(false));
+        if required != [name.as_str()] || !is_closed {
             return None;
         }
-        variants.push((name.clone(), docs(branch), Some(content.clone())));
+        let (name, docs) = (name.clone(), description(branch));
+        variants.push(ExternalVariant { name, docs, content: Some(content.clone()) });
     }
-    let different: BTreeSet<&String> = variants.iter().map(|(name, ..)| name).collect();
-    (different.len() == variants.len()).then_some(variants)
+    let distinct: BTreeSet<&String> = variants.iter().map(|variant| &variant.name).collect();
+    (distinct.len() == variants.len()).then_some(variants)
 }
 
-/// A name for a variant that has none on the wire.
-fn untagged_name(branch: &Value, behind: &Value, number: usize) -> String {
-    let title = branch.get("title").or_else(|| behind.get("title")).and_then(Value::as_str);
-    let last = || branch.get("$ref").and_then(Value::as_str)?.rsplit('/').next();
-    let of = || match behind.get("type")?.as_str()? {
-        "string" if texts_of(behind).is_none() => Some("Text"),
+/// Returns a name for a variant that has none on the wire.
+fn untagged_name(branch: &Value, resolved: &Value, number: usize) -> String {
+    let title = branch.get("title").or_else(|| resolved.get("title")).and_then(Value::as_str);
+    let reference = || branch.get("$ref").and_then(Value::as_str)?.rsplit('/').next();
+    let json_type = || match resolved.get("type")?.as_str()? {
+        "string" if allowed_strings(resolved).is_none() => Some("Text"),
         "integer" => Some("Integer"),
         "number" => Some("Number"),
         "boolean" => Some("Bool"),
@@ -132,134 +168,140 @@ fn untagged_name(branch: &Value, behind: &Value, number: usize) -> String {
         "object" => Some("Object"),
         _ => None,
     };
-    let text = || texts_of(behind).and_then(|texts| texts.first().copied());
-    let name = title.or_else(last).or_else(of).or_else(text).map(type_name).unwrap_or_default();
+    let string = || allowed_strings(resolved).and_then(|strings| strings.first().copied());
+    let name = title.or_else(reference).or_else(json_type).or_else(string);
+    let name = name.map(to_type_name).unwrap_or_default();
     if name.is_empty() { format!("Variant{number}") } else { name }
 }
 
-/// How much a schema asks for: what fits the one that asks for more may fit the other as well.
-fn weight(root: Root<'_>, schema: &Value) -> usize {
+/// Returns how much a schema requires. A value of the more specific schema may match the other one as well.
+fn specificity(root: SchemaRoot<'_>, schema: &Value) -> usize {
     if let Some(object) = root.properties(schema) {
         return 1 + object.required.len();
     }
-    let integer = schema.get("type").and_then(Value::as_str) == Some("integer");
-    usize::from(integer || texts_of(schema).is_some())
+    let is_integer = schema.get("type").and_then(Value::as_str) == Some("integer");
+    usize::from(is_integer || allowed_strings(schema).is_some())
 }
 
-impl Types {
-    /// One of several schemas: something or `null`, or an enum.
+impl TypeBuilder {
+    /// Returns the type of several branches: an optional type, or an enum.
     pub(super) fn union(
         &mut self,
-        document: &mut Document<'_>,
+        document: &mut SchemaDocument<'_>,
         schema: &Value,
         branches: &[Value],
-        place: &Place,
+        hint: &NameHint,
     ) -> Shape {
         let is_null = |branch: &&Value| {
             branch.get("type").and_then(Value::as_str) == Some("null")
                 || branch.get("const") == Some(&Value::Null)
-                || list(branch, "enum").is_some_and(|values| values == [Value::Null])
+                || array(branch, "enum").is_some_and(|values| values == [Value::Null])
         };
-        let some: Vec<Value> = branches.iter().filter(|branch| !is_null(branch)).cloned().collect();
-        if some.len() < branches.len() {
-            if some.is_empty() {
+        let non_null: Vec<Value> =
+            branches.iter().filter(|branch| !is_null(branch)).cloned().collect();
+        if non_null.len() < branches.len() {
+            if non_null.is_empty() {
                 return Shape::Unit;
             }
-            let place = place.inner(self);
-            return self.union(document, schema, &some, &place).optional();
+            let hint = hint.non_null(self);
+            return self.union(document, schema, &non_null, &hint).optional();
         }
-        match &some[..] {
+        match &non_null[..] {
             [] => Shape::Payload,
-            [only] => self.shape(document, only, place),
-            _ => self.variants(document, schema, &some, place),
+            [only] => self.shape(document, only, hint),
+            _ => self.enum_shape(document, schema, &non_null, hint),
         }
     }
 
-    /// An enum of at least two branches.
-    fn variants(
+    /// Returns an enum of at least two branches.
+    fn enum_shape(
         &mut self,
-        document: &mut Document<'_>,
+        document: &mut SchemaDocument<'_>,
         schema: &Value,
         branches: &[Value],
-        place: &Place,
+        hint: &NameHint,
     ) -> Shape {
-        let found = form(document.root, schema, branches);
-        if matches!(found, Form::Any) {
+        let form = enum_form(document.root, schema, branches);
+        if matches!(form, EnumForm::Payload) {
             return Shape::Payload;
         }
-        let index = self.item(document, place, docs(schema));
-        let place = Place { item: Some(index), ..place.clone() };
-        let kind = match found {
-            Form::Any => return Shape::Payload,
-            Form::Texts(variants) => Kind::Texts(variants),
-            Form::External(found) => {
-                let variants = found.into_iter().map(|(name, docs, content)| {
-                    let body = match content {
-                        None => Body::Unit,
-                        Some(content) => self.content(document, &content, &place, &name),
-                    };
-                    Variant { name, docs, body }
-                });
-                Kind::External(variants.collect())
+        let index = self.item(document, hint, description(schema));
+        let hint = NameHint { item: Some(index), ..hint.clone() };
+        let kind = match form {
+            EnumForm::Payload => return Shape::Payload,
+            EnumForm::Strings(variants) => ItemKind::StringEnum(variants),
+            EnumForm::ExternallyTagged(variants) => {
+                let variants =
+                    variants.into_iter().map(|ExternalVariant { name, docs, content }| {
+                        let body = match content {
+                            None => VariantBody::Unit,
+                            Some(content) => self.external_body(document, &content, &hint, &name),
+                        };
+                        EnumVariant { name, docs, body }
+                    });
+                ItemKind::ExternallyTagged(variants.collect())
             }
-            Form::Internal { tag, variants } => {
-                let variants = variants.into_iter().map(|(name, docs, found)| {
-                    let part = Place::named(place.part(self, &name).wanted.remove(0));
-                    let item = self.fields(document, &found, &part, Some(&tag));
-                    let body = if item.fields.is_empty() { Body::Unit } else { Body::Fields(item) };
-                    Variant { name, docs, body }
-                });
+            EnumForm::InternallyTagged { tag, variants } => {
+                let variants =
+                    variants.into_iter().map(|InternalVariant { name, docs, properties }| {
+                        let hint = hint.part(self, &name);
+                        let item = self.fields(document, &properties, &hint, Some(&tag));
+                        let body = match item.fields.is_empty() {
+                            true => VariantBody::Unit,
+                            false => VariantBody::Struct(item),
+                        };
+                        EnumVariant { name, docs, body }
+                    });
                 let variants = variants.collect();
-                Kind::Internal { tag, variants }
+                ItemKind::InternallyTagged { tag, variants }
             }
-            Form::Untagged(found) => {
+            EnumForm::Untagged(untagged) => {
                 let mut variants = Vec::new();
-                for (name, weight, branch) in found {
-                    let part = place.part(self, &name).or_title(&branch);
-                    let shape = self.shape(document, &branch, &part);
+                for UntaggedVariant { name, specificity, schema } in untagged {
+                    let hint = hint.part(self, &name).or_title(&schema);
+                    let shape = self.shape(document, &schema, &hint);
                     if shape == Shape::Payload {
-                        // One that takes all hides the others.
-                        self.items[index].kind = Kind::Alias(Shape::Payload);
+                        // A variant that matches any value hides the others.
+                        self.items[index].kind = ItemKind::Alias(Shape::Payload);
                         return Shape::Payload;
                     }
-                    let variant = Variant { name, docs: docs(&branch), body: Body::One(shape) };
-                    variants.push((weight, variant));
+                    let (docs, body) = (description(&schema), VariantBody::Newtype(shape));
+                    variants.push((specificity, EnumVariant { name, docs, body }));
                 }
-                // The first that fits is taken: those that ask for more come first.
-                variants.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
-                Kind::Untagged(variants.into_iter().map(|(_, variant)| variant).collect())
+                // serde takes the first variant that matches, so the more specific ones come first.
+                variants.sort_by_key(|(specificity, _)| std::cmp::Reverse(*specificity));
+                ItemKind::Untagged(variants.into_iter().map(|(_, variant)| variant).collect())
             }
         };
         self.items[index].kind = kind;
         Shape::Item(index)
     }
 
-    /// The content of a variant that is told by its name.
-    fn content(
+    /// Returns the content of an externally tagged variant.
+    fn external_body(
         &mut self,
-        document: &mut Document<'_>,
+        document: &mut SchemaDocument<'_>,
         schema: &Value,
-        place: &Place,
+        hint: &NameHint,
         name: &str,
-    ) -> Body {
-        let inline = schema.get("$ref").is_none() && schema.get("allOf").is_none();
-        if inline
+    ) -> VariantBody {
+        let is_inline = schema.get("$ref").is_none() && schema.get("allOf").is_none();
+        let hint = hint.part(self, name);
+        if is_inline
             && schema.get("properties").is_some()
-            && let Some(found) = document.root.properties(schema)
-            && found.rest.as_ref().is_none_or(Value::is_boolean)
+            && let Some(properties) = document.root.properties(schema)
+            && properties.additional.as_ref().is_none_or(Value::is_boolean)
         {
-            let part = Place::named(place.part(self, name).wanted.remove(0));
-            return Body::Fields(self.fields(document, &found, &part, None));
+            return VariantBody::Struct(self.fields(document, &properties, &hint, None));
         }
-        let part = place.part(self, name).or_title(schema);
-        Body::One(self.shape(document, schema, &part))
+        VariantBody::Newtype(self.shape(document, schema, &hint.or_title(schema)))
     }
 }
 
-/// The same schema for one of its types.
-pub(super) fn with_type(object: &Map<String, Value>, of: &str) -> Value {
+/// Returns a schema with only one of its types.
+pub(super) fn with_type(object: &Map<String, Value>, name: &str) -> Value {
     let mut object = object.clone();
-    object.insert("type".to_owned(), Value::String(of.to_owned()));
+    object.insert("type".to_owned(), Value::String(name.to_owned()));
     for key in ["title", "description"] {
         object.remove(key);
     }

@@ -1,30 +1,33 @@
-//! `#[iii::service(id = "…")]`: a module whose functions belong together, and a declaration of the group.
+//! `#[iii::service(id = "…")]`: a module whose functions share an id prefix, and the declaration of the service.
 
-mod inside;
 mod options;
+mod rewrite;
+mod scope;
 
-use proc_macro2::{Group, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, Ident, LitStr, Token, Visibility, token};
 
-use self::inside::Inside;
-use self::options::{Parent, ServiceOptions};
-use crate::diagnostics::{Ends, Errors};
-use crate::{docs, names, trigger};
-
-/// What is to stand below the attribute.
-const SHAPE: &str = "`#[iii::service]` belongs on a module with its content: `mod orders { … }`";
+use self::options::{ParentService, ServiceOptions};
+use self::scope::ServiceScope;
+use crate::attributes::{cfgs, found_item};
+use crate::diagnostics::{Errors, SpanRange};
+use crate::function::check_service_id;
+use crate::{docs, names, tokens};
 
 /// Expands the attribute.
 pub(crate) fn expand(options: TokenStream, tokens: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let options = ServiceOptions::parse(options, Ends::at(Span::call_site()), &mut errors);
-    let module = match Module::parse(tokens.clone()) {
+    let options = ServiceOptions::parse(options, SpanRange::at(Span::call_site()), &mut errors);
+    let module = match ServiceModule::parse(tokens.clone()) {
         Ok(module) => module,
-        Err(place) => {
-            errors.between(place.unwrap_or_else(|| Ends::of(tokens)), SHAPE);
+        Err(span) => {
+            let found = found_item(tokens, &["mod"]);
+            let message =
+                format!("expected a module with a body{found}\nhelp: write `mod orders {{ … }}`");
+            errors.at_range(span.unwrap_or_else(|| SpanRange::of(tokens)), message);
             let errors = errors.into_tokens();
             return quote!(#tokens #errors);
         }
@@ -33,64 +36,60 @@ pub(crate) fn expand(options: TokenStream, tokens: &TokenStream) -> TokenStream 
         .id
         .clone()
         .unwrap_or_else(|| LitStr::new(&module.name.unraw().to_string(), module.name.span()));
-    if !options.has_bad_id
-        && let Err(message) = crate::function::check_service_id(&id.value())
+    if !options.has_invalid_id
+        && let Err(message) = check_service_id(&id.value())
     {
         errors.on(&id, message);
     }
-    if let Some(Parent::Id(parent)) = &options.parent
+    if let Some(ParentService::Id(parent)) = &options.parent
         && parent.value() == id.value()
     {
-        errors.on(parent, "a service cannot be its own parent");
+        errors.on(parent, "a service cannot be its own parent\nhelp: write another id");
     }
-    let inside = Inside {
-        prefix: &id.value(),
+    let scope = ServiceScope {
+        id: &id.value(),
         krate: options.krate.as_ref(),
         intercept: options.intercept.as_ref(),
     };
-    let content = inside.rewrite(module.content.stream(), &mut errors);
-    let item = module.with(&content, &id);
+    let content = scope.rewrite(module.content.stream(), &mut errors);
+    let item = module.with_content(&content, &id);
     let declaration = errors.is_empty().then(|| declare(&module, &id, &options));
     let errors = errors.into_tokens();
     quote!(#item #declaration #errors)
 }
 
-/// A module, whose content stays tokens: what is wrong in it, the compiler tells.
-struct Module {
+/// A module. Its content stays tokens: the compiler reports errors in it.
+struct ServiceModule {
     attributes: Vec<Attribute>,
     visibility: Visibility,
-    word: Token![mod],
+    mod_token: Token![mod],
     name: Ident,
     content: Group,
 }
 
-impl Module {
-    /// Reads a module. The error is the place at fault, if it is not the whole item.
-    fn parse(tokens: TokenStream) -> Result<Self, Option<Ends>> {
-        let mut place = None;
+impl ServiceModule {
+    /// Parses a module. The error is the span to report, if it is not that of the whole item.
+    fn parse(tokens: TokenStream) -> Result<Self, Option<SpanRange>> {
+        let mut span = None;
         let parser = |input: ParseStream<'_>| {
             let attributes = input.call(Attribute::parse_outer)?;
             let visibility = input.parse()?;
-            let word: Token![mod] = input.parse()?;
+            let mod_token: Token![mod] = input.parse()?;
             let name: Ident = input.call(Ident::parse_any)?;
-            place = Some(Ends { first: word.span, last: name.span() });
+            span = Some(SpanRange { first: mod_token.span, last: name.span() });
             if !input.peek(token::Brace) {
-                return Err(input.error("a module with its content"));
+                return Err(input.error("expected a body"));
             }
             let content = input.parse()?;
-            Ok(Self { attributes, visibility, word, name, content })
+            Ok(Self { attributes, visibility, mod_token, name, content })
         };
-        parser.parse2(tokens).map_err(|_| place)
+        parser.parse2(tokens).map_err(|_| span)
     }
 
-    fn cfgs(&self) -> Vec<&Attribute> {
-        self.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect()
-    }
-
-    /// The module with another content, and with what others ask it for: its id and its path.
-    fn with(&self, content: &TokenStream, id: &LitStr) -> TokenStream {
-        let Self { attributes, visibility, word, name, .. } = self;
-        // At the end: attributes of the module itself stand first.
+    /// Emits the module with `content`, and with the constant that inner and outer services refer to.
+    fn with_content(&self, content: &TokenStream, id: &LitStr) -> TokenStream {
+        let Self { attributes, visibility, mod_token, name, .. } = self;
+        // At the end: inner attributes of the module must come first.
         let mut content = content.clone();
         content.extend(quote! {
             #[doc(hidden)]
@@ -100,46 +99,43 @@ impl Module {
                 &'static ::core::primitive::str,
             ) = (#id, ::core::module_path!());
         });
-        let mut content = Group::new(proc_macro2::Delimiter::Brace, content);
+        let mut content = Group::new(Delimiter::Brace, content);
         content.set_span(self.content.span());
-        quote!(#(#attributes)* #visibility #word #name #content)
+        quote!(#(#attributes)* #visibility #mod_token #name #content)
     }
 
-    /// The text of the comments above the module, or at its beginning.
-    fn doc(&self) -> Option<String> {
-        docs::text(&self.attributes).or_else(|| {
+    /// Returns the outer doc comment of the module, else the inner one.
+    fn doc_comment(&self) -> Option<String> {
+        docs::comment(&self.attributes).or_else(|| {
             let parser = |input: ParseStream<'_>| {
                 let attributes = input.call(Attribute::parse_inner)?;
                 let _: TokenStream = input.parse()?;
                 Ok(attributes)
             };
-            docs::text(&parser.parse2(self.content.stream()).ok()?)
+            docs::comment(&parser.parse2(self.content.stream()).ok()?)
         })
     }
 }
 
-/// The declaration of a service, beside its module.
-fn declare(module: &Module, id: &LitStr, options: &ServiceOptions) -> TokenStream {
-    let cfgs = module.cfgs();
-    let import = names::import(options.krate.as_ref());
+/// Emits the declaration of a service, beside its module.
+fn declare(module: &ServiceModule, id: &LitStr, options: &ServiceOptions) -> TokenStream {
+    let cfgs = cfgs(&module.attributes);
+    let import = names::import_runtime(options.krate.as_ref());
     let name = &module.name;
-    let description = match &options.description {
-        Some(text) => Some(text.value().trim().to_owned()).filter(|text| !text.is_empty()),
-        None => module.doc(),
-    };
-    let description = option(description);
-    let shown = option(options.name.as_ref());
-    let parent = option(options.parent.as_ref().map(|parent| match parent {
-        Parent::Id(id) => id.to_token_stream(),
-        Parent::Module(path) => {
+    let description = docs::description(options.description.as_ref(), || module.doc_comment());
+    let description = tokens::option(description);
+    let display_name = tokens::option(options.name.as_ref());
+    let parent = tokens::option(options.parent.as_ref().map(|parent| match parent {
+        ParentService::Id(id) => id.to_token_stream(),
+        ParentService::Module(path) => {
             // A module that is no service is reported at its path.
-            let Ends { first, last } = Ends::of(path);
+            let SpanRange { first, last } = SpanRange::of(path);
             let separator = quote_spanned!(first=> ::);
             let constant = quote_spanned!(last=> __III_SERVICE);
             quote!(#path #separator #constant.0)
         }
     }));
-    let location = trigger::location(name.span());
+    let location = tokens::location(name.span());
     quote! {
         #(#cfgs)*
         #[allow(unused_qualifications)]
@@ -147,7 +143,7 @@ fn declare(module: &Module, id: &LitStr, options: &ServiceOptions) -> TokenStrea
             #import
             static __III_DESCRIPTOR: __iii::ServiceDescriptor = __iii::ServiceDescriptor {
                 id: #id,
-                name: #shown,
+                name: #display_name,
                 description: #description,
                 parent: #parent,
                 module: #name::__III_SERVICE.1,
@@ -155,13 +151,6 @@ fn declare(module: &Module, id: &LitStr, options: &ServiceOptions) -> TokenStrea
             };
             __iii::inventory::submit! { __iii::ServiceDeclaration(&__III_DESCRIPTOR) }
         };
-    }
-}
-
-fn option(value: Option<impl ToTokens>) -> TokenStream {
-    match value {
-        Some(value) => quote!(::core::option::Option::Some(#value)),
-        None => quote!(::core::option::Option::None),
     }
 }
 
@@ -174,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_stays_and_is_declared() {
+    fn module_is_kept_and_declared() {
         let all = expanded(
             quote!(id = "orders", name = "Orders", parent = shop),
             quote! {
@@ -205,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_the_module_is_an_id() {
+    fn module_name_is_the_default_id() {
         let all = expanded(
             quote!(),
             quote!(
@@ -222,28 +211,28 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_inside_describes_it() {
+    fn inner_comment_is_the_description() {
         let item: TokenStream = "mod orders { //! Orders.\n struct A; }".parse().unwrap();
         let all = expanded(quote!(), item);
         assert!(all.contains("Some (\"Orders.\")"), "{all}");
     }
 
     #[test]
-    fn each_mistake_is_told_once_and_nothing_vanishes() {
+    fn each_error_is_reported_once_and_keeps_the_item() {
         for (options, item, message) in [
             (
                 quote!(),
                 quote!(
                     mod orders;
                 ),
-                "with its content",
+                "with a body",
             ),
             (
                 quote!(),
                 quote!(
                     struct Orders;
                 ),
-                "with its content",
+                "with a body",
             ),
             (
                 quote!(id = "a b"),
@@ -278,7 +267,7 @@ mod tests {
                 quote!(
                     mod orders {}
                 ),
-                "text",
+                "a string",
             ),
             (
                 quote!(id = "a", parent = "a"),
@@ -324,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn another_path_of_the_runtime_holds_for_all_that_is_inside() {
+    fn crate_option_applies_to_everything_inside() {
         let all = expanded(
             quote!(crate = other),
             quote! {

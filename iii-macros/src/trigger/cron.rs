@@ -5,47 +5,46 @@ use std::str::FromStr as _;
 use ::cron::{Schedule, TimeUnitSpec as _};
 use quote::quote;
 
-use super::{Parsed, condition};
-use crate::diagnostics::{Errors, instead, pointed};
-use crate::options::{Options, text};
+use super::{ParsedTrigger, take_condition};
+use crate::diagnostics::{Errors, unknown, with_carets};
+use crate::options::{MacroOptions, string_or_path};
 
-/// The options of the kind.
 const OPTIONS: &[&str] = &["expression", "condition", "metadata", "crate"];
 
-/// The words for common expressions.
+/// The shortcuts for common expressions.
 const SHORTCUTS: &[&str] = &["@yearly", "@monthly", "@weekly", "@daily", "@hourly"];
 
-/// What the engine calls each field, with what may stand in it.
+/// The name of each field, and the values that it allows.
 const FIELDS: [(&str, &str); 7] = [
-    ("a second", "0-59"),
-    ("a minute", "0-59"),
-    ("an hour", "0-23"),
-    ("a day of the month", "1-31"),
-    ("a month", "1-12 or JAN-DEC"),
-    ("a day of the week", "1 = Sunday to 7 = Saturday, or SUN-SAT"),
-    ("a year", "1970-2100"),
+    ("second", "0-59"),
+    ("minute", "0-59"),
+    ("hour", "0-23"),
+    ("day of the month", "1-31"),
+    ("month", "1-12 or JAN-DEC"),
+    ("day of the week", "1 = Sunday to 7 = Saturday, or SUN-SAT"),
+    ("year", "1970-2100"),
 ];
 
-/// Reads the options of a `cron` trigger.
-pub(super) fn parse(options: &mut Options, errors: &mut Errors) -> Option<Parsed> {
-    let example = "0 0 9 * * MON-FRI";
-    let unnamed = options.take_positional().or_else(|| {
-        // The name of a constant alone looks like a flag.
+const EXAMPLE: &str = "0 0 9 * * MON-FRI";
+
+/// Parses the options of a `cron` trigger.
+pub(super) fn parse(options: &mut MacroOptions, errors: &mut Errors) -> Option<ParsedTrigger> {
+    let positional = options.take_positional().or_else(|| {
+        // The name of a constant parses as a flag.
         options.take_word_except(OPTIONS).map(|name| syn::parse_quote!(#name))
     });
     options.check(OPTIONS, errors);
     let expression = if options.has("expression") {
-        if let Some(unnamed) = unnamed {
-            errors.on(unnamed, "the expression is given twice: keep one of them");
+        if let Some(positional) = positional {
+            errors.on(positional, "duplicate cron expression\nhelp: remove one of the two");
         }
-        options.take_text("expression", example, errors)
-    } else if let Some(unnamed) = unnamed {
-        text(&unnamed, "expression", example, errors)
+        options.take_string_or_path("expression", EXAMPLE, errors)
+    } else if let Some(positional) = positional {
+        let example = format!("cron, \"{EXAMPLE}\"");
+        string_or_path(&positional, "the cron expression", &example, errors)
     } else {
-        errors.between(
-            options.place,
-            format!("the trigger has no expression: write `cron, \"{example}\"`"),
-        );
+        let message = format!("missing cron expression\nhelp: write `cron, \"{EXAMPLE}\"`");
+        errors.at_range(options.span, message);
         None
     };
     if let Some(literal) = expression.as_ref().and_then(|text| text.literal())
@@ -53,9 +52,9 @@ pub(super) fn parse(options: &mut Options, errors: &mut Errors) -> Option<Parsed
     {
         errors.on(literal, message);
     }
-    let condition = condition(options, errors);
+    let condition = take_condition(options, errors);
     let expression = expression?;
-    Some(Parsed::new(quote! {
+    Some(ParsedTrigger::new(quote! {
         __iii::trigger::Cron { expression: #expression, condition: #condition }
     }))
 }
@@ -64,100 +63,104 @@ pub(super) fn parse(options: &mut Options, errors: &mut Errors) -> Option<Parsed
 ///
 /// # Errors
 ///
-/// What is wrong with it, and what to write instead.
+/// What is invalid, and what to write instead.
 fn check(expression: &str) -> Result<(), String> {
     let trimmed = expression.trim();
     if trimmed.starts_with('@') {
         if SHORTCUTS.contains(&trimmed) {
             return Ok(());
         }
-        let instead = instead(trimmed, SHORTCUTS, "the words are");
-        return Err(format!("unknown word `{trimmed}`{instead}"));
+        return Err(unknown("cron shortcut", trimmed, SHORTCUTS));
     }
     let fields = fields(expression);
     match fields.len() {
         6 | 7 => {}
-        0 => return Err("the expression is empty: \"0 0 9 * * *\" is nine o'clock each day".into()),
+        0 => {
+            let help = "write \"0 0 9 * * *\" for 9:00 on each day";
+            return Err(format!("the cron expression is empty\nhelp: {help}"));
+        }
         5 => {
-            let message = "the expression has 5 fields, but the first of 6 is the second";
-            return Err(format!("{message}: write \"0 {trimmed}\""));
+            return Err(format!(
+                "expected 6 fields in the cron expression, found 5: the first is the second\n\
+                 help: write \"0 {trimmed}\""
+            ));
         }
         count => {
-            let message = "the expression needs 6 fields, or 7 with the year";
             return Err(format!(
-                "{message}, but has {count}: second minute hour day-of-month month day-of-week"
+                "expected 6 fields in the cron expression, or 7 with the year, found {count}\n\
+                 help: write second, minute, hour, day of the month, month, day of the week"
             ));
         }
     }
     for (at, (start, field)) in fields.iter().enumerate() {
         if let Err(message) = check_field(at, field) {
-            return Err(pointed(&message, expression, *start, start + field.chars().count()));
+            return Err(with_carets(&message, expression, *start, start + field.chars().count()));
         }
     }
-    let schedule = Schedule::from_str(expression)
-        .map_err(|_| "the expression is not one that the engine understands".to_owned())?;
+    let schedule =
+        Schedule::from_str(expression).map_err(|_| "unsupported cron expression".to_owned())?;
     if never_fires(&schedule) {
         let start = fields[3].0;
         let end = fields[4].0 + fields[4].1.chars().count();
-        let message = "none of these months has such a day, so the trigger would never fire";
-        return Err(pointed(message, expression, start, end));
+        let message = "the trigger never fires: no selected month has such a day";
+        return Err(with_carets(message, expression, start, end));
     }
     Ok(())
 }
 
-/// The fields, each with the character it begins at.
+/// Splits an expression into its fields, each with the index of its first character.
 fn fields(expression: &str) -> Vec<(usize, String)> {
     let mut fields: Vec<(usize, String)> = Vec::new();
-    let mut before = ' ';
+    let mut previous = ' ';
     for (at, character) in expression.chars().enumerate() {
         if !character.is_whitespace() {
-            if before.is_whitespace() {
+            if previous.is_whitespace() {
                 fields.push((at, String::new()));
             }
             if let Some((_, field)) = fields.last_mut() {
                 field.push(character);
             }
         }
-        before = character;
+        previous = character;
     }
     fields
 }
 
-/// Checks one field alone, with all others open.
+/// Checks one field on its own, with `*` for all others.
 fn check_field(at: usize, field: &str) -> Result<(), String> {
-    let alone = |field: &str| {
+    let parses = |field: &str| {
         let mut all = ["*"; 7];
         all[at] = field;
         Schedule::from_str(&all.join(" ")).is_ok()
     };
-    if alone(field) {
+    if parses(field) {
         return Ok(());
     }
     let (name, allowed) = FIELDS[at];
     let is_day_zero = at == 5
         && field.split([',', '-', '/']).any(|part| part == "0")
-        && alone(&field.replace('0', "1"));
+        && parses(&field.replace('0', "1"));
     if is_day_zero {
-        return Err("there is no day 0 of the week: days go from 1 = Sunday to 7 = Saturday; \
-             better write names, such as SUN or MON-FRI"
+        return Err("invalid day of the week `0`: days are 1 = Sunday to 7 = Saturday; \
+             prefer names, such as SUN or MON-FRI"
             .to_owned());
     }
-    Err(format!("`{field}` is not {name}: expected {allowed}, with `*`, lists, ranges and steps"))
+    Err(format!("invalid {name} `{field}`: expected {allowed}, with `*`, lists, ranges and steps"))
 }
 
-/// Whether no day of the calendar fits.
+/// Returns whether no day of the calendar matches.
 fn never_fires(schedule: &Schedule) -> bool {
-    const LONGEST: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let leap = |year: u32| {
+    const DAYS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let is_leap_year = |year: u32| {
         year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
     };
-    let leap_year = schedule.years().iter().any(leap);
-    let longest = |month: u32| match month {
-        2 if !leap_year => 28,
-        month => LONGEST[month as usize - 1],
+    let has_leap_year = schedule.years().iter().any(is_leap_year);
+    let days = |month: u32| match month {
+        2 if !has_leap_year => 28,
+        month => DAYS[month as usize - 1],
     };
     let first_day = schedule.days_of_month().iter().min().unwrap_or(1);
-    !schedule.months().iter().any(|month| first_day <= longest(month))
+    !schedule.months().iter().any(|month| first_day <= days(month))
 }
 
 #[cfg(test)]
@@ -165,8 +168,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good_expressions_pass() {
-        for good in [
+    fn valid_expressions_pass() {
+        for valid in [
             "0 0 9 * * MON-FRI",
             "0 */5 * * * *",
             "0 0 0 29 2 *",
@@ -176,47 +179,47 @@ mod tests {
             "0 0 9-17/2 * jan,feb Sun",
             "@daily",
         ] {
-            assert_eq!(check(good), Ok(()), "{good}");
+            assert_eq!(check(valid), Ok(()), "{valid}");
         }
     }
 
     #[test]
-    fn the_wrong_field_is_named() {
-        for (bad, part) in [
-            ("60 0 0 * * *", "not a second"),
-            ("0 60 0 * * *", "not a minute"),
-            ("0 0 24 * * *", "not an hour"),
-            ("0 0 0 32 * *", "not a day of the month"),
-            ("0 0 0 * 13 *", "not a month"),
-            ("0 0 0 * * 8", "not a day of the week"),
-            ("0 0 0 * * MUN", "not a day of the week"),
-            ("0 0 0 * * * 1900", "not a year"),
+    fn invalid_field_is_named() {
+        for (invalid, part) in [
+            ("60 0 0 * * *", "invalid second"),
+            ("0 60 0 * * *", "invalid minute"),
+            ("0 0 24 * * *", "invalid hour"),
+            ("0 0 0 32 * *", "invalid day of the month"),
+            ("0 0 0 * 13 *", "invalid month"),
+            ("0 0 0 * * 8", "invalid day of the week"),
+            ("0 0 0 * * MUN", "invalid day of the week"),
+            ("0 0 0 * * * 1900", "invalid year"),
             ("0 0 0 * * 0", "1 = Sunday"),
             ("0 0 0 * * 0-4", "1 = Sunday"),
         ] {
-            let message = check(bad).unwrap_err();
-            assert!(message.contains(part), "{bad}: {message}");
+            let message = check(invalid).unwrap_err();
+            assert!(message.contains(part), "{invalid}: {message}");
         }
     }
 
     #[test]
-    fn the_number_of_fields_is_checked() {
+    fn number_of_fields_is_checked() {
         assert!(check("0 9 * * *").unwrap_err().contains("\"0 0 9 * * *\""));
-        assert!(check("* * *").unwrap_err().contains("but has 3"));
+        assert!(check("* * *").unwrap_err().contains("found 3"));
         assert!(check("").unwrap_err().contains("empty"));
         assert!(check("@dayly").unwrap_err().contains("did you mean `@daily`"));
     }
 
     #[test]
-    fn a_day_that_never_comes_is_refused() {
-        assert!(check("0 0 0 30 2 *").unwrap_err().contains("never fire"));
-        assert!(check("0 0 0 31 4,6,9,11 *").unwrap_err().contains("never fire"));
-        assert!(check("0 0 0 29 2 * 2027").unwrap_err().contains("never fire"));
+    fn expression_that_never_fires_is_rejected() {
+        assert!(check("0 0 0 30 2 *").unwrap_err().contains("never fires"));
+        assert!(check("0 0 0 31 4,6,9,11 *").unwrap_err().contains("never fires"));
+        assert!(check("0 0 0 29 2 * 2027").unwrap_err().contains("never fires"));
         assert_eq!(check("0 0 0 29 2 * 2028"), Ok(()));
     }
 
     #[test]
-    fn the_field_is_shown() {
+    fn invalid_field_is_marked() {
         let message = check("0 0 25 * * *").unwrap_err();
         assert!(message.ends_with("  0 0 25 * * *\n      ^^"), "{message}");
     }

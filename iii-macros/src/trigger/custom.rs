@@ -4,35 +4,43 @@
 use quote::{quote, quote_spanned};
 use syn::{Expr, LitStr};
 
-use super::{Parsed, condition};
-use crate::diagnostics::{Ends, Errors};
-use crate::options::Options;
+use super::{ParsedTrigger, take_condition};
+use crate::diagnostics::{Errors, SpanRange};
+use crate::options::MacroOptions;
 
-/// The options of any other kind.
+/// The options of a trigger type that is named by its id.
 const OPTIONS: &[&str] = &["config", "metadata", "crate"];
 
-/// Reads the options of a trigger of the type `id`.
-pub(super) fn parse(id: &LitStr, options: &mut Options, errors: &mut Errors) -> Option<Parsed> {
+/// The options of a trigger type that is named by its config.
+const TYPED_OPTIONS: &[&str] = &["condition", "metadata", "crate"];
+
+/// Parses the options of a trigger of the type `id`.
+pub(super) fn parse(
+    id: &LitStr,
+    options: &mut MacroOptions,
+    errors: &mut Errors,
+) -> Option<ParsedTrigger> {
     options.check(OPTIONS, errors);
     let config = match options.take("config", errors) {
         Some(expr) => quote!((#expr)),
         None => quote!(()),
     };
-    Some(Parsed::new(quote! {
+    Some(ParsedTrigger::new(quote! {
         __iii::trigger::Custom { trigger_type: #id, config: #config }
     }))
 }
 
-/// The options of a trigger whose config says its type.
-const TYPED: &[&str] = &["condition", "metadata", "crate"];
-
-/// Reads the options of a trigger with a typed config.
-pub(super) fn typed(config: &Expr, options: &mut Options, errors: &mut Errors) -> Option<Parsed> {
-    options.check(TYPED, errors);
-    let condition = condition(options, errors);
-    // A config or an event that does not fit is shown at the config.
-    let Ends { first, last } = Ends::of(config);
-    let mut call = quote_spanned!(first=> __iii::typed::<_, __IiiTaken>);
+/// Parses the options of a trigger with a typed config.
+pub(super) fn parse_typed(
+    config: &Expr,
+    options: &mut MacroOptions,
+    errors: &mut Errors,
+) -> Option<ParsedTrigger> {
+    options.check(TYPED_OPTIONS, errors);
+    let condition = take_condition(options, errors);
+    // A type that is no trigger type, or whose event differs from the payload, is reported at the config.
+    let SpanRange { first, last } = SpanRange::of(config);
+    let mut call = quote_spanned!(first=> __iii::typed::<_, __IiiEvent>);
     call.extend(quote_spanned!(last=> (#config, #condition)));
-    Some(Parsed::new(call))
+    Some(ParsedTrigger::new(call))
 }

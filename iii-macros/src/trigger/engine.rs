@@ -1,85 +1,105 @@
-//! The kinds that tell of the engine itself: subscriptions, traces, configurations, functions and workers.
+//! The kinds that report changes of the engine: stream subscriptions, traces, configurations, functions and workers.
 
 use proc_macro2::Span;
 use quote::quote;
 use syn::{Expr, ExprArray, Ident};
 
-use super::{Parsed, condition, filled, none, optional, some};
-use crate::diagnostics::{Errors, instead};
-use crate::options::{Options, literal};
+use super::{ParsedTrigger, take_condition, take_non_empty};
+use crate::diagnostics::{Errors, unknown};
+use crate::options::{MacroOptions, found, literal};
+use crate::tokens::option;
 
-/// The options of kinds that are told nothing.
-const PLAIN: &[&str] = &["metadata", "crate"];
+/// The options of kinds without a configuration.
+const PLAIN_OPTIONS: &[&str] = &["metadata", "crate"];
 
-/// The options of the kind `trace`.
-const TRACE: &[&str] = &["service", "status", "metadata", "crate"];
+const TRACE_OPTIONS: &[&str] = &["service", "status", "metadata", "crate"];
 
-/// What a span can end in.
+/// The statuses of a span.
 const STATUSES: &[&str] = &["ok", "error", "unset"];
 
-/// The options of the kind `configuration`.
-const CONFIGURATION: &[&str] = &["id", "changes", "condition", "metadata", "crate"];
+const CONFIGURATION_OPTIONS: &[&str] = &["id", "changes", "condition", "metadata", "crate"];
 
-/// What can happen to a configuration.
+/// The changes of a configuration.
 const CHANGES: &[&str] = &["registered", "updated", "deleted"];
 
-/// Reads the options of a kind that is told nothing. `kind` is its name in the runtime.
-pub(super) fn plain(kind: &str, options: &mut Options, errors: &mut Errors) -> Option<Parsed> {
-    options.check(PLAIN, errors);
+/// Parses the options of a kind without a configuration. `kind` is the name of its type in the runtime.
+pub(super) fn parse_plain(
+    kind: &str,
+    options: &mut MacroOptions,
+    errors: &mut Errors,
+) -> Option<ParsedTrigger> {
+    options.check(PLAIN_OPTIONS, errors);
     let kind = Ident::new(kind, Span::call_site());
-    Some(Parsed::new(quote!(__iii::trigger::#kind)))
+    Some(ParsedTrigger::new(quote!(__iii::trigger::#kind)))
 }
 
-/// Reads the options of a `trace` trigger.
-pub(super) fn trace(options: &mut Options, errors: &mut Errors) -> Option<Parsed> {
-    options.check(TRACE, errors);
-    let service = optional(filled("service", "orders", options, errors));
+/// Parses the options of a `trace` trigger.
+pub(super) fn parse_trace(
+    options: &mut MacroOptions,
+    errors: &mut Errors,
+) -> Option<ParsedTrigger> {
+    options.check(TRACE_OPTIONS, errors);
+    let service = option(take_non_empty("service", "orders", options, errors));
     let status = options.take_str("status", "error", errors);
     if let Some(status) = &status
         && !STATUSES.contains(&status.value().as_str())
     {
-        let written = status.value();
-        let instead = instead(&written, STATUSES, "the statuses are");
-        errors.on(status, format!("unknown status `{written}`{instead}"));
+        errors.on(status, unknown("status", &status.value(), STATUSES));
         return None;
     }
-    let status = optional(status);
-    Some(Parsed::new(quote! {
+    let status = option(status);
+    Some(ParsedTrigger::new(quote! {
         __iii::trigger::Trace { service: #service, status: #status }
     }))
 }
 
-/// Reads the options of a `configuration` trigger.
-pub(super) fn configuration(options: &mut Options, errors: &mut Errors) -> Option<Parsed> {
-    options.check(CONFIGURATION, errors);
-    let id = optional(filled("id", "my-app", options, errors));
+/// Parses the options of a `configuration` trigger.
+pub(super) fn parse_configuration(
+    options: &mut MacroOptions,
+    errors: &mut Errors,
+) -> Option<ParsedTrigger> {
+    options.check(CONFIGURATION_OPTIONS, errors);
+    let id = option(take_non_empty("id", "my-app", options, errors));
     let changes = match options.take("changes", errors) {
-        None => none(),
+        None => None,
         Some(Expr::Array(ExprArray { elems, .. })) => {
             let changes: Vec<Ident> =
-                elems.iter().filter_map(|change| change_of(change, errors)).collect();
-            some(quote!(&[#(__iii::trigger::ConfigurationChange::#changes),*]))
+                elems.iter().filter_map(|change| parse_change(change, errors)).collect();
+            Some(quote!(&[#(__iii::trigger::ConfigurationChange::#changes),*]))
         }
         Some(other) => {
-            errors.on(other, "`changes` is a list, such as `changes = [\"updated\"]`");
+            let message = format!(
+                "expected an array of changes for `changes`, found {}\n\
+                 help: write `changes = [\"updated\"]`",
+                found(&other)
+            );
+            errors.on(&other, message);
             return None;
         }
     };
-    let condition = condition(options, errors);
-    Some(Parsed::new(quote! {
+    let changes = option(changes);
+    let condition = take_condition(options, errors);
+    Some(ParsedTrigger::new(quote! {
         __iii::trigger::Configuration { id: #id, changes: #changes, condition: #condition }
     }))
 }
 
-fn change_of(change: &Expr, errors: &mut Errors) -> Option<Ident> {
-    let name = literal(change).map(|text| text.value()).unwrap_or_default();
-    let variant = match name.as_str() {
+/// Returns the variant of `ConfigurationChange` that a string names.
+fn parse_change(change: &Expr, errors: &mut Errors) -> Option<Ident> {
+    let Some(name) = literal(change) else {
+        let message = format!(
+            "expected a string in `changes`, found {}\nhelp: write `changes = [\"updated\"]`",
+            found(change)
+        );
+        errors.on(change, message);
+        return None;
+    };
+    let variant = match name.value().as_str() {
         "registered" => "Registered",
         "updated" => "Updated",
         "deleted" => "Deleted",
-        _ => {
-            let instead = instead(&name, CHANGES, "the changes are");
-            errors.on(change, format!("unknown change `{name}`{instead}"));
+        other => {
+            errors.on(change, unknown("change", other, CHANGES));
             return None;
         }
     };

@@ -2,32 +2,33 @@
 
 use quote::quote;
 
-use super::{Parsed, condition, optional, required};
-use crate::diagnostics::{Errors, instead};
-use crate::options::Options;
+use super::{ParsedTrigger, take_condition, take_required};
+use crate::diagnostics::{Errors, unknown};
+use crate::options::MacroOptions;
+use crate::tokens::{duration, option};
 
-/// The options of the kind `queue`.
-const QUEUE: &[&str] =
+const QUEUE_OPTIONS: &[&str] =
     &["topic", "mode", "max_retries", "concurrency", "backoff", "condition", "metadata", "crate"];
 
-/// The options of the kind `subscribe`.
-const SUBSCRIBE: &[&str] = &["topic", "metadata", "crate"];
+const SUBSCRIBE_OPTIONS: &[&str] = &["topic", "metadata", "crate"];
 
-/// The orders of work.
+/// The orders in which a queue delivers its messages.
 const MODES: &[&str] = &["fifo", "concurrent"];
 
-/// Reads the options of a `queue` trigger.
-pub(super) fn queue(options: &mut Options, errors: &mut Errors) -> Option<Parsed> {
-    options.check(QUEUE, errors);
-    let topic = required("topic", "orders.created", options, errors);
-    let mode = mode(options, errors);
-    let max_retries = optional(options.take_number("max_retries", 0, errors));
-    let concurrency = optional(options.take_number("concurrency", 1, errors));
-    let backoff = options.take_duration("backoff", errors);
-    let backoff = optional(backoff.map(|ms| quote!(::core::time::Duration::from_millis(#ms))));
-    let condition = condition(options, errors);
+/// Parses the options of a `queue` trigger.
+pub(super) fn parse_queue(
+    options: &mut MacroOptions,
+    errors: &mut Errors,
+) -> Option<ParsedTrigger> {
+    options.check(QUEUE_OPTIONS, errors);
+    let topic = take_required("topic", "orders.created", options, errors);
+    let mode = take_mode(options, errors);
+    let max_retries = option(options.take_integer("max_retries", 0, errors));
+    let concurrency = option(options.take_integer("concurrency", 1, errors));
+    let backoff = duration(options.take_duration("backoff", errors));
+    let condition = take_condition(options, errors);
     let topic = topic?;
-    Some(Parsed::new(quote! {
+    Some(ParsedTrigger::new(quote! {
         __iii::trigger::Queue {
             topic: #topic,
             mode: #mode,
@@ -39,25 +40,24 @@ pub(super) fn queue(options: &mut Options, errors: &mut Errors) -> Option<Parsed
     }))
 }
 
-fn mode(options: &mut Options, errors: &mut Errors) -> proc_macro2::TokenStream {
-    let mode = options.take_str("mode", "fifo", errors).and_then(|mode| {
-        let written = mode.value();
-        match written.as_str() {
-            "fifo" => Some(quote!(__iii::trigger::QueueMode::Fifo)),
-            "concurrent" => Some(quote!(__iii::trigger::QueueMode::Concurrent)),
-            _ => {
-                let instead = instead(&written, MODES, "the modes are");
-                errors.on(&mode, format!("unknown mode `{written}`{instead}"));
-                None
-            }
+fn take_mode(options: &mut MacroOptions, errors: &mut Errors) -> proc_macro2::TokenStream {
+    let mode = options.take_str("mode", "fifo", errors);
+    option(mode.and_then(|mode| match mode.value().as_str() {
+        "fifo" => Some(quote!(__iii::trigger::QueueMode::Fifo)),
+        "concurrent" => Some(quote!(__iii::trigger::QueueMode::Concurrent)),
+        other => {
+            errors.on(&mode, unknown("mode", other, MODES));
+            None
         }
-    });
-    optional(mode)
+    }))
 }
 
-/// Reads the options of a `subscribe` trigger.
-pub(super) fn subscribe(options: &mut Options, errors: &mut Errors) -> Option<Parsed> {
-    options.check(SUBSCRIBE, errors);
-    let topic = required("topic", "orders.created", options, errors)?;
-    Some(Parsed::new(quote!(__iii::trigger::Subscribe { topic: #topic })))
+/// Parses the options of a `subscribe` trigger.
+pub(super) fn parse_subscribe(
+    options: &mut MacroOptions,
+    errors: &mut Errors,
+) -> Option<ParsedTrigger> {
+    options.check(SUBSCRIBE_OPTIONS, errors);
+    let topic = take_required("topic", "orders.created", options, errors)?;
+    Some(ParsedTrigger::new(quote!(__iii::trigger::Subscribe { topic: #topic })))
 }

@@ -1,4 +1,4 @@
-//! `#[iii::trigger(kind, …)]`: one file for each group of kinds. Each reads its options, and writes a binding.
+//! `#[iii::trigger(kind, …)]`: the triggers of a function. Each kind parses its options and emits a binding.
 
 mod cron;
 mod custom;
@@ -9,16 +9,17 @@ mod messages;
 mod moved;
 pub(crate) mod path;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, parse_quote};
 
-use crate::diagnostics::{Ends, Errors, instead};
-use crate::options::{Options, Text};
+use crate::diagnostics::{Errors, SpanRange, unknown};
+use crate::options::{MacroOptions, StringOrPath, found};
+use crate::tokens::{location, option};
 
 pub(crate) use moved::{expand, is_moved};
 
-/// The words for kinds.
+/// The names of the kinds.
 const KINDS: &[&str] = &[
     "http",
     "cron",
@@ -35,8 +36,8 @@ const KINDS: &[&str] = &[
     "workers_available",
 ];
 
-/// The kind of a trigger type of the engine whose id is no word.
-fn kind_of(id: &str) -> &str {
+/// Returns the kind of a trigger type of the engine. The id of most types is the name of their kind.
+fn kind_of_type(id: &str) -> &str {
     match id {
         "durable:subscriber" => "queue",
         "stream:join" => "stream_join",
@@ -47,97 +48,79 @@ fn kind_of(id: &str) -> &str {
     }
 }
 
-/// Whether an id is that of a trigger type of the engine, or the word for one.
-pub(crate) fn is_of_engine(id: &str) -> bool {
-    KINDS.contains(&kind_of(id))
+/// Returns whether an id is that of a trigger type of the engine, or the name of its kind.
+pub(crate) fn is_engine_type(id: &str) -> bool {
+    KINDS.contains(&kind_of_type(id))
 }
 
-/// A trigger as it was declared.
+/// A parsed `#[iii::trigger]` attribute.
 pub(crate) struct Trigger {
-    /// The place of the attribute.
-    pub(crate) place: Ends,
-    /// The method and the path of an `http` trigger, if both are literals.
-    pub(crate) route: Option<Route>,
-    /// Equal for two triggers that fire for the same things.
+    /// The span of the attribute.
+    pub(crate) span: SpanRange,
+    /// The route of an `http` trigger whose path is a literal.
+    pub(crate) route: Option<HttpRoute>,
+    /// Equal for two triggers that fire for the same events.
     pub(crate) key: String,
-    /// Whether an HTTP request fires it.
+    /// Whether its kind is `http`.
     pub(crate) is_http: bool,
     binding: TokenStream,
     metadata: Option<Expr>,
 }
 
 /// The method and the path of an `http` trigger.
-pub(crate) struct Route {
-    /// In capitals.
+pub(crate) struct HttpRoute {
+    /// In upper case.
     pub(crate) method: String,
-    /// Checked.
+    /// A valid path.
     pub(crate) path: LitStr,
 }
 
-/// What a kind made of its options.
-struct Parsed {
-    /// What becomes a `Binding`.
+/// The part of a trigger that its kind parses.
+struct ParsedTrigger {
+    /// An expression that converts into a `Binding`.
     binding: TokenStream,
-    route: Option<Route>,
+    route: Option<HttpRoute>,
 }
 
-impl Parsed {
+impl ParsedTrigger {
     fn new(binding: TokenStream) -> Self {
         Self { binding, route: None }
     }
 }
 
 impl Trigger {
-    /// Reads an attribute. `None` after a mistake that leaves nothing.
+    /// Parses an attribute. `None` if it is invalid, which is reported.
     pub(crate) fn parse(attribute: &Attribute, errors: &mut Errors) -> Option<Self> {
-        let place = Ends::of(attribute);
+        let span = SpanRange::of(attribute);
         let tokens = match &attribute.meta {
             Meta::List(list) => list.tokens.clone(),
             Meta::Path(_) => TokenStream::new(),
             Meta::NameValue(meta) => {
-                errors.on(meta, "a trigger is written `#[iii::trigger(kind, …)]`");
+                errors.on(meta, "expected `#[iii::trigger(kind, …)]`, found `#[iii::trigger = …]`");
                 return None;
             }
         };
-        let mut options = Options::parse(tokens, place, errors);
-        let kind = Kind::take(&mut options, errors)?;
-        let is_http = matches!(kind, Kind::Known("http"));
-        let parsed = match kind {
-            Kind::Known(kind) => match kind {
-                "http" => http::parse(&mut options, errors),
-                "cron" => cron::parse(&mut options, errors),
-                "queue" => messages::queue(&mut options, errors),
-                "subscribe" => messages::subscribe(&mut options, errors),
-                "state" => events::state(&mut options, errors),
-                "stream" => events::stream(&mut options, errors),
-                "stream_join" => engine::plain("StreamJoin", &mut options, errors),
-                "stream_leave" => engine::plain("StreamLeave", &mut options, errors),
-                "trace" => engine::trace(&mut options, errors),
-                "configuration" => engine::configuration(&mut options, errors),
-                "functions_available" => engine::plain("FunctionsAvailable", &mut options, errors),
-                "workers_available" => engine::plain("WorkersAvailable", &mut options, errors),
-                _ => events::log(&mut options, errors),
-            },
-            Kind::Other(id) => custom::parse(&id, &mut options, errors),
-            Kind::Typed(config) => custom::typed(&config, &mut options, errors),
-        };
+        let mut options = MacroOptions::parse(tokens, span, errors);
+        let kind = TriggerKind::take(&mut options, errors)?;
+        let is_http = matches!(kind, TriggerKind::Known("http"));
+        let parsed = kind.parse(&mut options, errors);
         let metadata = options.take("metadata", errors);
         options.finish(errors);
-        let Parsed { binding, route } = parsed?;
+        let ParsedTrigger { binding, route } = parsed?;
         let key = match &route {
             Some(route) => crate::names::route_sentinel(&route.method, &route.path.value()),
             None => binding.to_string(),
         };
-        Some(Self { place, route, key, is_http, binding, metadata })
+        Some(Self { span, route, key, is_http, binding, metadata })
     }
 }
 
 impl ToTokens for Trigger {
-    /// Writes a `TriggerDescriptor`.
+    /// Emits a `TriggerDescriptor`.
     fn to_tokens(&self, tokens: &mut TokenStream) {
         let Self { binding, .. } = self;
         let metadata = self.metadata.as_ref().map(|expr| quote!(.with_metadata(&(#expr))));
-        let location = location(self.place.first);
+        let location = location(self.span.first);
         tokens.extend(quote! {
             __iii::TriggerDescriptor {
                 location: #location,
@@ -147,28 +130,17 @@ impl ToTokens for Trigger {
     }
 }
 
-/// The place of a declaration, as the running program tells it.
-pub(crate) fn location(span: Span) -> TokenStream {
-    // The macros tell the place of their own tokens, so they get the span.
-    let [file, line, column] = ["file", "line", "column"].map(|name| Ident::new(name, span));
-    let file = quote_spanned!(span=> ::core::#file!());
-    let line = quote_spanned!(span=> ::core::#line!());
-    let column = quote_spanned!(span=> ::core::#column!());
-    quote!(__iii::Location { file: #file, line: #line, column: #column })
-}
-
-/// The kind of a trigger.
-enum Kind {
+/// The first value of the attribute.
+enum TriggerKind {
     Known(&'static str),
     /// The id of a trigger type.
-    Other(LitStr),
-    /// The config of a trigger type, which says the type.
+    Custom(LitStr),
+    /// The config of a trigger type, which implies the type.
     Typed(Expr),
 }
 
-impl Kind {
-    /// Takes the kind, the first value of the attribute.
-    fn take(options: &mut Options, errors: &mut Errors) -> Option<Self> {
+impl TriggerKind {
+    fn take(options: &mut MacroOptions, errors: &mut Errors) -> Option<Self> {
         if let Some(word) = options.take_word() {
             let name = word.to_string();
             if let Some(kind) = KINDS.iter().find(|kind| **kind == name) {
@@ -178,101 +150,114 @@ impl Kind {
                 // A config without fields.
                 return Some(Self::Typed(parse_quote!(#word)));
             }
-            let instead = instead(&name, KINDS, "the kinds are");
-            errors.on(
-                &word,
-                format!(
-                    "unknown trigger kind `{name}`{instead}\n\
-                     any other trigger type is named by its id: `\"{name}\", config = …`"
-                ),
-            );
+            let message = unknown("trigger kind", &name, KINDS);
+            let help = format!("write another trigger type by its id: `\"{name}\", config = …`");
+            errors.on(&word, format!("{message}\nhelp: {help}"));
             return None;
         }
         match options.take_positional() {
             Some(Expr::Lit(ExprLit { lit: Lit::Str(id), .. })) => {
                 let text = id.value();
                 if text.trim().is_empty() {
-                    errors.on(&id, "the id of the trigger type is empty");
+                    errors.on(&id, "the trigger type is empty\nhelp: write its id");
                     return None;
                 }
-                let known = kind_of(&text);
+                let known = kind_of_type(&text);
                 match KINDS.iter().find(|kind| **kind == known) {
-                    // With a config of its own, it is sent as it is.
+                    // With `config`, it is registered as written.
                     Some(kind) if !options.has("config") => Some(Self::Known(kind)),
-                    _ => Some(Self::Other(id)),
+                    _ => Some(Self::Custom(id)),
                 }
             }
-            Some(Expr::Lit(other)) => {
-                errors.on(
-                    other,
-                    "the kind of a trigger is a word, such as `http`, the id of a trigger type in quotes, or the \
-                     config of one: `Webhook { url: \"/hook\" }`",
+            Some(other @ Expr::Lit(_)) => {
+                let message = format!(
+                    "expected a trigger kind, found {}\n\
+                     help: write a kind, such as `http`, the id of a trigger type in quotes, or \
+                     the config of one: `Webhook {{ url: \"/hook\" }}`",
+                    found(&other)
                 );
+                errors.on(other, message);
                 None
             }
             Some(config) => Some(Self::Typed(config)),
             None => {
-                errors.between(
-                    options.place,
-                    "the trigger has no kind: write it first, such as `http, path = \"/orders\"`",
+                errors.at_range(
+                    options.span,
+                    "missing trigger kind\nhelp: write it first, such as `http, path = \"/orders\"`",
                 );
                 None
             }
         }
     }
-}
 
-/// Takes the option `condition`: an `Option<Use>`.
-fn condition(options: &mut Options, errors: &mut Errors) -> TokenStream {
-    let what = "the path of a declared function";
-    match options.take_path("condition", what, errors) {
-        Some(path) => some(usage("condition", &path)),
-        None => none(),
+    /// Parses the options of the kind.
+    fn parse(self, options: &mut MacroOptions, errors: &mut Errors) -> Option<ParsedTrigger> {
+        match self {
+            Self::Known(kind) => match kind {
+                "http" => http::parse(options, errors),
+                "cron" => cron::parse(options, errors),
+                "queue" => messages::parse_queue(options, errors),
+                "subscribe" => messages::parse_subscribe(options, errors),
+                "state" => events::parse_state(options, errors),
+                "stream" => events::parse_stream(options, errors),
+                "stream_join" => engine::parse_plain("StreamJoin", options, errors),
+                "stream_leave" => engine::parse_plain("StreamLeave", options, errors),
+                "trace" => engine::parse_trace(options, errors),
+                "configuration" => engine::parse_configuration(options, errors),
+                "functions_available" => engine::parse_plain("FunctionsAvailable", options, errors),
+                "workers_available" => engine::parse_plain("WorkersAvailable", options, errors),
+                _ => events::parse_log(options, errors),
+            },
+            Self::Custom(id) => custom::parse(&id, options, errors),
+            Self::Typed(config) => custom::parse_typed(&config, options, errors),
+        }
     }
 }
 
-/// A function that a trigger names; a type that does not fit is shown at the path.
-fn usage(role: &str, path: &Path) -> TokenStream {
-    let Ends { first, last } = Ends::of(path);
+/// Takes the option `condition`, and emits an `Option<Use>`.
+fn take_condition(options: &mut MacroOptions, errors: &mut Errors) -> TokenStream {
+    let path = options.take_path("condition", "the path of a declared function", "is_open", errors);
+    option(path.map(|path| use_function("condition", &path)))
+}
+
+/// Emits the `Use` of a declared function. A mismatch of its types is reported at the path.
+fn use_function(role: &str, path: &Path) -> TokenStream {
+    let SpanRange { first, last } = SpanRange::of(path);
     let role = Ident::new(role, first);
-    let mut tokens = quote_spanned!(first=> __iii::trigger::Use::#role::<);
+    let mut tokens = quote_spanned!(first=> __iii::trigger::FunctionRef::#role::<);
     path.to_tokens(&mut tokens);
     tokens.extend(quote_spanned!(last=> >()));
     tokens
 }
 
-/// Takes a text that must not be empty.
-fn filled(name: &str, example: &str, options: &mut Options, errors: &mut Errors) -> Option<Text> {
-    let text = options.take_text(name, example, errors)?;
+/// Takes a string that must not be empty.
+fn take_non_empty(
+    name: &str,
+    example: &str,
+    options: &mut MacroOptions,
+    errors: &mut Errors,
+) -> Option<StringOrPath> {
+    let text = options.take_string_or_path(name, example, errors)?;
     if let Some(literal) = text.literal()
         && literal.value().trim().is_empty()
     {
-        errors.on(literal, format!("`{name}` is empty: write one, such as \"{example}\""));
+        errors.on(literal, format!("`{name}` is empty\nhelp: write `{name} = \"{example}\"`"));
         return None;
     }
     Some(text)
 }
 
-/// Takes a text that must not be empty, and must be there.
-fn required(name: &str, example: &str, options: &mut Options, errors: &mut Errors) -> Option<Text> {
+/// Takes a string that must be present and not empty.
+fn take_required(
+    name: &str,
+    example: &str,
+    options: &mut MacroOptions,
+    errors: &mut Errors,
+) -> Option<StringOrPath> {
     if !options.has(name) {
-        errors.between(
-            options.place,
-            format!("the trigger has no {name}: add `{name} = \"{example}\"`"),
-        );
+        let message = format!("missing option `{name}`\nhelp: add `{name} = \"{example}\"`");
+        errors.at_range(options.span, message);
         return None;
     }
-    filled(name, example, options, errors)
-}
-
-fn optional(value: Option<impl ToTokens>) -> TokenStream {
-    value.map_or_else(none, some)
-}
-
-fn some(value: impl ToTokens) -> TokenStream {
-    quote!(::core::option::Option::Some(#value))
-}
-
-fn none() -> TokenStream {
-    quote!(::core::option::Option::None)
+    take_non_empty(name, example, options, errors)
 }

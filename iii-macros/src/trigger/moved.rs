@@ -1,22 +1,22 @@
-//! `#[iii::trigger]` as a macro of its own: it runs only above `#[iii::function]`, and moves itself below.
+//! `#[iii::trigger]` above `#[iii::function]`: it expands on its own there, and moves itself below.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
 use syn::parse::{ParseStream, Parser as _};
 use syn::{Attribute, Path};
 
+use crate::attributes::is_named;
 use crate::diagnostics::Errors;
-use crate::function::is_named;
 
-/// In front of `trigger` in an attribute that moved. The compiler has resolved its real path already.
-const MARK: &str = "__iii_moved";
+/// The first path segment of an attribute that was moved. The compiler has resolved its original path.
+const MOVED_PREFIX: &str = "__iii_moved";
 
-/// Whether the attribute was moved here.
+/// Returns whether the path is that of an attribute that was moved.
 pub(crate) fn is_moved(path: &Path) -> bool {
-    path.segments.first().is_some_and(|segment| segment.ident == MARK)
+    path.segments.first().is_some_and(|segment| segment.ident == MOVED_PREFIX)
 }
 
-/// Moves the attribute below the one of `function`, which reads it.
+/// Expands the attribute: moves it below that of the function, which parses it.
 pub(crate) fn expand(options: &TokenStream, item: &TokenStream) -> TokenStream {
     let parser = |input: ParseStream<'_>| {
         Ok((input.call(Attribute::parse_outer)?, input.parse::<TokenStream>()?))
@@ -29,20 +29,22 @@ pub(crate) fn expand(options: &TokenStream, item: &TokenStream) -> TokenStream {
         }
     };
     let span = Span::call_site();
-    let declares = |one: &Attribute| is_named(one, "function") || is_named(one, "http_function");
-    let function = attributes.iter().position(declares);
-    let Some(function) = function else {
+    let declares = |attribute: &Attribute| {
+        is_named(attribute, "function") || is_named(attribute, "http_function")
+    };
+    let Some(function) = attributes.iter().position(declares) else {
         let mut errors = Errors::default();
         errors.at(
             span,
-            "a trigger invokes a function: add `#[iii::function(id = \"service::name\")]` below",
+            "missing `#[iii::function]` below `#[iii::trigger]`\n\
+             help: add `#[iii::function(id = \"service::name\")]`",
         );
-        // Other triggers of this item would say the same.
+        // Other triggers of this item would report the same.
         attributes.retain(|attribute| !is_named(attribute, "trigger"));
         let errors = errors.into_tokens();
         return quote!(#(#attributes)* #rest #errors);
     };
-    // Behind those that moved before, so that the order stays.
+    // Placed behind attributes that moved before, to keep their order.
     let moved = attributes[function + 1..]
         .iter()
         .take_while(|attribute| is_moved(attribute.path()))

@@ -1,35 +1,38 @@
 //! The grammar of HTTP paths: `/orders/:id`.
 
-use crate::diagnostics::pointed;
+use crate::diagnostics::with_carets;
 
-/// A mistake in a path, with its place in the text in characters.
+/// An error in a path, and its position in characters.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Mistake {
-    pub(crate) message: String,
+pub(crate) struct PathError {
+    message: String,
     start: usize,
     end: usize,
 }
 
-impl Mistake {
-    /// The message with the place shown below.
-    pub(crate) fn show(&self, path: &str) -> String {
-        pointed(&self.message, path, self.start, self.end)
+impl PathError {
+    fn new(message: impl Into<String>, start: usize, end: usize) -> Self {
+        Self { message: message.into(), start, end }
+    }
+
+    /// Returns the message with the position marked in `path`.
+    pub(crate) fn render(&self, path: &str) -> String {
+        with_carets(&self.message, path, self.start, self.end)
     }
 }
 
-/// The names of the parameters of a path, in order.
+/// Returns the names of the parameters of a path, in order.
 ///
 /// # Errors
 ///
-/// The first mistake.
-pub(crate) fn parameters(path: &str) -> Result<Vec<&str>, Mistake> {
-    let mistake = |message: String, start, end| Mistake { message, start, end };
+/// The first error in the path.
+pub(crate) fn parameters(path: &str) -> Result<Vec<&str>, PathError> {
     if path.is_empty() {
-        return Err(mistake("the path is empty: the root is `/`".to_owned(), 0, 0));
+        return Err(PathError::new("the path is empty\nhelp: the root path is `/`", 0, 0));
     }
     let Some(inner) = path.strip_prefix('/') else {
-        let message = format!("the path must begin with `/`: write `/{path}`");
-        return Err(mistake(message, 0, 1));
+        let message = format!("a path must start with `/`: write `/{path}`");
+        return Err(PathError::new(message, 0, 1));
     };
     let mut names = Vec::new();
     let mut start = 1;
@@ -37,18 +40,17 @@ pub(crate) fn parameters(path: &str) -> Result<Vec<&str>, Mistake> {
     for (at, segment) in inner.split('/').enumerate() {
         let end = start + segment.chars().count();
         if segment.is_empty() && at < last {
-            let message = "an empty segment: write one `/` between segments".to_owned();
-            return Err(mistake(message, start - 1, start + 1));
+            let message = "empty segment in the path: write a single `/` between segments";
+            return Err(PathError::new(message, start - 1, start + 1));
         }
-        if let Some((offset, message)) = refused(segment) {
+        if let Some((offset, message)) = segment_error(segment) {
             let (from, to) = offset.map_or((start, end), |at| (start + at, start + at + 1));
-            return Err(mistake(message, from, to));
+            return Err(PathError::new(message, from, to));
         }
         if let Some(name) = segment.strip_prefix(':') {
             if names.contains(&name) {
-                let message =
-                    format!("the parameter `:{name}` comes twice: give each its own name");
-                return Err(mistake(message, start, end));
+                let message = format!("duplicate parameter `:{name}`: use different names");
+                return Err(PathError::new(message, start, end));
             }
             names.push(name);
         }
@@ -57,46 +59,46 @@ pub(crate) fn parameters(path: &str) -> Result<Vec<&str>, Mistake> {
     Ok(names)
 }
 
-/// What is wrong with one segment, and where in it; without a place, all of it is.
-fn refused(segment: &str) -> Option<(Option<usize>, String)> {
+/// Returns the error of a segment, and the position of the invalid character. Without a position, the whole segment is
+/// invalid.
+fn segment_error(segment: &str) -> Option<(Option<usize>, String)> {
     let inner = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
     if let Some(name) = inner.map(|name| name.trim_start_matches('*')).filter(|name| is_name(name))
     {
-        return Some((None, format!("a parameter is written with a colon: `:{name}`")));
+        return Some((None, format!("unsupported parameter syntax: write `:{name}`")));
     }
     if segment.starts_with('*') {
-        let message = "a path cannot take the rest of the request path with `*`: \
-                       name each segment, such as `:name`";
+        let message =
+            "wildcards are not supported: write a parameter for each segment, such as `:name`";
         return Some((None, message.to_owned()));
     }
     for (at, character) in segment.chars().enumerate() {
         let message = match character {
-            '{' | '}' => "a path has no braces: a parameter is a whole segment, such as `:id`",
-            '*' => "a path has no `*`: a parameter is a whole segment, such as `:id`",
-            '?' => "a path has no query: leave out `?` and what follows, and take a `Query<T>`",
-            '#' => "a path has no fragment: leave out `#` and what follows",
-            _ if character.is_whitespace() => "a path has no spaces: write `%20` for one",
-            _ if character.is_control() => "a path has no control characters",
+            '{' | '}' => "unexpected brace: a parameter is a whole segment, such as `:id`",
+            '*' => "unexpected `*`: a parameter is a whole segment, such as `:id`",
+            '?' => "unexpected query string: remove it, and take a `Query<T>` argument",
+            '#' => "unexpected fragment: remove it",
+            _ if character.is_whitespace() => "unexpected whitespace: write `%20` for a space",
+            _ if character.is_control() => "unexpected control character",
             _ => continue,
         };
         return Some((Some(at), message.to_owned()));
     }
     if let Some(name) = segment.strip_prefix(':') {
         if name.is_empty() {
-            return Some((None, "the parameter has no name: write one after `:`".to_owned()));
+            return Some((None, "missing parameter name after `:`".to_owned()));
         }
         if !is_name(name) {
             let message = format!(
-                "`:{name}` is not a parameter: its name has letters, digits and `_`, \
-                 and does not begin with a digit"
+                "invalid parameter name `{name}`: use letters, digits and `_`, and no digit at the start"
             );
             return Some((None, message));
         }
         return None;
     }
     let at = segment.chars().position(|character| character == ':')?;
-    // A colon inside a segment is a plain character to the engine; nobody means that.
-    let message = "a parameter is a whole segment: write `/` before `:`";
+    // The engine takes a colon inside a segment literally, which is hardly ever intended.
+    let message = "unexpected `:`: a parameter is a whole segment, so write `/` before `:`";
     Some((Some(at), message.to_owned()))
 }
 
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn good_paths_have_parameters() {
+    fn valid_paths_have_parameters() {
         assert_eq!(parameters("/"), Ok(vec![]));
         assert_eq!(parameters("/orders/"), Ok(vec![]));
         assert_eq!(parameters("/orders/:id/items/:item_id"), Ok(vec!["id", "item_id"]));
@@ -123,28 +125,28 @@ mod tests {
     }
 
     #[test]
-    fn bad_paths_say_what_to_write() {
+    fn invalid_paths_are_reported_with_help() {
         assert!(message("orders").contains("`/orders`"));
         assert!(message("").contains("root"));
         assert!(message("/a//b").contains("empty segment"));
         assert!(message("//").contains("empty segment"));
         assert!(message("/a/{id}").contains("`:id`"));
         assert!(message("/a/{*rest}").contains("`:rest`"));
-        assert!(message("/a/x{id}").contains("braces"));
-        assert!(message("/a/*").contains("rest"));
+        assert!(message("/a/x{id}").contains("brace"));
+        assert!(message("/a/*").contains("wildcards"));
         assert!(message("/a?b=1").contains("query"));
         assert!(message("/a#b").contains("fragment"));
-        assert!(message("/a b").contains("spaces"));
-        assert!(message("/:").contains("no name"));
+        assert!(message("/a b").contains("whitespace"));
+        assert!(message("/:").contains("missing parameter name"));
         assert!(message("/:1a").contains("digit"));
         assert!(message("/:a-b").contains("letters"));
-        assert!(message("/:a/:a").contains("twice"));
+        assert!(message("/:a/:a").contains("duplicate"));
         assert!(message("/a:b").contains("whole segment"));
     }
 
     #[test]
-    fn the_place_of_a_mistake_is_shown() {
-        let mistake = parameters("/orders/{id}").unwrap_err();
-        assert!(mistake.show("/orders/{id}").ends_with("  /orders/{id}\n          ^^^^"));
+    fn position_of_the_error_is_marked() {
+        let error = parameters("/orders/{id}").unwrap_err();
+        assert!(error.render("/orders/{id}").ends_with("  /orders/{id}\n          ^^^^"));
     }
 }

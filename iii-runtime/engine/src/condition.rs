@@ -40,7 +40,7 @@ impl Condition {
         data: &Payload,
     ) -> Result<bool, ErrorBody> {
         let Some(function_id) = self.function_id() else { return Ok(true) };
-        let function_id = broker.named_by(binding, function_id);
+        let function_id = broker.resolve_function_id(binding, function_id);
         let result = broker.invoke(Request::beside(binding, &function_id, data.clone())).await?;
         Ok(result.is_none_or(|result| result.as_str() != "false"))
     }

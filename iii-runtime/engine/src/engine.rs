@@ -16,7 +16,7 @@ use crate::http;
 use crate::store::Store;
 use crate::tasks::Tasks;
 
-/// The WebSocket close code for "the engine restarts": workers come back (protocol section 1.7).
+/// The WebSocket close code "service restart", on which workers reconnect (protocol section 1.7).
 const RESTARTING: u16 = 1012;
 
 /// The providers that the test harness looks into.
@@ -26,12 +26,12 @@ pub(crate) struct Probes {
     pub(crate) streams: Option<Arc<crate::stream::Streams>>,
 }
 
-/// A running engine in this process. Dropping it ends it at once; [`Engine::stop`] does so politely.
+/// A running engine in this process. Dropping it closes everything abruptly; [`Engine::stop`] shuts down gracefully.
 pub struct Engine {
     pub(crate) broker: Broker,
-    /// Accepting connections; ended first.
+    /// Accept loops; aborted first.
     pub(crate) listeners: Arc<Tasks>,
-    /// Serving the connections of workers.
+    /// Tasks that serve connections.
     pub(crate) links: Arc<Tasks>,
     pub(crate) local: LocalTransport,
     pub(crate) intake: watch::Sender<bool>,
@@ -46,60 +46,59 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine with the usual settings, to alter and start.
+    /// Returns a builder with the default settings.
     pub fn builder() -> EngineBuilder {
         EngineBuilder::default()
     }
 
-    /// A transport whose links arrive at this engine exactly like those of sockets. Access rules are those of listeners:
-    /// who connects in this process may do everything.
+    /// Returns a transport that connects to this engine in process. Access rules belong to listeners: a worker that
+    /// connects in process is unrestricted.
     pub fn local(&self) -> LocalTransport {
         self.local.clone()
     }
 
-    /// Where workers connect, at the first of several listeners; `None` without listeners.
+    /// Returns the address of the first listener for workers; `None` without listeners.
     pub fn worker_addr(&self) -> Option<SocketAddr> {
         self.worker_addrs.first().copied()
     }
 
-    /// Where workers connect: the addresses of all listeners, in the order in which they were declared.
+    /// Returns the addresses of all listeners for workers, in declaration order.
     pub fn worker_addrs(&self) -> &[SocketAddr] {
         &self.worker_addrs
     }
 
-    /// The directory that keeps what the engine stores; `None`: it is in memory, and gone with the engine.
+    /// Returns the data directory; `None` if the engine stores everything in memory.
     pub fn data_dir(&self) -> Option<&Path> {
         self.data_dir.as_deref()
     }
 
-    /// Where HTTP triggers are served; `None` without listeners.
+    /// Returns the address of the HTTP listener; `None` if there is none.
     pub fn http_addr(&self) -> Option<SocketAddr> {
         self.requests.as_ref().map(|requests| requests.addr())
     }
 
-    /// Where clients subscribe to streams; `None` without listeners.
+    /// Returns the address of the stream WebSocket; `None` if there is none.
     pub fn stream_addr(&self) -> Option<SocketAddr> {
         self.stream_addr
     }
 
-    /// Takes no more HTTP connections and closes the idle ones. Requests under way go on.
+    /// Closes the HTTP listener and its idle connections. Requests in flight continue.
     pub fn stop_intake(&self) {
         self.intake.send_replace(true);
     }
 
-    /// Answers an HTTP request in memory, on the same way as those that come over the socket. A response that is
-    /// streamed is collected.
+    /// Serves an HTTP request in memory, exactly like one that arrives over a socket. A streamed response is collected.
     pub async fn request(&self, request: Request<Bytes>) -> Response<Bytes> {
         let response = self.http.respond(request.map(Full::new)).await;
         let (parts, body) = response.into_parts();
         match body.collect().await {
             Ok(body) => Response::from_parts(parts, body.to_bytes()),
-            // Nothing of it was sent yet, so that it can still be told.
+            // None of it was sent yet, so the error can still be a response.
             Err(_) => http::bad_gateway().map(http::ResponseBody::into_bytes),
         }
     }
 
-    /// Takes no more HTTP connections, like [`Engine::stop_intake`], and waits until no request is under way.
+    /// Closes the HTTP listener, like [`Engine::stop_intake`], and waits until no request is in flight.
     pub async fn drained(&self) {
         self.stop_intake();
         if let Some(requests) = &self.requests {
@@ -107,10 +106,10 @@ impl Engine {
         }
     }
 
-    /// Ends the engine: no more requests, connections are closed with a code that brings workers back later.
+    /// Shuts the engine down: closes all listeners, and all connections with a close code on which workers reconnect.
     ///
-    /// Requests under way are not waited for: that is [`Engine::drained`]. What is stored is written, and the data
-    /// directory is free for another engine.
+    /// Aborts requests in flight; call [`Engine::drained`] before to await them. Flushes the store and releases the
+    /// data directory.
     pub async fn stop(&self) {
         self.stop_intake();
         self.listeners.abort();
@@ -120,7 +119,7 @@ impl Engine {
             requests.abort();
         }
         if let Err(error) = self.store.close().await {
-            tracing::error!("the store was not closed well: {error}");
+            tracing::error!("failed to close the store: {error}");
         }
     }
 }
@@ -160,7 +159,7 @@ mod tests {
     use tokio_tungstenite::tungstenite::Message as Frame;
 
     #[tokio::test]
-    async fn a_taken_port_is_explained() {
+    async fn port_in_use_is_reported_with_its_variable() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = taken.local_addr().unwrap().port();
         let error = Engine::builder()
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn workers_are_told_to_come_back() {
+    async fn stop_closes_connections_for_a_reconnect() {
         let engine =
             Engine::builder().worker_port(0).http_port(0).stream_port(0).start().await.unwrap();
         let url = format!("ws://{}", engine.worker_addr().unwrap());
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dropped_engine_lets_go_of_everything() {
+    async fn dropped_engine_frees_everything() {
         let engine =
             Engine::builder().worker_port(0).http_port(0).stream_port(0).start().await.unwrap();
         let local = engine.local();
@@ -213,7 +212,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_stored_survives_the_engine() {
+    async fn stored_values_survive_a_restart() {
         let directory = std::env::temp_dir().join(format!("iii-engine-{}", uuid::Uuid::new_v4()));
         let start = || Engine::builder().without_listeners().data_dir(&directory).start();
         let place = r#"{"scope":"s","key":"k","value":1}"#;
@@ -229,7 +228,7 @@ mod tests {
             assert_eq!(error.code(), code::STORE_FAILED);
             if stop {
                 engine.stop().await;
-                // Somebody still has it, and the directory is free all the same.
+                // A leaked broker does not keep the directory locked.
                 std::mem::forget(engine.broker.clone());
             }
         }
@@ -238,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_file_does_not_list_is_off() {
+    async fn components_that_the_file_omits_are_off() {
         let builder = EngineBuilder::from_yaml("workers: [{ name: iii-cron }]").unwrap();
         let engine = builder.worker_port(0).start().await.unwrap();
         assert!(engine.worker_addr().is_some() && engine.http_addr().is_none());
@@ -251,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn everything_works_in_memory_and_under_a_clock_of_ones_own() {
+    async fn engine_runs_in_memory_with_a_virtual_clock() {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_599);
         let clock = Clock::starting_at(start);
         let engine = Engine::builder().without_listeners().clock(clock).start().await.unwrap();

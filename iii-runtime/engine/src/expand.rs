@@ -1,48 +1,49 @@
-//! Variables in texts: `${NAME}` and `${NAME:default}`, in the engine's file and in configuration values.
+//! Environment variables in strings: `${NAME}` and `${NAME:default}`, in the configuration file and in configuration
+//! values.
 
 use std::borrow::Cow;
 
-/// A variable that is not set and has no default.
+/// An unset variable without a default.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unset {
+pub(crate) struct UnsetVariable {
     /// Its name.
     pub(crate) name: String,
-    /// Where its `${` begins in the text, in bytes.
+    /// The byte offset of its `${` in the string.
     pub(crate) at: usize,
 }
 
-/// The environment of this process. A variable that is not Unicode counts as not set.
-pub(crate) fn environment(name: &str) -> Option<String> {
+/// Reads an environment variable. One that is not Unicode counts as unset.
+pub(crate) fn env_variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Puts values in the place of variables. What is not complete, such as `${A` or `${}`, stays as it is; values are not
-/// looked at again.
+/// Replaces variables by their values. Incomplete placeholders, such as `${A` or `${}`, are kept; values are not
+/// expanded again.
 ///
 /// # Errors
 ///
-/// The first variable that is not set and has no default.
-pub(crate) fn expand<'a>(
+/// The first variable that is unset and has no default.
+pub(crate) fn expand_variables<'a>(
     text: &'a str,
     variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Cow<'a, str>, Unset> {
+) -> Result<Cow<'a, str>, UnsetVariable> {
     let mut expanded = String::new();
     let mut done = 0;
     let mut from = 0;
     while let Some(found) = text[from..].find("${") {
         let at = from + found;
-        let Some(place) = placeholder(&text[at..]) else {
+        let Some(parsed) = placeholder(&text[at..]) else {
             from = at + 2;
             continue;
         };
-        let value = match (variable(place.name), place.default) {
+        let value = match (variable(parsed.name), parsed.default) {
             (Some(value), _) => Cow::Owned(value),
             (None, Some(default)) => Cow::Borrowed(default),
-            (None, None) => return Err(Unset { name: place.name.to_owned(), at }),
+            (None, None) => return Err(UnsetVariable { name: parsed.name.to_owned(), at }),
         };
         expanded.push_str(&text[done..at]);
         expanded.push_str(&value);
-        done = at + place.bytes;
+        done = at + parsed.bytes;
         from = done;
     }
     if done == 0 {
@@ -52,19 +53,19 @@ pub(crate) fn expand<'a>(
     Ok(Cow::Owned(expanded))
 }
 
-/// Whether a text is one variable and nothing else.
-pub(crate) fn is_one_variable(text: &str) -> bool {
-    placeholder(text).is_some_and(|place| place.bytes == text.len())
+/// Returns whether a string is a single variable.
+pub(crate) fn is_single_placeholder(text: &str) -> bool {
+    placeholder(text).is_some_and(|parsed| parsed.bytes == text.len())
 }
 
 struct Placeholder<'a> {
     name: &'a str,
     default: Option<&'a str>,
-    /// From `$` to `}`.
+    /// The length from `$` to `}`.
     bytes: usize,
 }
 
-/// The variable at the beginning of a text.
+/// Parses the placeholder at the beginning of a string.
 fn placeholder(text: &str) -> Option<Placeholder<'_>> {
     let inner = text.strip_prefix("${")?;
     let inner = &inner[..inner.find('}')?];
@@ -80,13 +81,13 @@ fn placeholder(text: &str) -> Option<Placeholder<'_>> {
 mod tests {
     use super::*;
 
-    fn known(name: &str) -> Option<String> {
+    fn lookup(name: &str) -> Option<String> {
         (name == "A").then(|| "${B}".to_owned())
     }
 
     #[test]
-    fn variables_and_defaults_take_their_places() {
-        let expanded = |text: &'static str| expand(text, &known).unwrap();
+    fn variables_and_defaults_are_expanded() {
+        let expanded = |text: &'static str| expand_variables(text, &lookup).unwrap();
         assert_eq!(expanded("x ${A}-${B:2:3}${C:} y"), "x ${B}-2:3 y");
         for unchanged in ["", "plain", "${", "${}", "${a b}", "$A", "${A", "{A}"] {
             assert!(matches!(expanded(unchanged), Cow::Borrowed(_)), "{unchanged}");
@@ -95,14 +96,18 @@ mod tests {
     }
 
     #[test]
-    fn an_unset_variable_is_named_with_its_place() {
-        let unset = expand("ä ${A} ${NOPE}", &known).unwrap_err();
-        assert_eq!(unset, Unset { name: "NOPE".to_owned(), at: 8 });
+    fn unset_variable_is_reported_with_its_offset() {
+        let unset = expand_variables("ä ${A} ${NOPE}", &lookup).unwrap_err();
+        assert_eq!(unset, UnsetVariable { name: "NOPE".to_owned(), at: 8 });
     }
 
     #[test]
-    fn a_variable_alone_is_told_from_one_in_a_text() {
-        assert!(is_one_variable("${A}") && is_one_variable("${A:1}"));
-        assert!(!is_one_variable("${A} ") && !is_one_variable("${A}${B}") && !is_one_variable("A"));
+    fn single_placeholder_is_detected() {
+        assert!(is_single_placeholder("${A}") && is_single_placeholder("${A:1}"));
+        assert!(
+            !is_single_placeholder("${A} ")
+                && !is_single_placeholder("${A}${B}")
+                && !is_single_placeholder("A")
+        );
     }
 }

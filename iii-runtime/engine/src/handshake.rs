@@ -1,4 +1,4 @@
-//! What a WebSocket handshake says about a client, in the form in which auth functions get it.
+//! Headers and query of a WebSocket handshake, in the form in which auth functions receive them.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(crate) fn headers(headers: &HeaderMap) -> BTreeMap<String, String> {
     all
 }
 
-/// The query, decoded, all values of each name.
+/// Decodes a query into the values of each name.
 pub(crate) fn query(query: Option<&str>) -> BTreeMap<String, Vec<String>> {
     let mut all = BTreeMap::<String, Vec<String>>::new();
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_query_is_decoded_and_repeated_names_keep_all_values() {
+    fn query_is_decoded_and_keeps_repeated_names() {
         let all = query(Some("token=a%2Bb%3D&x=1&x=2&empty"));
         assert_eq!(all["token"], ["a+b="]);
         assert_eq!(all["x"], ["1", "2"]);

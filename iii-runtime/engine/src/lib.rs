@@ -1,20 +1,29 @@
-//! The embedded engine of `iii-runtime`: wire-compatible with the official iii engine, for development, tests and the
-//! worker that needs just one machine.
+//! The embedded engine of `iii-runtime`: wire-compatible with the official iii engine, for development, tests and
+//! deployments on one machine.
 //!
 //! `iii-runtime` re-exports this crate as `iii::engine`. [`Engine::builder`] configures and starts an engine in this
 //! process; workers connect to it over WebSocket or through [`Engine::local`].
 //!
 //! # Layers
 //!
-//! Each module imports only from modules above it; a test checks it.
+//! Each module imports only from modules above it; a test enforces it.
 //!
 //! ```text
-//! limits                       bounds of everything that clients can use up
-//! broker (with provider)       connections, functions, triggers, calls; nothing of HTTP, cron or storage
+//! limits                       limits of everything that clients can consume
+//! provider broker              the provider trait; connections, functions, triggers, calls
+//! tasks wildcard expand        groups of tasks, wildcard patterns, environment variables in settings
+//! handshake origins            headers and queries of handshakes, allowed origins
+//! condition trigger_index      condition functions of triggers, triggers by topic
+//! ordered_dispatcher           dispatches events of one source in their order
 //! store                        the storage API: in memory, and durable on redb
-//! providers                    one module each: http, cron, queue, pubsub, state, stream, channel, …
-//! config                       settings: from code, from a YAML file, and their defaults
-//! engine, start                a running engine, and how it comes to be
+//! channel http http_function   providers: channels, HTTP triggers, functions that HTTP endpoints serve
+//! cron pubsub queue            providers: schedules, topics, durable topics and named queues
+//! state stream configuration   providers: state, streams and their subscribers, the configuration store
+//! observability discovery      providers: telemetry that workers send, lists of functions, workers and triggers
+//! access server                access rules, and the listeners for workers that enforce them
+//! config                       settings from code and from a YAML file, and their defaults
+//! engine start                 a running engine, and how it is started
+//! testing                      what the test harness of `iii-runtime` needs beyond the API
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

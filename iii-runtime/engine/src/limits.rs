@@ -1,4 +1,4 @@
-//! Every bound of what clients can use up: one typed value for each, its default, its range, and its name in the file.
+//! Limits of what clients can consume: for each a typed value, its default, its range, and its name in the file.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -13,10 +13,10 @@ const MIB: usize = 1 << 20;
 /// Gibibytes.
 const GIB: usize = 1 << 30;
 
-/// What clients of an engine can use up, at most: the bounds of every queue, buffer, frame, count and wait.
+/// Limits of what clients of an engine can consume: every queue, buffer, frame, count and timeout.
 ///
-/// What would go beyond a bound is refused with a coded error, mostly
-/// [`OVERLOADED`](iii_wire::code::OVERLOADED), or ends the one connection that did it. Others go on.
+/// A request that would exceed a limit fails with an error code, mostly [`OVERLOADED`](iii_wire::code::OVERLOADED), or
+/// closes the offending connection. Other connections are not affected.
 ///
 /// ```
 /// use iii::engine::{Engine, Limits};
@@ -27,8 +27,8 @@ const GIB: usize = 1 << 30;
 /// let builder = Engine::builder().limits(limits);
 /// ```
 ///
-/// In the YAML file they are the block `limits`, which the official engine does not have. Names are those of the fields;
-/// waits are in milliseconds and end in `_ms`:
+/// In the YAML file they are the block `limits`, an extension of this engine. Keys are the names of the fields;
+/// durations are in milliseconds and end in `_ms`:
 ///
 /// ```
 /// # use iii::engine::EngineBuilder;
@@ -40,31 +40,31 @@ const GIB: usize = 1 << 30;
 /// # "#).unwrap();
 /// ```
 ///
-/// Three bounds have keys of the official engine and are set there: how long an HTTP request may take and how many are
-/// handled at a time (`default_timeout` and `concurrency_request_limit` of `iii-http`,
+/// Three limits have settings of the official engine instead: the timeout and the concurrency of HTTP requests
+/// (`default_timeout` and `concurrency_request_limit` of `iii-http`,
 /// [`http_timeout`](super::EngineBuilder::http_timeout) and
-/// [`http_concurrency`](super::EngineBuilder::http_concurrency)), how long a handshake may take (`handshake_timeout_ms`
-/// of `iii-worker-manager`), and how long a value of state may be (`max_value_bytes` of `iii-state`).
+/// [`http_concurrency`](super::EngineBuilder::http_concurrency)), the handshake timeout (`handshake_timeout_ms` of
+/// `iii-worker-manager`), and the size of a state value (`max_value_bytes` of `iii-state`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Workers: their listener, and each of their connections.
+    /// Limits of worker listeners and of each worker connection.
     pub workers: WorkerLimits,
-    /// The listener of HTTP triggers.
+    /// Limits of the HTTP listener.
     pub http: HttpLimits,
-    /// Those who subscribe to streams, and stream triggers.
+    /// Limits of stream subscribers and stream triggers.
     pub streams: StreamLimits,
-    /// Channels.
+    /// Limits of channels.
     pub channels: ChannelLimits,
-    /// Durable topics and named queues.
+    /// Limits of durable topics and named queues.
     pub queues: QueueLimits,
-    /// Changes that wait for the triggers of state and configurations.
+    /// Limits of pending events of state and configuration triggers.
     pub events: EventLimits,
-    /// Configurations. Default 10,000.
+    /// Number of configurations. Default 10,000.
     pub configurations: usize,
-    /// Bytes of everything that is stored; all of it is in memory. Default 2 GiB.
+    /// Bytes of all stored values; all of them are held in memory. Default 2 GiB.
     pub store_bytes: usize,
-    /// Bytes of changes that are on their way to the disk of a durable store. Default 64 MiB.
+    /// Bytes of writes that a durable store has not yet synced to disk. Default 64 MiB.
     pub journal_bytes: usize,
 }
 
@@ -84,57 +84,58 @@ impl Default for Limits {
     }
 }
 
-/// The bounds of workers. All but the first are those of one connection.
+/// Limits of workers. All but the first apply per connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerLimits {
-    /// Connections to the port at a time, those of channels included; one more is closed at once. Default 10,000.
+    /// Concurrent connections per listener, including those of channels; further ones are closed immediately. Default
+    /// 10,000.
     pub connections: usize,
-    /// The size of one frame; a larger one ends the connection with the close code 1009. Default 64 MiB, since some SDKs
+    /// Maximum size of a frame; a larger one closes the connection with the code 1009. Default 64 MiB, since some SDKs
     /// send each message in one frame. Workers of this project send frames of at most 4 MiB.
     pub frame_bytes: usize,
-    /// The size of one message in all its frames; a larger one ends the connection with 1009. A result that is larger is
-    /// answered with `payload_too_large` instead. Default 64 MiB.
+    /// Maximum size of a message in all its frames; a larger one closes the connection with 1009. A result that is
+    /// larger is replaced by the error `payload_too_large`. Default 64 MiB.
     pub message_bytes: usize,
-    /// How often a connection is pinged. Default 20 s.
+    /// Interval of pings. Default 20 s.
     pub ping: Duration,
-    /// A connection from which nothing came for this long, not even the answer to a ping, is given up, and its name and
-    /// functions are free again. Default 60 s.
+    /// A connection that receives nothing for this long, not even pongs, is closed, and its name and functions are
+    /// released. Default 60 s.
     pub silence: Duration,
-    /// Functions. Default 10,000.
+    /// Registered functions. Default 10,000.
     pub functions: usize,
-    /// Triggers. Default 10,000.
+    /// Registered triggers. Default 10,000.
     pub triggers: usize,
-    /// Trigger types. Default 1,000.
+    /// Registered trigger types. Default 1,000.
     pub trigger_types: usize,
-    /// Services. Default 1,000.
+    /// Registered services. Default 1,000.
     pub services: usize,
-    /// Bytes of what is registered: schemas, configs, metadata, descriptions. Default 64 MiB.
+    /// Bytes of all registrations: schemas, configs, metadata, descriptions. Default 64 MiB.
     pub registration_bytes: usize,
-    /// Calls it makes that wait for their answers. Default 65,536.
+    /// Calls of the worker that await a response. Default 65,536.
     pub calls: usize,
-    /// Calls it serves and has not answered. Default 131,072.
+    /// Calls that the worker serves concurrently. Default 131,072.
     pub serving: usize,
-    /// Bytes that wait to be sent to it; who sends it more is slowed down. Default 1 MiB.
+    /// Queued outgoing bytes above which callers are slowed down. Default 1 MiB.
     pub outgoing_soft_bytes: usize,
-    /// Bytes that wait to be sent to it; more calls are refused, and a worker that does not read its answers is
-    /// disconnected. Default 128 MiB.
+    /// Queued outgoing bytes above which calls are rejected; a worker that does not read its responses is disconnected.
+    /// Default 128 MiB.
     pub outgoing_bytes: usize,
-    /// Triggers of all workers that were made by `engine::register_trigger`: no connection owns them. Default 10,000.
-    /// `registration_bytes` is the bound of their bytes.
+    /// Triggers created by `engine::register_trigger`, which belong to no connection, in total. Default 10,000.
+    /// `registration_bytes` also limits their bytes.
     pub ownerless_triggers: usize,
 }
 
 impl Default for WorkerLimits {
     fn default() -> Self {
-        let Heartbeat { every, give_up_after } = Heartbeat::default();
-        let transport::Limits { soft, hard, message } = transport::Limits::default();
+        let Heartbeat { interval, timeout } = Heartbeat::default();
+        let transport::OutboxLimits { soft, hard, message } = transport::OutboxLimits::default();
         Self {
             connections: 10_000,
             frame_bytes: message,
             message_bytes: message,
-            ping: every,
-            silence: give_up_after,
+            ping: interval,
+            silence: timeout,
             functions: 10_000,
             triggers: 10_000,
             trigger_types: 1_000,
@@ -150,41 +151,40 @@ impl Default for WorkerLimits {
 }
 
 impl WorkerLimits {
-    /// How a silent connection is noticed.
+    /// The heartbeat of a connection.
     pub(crate) fn heartbeat(&self) -> Heartbeat {
-        Heartbeat { every: self.ping, give_up_after: self.silence }
+        Heartbeat { interval: self.ping, timeout: self.silence }
     }
 
-    /// What may wait in the queue of a connection.
-    pub(crate) fn link(&self) -> transport::Limits {
-        transport::Limits {
+    /// The limits of the outbox of a connection.
+    pub(crate) fn link(&self) -> transport::OutboxLimits {
+        transport::OutboxLimits {
             soft: self.outgoing_soft_bytes,
             hard: self.outgoing_bytes,
             message: self.message_bytes,
         }
     }
 
-    /// Registrations that wait until the namespace of a connection is known.
+    /// Registrations that are buffered until the namespace of a connection is known.
     pub(crate) fn buffered(&self) -> usize {
         self.functions + self.triggers + self.trigger_types + self.services
     }
 }
 
-/// The bounds of the listener of HTTP triggers.
+/// Limits of the HTTP listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpLimits {
-    /// Connections at a time; one more is closed at once. Default 10,000.
+    /// Concurrent connections; further ones are closed immediately. Default 10,000.
     pub connections: usize,
-    /// How long a request may take from its beginning to the end of its head, and how long a connection may be idle.
-    /// Default 10 s.
+    /// Timeout of reading the head of a request, and of an idle connection. Default 10 s.
     pub head: Duration,
-    /// The size of the head of a request; a larger one is answered with 431. Default 64 KiB.
+    /// Maximum size of the head of a request; a larger one is answered with 431. Default 64 KiB.
     pub head_bytes: usize,
-    /// Headers of one request; one more is answered with 431. Default 100.
+    /// Maximum number of header fields of a request; more are answered with 431. Default 100.
     pub headers: usize,
-    /// The size of a JSON body; a larger one is answered with 413. Default 4 MiB. Other bodies are streamed to the
-    /// function, and may be of any length.
+    /// Maximum size of a JSON body; a larger one is answered with 413. Default 4 MiB. Other bodies are streamed to the
+    /// function, without a limit.
     pub body_bytes: usize,
 }
 
@@ -200,34 +200,34 @@ impl Default for HttpLimits {
     }
 }
 
-/// The bounds of those who subscribe to streams, and of stream triggers.
+/// Limits of stream subscribers and stream triggers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StreamLimits {
-    /// Connections at a time; one more is closed at once. Default 10,000.
+    /// Concurrent connections; further ones are closed immediately. Default 10,000.
     pub connections: usize,
-    /// How long the head of a handshake may take. Default 10 s.
+    /// Timeout of reading the head of a handshake. Default 10 s.
     pub head: Duration,
-    /// The size of what a client may send at once. Default 64 KiB.
+    /// Maximum size of a message from a client. Default 64 KiB.
     pub message_bytes: usize,
-    /// Subscriptions of one connection. Default 1,000.
+    /// Subscriptions per connection. Default 1,000.
     pub subscriptions: usize,
-    /// Messages that wait for one client; a client that is further behind is disconnected with the close code 1013.
-    /// Default 4,096.
+    /// Messages queued for one client; a client that exceeds it is disconnected with the close code 1013. Default
+    /// 4,096.
     pub queue_messages: usize,
-    /// Bytes that wait for one client, likewise. Default 16 MiB.
+    /// Bytes queued for one client, likewise. Default 16 MiB.
     pub queue_bytes: usize,
-    /// How often a client is pinged. Default 20 s.
+    /// Interval of pings. Default 20 s.
     pub ping: Duration,
-    /// A client from which nothing came for this long, not even the answer to a ping, is given up. Default 60 s.
+    /// A client that sends nothing for this long, not even pongs, is disconnected. Default 60 s.
     pub silence: Duration,
-    /// Events that wait for one stream trigger; one more is lost to it, and that is logged. Default 4,096.
+    /// Events queued for one stream trigger; further ones are dropped and logged. Default 4,096.
     pub trigger_events: usize,
 }
 
 impl Default for StreamLimits {
     fn default() -> Self {
-        let Heartbeat { every, give_up_after } = Heartbeat::default();
+        let Heartbeat { interval, timeout } = Heartbeat::default();
         Self {
             connections: 10_000,
             head: Duration::from_secs(10),
@@ -235,33 +235,33 @@ impl Default for StreamLimits {
             subscriptions: 1_000,
             queue_messages: 4_096,
             queue_bytes: 16 * MIB,
-            ping: every,
-            silence: give_up_after,
+            ping: interval,
+            silence: timeout,
             trigger_events: 4_096,
         }
     }
 }
 
 impl StreamLimits {
-    /// How a silent client is noticed.
+    /// The heartbeat of a connection.
     pub(crate) fn heartbeat(&self) -> Heartbeat {
-        Heartbeat { every: self.ping, give_up_after: self.silence }
+        Heartbeat { interval: self.ping, timeout: self.silence }
     }
 }
 
-/// The bounds of channels. Those that HTTP requests bring along are bounded by the requests.
+/// Limits of channels. Those of HTTP requests are limited by the requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelLimits {
-    /// Channels at a time. Default 10,000.
+    /// Open channels. Default 10,000.
     pub open: usize,
-    /// Of them, those that one connection made. Default 1,000.
+    /// Open channels created by one connection. Default 1,000.
     pub per_connection: usize,
-    /// Messages that wait in one channel, whatever its maker asks for. Default 1,024.
+    /// Messages buffered in a channel, an upper bound of the size that its creator requests. Default 1,024.
     pub messages: usize,
-    /// Bytes that wait in one channel; a longer message is taken alone. Default 4 MiB.
+    /// Bytes buffered in a channel; a longer message is accepted if the buffer is empty. Default 4 MiB.
     pub bytes: usize,
-    /// How long a channel waits for both of its sides. Default 5 min.
+    /// How long a channel waits for both endpoints. Default 5 min.
     pub wait: Duration,
 }
 
@@ -277,27 +277,26 @@ impl Default for ChannelLimits {
     }
 }
 
-/// The bounds of durable topics and named queues. A publisher that would go beyond one gets `overloaded`.
+/// Limits of durable topics and named queues. A publisher that would exceed one gets `overloaded`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueLimits {
-    /// Messages of one topic or named queue: those that wait, run, and were given up, each copy for itself. Default
+    /// Messages of one topic or named queue: pending, in flight and dead letters, counting each copy. Default
     /// 1,000,000.
     pub messages: usize,
-    /// Bytes of one topic or named queue, with what the engine needs beside each message. Default 1 GiB.
+    /// Bytes of one topic or named queue, including the engine's record of each message. Default 1 GiB.
     pub bytes: usize,
     /// Bytes of all topics and named queues together. Default 1.5 GiB.
     pub total_bytes: usize,
-    /// Messages of one subscriber or named queue that were given up and are kept; the oldest gives way, and that is
-    /// logged. Default 100,000.
+    /// Dead letters kept per subscriber or named queue; the oldest is evicted, which is logged. Default 100,000.
     pub dead_letters: usize,
     /// Topics. Default 10,000.
     pub topics: usize,
-    /// Functions that are subscribed, those included that are not bound now. Default 20,000.
+    /// Subscribed functions, including those without a bound trigger at present. Default 20,000.
     pub subscribers: usize,
-    /// Jobs of one subscriber or named queue at the same time, whatever its settings say. Default 10,000.
+    /// Concurrent jobs of one subscriber or named queue, an upper bound of its own settings. Default 10,000.
     pub concurrency: usize,
-    /// For how long a subscriber that is not bound goes on getting messages to keep. Default 24 h.
+    /// How long messages are kept for a subscriber without a bound trigger. Default 24 h.
     pub absence: Duration,
 }
 
@@ -316,14 +315,14 @@ impl Default for QueueLimits {
     }
 }
 
-/// The bounds of changes that wait for the triggers of state, and likewise of configurations. A change that would go
-/// beyond one is refused with `overloaded`.
+/// Limits of pending events of state triggers, and likewise of configuration triggers. A change that would exceed one
+/// fails with `overloaded`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventLimits {
-    /// Changes. Default 65,536.
+    /// Pending events. Default 65,536.
     pub waiting: usize,
-    /// Their bytes. Default 256 MiB.
+    /// Bytes of pending events. Default 256 MiB.
     pub bytes: usize,
 }
 
@@ -333,36 +332,36 @@ impl Default for EventLimits {
     }
 }
 
-/// The value of one bound.
+/// The value of one limit.
 pub(super) enum Value<'a> {
     /// A number.
     Count(&'a mut usize),
-    /// A time, in milliseconds where it is a number.
+    /// A duration, in milliseconds where it is a number.
     Wait(&'a mut Duration),
 }
 
-/// One bound: its block, its name in it, what it may be, and where it is.
+/// One limit: its block and key in the file, its range, and its value.
 pub(super) struct Bound<'a> {
-    /// Empty: it is in no block.
+    /// Empty for top-level keys.
     pub(super) block: &'static str,
     pub(super) key: &'static str,
     pub(super) range: RangeInclusive<u64>,
     pub(super) value: Value<'a>,
 }
 
-/// Counts of things that cost little each.
+/// The range of counts of cheap objects.
 const COUNT: RangeInclusive<u64> = 1..=100_000_000;
-/// Sizes of one thing.
+/// The range of sizes of one object.
 const SIZE: RangeInclusive<u64> = 1024..=1 << 30;
-/// Sizes of many things together.
+/// The range of total sizes.
 const TOTAL: RangeInclusive<u64> = 1024..=1 << 50;
-/// Waits, up to a day.
+/// The range of timeouts, up to a day.
 const MILLIS: RangeInclusive<u64> = 1..=86_400_000;
-/// The retention of a queue, up to ten years.
+/// The range of the retention of queues, up to ten years.
 const LONG: RangeInclusive<u64> = 0..=315_360_000_000;
 
 impl Limits {
-    /// All of them, block by block.
+    /// All limits, block by block.
     pub(super) fn bounds(&mut self) -> Vec<Bound<'_>> {
         use Value::{Count, Wait};
         let Self { workers: w, http: h, streams: s, channels: c, queues: q, events: e, .. } = self;
@@ -438,11 +437,11 @@ impl Limits {
             .collect()
     }
 
-    /// Looks for bounds that cannot work.
+    /// Checks the ranges of all limits.
     ///
     /// # Errors
     ///
-    /// The first one, in words for whoever set it.
+    /// The first problem, as a message for the author of the settings.
     pub(crate) fn check(&mut self) -> Result<(), String> {
         for Bound { block, key, range, value } in self.bounds() {
             let (value, unit) = match value {
@@ -453,7 +452,7 @@ impl Limits {
                 let name = if block.is_empty() { key.to_owned() } else { format!("{block}.{key}") };
                 let (low, high) = (range.start(), range.end());
                 return Err(format!(
-                    "the limit `{name}` is {value}{unit}, and must be from {low} to {high}{unit}"
+                    "the limit `{name}` is {value}{unit}, but must be from {low} to {high}{unit}"
                 ));
             }
         }
@@ -470,11 +469,11 @@ impl Limits {
     }
 }
 
-/// What is wrong if connections are given up before they are asked.
+/// The message for a connection timeout that pings cannot prevent.
 pub(super) fn quiet_too_soon(block: &str) -> String {
     format!(
-        "`silence` of the limits of `{block}` must be longer than `ping`: a connection is given up when it does not \
-         answer pings"
+        "`silence` in the limits of `{block}` must be longer than `ping`: a connection is closed if it does not answer \
+         pings within it"
     )
 }
 
@@ -483,7 +482,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_in_their_ranges_and_each_bound_has_one_name() {
+    fn defaults_are_in_range_and_names_are_unique() {
         let mut limits = Limits::default();
         limits.check().unwrap();
         let mut names: Vec<_> = limits.bounds().iter().map(|one| (one.block, one.key)).collect();
@@ -494,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_out_of_its_range_is_named() {
+    fn limit_out_of_range_is_reported() {
         let mut limits = Limits::default();
         limits.workers.frame_bytes = 10;
         let error = limits.check().unwrap_err();

@@ -1,33 +1,33 @@
-//! Which pages of browsers may open the sockets of an engine, by their origins.
+//! The browser origins that may open WebSockets of an engine.
 
 use hyper::header::HeaderValue;
 
-/// The pages that may connect: those of this machine, and those of a list. Programs send no origin, and are not asked.
+/// Allowed origins: local ones and those of a list. Clients other than browsers send no origin and are always allowed.
 ///
-/// Without this, any page in a browser could reach a listener of the machine that it is shown on: WebSockets are not
-/// bound to the origin of the page (RFC 6455, section 10.2).
+/// Without this check, a page from anywhere could connect to listeners of the machine that displays it: WebSockets are
+/// not subject to the same-origin policy (RFC 6455, section 10.2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Origins {
-    all: bool,
-    listed: Vec<String>,
+pub(crate) struct OriginPolicy {
+    any: bool,
+    allowed: Vec<String>,
 }
 
-impl Origins {
-    /// This machine and those of the list, such as `https://app.example.com`; `*` is everybody.
+impl OriginPolicy {
+    /// Allows local origins and those of `list`, such as `https://app.example.com`; `*` allows all.
     ///
     /// # Errors
     ///
-    /// If one of the list is no origin, in words for whoever wrote it.
+    /// If an entry is not an origin, with a message for its author.
     pub(crate) fn new(list: &[String]) -> Result<Self, String> {
         let mut origins = Self::default();
         for text in list {
             match text.trim() {
-                "*" => origins.all = true,
-                text if is_origin(text) => origins.listed.push(text.to_ascii_lowercase()),
+                "*" => origins.any = true,
+                text if is_origin(text) => origins.allowed.push(text.to_ascii_lowercase()),
                 text => {
                     return Err(format!(
-                        "`{text}` is no origin: write the scheme, the host and, if it is not the usual one, the port, and \
-                         no path, such as https://app.example.com"
+                        "`{text}` is not an origin: write the scheme, the host, the port unless it is the default one, and no \
+                         path, such as https://app.example.com"
                     ));
                 }
             }
@@ -35,17 +35,17 @@ impl Origins {
         Ok(origins)
     }
 
-    /// Whether a handshake with this header may go on.
-    pub(crate) fn allow(&self, origin: Option<&HeaderValue>) -> bool {
+    /// Returns whether a handshake with this header is allowed.
+    pub(crate) fn allows(&self, origin: Option<&HeaderValue>) -> bool {
         let Some(origin) = origin else { return true };
         let Ok(origin) = origin.to_str() else { return false };
-        self.all
+        self.any
             || is_local(origin)
-            || self.listed.iter().any(|one| one.eq_ignore_ascii_case(origin))
+            || self.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
     }
 }
 
-/// Whether a text is a scheme and a host, perhaps with a port (RFC 6454, section 6.2).
+/// Returns whether a string is a scheme and a host with an optional port (RFC 6454, section 6.2).
 fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return false };
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | '?' | '#' | '@' | '*' | '"');
@@ -53,7 +53,7 @@ fn is_origin(text: &str) -> bool {
     named(scheme) && named(host) && !host.starts_with(':')
 }
 
-/// Whether an origin is a page of this machine.
+/// Returns whether an origin is of this machine.
 fn is_local(origin: &str) -> bool {
     let Some((_, host)) = origin.split_once("://") else { return false };
     let host = match host.rsplit_once(':') {
@@ -68,12 +68,12 @@ mod tests {
     use super::*;
 
     fn allows(list: &[&str], origin: &'static str) -> bool {
-        let list: Vec<String> = list.iter().map(|one| (*one).to_owned()).collect();
-        Origins::new(&list).unwrap().allow(Some(&HeaderValue::from_static(origin)))
+        let list: Vec<String> = list.iter().map(|origin| (*origin).to_owned()).collect();
+        OriginPolicy::new(&list).unwrap().allows(Some(&HeaderValue::from_static(origin)))
     }
 
     #[test]
-    fn this_machine_and_the_list_are_let_in() {
+    fn local_and_listed_origins_are_allowed() {
         for local in ["http://localhost:5173", "http://[::1]:5173", "http://127.0.0.1"] {
             assert!(allows(&[], local), "{local}");
         }
@@ -88,14 +88,14 @@ mod tests {
         {
             assert!(!allows(&["https://app.example"], other), "{other}");
         }
-        assert!(Origins::default().allow(None), "programs send none");
-        assert!(!Origins::default().allow(Some(&HeaderValue::from_bytes(b"\xff").unwrap())));
+        assert!(OriginPolicy::default().allows(None), "clients other than browsers send no origin");
+        assert!(!OriginPolicy::default().allows(Some(&HeaderValue::from_bytes(b"\xff").unwrap())));
     }
 
     #[test]
-    fn what_is_no_origin_is_told() {
+    fn invalid_origins_are_reported() {
         for wrong in ["app.example", "https://", "https://a/b", "https://*.a", "", "https://:80"] {
-            let error = Origins::new(&[wrong.to_owned()]).unwrap_err();
+            let error = OriginPolicy::new(&[wrong.to_owned()]).unwrap_err();
             assert!(error.contains(&format!("`{wrong}`")), "{error}");
         }
     }

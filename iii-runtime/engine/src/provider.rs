@@ -1,4 +1,4 @@
-//! What a provider is: the one door through which trigger types and built-in functions enter the broker.
+//! Providers: the interface through which trigger types and built-in functions are added to the broker.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use iii_wire::protocol::{
     ErrorBody, FunctionId, Namespace, Payload, RegisterFunction, TriggerId, TriggerTypeId, WorkerId,
 };
 use iii_wire::schema::memoized;
-use iii_wire::transport::ws::Telemetry;
+use iii_wire::transport::ws::TelemetryHandler;
 
-/// What a call ends in: an output, no output, or an error.
+/// The result of a call: an output, no output, or an error.
 pub(crate) type Outcome = Result<Option<Payload>, ErrorBody>;
 
-/// The code of the runtime of a built-in function.
+/// The code of a built-in function.
 pub(crate) type Handler = Arc<dyn Fn(Call) -> BoxFuture<'static, Outcome> + Send + Sync>;
 
-/// A part of the engine that serves trigger types, functions, or both.
+/// A component of the engine that serves trigger types, functions, or both.
 ///
-/// The broker calls it while it holds its lock for changes: no method may wait, or register anything at the broker.
+/// The broker calls it under its lock for changes: methods must neither block nor register anything with the broker.
 /// Invoking functions is allowed everywhere.
 pub(crate) trait Provider: Send + Sync + 'static {
     /// The name under which it is listed, such as `iii-http`.
     fn name(&self) -> &'static str;
 
-    /// What it is for, in one sentence.
+    /// A description of one sentence.
     fn description(&self) -> &'static str;
 
     /// The trigger types it serves, all in the namespace `default`.
@@ -42,57 +42,57 @@ pub(crate) trait Provider: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Takes a binding. One with the same id replaces the earlier one.
+    /// Adds a trigger, or replaces the one with the same id.
     ///
     /// # Errors
     ///
-    /// If the config cannot be used. Nothing changed then: an earlier binding of that id goes on.
+    /// If the config is invalid. An existing trigger with that id then remains in place.
     fn bind(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
-        Err(refused(format!("`{}` serves no trigger type `{}`", self.name(), binding.trigger_type)))
+        Err(refused(format!("`{}` has no trigger type `{}`", self.name(), binding.trigger_type)))
     }
 
-    /// Gives a binding up. What it has begun is finished.
+    /// Removes a trigger. Invocations in flight complete.
     fn unbind(&self, _binding: &Arc<Binding>) {}
 
-    /// Hears of a change at the broker.
-    fn notice(&self, _event: &Event) {}
+    /// Receives broker events.
+    fn on_event(&self, _event: &BrokerEvent) {}
 
-    /// Serves a function that a worker registered with an `invocation` object (protocol section 4.8).
+    /// Returns the handler of a function that a worker registered with an `invocation` object (protocol section 4.8).
     ///
-    /// `None`: this provider does not serve such functions.
-    fn external(&self, _function: &RegisterFunction) -> Option<Result<Handler, ErrorBody>> {
+    /// `None` if this provider does not serve such functions.
+    fn external_handler(&self, _function: &RegisterFunction) -> Option<Result<Handler, ErrorBody>> {
         None
     }
 
-    /// Takes the telemetry frames of connections (protocol section 1.6). Asked once for each connection.
+    /// Returns the handler of telemetry frames (protocol section 1.6), once per connection.
     ///
-    /// `None`: this provider takes none.
-    fn telemetry(&self) -> Option<Telemetry> {
+    /// `None` if this provider does not accept telemetry.
+    fn telemetry(&self) -> Option<TelemetryHandler> {
         None
     }
 
-    /// How its part of the engine is, for `engine::health::check`.
+    /// Reports the health of the component for `engine::health::check`.
     ///
-    /// `None`: it has nothing to say.
-    fn health(&self) -> Option<Health> {
+    /// `None` if it does not report health.
+    fn health(&self) -> Option<ComponentHealth> {
         None
     }
 
-    /// The engine is about to close all connections: calls that fail from now on are nobody's fault.
-    fn ending(&self) {}
+    /// Called before the engine closes all connections: calls that fail from now on are not errors.
+    fn before_stop(&self) {}
 
-    /// Ends all tasks. Nothing is called afterwards.
+    /// Stops all tasks. No method is called afterwards.
     fn stop(&self) {}
 }
 
-/// How a part of the engine is.
+/// The health of a component.
 #[derive(Debug, Clone)]
-pub(crate) struct Health {
-    /// The name of the part, such as `queues`.
+pub(crate) struct ComponentHealth {
+    /// The name of the component, such as `queues`.
     pub(crate) component: &'static str,
-    /// What is wrong; `None`: all is well.
+    /// The problem; `None` if the component is healthy.
     pub(crate) trouble: Option<String>,
-    /// Facts about it.
+    /// Details, as JSON.
     pub(crate) details: serde_json::Value,
 }
 
@@ -101,90 +101,90 @@ pub(crate) struct Health {
 pub(crate) struct TriggerTypeInfo {
     /// Its id, such as `http`.
     pub(crate) id: &'static str,
-    /// What fires it.
+    /// What fires its triggers.
     pub(crate) description: &'static str,
-    /// JSON Schema of a binding's config.
+    /// JSON Schema of a trigger's config.
     pub(crate) config_schema: Option<Payload>,
-    /// JSON Schema of the payload that functions get.
+    /// JSON Schema of the payload of invoked functions.
     pub(crate) request_schema: Option<Payload>,
 }
 
-/// A trigger that is bound to a function (protocol section 2.6).
+/// A trigger: a function bound to a trigger type (protocol section 2.6).
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Binding {
-    /// Chosen by the worker that registered it.
+    /// The id, chosen by the worker that registered it.
     pub(crate) id: TriggerId,
     /// Its type.
     pub(crate) trigger_type: TriggerTypeId,
     /// The function that it invokes.
     pub(crate) function_id: FunctionId,
-    /// The namespace of that function.
+    /// The namespace of the function.
     pub(crate) namespace: Namespace,
-    /// What the type needs to know; never checked before [`Provider::bind`].
+    /// The config, not validated before [`Provider::bind`].
     pub(crate) config: Payload,
-    /// Handed to the function, unchanged, with each firing.
+    /// Passed unchanged to the function with each invocation.
     pub(crate) metadata: Option<Payload>,
-    /// The namespace of the connection that registered it: the provider is looked for there first.
+    /// The namespace of the connection that registered it, which is searched for the provider first.
     pub(crate) home: Namespace,
-    /// The only namespace in which the provider is looked for, if one is named.
+    /// If set, the only namespace that is searched for the provider.
     pub(crate) provider_namespace: Option<Namespace>,
-    /// The connection that registered it; `None`: made by `engine::register_trigger`.
+    /// The connection that registered it; `None` if `engine::register_trigger` did.
     pub(crate) owner: Option<WorkerId>,
 }
 
 impl Binding {
-    /// What it counts against the bytes that its connection may register.
+    /// The size that counts against the registration quota of its connection, in bytes.
     pub(crate) fn weight(&self) -> usize {
         let metadata = self.metadata.as_ref().map_or(0, |metadata| metadata.as_str().len());
         let names = self.id.len() + self.trigger_type.len() + self.function_id.len();
         names + self.config.as_str().len() + metadata + 256
     }
 
-    /// Reads the config into a type. An absent config counts as an empty one.
+    /// Deserializes the config. An absent config is read as `{}`.
     ///
     /// # Errors
     ///
-    /// Code `trigger_registration_failed` if it does not fit.
+    /// Code `trigger_registration_failed` if it does not match the type.
     pub(crate) fn config<T: DeserializeOwned>(&self) -> Result<T, ErrorBody> {
         let text = if self.config.is_null() { "{}" } else { self.config.as_str() };
         serde_json::from_str(text).map_err(|error| {
             refused(format!(
-                "the config of the `{}` trigger `{}` cannot be read: {error}",
+                "the config of the `{}` trigger `{}` is invalid: {error}",
                 self.trigger_type, self.id
             ))
         })
     }
 }
 
-/// The error with which a binding is refused (protocol section 4.4).
+/// The error of a rejected trigger (protocol section 4.4).
 pub(crate) fn refused(message: impl Into<String>) -> ErrorBody {
     ErrorBody::new(code::TRIGGER_REGISTRATION_FAILED, message)
 }
 
-/// The error of a call that would go beyond a limit.
+/// The error of a call that would exceed a limit.
 pub(crate) fn overloaded(message: impl Into<String>) -> ErrorBody {
     ErrorBody { retryable: Some(true), ..ErrorBody::new(code::OVERLOADED, message) }
 }
 
-/// A change at the broker that providers may tell workers about.
+/// A change of the broker that providers may forward to workers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum BrokerEvent {
     /// A connection was opened.
     WorkerConnected(WorkerId),
-    /// A worker announced itself, or changed what it says about itself.
+    /// A worker announced itself or changed its description.
     WorkerUpdated(WorkerId),
-    /// A connection ended, and everything it had is gone.
+    /// A connection was closed, and its registrations were removed.
     WorkerDisconnected(WorkerId),
-    /// A function was registered or removed.
+    /// A function was registered or unregistered.
     FunctionsChanged,
 }
 
-/// One call of a built-in function.
+/// A call of a built-in function.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     /// The input.
     pub(crate) data: Payload,
-    /// The connection that calls; `None`: the engine itself.
+    /// The calling connection; `None` for the engine itself.
     pub(crate) caller: Option<WorkerId>,
     /// W3C trace context.
     pub(crate) traceparent: Option<String>,
@@ -194,7 +194,7 @@ pub(crate) struct Call {
 
 #[cfg(test)]
 impl Call {
-    /// A call of nobody in particular.
+    /// A call without a caller.
     pub(super) fn of(data: &str) -> Self {
         let data = Payload::from_json(data.to_owned()).unwrap();
         Self { data, caller: None, traceparent: None, baggage: None }
@@ -206,18 +206,18 @@ impl Call {
 pub(crate) struct BuiltIn {
     /// Its id.
     pub(crate) id: FunctionId,
-    /// What it does.
+    /// The description.
     pub(crate) description: &'static str,
     /// JSON Schema of the input.
-    pub(crate) request_schema: Schema,
+    pub(crate) request_schema: LazySchema,
     /// JSON Schema of the output.
-    pub(crate) response_schema: Schema,
-    /// Its code.
+    pub(crate) response_schema: LazySchema,
+    /// The code.
     pub(crate) handler: Handler,
 }
 
 impl BuiltIn {
-    /// A function whose schemas are those of `I` and `O`.
+    /// Creates a function with the schemas of `I` and `O`.
     pub(crate) fn new<I: JsonSchema, O: JsonSchema>(
         id: &'static str,
         description: &'static str,
@@ -226,16 +226,15 @@ impl BuiltIn {
         Self {
             id: id.into(),
             description,
-            request_schema: Schema::Of(schema::<I>),
-            response_schema: Schema::Of(schema::<O>),
+            request_schema: LazySchema::OfType(schema::<I>),
+            response_schema: LazySchema::OfType(schema::<O>),
             handler,
         }
     }
 
-    /// A function with typed input and output. `None` as output means that the answer has no `result`.
+    /// Creates a function with typed input and output. The output `None` is a response without `result`.
     ///
-    /// Input that does not fit is answered with the code `deserialization_error`; fields that the type does not have
-    /// are ignored.
+    /// Input that does not match fails with the code `deserialization_error`; unknown fields are ignored.
     pub(crate) fn typed<I, O, F, R>(id: &'static str, description: &'static str, code: F) -> Self
     where
         I: DeserializeOwned + JsonSchema,
@@ -249,14 +248,14 @@ impl BuiltIn {
                 Box::pin(async move { output.await?.map(|output| to_payload(&output)).transpose() })
             }
             Err(error) => {
-                let error = misfit(id, &error);
+                let error = invalid_input(id, &error);
                 Box::pin(std::future::ready(Err(error)))
             }
         });
         Self::new::<I, O>(id, description, handler)
     }
 
-    /// Like [`BuiltIn::sync`], for output that is JSON already. `O` only gives the schema.
+    /// Like [`BuiltIn::sync`], for output that is already JSON; `O` only defines the schema.
     pub(crate) fn raw<I, O, F>(id: &'static str, description: &'static str, code: F) -> Self
     where
         I: DeserializeOwned + JsonSchema,
@@ -266,14 +265,14 @@ impl BuiltIn {
         let handler: Handler = Arc::new(move |call: Call| {
             let outcome = match call.data.parse::<I>() {
                 Ok(input) => code(input),
-                Err(error) => Err(misfit(id, &error)),
+                Err(error) => Err(invalid_input(id, &error)),
             };
             Box::pin(std::future::ready(outcome))
         });
         Self::new::<I, O>(id, description, handler)
     }
 
-    /// Like [`BuiltIn::typed`], for code that does not wait.
+    /// Like [`BuiltIn::typed`], for synchronous code.
     pub(crate) fn sync<I, O, F>(id: &'static str, description: &'static str, code: F) -> Self
     where
         I: DeserializeOwned + JsonSchema,
@@ -284,49 +283,49 @@ impl BuiltIn {
     }
 }
 
-/// The error for input that does not fit a built-in function.
-pub(crate) fn misfit(id: &str, error: &serde_json::Error) -> ErrorBody {
-    ErrorBody::new(code::DESERIALIZATION_ERROR, format!("the input does not fit `{id}`: {error}"))
+/// The error for input that does not match the type of a built-in function.
+pub(crate) fn invalid_input(id: &str, error: &serde_json::Error) -> ErrorBody {
+    ErrorBody::new(code::DESERIALIZATION_ERROR, format!("the input of `{id}` is invalid: {error}"))
 }
 
-/// The JSON of an output or of an event.
+/// Serializes an output or an event.
 ///
 /// # Errors
 ///
-/// Code `serialization_error` if the type refuses to be serialised.
+/// Code `serialization_error` if serialization fails.
 pub(crate) fn to_payload<T: Serialize + ?Sized>(value: &T) -> Result<Payload, ErrorBody> {
     Payload::new(value)
-        .map_err(|error| ErrorBody::new(code::SERIALIZATION_ERROR, format!("no JSON: {error}")))
+        .map_err(|error| ErrorBody::new(code::SERIALIZATION_ERROR, error.to_string()))
 }
 
-/// A JSON Schema, or how to make it: most of those of the engine's own functions are never asked for.
+/// A JSON Schema, generated on demand: most schemas of built-in functions are never requested.
 #[derive(Debug, Clone)]
-pub(crate) enum Schema {
-    /// What a worker sent.
-    Given(Option<Payload>),
-    /// That of a type.
-    Of(fn() -> Option<Payload>),
+pub(crate) enum LazySchema {
+    /// A schema that a worker sent.
+    Document(Option<Payload>),
+    /// The schema of a Rust type.
+    OfType(fn() -> Option<Payload>),
 }
 
-impl Schema {
-    /// The document; `None` if nothing is said.
+impl LazySchema {
+    /// Returns the document; `None` if there is no schema.
     pub(crate) fn get(&self) -> Option<Payload> {
         match self {
-            Self::Given(document) => document.clone(),
-            Self::Of(schema) => schema(),
+            Self::Document(document) => document.clone(),
+            Self::OfType(schema) => schema(),
         }
     }
 
-    /// What was sent; `None` if nothing was.
-    pub(crate) fn given(&self) -> Option<&Payload> {
+    /// Returns the document that a worker sent, if any.
+    pub(crate) fn document(&self) -> Option<&Payload> {
         match self {
-            Self::Given(document) => document.as_ref(),
-            Self::Of(_) => None,
+            Self::Document(document) => document.as_ref(),
+            Self::OfType(_) => None,
         }
     }
 }
 
-/// The JSON Schema of a type; `None` for the unit type.
+/// Generates the JSON Schema of a type; `None` for the unit type.
 pub(crate) fn schema<T: JsonSchema>() -> Option<Payload> {
     if T::schema_name() == "null" {
         return None;
@@ -350,7 +349,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn input_is_checked_and_unknown_fields_are_ignored() {
+    async fn input_is_validated_and_unknown_fields_are_ignored() {
         let double = BuiltIn::sync("double", "Doubles.", |input: Input, _| Ok(Some(input.n * 2)));
         let outcome = (double.handler)(Call::of(r#"{"n":4,"x":1}"#)).await;
         assert_eq!(outcome.unwrap().unwrap().as_str(), "8");
@@ -362,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_without_output_has_no_response_schema() {
+    fn function_without_output_has_no_response_schema() {
         let f = BuiltIn::sync("f", "Does nothing.", |_: Input, _| Ok(None::<()>));
         assert!(f.response_schema.get().is_none());
         assert!(f.request_schema.get().unwrap().as_str().contains("\"n\""));

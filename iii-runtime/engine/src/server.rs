@@ -1,5 +1,4 @@
-//! The listeners for workers and channels: WebSocket handshakes, and which of them are let in (protocol sections 1 and
-//! 7.2).
+//! Listeners for workers and channels: WebSocket handshakes and their authorization (protocol sections 1 and 7.2).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,25 +14,25 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 
 use super::access::{AccessGuard, AuthRequest};
-use super::broker::{Broker, Gate, limits};
+use super::broker::{Broker, ConnectionPolicy, limits};
 use super::channel::{self, ChannelDirection, Channels};
-use super::origins::Origins;
+use super::origins::OriginPolicy;
 use super::tasks::Tasks;
 use iii_wire::protocol::{ErrorBody, Message};
-use iii_wire::transport::{Link, ws};
+use iii_wire::transport::{Connection, ws};
 
-/// The WebSocket close code for "who you are does not let you in". No SDK takes it for a proper end: all come back.
+/// The WebSocket close code for a rejected connection. SDKs treat it as a lost connection and reconnect.
 const NOT_ADMITTED: u16 = 4401;
 
-/// What the path of a channel begins with.
+/// Path prefix of channel endpoints.
 const CHANNEL_PATH: &str = "/ws/channels/";
 
-/// What a connection is for, by its path.
+/// The kind of a connection, determined by its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Purpose {
     Worker,
     Telemetry,
-    /// One side of a channel (protocol section 7.2).
+    /// An endpoint of a channel (protocol section 7.2).
     Channel {
         id: String,
         key: String,
@@ -41,36 +40,36 @@ enum Purpose {
     },
 }
 
-/// What is behind a listener, and who gets in.
+/// What a listener serves, and to whom.
 #[derive(Clone)]
 pub(crate) struct Door {
-    /// Where workers go.
+    /// Serves worker connections.
     pub(crate) broker: Broker,
-    /// Where the sockets of channels go.
+    /// Serves channel endpoints.
     pub(crate) channels: Channels,
-    /// How long a handshake may take.
+    /// Timeout of the handshake.
     pub(crate) handshake: Duration,
-    /// Which pages of browsers may connect.
-    pub(crate) origins: Arc<Origins>,
-    /// Who decides which workers get in; `None`: all do, and may do everything.
+    /// Allowed browser origins.
+    pub(crate) origins: Arc<OriginPolicy>,
+    /// Authorizes workers; `None` leaves them unrestricted.
     pub(crate) guard: Option<AccessGuard>,
 }
 
-/// Accepts workers until the task is ended.
+/// Accepts connections until the task is aborted.
 pub(crate) async fn serve(listener: TcpListener, door: Door, tasks: Arc<Tasks>) {
     let places = Arc::new(Semaphore::new(door.broker.limits().workers.connections));
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Most likely no file handles are left; some will be.
-                tracing::warn!("a worker could not be accepted: {error}");
+                // Most likely the process has no free file descriptors; connections that close free some.
+                tracing::warn!("failed to accept a worker connection: {error}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
         let Ok(place) = places.clone().try_acquire_owned() else {
-            tracing::warn!(%peer, "too many workers are connected: one more was turned away");
+            tracing::warn!(%peer, "connection refused: the maximum number of worker connections is reached");
             continue;
         };
         let door = door.clone();
@@ -81,18 +80,18 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, tasks: Arc<Tasks>) 
     }
 }
 
-/// Does the handshake and serves the connection until it ends.
+/// Performs the handshake and serves the connection until it ends.
 async fn admit(stream: TcpStream, peer: SocketAddr, door: Door) {
     let Door { broker, channels, handshake: limit, origins, guard } = door;
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%peer, "TCP_NODELAY could not be set: {error}");
+        tracing::debug!(%peer, "failed to set TCP_NODELAY: {error}");
     }
     let asks = guard.as_ref().is_some_and(AccessGuard::has_auth_function);
     let mut purpose = Purpose::Worker;
     let mut visitor = None;
     let limits = &broker.limits().clone().workers;
     let config = ws::config(limits.frame_bytes, limits.message_bytes);
-    // The type of the refusal belongs to the library.
+    // The error type is defined by tungstenite.
     #[allow(clippy::result_large_err)]
     let check = |request: &Request, response: Response| {
         purpose = check(request, &channels, if asks { None } else { Some(&origins) })?;
@@ -102,30 +101,30 @@ async fn admit(stream: TcpStream, peer: SocketAddr, door: Door) {
     let handshake = accept_hdr_async_with_config(stream, check, Some(config));
     let socket = match tokio::time::timeout(limit, handshake).await {
         Ok(Ok(socket)) => socket,
-        Ok(Err(error)) => return tracing::debug!(%peer, "the handshake failed: {error}"),
-        Err(_) => return tracing::debug!(%peer, "the handshake took too long"),
+        Ok(Err(error)) => return tracing::debug!(%peer, "handshake failed: {error}"),
+        Err(_) => return tracing::debug!(%peer, "handshake timed out"),
     };
     if let Purpose::Channel { id, key, direction } = purpose {
-        // The key says enough: only who was let in gets one.
+        // The key suffices: only an authorized worker obtains one.
         return channel::serve(socket, &channels, (&id, &key), direction, limits.ping).await;
     }
     let (heartbeat, bounds) = (limits.heartbeat(), limits.link());
-    let mut link = ws::link_with_telemetry(socket, heartbeat, bounds, broker.telemetry());
-    let gate = match (guard, visitor) {
-        (Some(guard), Some(visitor)) => match gate(&guard, &visitor, &mut link).await {
-            Some(gate) => Some(gate),
+    let mut link = ws::connection_with_telemetry(socket, heartbeat, bounds, broker.telemetry());
+    let policy = match (guard, visitor) {
+        (Some(guard), Some(visitor)) => match policy(&guard, &visitor, &mut link).await {
+            Some(policy) => Some(policy),
             None => return,
         },
         _ => None,
     };
     match purpose {
-        Purpose::Worker => broker.attach_behind(gate, link, Some(peer.ip())).await,
-        // The link hands telemetry frames over; protocol messages mean nothing here.
+        Purpose::Worker => broker.attach_with_policy(policy, link, Some(peer.ip())).await,
+        // The connection passes telemetry frames to their handler; protocol messages are ignored.
         Purpose::Telemetry | Purpose::Channel { .. } => while link.inbox.next().await.is_some() {},
     }
 }
 
-/// Takes the telemetry of somebody in this process.
+/// Serves a telemetry connection from within this process.
 pub(super) async fn serve_local_telemetry(broker: Broker, answer: oneshot::Sender<DuplexStream>) {
     let (ours, theirs) = iii_wire::transport::local::pipe();
     if answer.send(theirs).is_err() {
@@ -135,14 +134,18 @@ pub(super) async fn serve_local_telemetry(broker: Broker, answer: oneshot::Sende
     let config = ws::config(limits.frame_bytes, limits.message_bytes);
     let socket = WebSocketStream::from_raw_socket(ours, Role::Server, Some(config)).await;
     let (heartbeat, bounds) = (limits.heartbeat(), limits.link());
-    let mut link = ws::link_with_telemetry(socket, heartbeat, bounds, broker.telemetry());
+    let mut link = ws::connection_with_telemetry(socket, heartbeat, bounds, broker.telemetry());
     while link.inbox.next().await.is_some() {}
 }
 
-/// The gate of a worker that is let in. Any other is told why not, and its link ends.
-async fn gate(guard: &AccessGuard, visitor: &AuthRequest, link: &mut Link) -> Option<Arc<dyn Gate>> {
+/// Authorizes a worker. Rejects and closes its connection on failure.
+async fn policy(
+    guard: &AccessGuard,
+    visitor: &AuthRequest,
+    link: &mut Connection,
+) -> Option<Arc<dyn ConnectionPolicy>> {
     match guard.admit(visitor).await {
-        Ok(gate) => Some(gate),
+        Ok(policy) => Some(policy),
         Err(error) => {
             turn_away(link, error).await;
             None
@@ -150,25 +153,26 @@ async fn gate(guard: &AccessGuard, visitor: &AuthRequest, link: &mut Link) -> Op
     }
 }
 
-/// Tells a worker that it is not let in, and ends its link (protocol section 2.13).
-async fn turn_away(link: &mut Link, error: ErrorBody) {
+/// Sends the reason of a rejection and closes the connection (protocol section 2.13).
+async fn turn_away(link: &mut Connection, error: ErrorBody) {
     let _ = link.outbox.send(Message::Error(Box::new(error)));
     link.outbox.close(Some(NOT_ADMITTED));
-    // Leaving while something is unread would take back what was sent.
+    // Closing a socket with unread data would discard the sent message.
     let rest = async { while link.inbox.next().await.is_some() {} };
     let _ = tokio::time::timeout(limits::LINGER, rest).await;
 }
 
-/// Says what a request is for, or how it is refused. Without `origins`, pages of other hosts are for somebody else to judge.
+/// Determines the kind of a connection, or rejects its handshake. `None` for `origins` allows all origins: an auth
+/// function decides about them.
 #[allow(clippy::result_large_err)]
 fn check(
     request: &Request,
     channels: &Channels,
-    origins: Option<&Origins>,
+    origins: Option<&OriginPolicy>,
 ) -> Result<Purpose, ErrorResponse> {
     let origin = request.headers().get("origin");
-    if origins.is_some_and(|origins| !origins.allow(origin)) {
-        return Err(refuse(StatusCode::FORBIDDEN, "pages of this origin cannot connect here"));
+    if origins.is_some_and(|origins| !origins.allows(origin)) {
+        return Err(refuse(StatusCode::FORBIDDEN, "this origin is not allowed"));
     }
     let query = request.uri().query().unwrap_or_default();
     match request.uri().path() {
@@ -184,14 +188,14 @@ fn check(
     }
 }
 
-/// The channel, and the query for it, in the query of a worker's address. Some SDKs write the path of a channel behind
-/// the address that they were given: if that has a query, such as a token, the path becomes a part of it.
+/// The channel and its query in the query of a worker URL. Some SDKs append the path of a channel to the URL that they
+/// were given: if that has a query, such as a token, the path becomes part of the query.
 fn stray_channel(query: &str) -> Option<(&str, &str)> {
     let (_, channel) = query.rsplit_once(CHANNEL_PATH)?;
     channel.split_once('?')
 }
 
-/// The side of a channel that a request is for.
+/// The channel endpoint of a request.
 #[allow(clippy::result_large_err)]
 fn channel_side(id: &str, query: &str, channels: &Channels) -> Result<Purpose, ErrorResponse> {
     let (mut key, mut direction) = (None, None);
@@ -207,7 +211,7 @@ fn channel_side(id: &str, query: &str, channels: &Channels) -> Result<Purpose, E
         }
     }
     let (Some(key), Some(direction)) = (key, direction) else {
-        return Err(refuse(StatusCode::BAD_REQUEST, "a channel needs `key` and `dir`"));
+        return Err(refuse(StatusCode::BAD_REQUEST, "a channel requires `key` and `dir`"));
     };
     if !channels.contains(id, &key) {
         return Err(refuse(StatusCode::NOT_FOUND, "Channel not found"));
@@ -215,7 +219,7 @@ fn channel_side(id: &str, query: &str, channels: &Channels) -> Result<Purpose, E
     Ok(Purpose::Channel { id: id.to_owned(), key, direction })
 }
 
-/// The answer to a worker: it may turn TCP_NODELAY on, as this side did.
+/// Adds the capabilities of the engine to the handshake response: the worker may set TCP_NODELAY, as this side did.
 fn welcome(mut response: Response) -> Response {
     response.headers_mut().insert("x-iii-capabilities", HeaderValue::from_static("tcp-nodelay"));
     response
@@ -254,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn workers_talk_over_sockets() {
+    async fn workers_call_each_other_over_sockets() {
         let (addr, _tasks) = served().await;
         let transport = WsTransport::new(format!("ws://{addr}")).unwrap();
         let mut callee = Worker::greeted(transport.connect().await.unwrap()).await;
@@ -270,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_answer_names_what_the_engine_can_and_telemetry_is_taken() {
+    async fn handshake_announces_capabilities_and_telemetry_is_accepted() {
         let (addr, _tasks) = served().await;
         let (_socket, response) =
             tokio_tungstenite::connect_async(format!("ws://{addr}/?token=x")).await.unwrap();
@@ -283,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_paths_and_foreign_pages_are_refused() {
+    async fn unknown_paths_and_foreign_origins_are_rejected() {
         let (addr, _tasks) = served().await;
         let status = async |path: &str, origin: Option<&'static str>| {
             let mut request = format!("ws://{addr}{path}").into_client_request().unwrap();
@@ -306,7 +310,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_bad_frame_is_answered_and_hurts_nobody() {
+    async fn invalid_frame_is_answered_and_the_connection_stays_open() {
         let (addr, _tasks) = served().await;
         let (mut socket, _) =
             tokio_tungstenite::connect_async(format!("ws://{addr}")).await.unwrap();
@@ -324,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn no_answer_is_lost_under_load() {
+    async fn every_call_is_answered_under_load() {
         const CALLERS: usize = 8;
         const CALLS: usize = 500;
         let (addr, _tasks) = served().await;

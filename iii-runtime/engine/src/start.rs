@@ -1,10 +1,10 @@
-//! Starting an engine: checks its settings, binds its listeners, opens its store, installs its providers, and serves.
+//! Starts an engine: validates its settings, binds its listeners, opens its store, installs its providers, and serves.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use iii_wire::protocol::FunctionId;
-use iii_wire::transport::local::{Arrival, LocalTransport};
+use iii_wire::transport::local::{Incoming, LocalTransport};
 use iii_wire::{Error, Result, code};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -15,8 +15,8 @@ use crate::engine::Engine;
 #[cfg(feature = "testing")]
 use crate::engine::Probes;
 use crate::http_function::HttpFunctions;
-use crate::observability::{WorkerGauges, Observability};
-use crate::origins::Origins;
+use crate::observability::{Observability, WorkerGauges};
+use crate::origins::OriginPolicy;
 use crate::queue::Queues;
 use crate::store::{Store, StoreLimits};
 use crate::stream::Streams;
@@ -24,14 +24,14 @@ use crate::tasks::Tasks;
 use crate::{access, channel, configuration, cron, discovery, http, pubsub, server, state, stream};
 
 impl EngineBuilder {
-    /// Starts the engine. All listeners are bound before anything is served.
+    /// Starts the engine. All listeners are bound before any of them accepts connections.
     ///
     /// # Errors
     ///
     /// [`LISTEN_FAILED`](iii_wire::code::LISTEN_FAILED) if an address cannot be bound,
     /// [`STORE_FAILED`](iii_wire::code::STORE_FAILED) if the data directory cannot be used,
-    /// [`INVALID_CONFIGURATION`](iii_wire::code::INVALID_CONFIGURATION) if the file names several data directories, or a
-    /// setting is invalid or out of its range.
+    /// [`INVALID_CONFIGURATION`](iii_wire::code::INVALID_CONFIGURATION) if a setting is invalid, out of range, or
+    /// belongs to a component that is off, or if the file names several data directories.
     pub async fn start(mut self) -> Result<Engine> {
         let checked = CheckedSettings::new(&mut self)?;
         let sockets = match self.listeners {
@@ -49,7 +49,7 @@ impl EngineBuilder {
         let installed =
             Installed::new(&broker, self.settings, checked.http_functions, checked.cors, &store);
 
-        let (local, arrivals) = LocalTransport::new(link);
+        let (local, incoming) = LocalTransport::new(link);
         let (intake, stopped) = watch::channel(false);
         let mut engine = Engine {
             listeners: Arc::new(Tasks::default()),
@@ -67,7 +67,7 @@ impl EngineBuilder {
             broker,
         };
         engine.listeners.spawn(serve_local(
-            arrivals,
+            incoming,
             engine.broker.clone(),
             installed.channels.clone(),
             engine.links.clone(),
@@ -104,12 +104,12 @@ impl EngineBuilder {
     }
 }
 
-/// What is derived from the settings and may be refused, before anything is bound or opened.
+/// Values derived from the settings, validated before anything is bound or opened.
 struct CheckedSettings {
     data_dir: Option<PathBuf>,
-    /// One for each listener for workers.
-    worker_origins: Vec<Origins>,
-    stream_origins: Origins,
+    /// One per listener for workers.
+    worker_origins: Vec<OriginPolicy>,
+    stream_origins: OriginPolicy,
     http_functions: Option<HttpFunctions>,
     cors: http::CorsPolicy,
 }
@@ -123,10 +123,10 @@ impl CheckedSettings {
         let worker_origins = settings
             .workers
             .iter()
-            .map(|listener| Origins::new(&listener.allowed_origins).map_err(invalid))
+            .map(|listener| OriginPolicy::new(&listener.allowed_origins).map_err(invalid))
             .collect::<Result<Vec<_>>>()?;
         let listed = settings.stream.as_ref().map(|stream| stream.allowed_origins.as_slice());
-        let stream_origins = Origins::new(listed.unwrap_or_default()).map_err(invalid)?;
+        let stream_origins = OriginPolicy::new(listed.unwrap_or_default()).map_err(invalid)?;
         if let Some((queues, _)) = &settings.queue {
             queues.check().map_err(invalid)?;
         }
@@ -168,7 +168,7 @@ impl Sockets {
     }
 }
 
-/// The durable store of the engine, and what is needed to make stores in memory beside it.
+/// The durable store, and the capacity of in-memory stores beside it.
 struct Stores {
     durable: Store,
     capacity: usize,
@@ -183,11 +183,11 @@ impl Stores {
     }
 }
 
-/// The providers that other parts of the engine refer to, installed in the broker with all others.
+/// The installed providers that other parts of the engine refer to.
 struct Installed {
     channels: channel::Channels,
     http: Arc<http::HttpTriggers>,
-    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "tests look into the queues"))]
+    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "for the test harness"))]
     queues: Option<Arc<Queues>>,
     streams: Option<Arc<Streams>>,
 }
@@ -204,7 +204,8 @@ impl Installed {
         broker.install(Arc::new(channel::ChannelFunctions::new(channels.clone())));
         let serves_http = settings.http.is_some();
         let limits = settings.http.unwrap_or_default().limits;
-        let http = Arc::new(http::HttpTriggers::new(broker.clone(), limits, cors, channels.clone()));
+        let http =
+            Arc::new(http::HttpTriggers::new(broker.clone(), limits, cors, channels.clone()));
         if serves_http {
             broker.install(http.clone());
         }
@@ -251,27 +252,27 @@ impl Installed {
     }
 }
 
-/// Serves the connections of this process.
+/// Serves incoming connections from within this process.
 async fn serve_local(
-    mut arrivals: tokio::sync::mpsc::UnboundedReceiver<Arrival>,
+    mut incoming: tokio::sync::mpsc::UnboundedReceiver<Incoming>,
     broker: Broker,
     channels: channel::Channels,
     links: Arc<Tasks>,
 ) {
-    while let Some(arrival) = arrivals.recv().await {
-        match arrival {
-            Arrival::Link(link) => links.spawn(broker.attach(link, None)),
-            Arrival::Channel { at, answer } => {
-                links.spawn(channel::serve_local(channels.clone(), at, answer));
+    while let Some(connection) = incoming.recv().await {
+        match connection {
+            Incoming::Connection(connection) => links.spawn(broker.attach(connection, None)),
+            Incoming::Channel { channel, reply } => {
+                links.spawn(channel::serve_local(channels.clone(), channel, reply));
             }
-            Arrival::Telemetry { answer } => {
-                links.spawn(server::serve_local_telemetry(broker.clone(), answer));
+            Incoming::Telemetry { reply } => {
+                links.spawn(server::serve_local_telemetry(broker.clone(), reply));
             }
         }
     }
 }
 
-/// Opens the store of a directory, or makes one in memory.
+/// Opens the store in a directory, or creates one in memory.
 async fn open_store(directory: Option<PathBuf>, store_limits: StoreLimits) -> Result<Store> {
     let Some(directory) = directory else {
         return Ok(Store::in_memory_with(store_limits.capacity));
@@ -281,24 +282,24 @@ async fn open_store(directory: Option<PathBuf>, store_limits: StoreLimits) -> Re
     let error = match opened {
         Ok(Ok(store)) => return Ok(store),
         Ok(Err(error)) => error.to_string(),
-        Err(_) => "the store could not be opened".to_owned(),
+        Err(_) => "opening the store panicked".to_owned(),
     };
     Err(Error::new(code::STORE_FAILED, error))
 }
 
-/// Binds an address, or says what is wrong with it and what to do.
+/// Binds an address, or explains why it cannot be bound and how to fix it.
 async fn listen(host: &str, port: u16, what: &str, variable: &str) -> Result<TcpListener> {
     TcpListener::bind((host, port)).await.map_err(|error| {
         let message = match error.kind() {
             std::io::ErrorKind::AddrInUse => format!(
-                "port {port} on {host} is taken, so {what} cannot be served: stop the other program or set {variable} \
-                 to another port"
+                "port {port} on {host} is already in use, so {what} cannot be served: stop the other program or set \
+                 {variable} to another port"
             ),
             std::io::ErrorKind::PermissionDenied => format!(
-                "this program may not listen on port {port} of {host} for {what}: set {variable} to a port above 1023"
+                "binding port {port} on {host} for {what} is not permitted: set {variable} to a port above 1023"
             ),
             _ => format!(
-                "{what} cannot be served on {host}, port {port}: {error}: set III_HOST to an address of this machine \
+                "cannot listen on {host}, port {port}, for {what}: {error}: set III_HOST to an address of this machine \
                  and {variable} to a free port"
             ),
         };

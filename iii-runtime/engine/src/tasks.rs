@@ -1,4 +1,4 @@
-//! The tasks of one engine, which end with it.
+//! The background tasks of one engine, which are aborted with it.
 
 use std::future::Future;
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use iii_wire::sync::lock;
 
-/// Tasks that can be ended together.
+/// A set of tasks that can be aborted together.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
     running: Mutex<Running>,
@@ -21,25 +21,25 @@ struct Running {
 }
 
 impl Tasks {
-    /// Starts a task; not any more after the end.
+    /// Spawns a task, unless the set was aborted or finished.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut running = lock(&self.running);
         if running.ended {
             return;
         }
-        // What has finished is taken out, so that the set does not grow for ever.
+        // Removes completed tasks, so that the set does not grow without bound.
         while running.set.try_join_next().is_some() {}
         running.set.spawn(task);
     }
 
-    /// Ends all tasks now.
+    /// Aborts all tasks.
     pub(crate) fn abort(&self) {
         let mut running = lock(&self.running);
         running.ended = true;
         running.set.abort_all();
     }
 
-    /// Waits until all tasks have ended by themselves, at most for `limit`; what is left is ended.
+    /// Waits up to `limit` until all tasks complete, then aborts the rest.
     pub(crate) async fn finish(&self, limit: Duration) {
         let mut set = {
             let mut running = lock(&self.running);

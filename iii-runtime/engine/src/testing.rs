@@ -1,4 +1,4 @@
-//! What the test harness of `iii-runtime` needs of an engine beyond its API: internal, without any promise of stability.
+//! Internal API of the engine for the test harness of `iii-runtime`, without any stability guarantee.
 
 use hyper::{Request, Response};
 
@@ -14,11 +14,11 @@ use iii_wire::protocol::Payload;
 use iii_wire::{BoxError, Error, Result, code};
 
 impl Engine {
-    /// Fires a trigger, whatever its type and whether anybody provides it, and waits for the function's answer.
+    /// Fires a trigger, whatever its type and whether or not it has a provider, and waits for the function's result.
     ///
     /// # Errors
     ///
-    /// `invalid_argument` if there is no such trigger; else whatever the function fails with.
+    /// `invalid_argument` if there is no such trigger; otherwise the error of the function.
     pub async fn fire(&self, id: &str, data: Payload) -> Result<Option<Payload>> {
         let bindings = self.broker.all_bindings();
         let Some(binding) = bindings.iter().find(|binding| binding.id == id) else {
@@ -26,7 +26,8 @@ impl Engine {
                 .iter()
                 .map(|binding| format!("`{}` ({})", binding.id, binding.trigger_type))
                 .collect();
-            let text = format!("there is no trigger `{id}`; there are: {}", ids.join(", "));
+            let text =
+                format!("no trigger has the id `{id}`; the triggers are: {}", ids.join(", "));
             return Err(Error::new(code::INVALID_ARGUMENT, text));
         };
         Ok(self.broker.invoke(broker::Request::fired(binding, data)).await?)
@@ -49,29 +50,29 @@ impl Engine {
         Ok(self.broker.invoke(request).await?)
     }
 
-    /// Lets `observer` see the id and the input of each call of a built-in function.
+    /// Calls `observer` with the id and the input of each call of a built-in function.
     pub fn watch(&self, observer: BuiltInObserver) {
         self.broker.watch(observer);
     }
 
-    /// Whether the engine itself serves a function.
+    /// Returns whether the engine itself serves a function.
     pub fn serves(&self, id: &str) -> bool {
         self.broker.is_built_in(id)
     }
 
-    /// How many messages of a topic or a named queue are being worked on.
+    /// Returns the number of messages of a topic or a named queue that are in flight.
     pub fn running(&self, queue: &str) -> usize {
         self.probes.queues.as_ref().map_or(0, |queues| queues.in_flight(queue))
     }
 
-    /// Whether each message of a queue is delivered once more after it was worked on.
+    /// Sets whether each message of a queue is delivered a second time after it was processed.
     pub fn deliver_twice(&self, twice: bool) {
         if let Some(queues) = &self.probes.queues {
             queues.deliver_twice(twice);
         }
     }
 
-    /// Subscribes to a group of a stream, or to one item of it.
+    /// Subscribes to a group of a stream, or to one item of it. `None` if streams are off.
     pub async fn subscribe(
         &self,
         stream: &str,
@@ -82,7 +83,7 @@ impl Engine {
         Some(LocalSubscriber::join(streams, stream, group, item).await)
     }
 
-    /// As [`Engine::request`], with a body that is read as it comes.
+    /// Like [`Engine::request`], with a streaming response body.
     pub async fn respond(
         &self,
         request: Request<Bytes>,

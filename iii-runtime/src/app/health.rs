@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::catalogue::Problem;
+use crate::catalogue::CatalogueProblem;
 use crate::declare::FunctionDescriptor;
 use crate::extract::{Extract, Invocation, Resources};
 use crate::function::{Location, Signature};
@@ -146,20 +146,20 @@ impl Health {
     }
 
     /// What the checks need and nobody provides.
-    pub(super) fn problems(&self, provided: &Resources) -> Vec<Problem> {
+    pub(super) fn problems(&self, provided: &Resources) -> Vec<CatalogueProblem> {
         let mut problems = Vec::new();
         for check in &self.checks {
             let mut signature = Signature::new();
             (check.describe)(&mut signature);
             let missing =
                 signature.requires().iter().filter(|needed| !provided.contains(needed.type_id));
-            problems.extend(missing.map(|needed| Problem {
+            problems.extend(missing.map(|needed| CatalogueProblem {
                 message: format!(
                     "the health check `{}` takes the state `{}`, which no one provides",
                     check.name, needed.type_name
                 ),
                 help: "give it to the app, `app.state(value)`".to_owned(),
-                places: vec![check.location],
+                locations: vec![check.location],
             }));
         }
         problems
@@ -189,7 +189,8 @@ impl Health {
             handler,
             signature: || {
                 let mut signature = Signature::new();
-                signature.give(Some(schemars::SchemaGenerator::root_schema_for::<HealthReport>));
+                signature
+                    .set_output(Some(schemars::SchemaGenerator::root_schema_for::<HealthReport>));
                 signature
             },
             timeout: None,
@@ -245,7 +246,7 @@ impl Served {
             worker: self.worker.clone(),
             status: if well { HealthStatus::Ok } else { HealthStatus::Failing },
             ready,
-            refused: self.readiness.refused(),
+            refused: self.readiness.refusals(),
             checks,
         }
     }

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::catalogue::{Catalogue, Declarations, Endpoints, Problems};
+use crate::catalogue::{Catalogue, CatalogueProblems, Declarations, EndpointMode};
 use crate::client::Client;
 use crate::config::{Configs, Variables};
 use crate::declare::Declared;
@@ -372,8 +372,8 @@ impl App {
     /// # Errors
     ///
     /// All problems in one report.
-    pub fn catalogue(&self) -> Result<Catalogue, Problems> {
-        self.extras.assemble(&self.declarations, &self.resources, Endpoints::Used)
+    pub fn catalogue(&self) -> Result<Catalogue, CatalogueProblems> {
+        self.extras.assemble(&self.declarations, &self.resources, EndpointMode::Resolve)
     }
 
     /// Connects, registers everything, and returns when the engine has confirmed it. The app is empty afterwards.

@@ -9,7 +9,9 @@ use futures_util::future::BoxFuture;
 use super::health::Health;
 use super::hooks::Hooks;
 use super::settings::Settings;
-use crate::catalogue::{Catalogue, Declarations, Endpoints, Problem, Problems};
+use crate::catalogue::{
+    Catalogue, CatalogueProblem, CatalogueProblems, Declarations, EndpointMode,
+};
 use crate::client::Client;
 use crate::config::{self, ConfigStore, Configs, Variables};
 use crate::extract::Resources;
@@ -52,7 +54,7 @@ pub(crate) struct Extras {
     pub health: Health,
     pub readiness: Arc<Readiness>,
     /// What is wrong with what the app was told.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<CatalogueProblem>,
 }
 
 impl Extras {
@@ -65,11 +67,11 @@ impl Extras {
         &self,
         declarations: &Declarations,
         provided: &Resources,
-        endpoints: Endpoints,
-    ) -> Result<Catalogue, Problems> {
+        endpoints: EndpointMode,
+    ) -> Result<Catalogue, CatalogueProblems> {
         let mut more = self.problems.clone();
         more.extend(self.health.problems(provided));
-        Problems::with(Catalogue::assemble_for(declarations, provided, endpoints), more)
+        CatalogueProblems::with(Catalogue::assemble_for(declarations, provided, endpoints), more)
     }
 }
 
@@ -93,7 +95,7 @@ pub(crate) struct Surroundings {
     /// Where the telemetry of the worker goes.
     pub telemetry: Telemetry,
     /// Whether the engine is told of HTTP endpoints.
-    pub endpoints: Endpoints,
+    pub endpoints: EndpointMode,
     /// The environment that configurations are read from.
     pub variables: Variables,
     /// What the engine's configuration store is to have before the worker reads it.
@@ -108,7 +110,7 @@ impl Default for Surroundings {
             trigger_ids: TriggerIds::Random,
             asks: true,
             telemetry: Telemetry::default(),
-            endpoints: Endpoints::Used,
+            endpoints: EndpointMode::Resolve,
             variables: Variables::Environment,
             stored: HashMap::new(),
         }
@@ -161,7 +163,7 @@ impl Prepared {
             surroundings;
         let client = Client::new(session.clone());
         let path = settings.config_file.as_deref();
-        let read = configs.prepare(catalogue.config_uses(), path, &variables)?;
+        let read = configs.prepare(catalogue.config_requirements(), path, &variables)?;
         configs.provide(&mut resources);
         let config_store = Arc::new(ConfigStore::new(client.clone(), read, stored));
         resources.insert(config_store.clone());
@@ -194,7 +196,7 @@ impl Prepared {
         let mut backoff = settings.backoff.unwrap_or_default();
         if trigger_ids == TriggerIds::Steady {
             // No chance in it: a test runs the same way each time.
-            session.keep_steady();
+            session.make_deterministic();
             backoff.jitter = 0.0;
         }
         Ok(Self {
@@ -226,7 +228,7 @@ impl Prepared {
     /// What it fails with.
     pub(crate) async fn begin(&self) -> Result<()> {
         self.hooks.start(&Client::new(self.session.clone())).await?;
-        self.session.readiness().started();
+        self.session.readiness().set_started();
         Ok(())
     }
 
@@ -239,7 +241,7 @@ impl Prepared {
         &self,
         transport: Arc<dyn Transport>,
     ) -> Result<(WorkerHandle, Started)> {
-        self.session.reach_by(transport);
+        self.session.set_transport(transport);
         let worker = Worker {
             session: self.session.clone(),
             dispatcher: self.dispatcher.clone(),

@@ -116,7 +116,7 @@ impl Running {
 
         let engine_name = transport.to_string();
         #[cfg(feature = "otel")]
-        telemetry.reach_by(transport.clone());
+        telemetry.set_transport(transport.clone());
         let (worker, started) = prepared.connect(transport).await?;
         let begun = prepared.begin().await;
         let mut running = Self {
@@ -171,7 +171,7 @@ impl Running {
     /// What the engine has refused since the link is there, for people, with the place of each declaration. While there is
     /// something, the worker is not ready.
     pub fn refused(&self) -> Vec<String> {
-        self.client.session().readiness().refused()
+        self.client.session().readiness().refusals()
     }
 
     /// Hears of changes of a configuration; `None` if it is not part of the app.
@@ -220,7 +220,7 @@ impl Running {
     /// `grace_exceeded` if something was not done in time; `evicted` if the worker had failed before.
     pub async fn drain(&mut self) -> Result<()> {
         let begun = tokio::time::Instant::now();
-        self.client.session().readiness().leaving();
+        self.client.session().readiness().set_draining();
         #[cfg(feature = "engine")]
         if let Some(engine) = &self.engine {
             // A request that the engine has taken needs its function until it is answered.

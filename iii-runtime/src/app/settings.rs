@@ -103,7 +103,10 @@ impl Settings {
     }
 
     /// As [`Settings::with_environment`], with variables from elsewhere.
-    pub(super) fn with_variables(mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+    pub(super) fn with_variables(
+        mut self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self> {
         let mut problems = Vec::new();
         for (name, text) in [
             ("name of the worker", self.name.as_deref()),
@@ -128,7 +131,7 @@ impl Settings {
             [("worker name", self.name.as_deref()), ("namespace", self.namespace.as_deref())];
         for (what, text) in names.iter().filter_map(|(what, text)| Some((what, (*text)?))) {
             if !text.trim().is_empty()
-                && let Err(problem) = names::check(what, text)
+                && let Err(problem) = names::validate(what, text)
             {
                 problems.push(problem);
             }

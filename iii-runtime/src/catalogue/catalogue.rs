@@ -1,137 +1,68 @@
-//! The catalogue: all declarations of a worker, gathered and checked before anything connects.
+//! The catalogue of a worker: its declarations, assembled and checked without a connection.
 
 use super::checks::{check, check_interceptors, check_provided};
-use super::endpoint::{Endpoint, Endpoints, resolve};
-use super::service::{check_services, declared_services, services_of};
-use super::{Problem, Problems};
-use crate::declare::{Declaration, FunctionDescriptor, ServiceDescriptor};
+use super::endpoint::{EndpointMode, ResolvedEndpoint, resolve};
+use super::service::check_services;
+use super::{CatalogueProblem, CatalogueProblems, Declarations};
+use crate::declare::{FunctionDescriptor, ServiceDescriptor};
 use crate::extract::Resources;
-use crate::function::{ConfigUse, Location, Signature};
+use crate::function::{ConfigRequirement, Location, Signature};
 use crate::intercept::AnyInterceptor;
-use crate::provide::{
-    StreamStoreDescriptor, TriggerTypeDescriptor, declared_stores, declared_types,
-};
-use crate::trigger::Binding;
+use crate::provide::{StreamStoreDescriptor, TriggerTypeDescriptor};
+use crate::trigger::{Binding, Route};
 use iii_wire::protocol::Payload;
 
-/// The functions that the macros have declared in all crates that are linked in, sorted by id.
-pub(crate) fn declared() -> Vec<&'static FunctionDescriptor> {
-    let mut functions: Vec<_> =
-        inventory::iter::<Declaration>().map(|declaration| declaration.0).collect();
-    functions.sort_by_key(|function| (function.id, function.location.file, function.location.line));
-    functions
-}
-
-/// What a worker declares, before anybody has looked at it.
-#[derive(Debug, Clone, Default)]
-pub struct Declarations {
-    /// Functions, with their triggers.
-    pub functions: Vec<&'static FunctionDescriptor>,
-    /// Trigger types that it provides.
-    pub trigger_types: Vec<&'static TriggerTypeDescriptor>,
-    /// What runs around each function, the outermost first.
-    pub interceptors: Vec<AnyInterceptor>,
-    /// Services that its functions are grouped in.
-    pub services: Vec<&'static ServiceDescriptor>,
-    /// Streams that it keeps.
-    pub stream_stores: Vec<&'static StreamStoreDescriptor>,
-}
-
-impl Declarations {
-    /// What the macros have declared in all crates that are linked in.
-    pub fn linked() -> Self {
-        Self::linked_beside(declared())
-    }
-
-    /// As [`Declarations::linked`], with these functions in place of those that are declared.
-    pub(crate) fn linked_beside(functions: Vec<&'static FunctionDescriptor>) -> Self {
-        Self {
-            functions,
-            trigger_types: declared_types(),
-            services: declared_services(),
-            interceptors: Vec::new(),
-            stream_stores: declared_stores(),
-        }
-    }
-
-    /// Adds a function, with its triggers and its services. What is there already is not added twice.
-    pub(crate) fn add(&mut self, function: &'static FunctionDescriptor) {
-        if self.functions.iter().any(|known| std::ptr::eq(*known, function)) {
-            return;
-        }
-        self.functions.push(function);
-        for service in services_of(function) {
-            if !self.services.iter().any(|known| std::ptr::eq(*known, service)) {
-                self.services.push(service);
-            }
-        }
-    }
-}
-
-/// Checks all that is declared, but for what only the app can provide.
-///
-/// # Errors
-///
-/// All problems in one report.
-pub(crate) fn check_declared() -> Result<(), Problems> {
-    let declarations = Declarations::linked();
-    let mut problems = Vec::new();
-    // What the environment says belongs to a start.
-    let entries = entries(&declarations, Endpoints::Unused, &mut problems);
-    problems.extend(check(&entries, &declarations));
-    check_services(&declarations.services, &mut problems);
-    if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
-}
-
-/// What a worker serves. It can be read without a connection.
+/// Everything that a worker serves. Assembled without a connection.
 #[derive(Debug)]
 pub struct Catalogue {
-    entries: Vec<Entry>,
+    entries: Vec<CatalogueEntry>,
     trigger_types: Vec<&'static TriggerTypeDescriptor>,
     services: Vec<&'static ServiceDescriptor>,
     stream_stores: Vec<&'static StreamStoreDescriptor>,
 }
 
-/// One function of the catalogue.
+/// A function of the catalogue.
 #[derive(Debug)]
-pub struct Entry {
-    /// Its declaration.
+pub struct CatalogueEntry {
+    /// The declaration of the function.
     pub function: &'static FunctionDescriptor,
-    /// What it takes and gives.
+    /// What the function takes and returns.
     pub signature: Signature,
     /// JSON Schema of the payload; `None` if it takes none.
     pub input_schema: Option<Payload>,
-    /// JSON Schema of the result; `None` if it gives none.
+    /// JSON Schema of the result; `None` if it returns none.
     pub output_schema: Option<Payload>,
-    /// What invokes it, with the place of each declaration.
+    /// The triggers, with the location of each declaration.
     pub triggers: Vec<(Binding, Location)>,
-    /// What runs around it, the outermost first: what the app says, then what its declaration says.
+    /// The interceptors, the outermost first: those of the app, then those of its declaration.
     pub interceptors: Vec<AnyInterceptor>,
-    /// The HTTP endpoint that serves it, if the worker does not.
-    pub endpoint: Option<Endpoint>,
+    /// The HTTP endpoint that serves it; `None` if the worker does.
+    pub endpoint: Option<ResolvedEndpoint>,
 }
 
 impl Catalogue {
-    /// Gathers and checks declarations.
+    /// Assembles and checks declarations. `provided` has the state that the app provides.
     ///
     /// # Errors
     ///
-    /// All problems in one report: ids or routes that are declared twice, values that no one provides, path parameters
-    /// that the payload does not have, interceptors that are set up wrongly, endpoints without a URL, and no functions
-    /// at all.
-    pub fn assemble(declarations: &Declarations, provided: &Resources) -> Result<Self, Problems> {
-        Self::assemble_for(declarations, provided, Endpoints::Used)
+    /// All problems in one report: duplicate ids and routes, missing state, path parameters that the payload lacks, invalid
+    /// interceptors, endpoints without a URL, and a worker without functions.
+    pub fn assemble(
+        declarations: &Declarations,
+        provided: &Resources,
+    ) -> Result<Self, CatalogueProblems> {
+        Self::assemble_for(declarations, provided, EndpointMode::Resolve)
     }
 
-    /// As [`Catalogue::assemble`], also for a worker whose endpoints are not called.
+    /// As [`Catalogue::assemble`], with a choice of what happens with endpoints.
     pub(crate) fn assemble_for(
         declarations: &Declarations,
         provided: &Resources,
-        endpoints: Endpoints,
-    ) -> Result<Self, Problems> {
+        endpoints: EndpointMode,
+    ) -> Result<Self, CatalogueProblems> {
         let interceptors = &declarations.interceptors;
         let mut problems = Vec::new();
-        let mut entries = entries(declarations, endpoints, &mut problems);
+        let mut entries = collect_entries(declarations, endpoints, &mut problems);
         problems.extend(check(&entries, declarations));
         check_services(&declarations.services, &mut problems);
         check_provided(&entries, provided, &mut problems);
@@ -142,7 +73,7 @@ impl Catalogue {
             entry.interceptors = interceptors.iter().cloned().chain(own).collect();
         }
         if !problems.is_empty() {
-            return Err(Problems(problems));
+            return Err(CatalogueProblems(problems));
         }
         let Declarations { trigger_types, services, stream_stores, .. } = declarations.clone();
         Ok(Self { entries, trigger_types, services, stream_stores })
@@ -153,12 +84,12 @@ impl Catalogue {
         &self.trigger_types
     }
 
-    /// The services that its functions are grouped in, sorted by id where the macros gathered them.
+    /// The services of its functions. Those that the macros declare are sorted by id.
     pub fn services(&self) -> &[&'static ServiceDescriptor] {
         &self.services
     }
 
-    /// The streams that the worker keeps, sorted by name. Their functions are among the entries.
+    /// The stream stores of the worker, sorted by name. Their functions are among the entries.
     pub fn stream_stores(&self) -> &[&'static StreamStoreDescriptor] {
         &self.stream_stores
     }
@@ -174,39 +105,41 @@ impl Catalogue {
     }
 
     /// The functions, sorted by id.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[CatalogueEntry] {
         &self.entries
     }
 
-    /// The configurations that functions use, each with the location of the function.
-    pub(crate) fn config_uses(&self) -> impl Iterator<Item = (ConfigUse, Location)> {
+    /// The configurations that functions require, each with the location of the function.
+    pub(crate) fn config_requirements(
+        &self,
+    ) -> impl Iterator<Item = (ConfigRequirement, Location)> {
         self.entries.iter().flat_map(|entry| {
-            entry.signature.configs().iter().map(|used| (*used, entry.function.location))
+            entry.signature.configs().iter().map(|config| (*config, entry.function.location))
         })
     }
 
     /// The function with an id.
-    pub fn get(&self, id: &str) -> Option<&Entry> {
+    pub fn get(&self, id: &str) -> Option<&CatalogueEntry> {
         self.entries.iter().find(|entry| entry.function.id == id)
     }
 }
 
-/// Looks at each function, with those of stores.
-fn entries(
+/// Creates an entry for each function, including those of stream stores.
+pub(super) fn collect_entries(
     declarations: &Declarations,
-    endpoints: Endpoints,
-    problems: &mut Vec<Problem>,
-) -> Vec<Entry> {
-    let entry = |function: &&'static FunctionDescriptor| Entry {
+    endpoints: EndpointMode,
+    problems: &mut Vec<CatalogueProblem>,
+) -> Vec<CatalogueEntry> {
+    let entry = |function: &&'static FunctionDescriptor| CatalogueEntry {
         endpoint: resolve(function, endpoints, problems),
-        ..Entry::new(function)
+        ..CatalogueEntry::new(function)
     };
-    let mut entries: Vec<Entry> = declarations.functions.iter().map(entry).collect();
+    let mut entries: Vec<CatalogueEntry> = declarations.functions.iter().map(entry).collect();
     let stores = &declarations.stream_stores;
     for (number, store) in stores.iter().enumerate() {
-        // Two of one name are one problem, and not one for each function.
-        if !stores[..number].iter().any(|before| before.name == store.name) {
-            entries.extend(store.functions().iter().map(Entry::new));
+        // A duplicate store is reported once, and not for each of its functions.
+        if !stores[..number].iter().any(|earlier| earlier.name == store.name) {
+            entries.extend(store.functions().iter().map(CatalogueEntry::new));
         }
     }
     if !stores.is_empty() {
@@ -215,7 +148,7 @@ fn entries(
     entries
 }
 
-impl Entry {
+impl CatalogueEntry {
     fn new(function: &'static FunctionDescriptor) -> Self {
         let signature = (function.signature)();
         Self {
@@ -233,7 +166,7 @@ impl Entry {
         }
     }
 
-    pub(super) fn routes(&self) -> impl Iterator<Item = (&crate::trigger::Route, Location)> {
+    pub(super) fn routes(&self) -> impl Iterator<Item = (&Route, Location)> {
         self.triggers
             .iter()
             .filter_map(|(binding, location)| Some((binding.route.as_ref()?, *location)))
@@ -247,7 +180,7 @@ mod tests {
     use super::*;
     use crate::declare::TriggerDescriptor;
     use crate::extract::{Input, Invocation};
-    use crate::function::Shape;
+    use crate::function::RequestParts;
     use crate::output::HandlerFuture;
     use crate::output::Output;
     use crate::trigger::{Cron, Http};
@@ -255,7 +188,7 @@ mod tests {
 
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     #[allow(dead_code)]
-    struct Wanted {
+    struct OrderKey {
         id: u64,
     }
 
@@ -263,25 +196,25 @@ mod tests {
         Box::pin(async { ().into_reply() })
     }
 
-    fn nothing() -> Signature {
+    fn no_arguments() -> Signature {
         Signature::new()
     }
 
-    fn needs_a_number() -> Signature {
+    fn requires_state() -> Signature {
         let mut signature = Signature::new();
         signature.require::<u32>();
         signature
     }
 
-    fn takes_wanted() -> Signature {
+    fn takes_payload() -> Signature {
         let mut signature = Signature::new();
-        signature.input(Wanted::schema);
+        signature.set_input(OrderKey::schema);
         signature
     }
 
     fn takes_request() -> Signature {
         let mut signature = Signature::new();
-        signature.takes(Shape::REQUEST);
+        signature.add_request_parts(RequestParts::REQUEST);
         signature
     }
 
@@ -297,7 +230,7 @@ mod tests {
             module: "shop::orders",
             location: at(line),
             handler,
-            signature: nothing,
+            signature: no_arguments,
             timeout: None,
             concurrency: None,
             intercept: Vec::new,
@@ -322,14 +255,14 @@ mod tests {
     static ONE: FunctionDescriptor = function("orders::one", 1);
     static ONE_AGAIN: FunctionDescriptor = function("orders::one", 2);
     static NEEDS: FunctionDescriptor =
-        FunctionDescriptor { signature: needs_a_number, ..function("orders::needs", 3) };
+        FunctionDescriptor { signature: requires_state, ..function("orders::needs", 3) };
     static GET: FunctionDescriptor = FunctionDescriptor {
-        signature: takes_wanted,
+        signature: takes_payload,
         triggers: &BY_ID,
         ..function("orders::get", 4)
     };
     static FIND: FunctionDescriptor = FunctionDescriptor {
-        signature: takes_wanted,
+        signature: takes_payload,
         triggers: &BY_KEY,
         ..function("orders::find", 5)
     };
@@ -339,20 +272,20 @@ mod tests {
         ..function("orders::report", 6)
     };
 
-    fn of(functions: &[&'static FunctionDescriptor]) -> Declarations {
+    fn declarations(functions: &[&'static FunctionDescriptor]) -> Declarations {
         Declarations { functions: functions.to_vec(), ..Declarations::default() }
     }
 
-    fn problems(functions: &[&'static FunctionDescriptor]) -> Vec<Problem> {
-        match Catalogue::assemble(&of(functions), &Resources::default()) {
+    fn problems(functions: &[&'static FunctionDescriptor]) -> Vec<CatalogueProblem> {
+        match Catalogue::assemble(&declarations(functions), &Resources::default()) {
             Ok(_) => Vec::new(),
             Err(problems) => problems.iter().cloned().collect(),
         }
     }
 
     #[test]
-    fn all_problems_are_in_one_report_with_their_places() {
-        let functions = of(&[&ONE, &ONE_AGAIN, &NEEDS, &REPORT]);
+    fn all_problems_are_reported_at_once_with_their_locations() {
+        let functions = declarations(&[&ONE, &ONE_AGAIN, &NEEDS, &REPORT]);
         let error = Catalogue::assemble(&functions, &Resources::default()).unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("the declarations of this worker have 3 problems"), "{text}");
@@ -360,7 +293,7 @@ mod tests {
             "`orders::one` is declared 2 times",
             "src/a.rs:1:1",
             "src/a.rs:2:1",
-            "no one provides the state `u32`",
+            "the state `u32` is not provided",
             "src/a.rs:3:1",
             "a `cron` trigger has none",
             "src/a.rs:40:1",
@@ -371,22 +304,22 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_is_provided_is_no_problem() {
+    fn provided_state_is_accepted() {
         let mut provided = Resources::default();
         provided.insert(Arc::new(7u32));
-        let catalogue = Catalogue::assemble(&of(&[&NEEDS]), &provided).unwrap();
+        let catalogue = Catalogue::assemble(&declarations(&[&NEEDS]), &provided).unwrap();
         assert!(catalogue.get("orders::needs").is_some());
     }
 
     #[test]
-    fn routes_that_differ_by_names_only_collide() {
+    fn routes_that_differ_only_in_parameter_names_conflict() {
         let problems = problems(&[&GET, &FIND]);
-        let collision = problems.iter().find(|p| p.message.contains("`GET /orders/:`")).unwrap();
-        assert_eq!(collision.places, [at(20), at(30)]);
+        let conflict = problems.iter().find(|p| p.message.contains("`GET /orders/:`")).unwrap();
+        assert_eq!(conflict.locations, [at(20), at(30)]);
     }
 
     #[test]
-    fn a_path_parameter_must_be_a_field() {
+    fn a_path_parameter_must_be_a_field_of_the_payload() {
         assert_eq!(problems(&[&GET]), []);
         let problems = problems(&[&FIND]);
         assert!(problems[0].message.contains("the parameter `key`"), "{problems:?}");
@@ -394,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_without_functions_is_told_about_linking() {
+    fn the_help_for_a_worker_without_functions_mentions_linking() {
         assert!(problems(&[])[0].help.contains("link(my_crate)"));
     }
 }

@@ -1,10 +1,9 @@
-//! The checks of a catalogue: what no declaration can see by itself.
+//! The checks of a catalogue, which need more than one declaration.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::{Declarations, Entry};
-use super::{Problem, texts};
+use super::{CatalogueEntry, CatalogueProblem, Declarations, name_checks};
 use crate::declare::FunctionDescriptor;
 use crate::extract::Resources;
 use crate::function::Location;
@@ -12,75 +11,85 @@ use crate::intercept::{AnyInterceptor, Interceptor as _};
 use crate::provide::StreamStoreDescriptor;
 use iii_wire::TriggerKind;
 
-/// Everything but what the app provides.
-pub(super) fn check(entries: &[Entry], declarations: &Declarations) -> Vec<Problem> {
+/// Runs all checks that do not depend on what the app provides.
+pub(super) fn check(
+    entries: &[CatalogueEntry],
+    declarations: &Declarations,
+) -> Vec<CatalogueProblem> {
     let mut problems = Vec::new();
     let types = &declarations.trigger_types;
     if types.is_empty() {
         check_not_empty(entries, &mut problems);
     }
     let ids = entries.iter().map(|entry| (entry.function.id, entry.function.location));
-    check_alone("function id", "give each function an id of its own", ids, &mut problems);
-    let ids = types.iter().map(|one| (one.id, one.location));
-    check_alone("trigger type", "give each trigger type an id of its own", ids, &mut problems);
+    check_unique("function id", "give each function an id of its own", ids, &mut problems);
+    let ids = types.iter().map(|trigger_type| (trigger_type.id, trigger_type.location));
+    check_unique("trigger type", "give each trigger type an id of its own", ids, &mut problems);
     check_stores(&declarations.stream_stores, &mut problems);
-    let routes =
-        entries.iter().flat_map(Entry::routes).map(|(route, place)| (route.shape(), place));
+    let routes = entries
+        .iter()
+        .flat_map(CatalogueEntry::routes)
+        .map(|(route, location)| (route.conflict_key(), location));
     let help =
         "give each route a method or a path of its own; the names of parameters do not count";
-    check_alone("route", help, routes, &mut problems);
+    check_unique("route", help, routes, &mut problems);
     for entry in entries {
         let FunctionDescriptor { id, location, .. } = entry.function;
-        texts::check(id, *location, &entry.triggers, &mut problems);
+        name_checks::check(id, *location, &entry.triggers, &mut problems);
         check_path_params(entry, &mut problems);
-        check_http_parts(entry, &mut problems);
-        check_uses(entry, entries, &mut problems);
+        check_request_parts(entry, &mut problems);
+        check_function_refs(entry, entries, &mut problems);
     }
     problems
 }
 
-fn check_not_empty(entries: &[Entry], problems: &mut Vec<Problem>) {
+fn check_not_empty(entries: &[CatalogueEntry], problems: &mut Vec<CatalogueProblem>) {
     if entries.is_empty() {
-        problems.push(Problem {
+        problems.push(CatalogueProblem {
             message: "no function is declared".to_owned(),
             help: "declare one with `#[iii::function(id = \"service::name\")]`. If the functions are in a \
-                   library crate, the compiler leaves the crate out until somebody names it: \
+                   library crate, the compiler omits the crate unless it is named: \
                    `#[iii::main(link(my_crate))]`"
                 .to_owned(),
-            places: Vec::new(),
+            locations: Vec::new(),
         });
     }
 }
 
-/// A name is declared once. `what` is named, such as "function id", and what to do if several share a name.
-pub(super) fn check_alone<N: Ord + Display>(
-    what: &str,
+/// Checks that no name is declared twice. `kind` says what the names are of, such as "function id".
+pub(super) fn check_unique<N: Ord + Display>(
+    kind: &str,
     help: &str,
     names: impl Iterator<Item = (N, Location)>,
-    problems: &mut Vec<Problem>,
+    problems: &mut Vec<CatalogueProblem>,
 ) {
-    for (name, places) in by_name(names).into_iter().filter(|(_, places)| places.len() > 1) {
-        problems.push(Problem {
-            message: format!("the {what} `{name}` is declared {} times", places.len()),
-            help: help.to_owned(),
-            places,
-        });
+    for (name, locations) in locations_by_name(names) {
+        if locations.len() > 1 {
+            problems.push(CatalogueProblem {
+                message: format!("the {kind} `{name}` is declared {} times", locations.len()),
+                help: help.to_owned(),
+                locations,
+            });
+        }
     }
 }
 
-/// Where each name stands.
-fn by_name<N: Ord>(names: impl Iterator<Item = (N, Location)>) -> BTreeMap<N, Vec<Location>> {
-    let mut places: BTreeMap<N, Vec<Location>> = BTreeMap::new();
-    for (name, place) in names {
-        places.entry(name).or_default().push(place);
+/// The locations at which each name is declared.
+fn locations_by_name<N: Ord>(
+    names: impl Iterator<Item = (N, Location)>,
+) -> BTreeMap<N, Vec<Location>> {
+    let mut locations: BTreeMap<N, Vec<Location>> = BTreeMap::new();
+    for (name, location) in names {
+        locations.entry(name).or_default().push(location);
     }
-    places
+    locations
 }
 
-fn check_stores(stores: &[&StreamStoreDescriptor], problems: &mut Vec<Problem>) {
-    for (name, places) in by_name(stores.iter().map(|one| (one.name, one.location))) {
-        let (message, help) = if places.len() > 1 {
-            let message = format!("the stream `{name}` is kept {} times", places.len());
+fn check_stores(stores: &[&StreamStoreDescriptor], problems: &mut Vec<CatalogueProblem>) {
+    let names = stores.iter().map(|store| (store.name, store.location));
+    for (name, locations) in locations_by_name(names) {
+        let (message, help) = if locations.len() > 1 {
+            let message = format!("the stream `{name}` is declared {} times", locations.len());
             (message, "give each store a name of its own")
         } else if name.is_empty() || name.chars().any(char::is_control) {
             let message = format!("a stream cannot be named `{}`", name.escape_debug());
@@ -88,125 +97,139 @@ fn check_stores(stores: &[&StreamStoreDescriptor], problems: &mut Vec<Problem>) 
         } else {
             continue;
         };
-        problems.push(Problem { message, help: help.to_owned(), places });
+        problems.push(CatalogueProblem { message, help: help.to_owned(), locations });
     }
 }
 
-pub(super) fn check_provided(entries: &[Entry], provided: &Resources, problems: &mut Vec<Problem>) {
+/// Checks that the app provides the state that functions require.
+pub(super) fn check_provided(
+    entries: &[CatalogueEntry],
+    provided: &Resources,
+    problems: &mut Vec<CatalogueProblem>,
+) {
     let mut missing: BTreeMap<&str, Vec<Location>> = BTreeMap::new();
     for entry in entries {
         for requirement in entry.signature.requires() {
             if !provided.contains(requirement.type_id) {
-                let places = missing.entry(requirement.type_name).or_default();
-                // The functions of a store stand at one place.
-                if !places.contains(&entry.function.location) {
-                    places.push(entry.function.location);
+                let locations = missing.entry(requirement.type_name).or_default();
+                // All functions of a store have the location of the store.
+                if !locations.contains(&entry.function.location) {
+                    locations.push(entry.function.location);
                 }
             }
         }
     }
-    for (name, places) in missing {
-        problems.push(Problem {
-            message: format!("no one provides the state `{name}`"),
-            help: "give it to the app, `app.state(value)`, or to the test, `iii.provide(value)`"
-                .to_owned(),
-            places,
+    for (name, locations) in missing {
+        problems.push(CatalogueProblem {
+            message: format!("the state `{name}` is not provided"),
+            help: "call `app.state(value)`, or in a test `iii.provide(value)`".to_owned(),
+            locations,
         });
     }
 }
 
-pub(super) fn check_interceptors(interceptors: &[AnyInterceptor], problems: &mut Vec<Problem>) {
+pub(super) fn check_interceptors(
+    interceptors: &[AnyInterceptor],
+    problems: &mut Vec<CatalogueProblem>,
+) {
     for interceptor in interceptors {
         if let Err(error) = interceptor.check() {
-            problems.push(Problem {
+            problems.push(CatalogueProblem {
                 message: format!("an interceptor cannot be used: {}", error.message()),
-                help: "change how it is set up".to_owned(),
-                places: vec![interceptor.place()],
+                help: "change its options".to_owned(),
+                locations: vec![interceptor.place()],
             });
         }
     }
 }
 
-/// A path parameter that nobody reads is a mistake in the path or in the payload type. Only a schema that lists all its
-/// fields can tell.
-fn check_path_params(entry: &Entry, problems: &mut Vec<Problem>) {
-    let shape = entry.signature.shape();
+/// Checks that the payload has a field for each path parameter. Checks only schemas that list all their fields.
+fn check_path_params(entry: &CatalogueEntry, problems: &mut Vec<CatalogueProblem>) {
     if entry.routes().all(|(route, _)| route.params().next().is_none()) {
         return;
     }
-    let Some(schema) = entry.input_schema.as_ref().filter(|_| !shape.path && !shape.http) else {
+    let request_parts = entry.signature.request_parts();
+    if request_parts.path || request_parts.http {
         return;
-    };
+    }
+    let Some(schema) = &entry.input_schema else { return };
     let Ok(schema) = schema.parse::<serde_json::Value>() else { return };
-    let open = ["allOf", "anyOf", "oneOf", "patternProperties", "$ref"]
+    let is_open = ["allOf", "anyOf", "oneOf", "patternProperties", "$ref"]
         .iter()
         .any(|key| schema.get(key).is_some())
         || schema.get("additionalProperties").is_some_and(|more| more.as_bool() != Some(false));
-    let Some(fields) = schema.get("properties").and_then(|p| p.as_object()).filter(|_| !open)
-    else {
+    if is_open {
         return;
-    };
+    }
+    let Some(fields) = schema.get("properties").and_then(|p| p.as_object()) else { return };
     for (route, location) in entry.routes() {
         for param in route.params().filter(|param| !fields.contains_key(*param)) {
             let names: Vec<String> = fields.keys().map(|name| format!("`{name}`")).collect();
-            problems.push(Problem {
+            problems.push(CatalogueProblem {
                 message: format!(
                     "the path `{}` has the parameter `{param}`, and the payload of `{}` has no such field",
                     route.path, entry.function.id
                 ),
                 help: format!(
-                    "name it like a field ({}), or take it by `Path<…>`",
+                    "name it like a field ({}), or take it with `Path<…>`",
                     names.join(", ")
                 ),
-                places: vec![location],
+                locations: vec![location],
             });
         }
     }
 }
 
-fn check_http_parts(entry: &Entry, problems: &mut Vec<Problem>) {
-    if !entry.signature.shape().http {
+/// Checks that a function that takes parts of an HTTP request has only `http` triggers.
+fn check_request_parts(entry: &CatalogueEntry, problems: &mut Vec<CatalogueProblem>) {
+    if !entry.signature.request_parts().http {
         return;
     }
     for (binding, location) in &entry.triggers {
         if binding.kind != TriggerKind::Http {
-            problems.push(Problem {
+            problems.push(CatalogueProblem {
                 message: format!(
                     "`{}` takes parts of an HTTP request, and a `{}` trigger has none",
                     entry.function.id, binding.kind
                 ),
                 help: "take a plain payload, or declare a function of its own for this trigger"
                     .to_owned(),
-                places: vec![*location],
+                locations: vec![*location],
             });
         }
     }
 }
 
-fn check_uses(entry: &Entry, entries: &[Entry], problems: &mut Vec<Problem>) {
+/// Checks that the conditions and middleware of a function are served, and take what the trigger passes.
+fn check_function_refs(
+    entry: &CatalogueEntry,
+    entries: &[CatalogueEntry],
+    problems: &mut Vec<CatalogueProblem>,
+) {
     for (binding, location) in &entry.triggers {
-        for used in &binding.uses {
-            let Some(function) = used.function else { continue };
-            if !entries.iter().any(|entry| entry.function.id == used.id) {
-                problems.push(Problem {
+        for function_ref in &binding.function_refs {
+            let Some(function) = function_ref.function else { continue };
+            if !entries.iter().any(|entry| entry.function.id == function_ref.id) {
+                problems.push(CatalogueProblem {
                     message: format!(
                         "the {} `{}` of `{}` is not part of this app",
-                        used.role, used.id, entry.function.id
+                        function_ref.role, function_ref.id, entry.function.id
                     ),
                     help: "add it with `app.function::<…>()`".to_owned(),
-                    places: vec![*location, function.location],
+                    locations: vec![*location, function.location],
                 });
             }
-            let takes_request = (function.signature)().shape().http;
-            if used.role == "condition" && binding.kind == TriggerKind::Http && !takes_request {
-                problems.push(Problem {
+            let takes_request = (function.signature)().request_parts().http;
+            let is_http = binding.kind == TriggerKind::Http;
+            if function_ref.role == "condition" && is_http && !takes_request {
+                problems.push(CatalogueProblem {
                     message: format!(
                         "the condition `{}` of an http trigger must take the request",
-                        used.id
+                        function_ref.id
                     ),
                     help: "let it take `HttpRequest<T>`, `Headers`, `Path<T>` or `Query<T>`"
                         .to_owned(),
-                    places: vec![*location, function.location],
+                    locations: vec![*location, function.location],
                 });
             }
         }

@@ -1,5 +1,4 @@
-//! The endpoints of HTTP functions: resolves their URLs at the start, and writes the `invocation` that is registered
-//! (protocol section 4.8).
+//! Resolution and validation of the endpoints of HTTP functions, and their wire format (protocol section 4.8).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,94 +7,112 @@ use iii_wire::protocol::Payload;
 use serde::Serialize;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, Uri};
 
-use super::Problem;
+use super::CatalogueProblem;
 use crate::declare::{EndpointAuth, EndpointDescriptor, EndpointUrl, FunctionDescriptor};
 
-/// An endpoint as it is registered.
+/// The HTTP endpoint of a function, resolved when the worker starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Scheme, host and port. The rest of the URL may hold secrets.
+pub struct ResolvedEndpoint {
+    /// Scheme, host and port of the URL. The rest may contain secrets.
     pub origin: String,
-    /// How it is called.
+    /// The method.
     pub method: &'static str,
+    /// The `invocation` with which the function is registered.
     pub(crate) invocation: Payload,
 }
 
-/// Whether endpoints are told to the engine.
+/// What happens with the endpoints of a catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Endpoints {
-    /// They are, so their URLs must be there.
-    Used,
-    /// They are not: what a start would tell is left out, and so are the endpoints.
-    Unused,
+pub(crate) enum EndpointMode {
+    /// Resolves their URLs, which must be set.
+    Resolve,
+    /// Leaves them out: the engine does not call them.
+    Skip,
 }
 
-/// The endpoint of a function, unless it has none, or none is told. What is wrong with it is noted.
+/// Resolves the endpoint of a function, and reports a problem if that fails. Returns `None` if the function has none, or if
+/// endpoints are skipped.
 pub(super) fn resolve(
     function: &FunctionDescriptor,
-    endpoints: Endpoints,
-    problems: &mut Vec<Problem>,
-) -> Option<Endpoint> {
-    let declared = function.endpoint.filter(|_| endpoints == Endpoints::Used)?;
+    mode: EndpointMode,
+    problems: &mut Vec<CatalogueProblem>,
+) -> Option<ResolvedEndpoint> {
+    let declared = function.endpoint.filter(|_| mode == EndpointMode::Resolve)?;
     match declared.resolve(function.timeout, |name| std::env::var(name).ok()) {
         Ok(endpoint) => Some(endpoint),
-        Err((what, help)) => {
-            problems.push(Problem {
-                message: format!("the endpoint of `{}` cannot be used: {what}", function.id),
+        Err(EndpointError { message, help }) => {
+            problems.push(CatalogueProblem {
+                message: format!("the endpoint of `{}` cannot be used: {message}", function.id),
                 help,
-                places: vec![function.location],
+                locations: vec![function.location],
             });
             None
         }
     }
 }
 
-/// What is wrong, and what to do.
-type Wrong = (String, String);
+/// Why an endpoint is invalid. Contains no values, which may be secrets.
+#[derive(Debug)]
+struct EndpointError {
+    message: String,
+    help: String,
+}
+
+impl EndpointError {
+    fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { message: message.into(), help: help.into() }
+    }
+}
 
 impl EndpointDescriptor {
-    /// Finds the URL out, and checks what could not be checked while compiling. No value is told.
+    /// Resolves the URL, and validates what the macro could not validate at compile time.
     fn resolve(
         &self,
         timeout: Option<Duration>,
         variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Endpoint, Wrong> {
-        let (url, from) = match self.url {
+    ) -> Result<ResolvedEndpoint, EndpointError> {
+        let (url, source) = match self.url {
             EndpointUrl::Literal(url) => (url.to_owned(), "its `url`".to_owned()),
-            EndpointUrl::Computed(url) => (url(), "what `url` gives".to_owned()),
+            EndpointUrl::Computed(url) => (url(), "the result of `url`".to_owned()),
             EndpointUrl::Variable(name) => {
                 let url = variable(name).filter(|url| !url.trim().is_empty()).ok_or_else(|| {
-                    let what = format!("the environment variable {name} is not set");
-                    (what, format!("set {name} to a URL, such as `https://example.com/path`"))
+                    EndpointError::new(
+                        format!("the environment variable {name} is not set"),
+                        format!("set {name} to a URL, such as `https://example.com/path`"),
+                    )
                 })?;
                 (url.trim().to_owned(), format!("the value of {name}"))
             }
         };
-        let origin = origin(&url).map_err(|what| {
-            let help = "a URL is like `https://example.com/path`, in ASCII".to_owned();
-            (format!("{from} {what}"), help)
+        let origin = origin(&url).map_err(|reason| {
+            let help = "use a URL such as `https://example.com/path`, in ASCII";
+            EndpointError::new(format!("{source} {reason}"), help)
         })?;
         for (name, value) in self.headers {
-            header_name(name)?;
+            validate_header_name(name)?;
             if HeaderValue::from_str(value).is_err() {
-                let what = format!("the value of the header `{name}` cannot be sent");
-                return Err((what, "remove control characters and line ends".to_owned()));
+                return Err(EndpointError::new(
+                    format!("the value of the header `{name}` has invalid characters"),
+                    "remove control characters and line breaks",
+                ));
             }
         }
-        let key = match self.auth {
+        let variable = match self.auth {
             None => None,
             Some(EndpointAuth::Hmac { secret_key }) => Some(secret_key),
             Some(EndpointAuth::Bearer { token_key }) => Some(token_key),
             Some(EndpointAuth::ApiKey { header, value_key }) => {
-                header_name(header)?;
+                validate_header_name(header)?;
                 Some(value_key)
             }
         };
-        if key.is_some_and(|key| !is_variable(key)) {
-            let help = "name an environment variable of the engine, such as `PAY_SECRET`, not the secret itself";
-            return Err(("`auth` names no environment variable".to_owned(), help.to_owned()));
+        if variable.is_some_and(|name| !is_variable_name(name)) {
+            return Err(EndpointError::new(
+                "`auth` names no environment variable",
+                "name an environment variable of the engine, such as `PAY_SECRET`, not the secret itself",
+            ));
         }
-        let invocation = Payload::new(&Wire {
+        let invocation = Payload::new(&WireInvocation {
             url: &url,
             method: self.method,
             timeout_ms: timeout
@@ -103,13 +120,17 @@ impl EndpointDescriptor {
             headers: self.headers.iter().copied().collect(),
             auth: self.auth.map(WireAuth::from),
         });
-        Ok(Endpoint { origin, method: self.method, invocation: invocation.unwrap_or_default() })
+        Ok(ResolvedEndpoint {
+            origin,
+            method: self.method,
+            invocation: invocation.unwrap_or_default(),
+        })
     }
 }
 
-/// The `invocation` object.
+/// The `invocation` object in the wire format.
 #[derive(Serialize)]
-struct Wire<'a> {
+struct WireInvocation<'a> {
     url: &'a str,
     method: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,17 +158,17 @@ impl From<EndpointAuth> for WireAuth {
     }
 }
 
-/// Scheme, host and port of a URL; the error says what is wrong with it, but not with what.
+/// Scheme, host and port of a URL. The error does not contain the URL.
 fn origin(url: &str) -> Result<String, &'static str> {
-    let uri: Uri = url.parse().map_err(|_| "is no URL")?;
+    let uri: Uri = url.parse().map_err(|_| "is not a URL")?;
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return Err("is no whole URL");
+        return Err("is not an absolute URL");
     };
     if !matches!(scheme, "http" | "https") {
-        return Err("has another scheme than `https` and `http`");
+        return Err("has a scheme other than `https` and `http`");
     }
     if authority.as_str().contains('@') {
-        return Err("has a user name or a password, for which there is `auth`");
+        return Err("has a user name or a password: use `auth`");
     }
     if authority.host().is_empty() {
         return Err("has no host");
@@ -155,14 +176,17 @@ fn origin(url: &str) -> Result<String, &'static str> {
     Ok(format!("{scheme}://{authority}"))
 }
 
-fn header_name(name: &str) -> Result<(), Wrong> {
-    let good = HeaderName::from_bytes(name.as_bytes()).is_ok();
-    good.then_some(()).ok_or_else(|| {
-        (format!("`{name}` is no name of a header"), "write one such as `x-tenant`".to_owned())
-    })
+fn validate_header_name(name: &str) -> Result<(), EndpointError> {
+    match HeaderName::from_bytes(name.as_bytes()) {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let message = format!("`{name}` is not a valid header name");
+            Err(EndpointError::new(message, "use one such as `x-tenant`"))
+        }
+    }
 }
 
-fn is_variable(name: &str) -> bool {
+fn is_variable_name(name: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     !name.is_empty() && name.bytes().all(is_word) && !name.as_bytes()[0].is_ascii_digit()
 }
@@ -178,7 +202,7 @@ mod tests {
         auth: None,
     };
 
-    fn resolved(endpoint: EndpointDescriptor) -> Result<Endpoint, Wrong> {
+    fn resolve(endpoint: EndpointDescriptor) -> Result<ResolvedEndpoint, EndpointError> {
         let variable = |name: &str| match name {
             "PAY_URL" => Some(" http://127.0.0.1:8080/pay ".to_owned()),
             "BLANK" => Some(" ".to_owned()),
@@ -189,8 +213,8 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_is_written_as_the_protocol_says() {
-        let endpoint = resolved(EndpointDescriptor {
+    fn an_endpoint_is_encoded_in_the_wire_format() {
+        let endpoint = resolve(EndpointDescriptor {
             headers: &[("x-tenant", "7"), ("accept", "text/json")],
             auth: Some(EndpointAuth::ApiKey { header: "x-api-key", value_key: "PAY_KEY" }),
             ..PLAIN
@@ -201,29 +225,29 @@ mod tests {
             endpoint.invocation.as_str(),
             r#"{"url":"https://pay.test/charge?key=s3cret","method":"POST","timeout_ms":5000,"headers":{"accept":"text/json","x-tenant":"7"},"auth":{"type":"api_key","header":"x-api-key","value_key":"PAY_KEY"}}"#
         );
-        for (auth, wanted) in [
+        for (auth, expected) in [
             (EndpointAuth::Hmac { secret_key: "A" }, r#"{"type":"hmac","secret_key":"A"}"#),
             (EndpointAuth::Bearer { token_key: "A" }, r#"{"type":"bearer","token_key":"A"}"#),
         ] {
-            let endpoint = resolved(EndpointDescriptor { auth: Some(auth), ..PLAIN }).unwrap();
-            assert!(endpoint.invocation.as_str().contains(wanted), "{wanted}");
+            let endpoint = resolve(EndpointDescriptor { auth: Some(auth), ..PLAIN }).unwrap();
+            assert!(endpoint.invocation.as_str().contains(expected), "{expected}");
         }
     }
 
     #[test]
-    fn a_url_comes_from_the_environment_or_from_code() {
+    fn a_url_is_read_from_the_environment_or_computed() {
         let url = EndpointUrl::Variable("PAY_URL");
-        let endpoint = resolved(EndpointDescriptor { url, ..PLAIN }).unwrap();
+        let endpoint = resolve(EndpointDescriptor { url, ..PLAIN }).unwrap();
         assert_eq!(endpoint.origin, "http://127.0.0.1:8080");
         let url = EndpointUrl::Computed(|| format!("https://{}.test/", "stage"));
-        let endpoint = resolved(EndpointDescriptor { url, ..PLAIN }).unwrap();
+        let endpoint = resolve(EndpointDescriptor { url, ..PLAIN }).unwrap();
         assert_eq!(endpoint.origin, "https://stage.test");
     }
 
     #[test]
-    fn what_is_wrong_is_told_without_values() {
+    fn errors_contain_no_values() {
         let url = |url| EndpointDescriptor { url, ..PLAIN };
-        for (endpoint, fact) in [
+        for (endpoint, expected) in [
             (url(EndpointUrl::Variable("NOPE")), "NOPE is not set"),
             (url(EndpointUrl::Variable("BLANK")), "BLANK is not set"),
             (url(EndpointUrl::Variable("BAD")), "the value of BAD"),
@@ -239,9 +263,9 @@ mod tests {
                 "no environment variable",
             ),
         ] {
-            let (what, help) = resolved(endpoint).unwrap_err();
-            assert!(what.contains(fact), "{fact}: {what}");
-            assert!(!what.contains("s3cret") && !help.contains("s3cret"), "{what} {help}");
+            let EndpointError { message, help } = resolve(endpoint).unwrap_err();
+            assert!(message.contains(expected), "{expected}: {message}");
+            assert!(!message.contains("s3cret") && !help.contains("s3cret"), "{message} {help}");
         }
         assert!(!format!("{PLAIN:?}").contains("s3cret"));
     }

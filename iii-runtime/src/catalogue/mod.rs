@@ -1,28 +1,30 @@
-//! The catalogue: joins all declarations of a worker, checks them, and describes them, without a connection.
+//! The catalogue: assembles all declarations of a worker, checks them, and describes them, without a connection.
 
 #[expect(clippy::module_inception, reason = "the type that the module is named after")]
 mod catalogue;
 mod checks;
+mod declarations;
 mod endpoint;
+mod name_checks;
 mod problem;
 mod service;
-mod texts;
 
-pub(crate) use catalogue::check_declared;
+pub use catalogue::{Catalogue, CatalogueEntry};
+pub use declarations::Declarations;
+pub(crate) use declarations::check_linked_declarations;
 #[cfg(feature = "testing")]
-pub(crate) use catalogue::declared;
-pub use catalogue::{Catalogue, Declarations, Entry};
-pub use endpoint::Endpoint;
-pub(crate) use endpoint::Endpoints;
-pub use problem::{Problem, Problems};
+pub(crate) use declarations::declared_functions;
+pub(crate) use endpoint::EndpointMode;
+pub use endpoint::ResolvedEndpoint;
 #[cfg(all(test, feature = "testing"))]
-pub(crate) use texts::tests::AWKWARD;
+pub(crate) use name_checks::tests::UNUSUAL_STRINGS;
+pub use problem::{CatalogueProblem, CatalogueProblems};
 
-pub use crate::client::{CatalogueDifference, CatalogueFile, CatalogueFunction, ReadCatalogue};
+pub use crate::client::{CatalogueDifference, CatalogueFile, CatalogueFunction, CatalogueRequest};
 pub use crate::config::ConfigDescriptor;
 pub use crate::declare::{
     Declared, EndpointAuth, EndpointDescriptor, EndpointUrl, FunctionDescriptor, ServiceDescriptor,
     TriggerDescriptor,
 };
-pub use crate::function::{FunctionInfo, Location, Requirement, Shape, Signature};
+pub use crate::function::{FunctionInfo, Location, RequestParts, Requirement, Signature};
 pub use crate::provide::{StreamStoreDescriptor, TriggerTypeDescriptor};

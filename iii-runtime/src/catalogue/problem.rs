@@ -1,33 +1,36 @@
-//! What is wrong with declarations: all of it in one report, each with its places.
+//! The report of all problems of a catalogue, with source locations.
 
 use std::fmt;
 
 use crate::function::Location;
 use iii_wire::{Error, code};
 
-/// Something that is wrong with the declarations.
+/// A problem of a catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct CatalogueProblem {
     /// What is wrong.
     pub message: String,
-    /// What to do.
+    /// How to fix it.
     pub help: String,
-    /// The declarations that are part of it.
-    pub places: Vec<Location>,
+    /// The locations of the declarations in question.
+    pub locations: Vec<Location>,
 }
 
-/// Everything that is wrong with the declarations, in one report.
+/// All problems of a catalogue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(pub(super) Vec<Problem>);
+pub struct CatalogueProblems(pub(super) Vec<CatalogueProblem>);
 
-impl Problems {
-    /// The problems one by one.
-    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+impl CatalogueProblems {
+    /// The problems.
+    pub fn iter(&self) -> impl Iterator<Item = &CatalogueProblem> {
         self.0.iter()
     }
 
-    /// One report of what a catalogue says and of more that is wrong.
-    pub(crate) fn with<T>(assembled: Result<T, Self>, more: Vec<Problem>) -> Result<T, Self> {
+    /// Adds more problems to the result of an assembly.
+    pub(crate) fn with<T>(
+        assembled: Result<T, Self>,
+        more: Vec<CatalogueProblem>,
+    ) -> Result<T, Self> {
         match assembled {
             Ok(assembled) if more.is_empty() => Ok(assembled),
             Ok(_) => Err(Self(more)),
@@ -39,15 +42,15 @@ impl Problems {
     }
 }
 
-impl fmt::Display for Problems {
+impl fmt::Display for CatalogueProblems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.0.len();
         let noun = if count == 1 { "problem" } else { "problems" };
         write!(f, "the declarations of this worker have {count} {noun}")?;
         for (number, problem) in self.0.iter().enumerate() {
             write!(f, "\n\n{}. {}", number + 1, problem.message)?;
-            for place in &problem.places {
-                write!(f, "\n   at {place}")?;
+            for location in &problem.locations {
+                write!(f, "\n   at {location}")?;
             }
             write!(f, "\n   help: {}", problem.help)?;
         }
@@ -55,10 +58,10 @@ impl fmt::Display for Problems {
     }
 }
 
-impl std::error::Error for Problems {}
+impl std::error::Error for CatalogueProblems {}
 
-impl From<Problems> for Error {
-    fn from(problems: Problems) -> Self {
+impl From<CatalogueProblems> for Error {
+    fn from(problems: CatalogueProblems) -> Self {
         Error::new(code::INVALID_CATALOGUE, problems.to_string())
     }
 }

@@ -1,4 +1,4 @@
-//! Channels: one-way pipes of bytes and text between two functions, in one worker or in two, in any language.
+//! Channels: one-way pipes of binary and text messages between two functions, in any two workers.
 
 mod reader;
 mod scope;
@@ -11,32 +11,32 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 pub use reader::ChannelReader;
-pub(crate) use scope::within;
+pub(crate) use scope::deserialize_with_session;
 pub(crate) use socket::check_direction;
 pub use writer::ChannelWriter;
 
-/// How many bytes travel in one frame: as many as the SDKs of other languages send (protocol section 7.3).
-pub(crate) const FRAME: usize = 64 << 10;
+/// The maximum size of one binary frame, as in the SDKs of other languages (protocol section 7.3).
+pub(crate) const MAX_FRAME_BYTES: usize = 64 << 10;
 
-/// A new channel: what is written to one end is read from the other, in order.
+/// A new channel: messages written to one end arrive at the other in order.
 ///
-/// Keep one end and put the other into the input of a call, or give both away. An end is opened when it is first used;
-/// both must be opened within five minutes. An end that is dropped before, and was not given away, breaks the channel, so
-/// that nobody waits at the other end.
+/// Keep one end and pass the other in the input of a call, or pass both. An end is opened when it is first used; both must
+/// be opened within five minutes. Dropping an end that was neither used nor passed on breaks the channel, so that the other
+/// end does not wait.
 #[derive(Debug)]
 pub struct Channel {
-    /// The end that writes.
+    /// The writing end.
     pub writer: ChannelWriter,
-    /// The end that reads.
+    /// The reading end.
     pub reader: ChannelReader,
 }
 
-/// One message of a channel. Its bounds are kept.
+/// A message of a channel. Message boundaries are preserved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChannelMessage {
-    /// Text: by custom, what is said about the data.
+    /// A text message, by convention metadata about the data.
     Text(ByteString),
-    /// Data.
+    /// A binary message: data.
     Binary(Bytes),
 }
 
@@ -46,7 +46,7 @@ impl From<Bytes> for ChannelMessage {
     }
 }
 
-/// The content, whichever kind it is: what a [`Response`](crate::Response) that streams a reader sends.
+/// The content of either kind of message, as a [`Response`](crate::Response) that streams a reader sends it.
 impl From<ChannelMessage> for Bytes {
     fn from(message: ChannelMessage) -> Self {
         match message {

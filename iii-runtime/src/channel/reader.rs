@@ -1,9 +1,10 @@
-//! The end of a channel that reads: messages, bytes, or everything at once.
+//! The reading end of a channel: as a stream of messages, as an `AsyncRead`, or all bytes at once.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -13,9 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_tungstenite::tungstenite::Message;
 
-use std::sync::Arc;
-
-use super::socket::{Socket, check_direction};
+use super::socket::{LazySocket, check_direction};
 use super::{ChannelMessage, scope};
 use crate::session::Session;
 use iii_wire::protocol::{ChannelDirection, ChannelRef};
@@ -23,14 +22,14 @@ use iii_wire::{Error, Result, code};
 
 /// The reading end of a channel.
 ///
-/// It is a [`Stream`] of [`ChannelMessage`]s, and an [`AsyncRead`] of the bytes in them. As the payload of a function, or a
-/// field of it, it is what the caller put there; it is opened when it is first read.
+/// A [`Stream`] of [`ChannelMessage`]s, and an [`AsyncRead`] of the bytes in them. As the payload of a function, or a field
+/// of it, it is the end that the caller passed. It is opened when it is first read.
 ///
 /// ```no_run
 /// # use iii::prelude::*;
 /// use iii::channel::ChannelReader;
 ///
-/// /// Counts the lines of a file that somebody else sends.
+/// /// Counts the lines of a file that the caller sends.
 /// #[iii::function(id = "files::lines")]
 /// async fn lines(mut file: ChannelReader) -> iii::Result<usize> {
 ///     let bytes = file.read_all().await?;
@@ -48,17 +47,17 @@ use iii_wire::{Error, Result, code};
 /// # }
 /// ```
 ///
-/// The stream ends when the writer has finished. If the writer leaves before, the last item is an error with the code
-/// [`channel_broken`](code::CHANNEL_BROKEN); the official engine cannot tell, and ends the stream.
+/// The stream ends when the writer has finished. If the writer is dropped before, the last item is an error with the code
+/// [`channel_broken`](code::CHANNEL_BROKEN). The official engine cannot tell the two apart, and ends the stream.
 pub struct ChannelReader {
-    pub(super) socket: Socket,
-    /// What is left of a message that was read as bytes.
+    pub(super) socket: LazySocket,
+    /// The unread rest of a message that is read through [`AsyncRead`].
     rest: Bytes,
 }
 
 impl ChannelReader {
-    pub(crate) fn new(at: ChannelRef, session: Option<Arc<Session>>) -> Self {
-        Self { socket: Socket::new(at, session), rest: Bytes::new() }
+    pub(crate) fn new(channel_ref: ChannelRef, session: Option<Arc<Session>>) -> Self {
+        Self { socket: LazySocket::new(channel_ref, session), rest: Bytes::new() }
     }
 
     /// The next message; `None` when the writer has finished.
@@ -66,32 +65,32 @@ impl ChannelReader {
     /// # Errors
     ///
     /// Code [`channel_not_found`](code::CHANNEL_NOT_FOUND) if the channel cannot be opened,
-    /// [`channel_broken`](code::CHANNEL_BROKEN) if the writer left before the end.
+    /// [`channel_broken`](code::CHANNEL_BROKEN) if the writer was dropped before it finished.
     pub async fn message(&mut self) -> Result<Option<ChannelMessage>> {
         self.next().await.transpose()
     }
 
-    /// All bytes until the end, in memory. Use [`AsyncReadExt::take`](tokio::io::AsyncReadExt::take) where the writer is
-    /// not to be trusted with that.
+    /// Reads all bytes until the end into memory. Use [`AsyncReadExt::take`](tokio::io::AsyncReadExt::take) to bound the
+    /// bytes of an untrusted writer.
     ///
     /// # Errors
     ///
-    /// As [`ChannelReader::message`], and code [`invalid_payload`](code::INVALID_PAYLOAD) if a text message comes: read
-    /// messages one by one where they do.
+    /// As [`ChannelReader::message`], and code [`invalid_payload`](code::INVALID_PAYLOAD) on a text message: use
+    /// [`ChannelReader::message`] for channels that have them.
     pub async fn read_all(&mut self) -> Result<Bytes> {
         let mut all = BytesMut::from(std::mem::take(&mut self.rest));
         while let Some(message) = self.message().await? {
             match message {
                 ChannelMessage::Binary(bytes) => all.extend_from_slice(&bytes),
-                ChannelMessage::Text(_) => return Err(text_among_bytes()),
+                ChannelMessage::Text(_) => return Err(unexpected_text()),
             }
         }
         Ok(all.freeze())
     }
 }
 
-fn text_among_bytes() -> Error {
-    let text = "a text message came where only bytes are read: read the messages one by one";
+fn unexpected_text() -> Error {
+    let text = "expected a binary message, found a text message: read the messages one by one";
     Error::new(code::INVALID_PAYLOAD, text)
 }
 
@@ -128,16 +127,16 @@ impl AsyncRead for ChannelReader {
                 Some(Ok(ChannelMessage::Text(_))) => {
                     return Poll::Ready(Err(io::Error::new(
                         io::ErrorKind::InvalidData,
-                        text_among_bytes(),
+                        unexpected_text(),
                     )));
                 }
                 Some(Err(error)) => return Poll::Ready(Err(error.into())),
                 None => return Poll::Ready(Ok(())),
             }
         }
-        let taken = self.rest.len().min(buffer.remaining());
-        buffer.put_slice(&self.rest[..taken]);
-        self.rest.advance(taken);
+        let read = self.rest.len().min(buffer.remaining());
+        buffer.put_slice(&self.rest[..read]);
+        self.rest.advance(read);
         Poll::Ready(Ok(()))
     }
 }
@@ -149,17 +148,17 @@ impl fmt::Debug for ChannelReader {
 }
 
 impl Serialize for ChannelReader {
-    /// The ref that opens this end: it is given away. An end that is in use cannot be.
+    /// Serialises the reference that opens this end, which passes it on. Fails if the end is in use here.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.socket.give().map_err(serde::ser::Error::custom)?.serialize(serializer)
+        self.socket.pass_on().map_err(serde::ser::Error::custom)?.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for ChannelReader {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let at = ChannelRef::deserialize(deserializer)?;
-        check_direction(&at, ChannelDirection::Read).map_err(serde::de::Error::custom)?;
-        Ok(Self::new(at, scope::session()))
+        let channel_ref = ChannelRef::deserialize(deserializer)?;
+        check_direction(&channel_ref, ChannelDirection::Read).map_err(serde::de::Error::custom)?;
+        Ok(Self::new(channel_ref, scope::session()))
     }
 }
 

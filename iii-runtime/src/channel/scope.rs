@@ -1,40 +1,43 @@
-//! Which worker reads a payload: the ends of channels in it open through that worker's connection.
+//! The session that deserialises a payload on this thread: channel ends in the payload open through its connection.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::session::Session;
 
-/// A payload that is deserialised now.
-struct Scope {
-    /// The connection of the worker that reads it; `None` outside of a running worker.
+/// A deserialisation in progress.
+struct DeserializeScope {
+    /// The session of the worker that received the payload; `None` outside of a running worker.
     session: Option<Arc<Session>>,
 }
 
 thread_local! {
-    static SCOPE: RefCell<Option<Scope>> = const { RefCell::new(None) };
+    static SCOPE: RefCell<Option<DeserializeScope>> = const { RefCell::new(None) };
 }
 
-/// Runs `read`, which deserialises something that the worker of `session` has received.
+/// Runs `deserialize`, and passes the session to the channel ends that it creates.
 ///
-/// `Deserialize` has no place for a connection, and ends of channels need one.
-pub(crate) fn within<T>(session: Option<Arc<Session>>, read: impl FnOnce() -> T) -> T {
-    struct Restore(Option<Scope>);
+/// A thread-local, since `Deserialize` has no parameter for it.
+pub(crate) fn deserialize_with_session<T>(
+    session: Option<Arc<Session>>,
+    deserialize: impl FnOnce() -> T,
+) -> T {
+    struct Restore(Option<DeserializeScope>);
     impl Drop for Restore {
         fn drop(&mut self) {
             SCOPE.set(self.0.take());
         }
     }
-    let _restore = Restore(SCOPE.replace(Some(Scope { session })));
-    read()
+    let _restore = Restore(SCOPE.replace(Some(DeserializeScope { session })));
+    deserialize()
 }
 
-/// Whether a payload is deserialised now.
+/// Whether a deserialisation is in progress on this thread.
 pub(super) fn is_active() -> bool {
     SCOPE.try_with(|scope| scope.borrow().is_some()).unwrap_or(false)
 }
 
-/// The connection of the worker that reads now; `None` outside of any worker.
+/// The session of the deserialisation in progress; `None` outside of a running worker.
 pub(super) fn session() -> Option<Arc<Session>> {
     SCOPE.with_borrow(|scope| scope.as_ref().and_then(|scope| scope.session.clone()))
 }

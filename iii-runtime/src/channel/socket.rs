@@ -1,4 +1,4 @@
-//! The socket of one end: opened when it is first used, and what its frames and its end mean.
+//! The socket of a channel end, opened on first use, and the meaning of its frames and of its close.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -18,55 +18,55 @@ use iii_wire::protocol::{ChannelDirection, ChannelRef};
 use iii_wire::transport::{ChannelError, ChannelSocket};
 use iii_wire::{Error, Result, code};
 
-/// How far an end is.
-pub(super) enum Socket {
-    /// Not opened.
-    Idle(Idle),
-    /// The handshake goes on.
+/// A socket that is opened on first use.
+pub(super) enum LazySocket {
+    /// Not used yet.
+    Idle(IdleEnd),
+    /// The handshake is in progress.
     Opening(Fuse<BoxFuture<'static, Result<ChannelSocket>>>),
-    /// It is open.
+    /// Open.
     Open(ChannelSocket),
-    /// Everything was read or written, or it failed, and that was told.
-    Ended,
+    /// Finished or failed, and the outcome was returned.
+    Closed,
 }
 
-/// An end that nobody has used here.
-pub(super) struct Idle {
-    at: ChannelRef,
-    /// What opens it; `None` if it was read outside of any worker.
+/// A channel end that is not used here yet.
+pub(super) struct IdleEnd {
+    channel_ref: ChannelRef,
+    /// Opens the end; `None` if it was deserialised outside of a running worker.
     pub(super) session: Option<Arc<Session>>,
-    /// Somebody else has the ref now.
-    given: Cell<bool>,
+    /// Whether the reference was passed on.
+    passed_on: Cell<bool>,
 }
 
-impl Socket {
-    pub(super) fn new(at: ChannelRef, session: Option<Arc<Session>>) -> Self {
-        Self::Idle(Idle { at, session, given: Cell::new(false) })
+impl LazySocket {
+    pub(super) fn new(channel_ref: ChannelRef, session: Option<Arc<Session>>) -> Self {
+        Self::Idle(IdleEnd { channel_ref, session, passed_on: Cell::new(false) })
     }
 
-    /// What opens this end, for somebody else; an error if it is in use here, so that nobody else can open it.
-    pub(super) fn give(&self) -> Result<&ChannelRef, &'static str> {
+    /// The reference that opens this end elsewhere. Fails if it is in use here, since an end can be opened only once.
+    pub(super) fn pass_on(&self) -> Result<&ChannelRef, &'static str> {
         match self {
             Self::Idle(idle) => {
-                idle.given.set(true);
-                Ok(&idle.at)
+                idle.passed_on.set(true);
+                Ok(&idle.channel_ref)
             }
-            _ => Err("an end of a channel that is in use here cannot be given away"),
+            _ => Err("a channel end that is in use here cannot be passed on"),
         }
     }
 
-    /// The open socket; opens it the first time. `None`: it has ended.
+    /// The open socket, opened on the first call. `None` once it is closed.
     pub(super) fn poll_open(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Option<&mut ChannelSocket>>> {
         if let Self::Idle(idle) = self {
-            let opening = open(idle.at.clone(), idle.session.take()).boxed();
+            let opening = open(idle.channel_ref.clone(), idle.session.take()).boxed();
             *self = Self::Opening(opening.fuse());
         }
         if let Self::Opening(opening) = self {
             let opened = ready!(Pin::new(opening).poll(context));
-            *self = Self::Ended;
+            *self = Self::Closed;
             *self = Self::Open(opened?);
         }
         Poll::Ready(Ok(match self {
@@ -75,46 +75,46 @@ impl Socket {
         }))
     }
 
-    /// The next frame that carries something. `None`: the other side has ended it well. After that, and after an error,
-    /// the socket is gone.
+    /// The next text or binary frame. `None` if the other end finished. The socket is closed after that and after an error.
     pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Message>>> {
         loop {
             let Some(socket) = ready!(self.poll_open(context))? else { return Poll::Ready(None) };
-            let end = match ready!(Pin::new(socket).poll_next(context)) {
+            let outcome = match ready!(Pin::new(socket).poll_next(context)) {
                 Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => {
                     return Poll::Ready(Some(Ok(message)));
                 }
                 Some(Ok(Message::Close(close))) => {
-                    // Other codes say that something went wrong on the other side.
+                    // Any other code reports a failure of the other end.
                     match close {
                         Some(close) if !matches!(close.code, CloseCode::Normal) => {
-                            Some(Err(broken(&format!("it closed with the code {}", close.code))))
+                            let reason = format!("it closed with the code {}", close.code);
+                            Some(Err(channel_broken(&reason)))
                         }
                         _ => None,
                     }
                 }
                 Some(Ok(_)) => continue,
-                Some(Err(error)) => Some(Err(broken(&error.to_string()))),
-                None => Some(Err(broken("the link was lost"))),
+                Some(Err(error)) => Some(Err(channel_broken(&error.to_string()))),
+                None => Some(Err(channel_broken("the connection was lost"))),
             };
-            *self = Self::Ended;
-            return Poll::Ready(end);
+            *self = Self::Closed;
+            return Poll::Ready(outcome);
         }
     }
 }
 
-impl Drop for Socket {
-    /// Who has an end and leaves without using it, as a handler that fails early does, must not let the other side wait
-    /// until the engine gives the channel up: it is opened, so that its end is seen.
+impl Drop for LazySocket {
+    /// Opens an end that was dropped unused, for example by a handler that failed early, so that the other end sees it
+    /// close and does not wait for the engine's timeout.
     fn drop(&mut self) {
-        // What deserialising tries and drops, as an untagged enum does, is not the end that the handler gets.
+        // A speculative attempt of the deserialiser, as of an untagged enum, is not the end that the handler gets.
         if scope::is_active() {
             return;
         }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let opening = match self {
-            Self::Idle(idle) if idle.session.is_some() && !idle.given.get() => {
-                open(idle.at.clone(), idle.session.take()).boxed().fuse()
+            Self::Idle(idle) if idle.session.is_some() && !idle.passed_on.get() => {
+                open(idle.channel_ref.clone(), idle.session.take()).boxed().fuse()
             }
             Self::Opening(opening) if !opening.is_terminated() => {
                 mem::replace(opening, Fuse::terminated())
@@ -125,17 +125,17 @@ impl Drop for Socket {
     }
 }
 
-async fn open(at: ChannelRef, session: Option<Arc<Session>>) -> Result<ChannelSocket> {
+async fn open(channel_ref: ChannelRef, session: Option<Arc<Session>>) -> Result<ChannelSocket> {
     let Some(session) = session else {
-        let text = "an end of a channel was read outside of a worker: give it one with `attach`";
+        let text = "the channel end was deserialised outside of a running worker: use `attach`";
         return Err(Error::new(code::NOT_CONNECTED, text));
     };
-    session.open_channel(&at).await.map_err(|error| match error {
+    session.open_channel(&channel_ref).await.map_err(|error| match error {
         ChannelError::NotFound => Error::new(
             code::CHANNEL_NOT_FOUND,
             format!(
-                "the engine has no channel `{}`: it has ended, or was not opened within five minutes",
-                at.channel_id
+                "the engine has no channel `{}`: it was closed, or not opened within five minutes",
+                channel_ref.channel_id
             ),
         ),
         ChannelError::Failed(error) => {
@@ -145,26 +145,29 @@ async fn open(at: ChannelRef, session: Option<Arc<Session>>) -> Result<ChannelSo
     })
 }
 
-fn broken(why: &str) -> Error {
+fn channel_broken(reason: &str) -> Error {
     Error::new(
         code::CHANNEL_BROKEN,
-        format!("the other side of the channel left before the end: {why}"),
+        format!("the other end of the channel closed before it finished: {reason}"),
     )
 }
 
-/// The error of a write: the reader has gone, or the link is lost.
-pub(super) fn not_written(error: &tungstenite::Error) -> Error {
-    broken(&error.to_string())
+/// The error of a failed write: the reader is gone, or the connection was lost.
+pub(super) fn write_failed(error: &tungstenite::Error) -> Error {
+    channel_broken(&error.to_string())
 }
 
-/// Checks that a ref is for the side that it is used as.
-pub(crate) fn check_direction(at: &ChannelRef, wanted: ChannelDirection) -> Result<(), String> {
-    if at.direction == wanted {
+/// Checks that a reference opens the expected end.
+pub(crate) fn check_direction(
+    channel_ref: &ChannelRef,
+    expected: ChannelDirection,
+) -> Result<(), String> {
+    if channel_ref.direction == expected {
         return Ok(());
     }
     Err(format!(
-        "the ref opens the side that can {}, and the side that can {} is wanted",
-        at.direction.as_str(),
-        wanted.as_str()
+        "expected the {} end of a channel, found the {} end",
+        expected.as_str(),
+        channel_ref.direction.as_str()
     ))
 }

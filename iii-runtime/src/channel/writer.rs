@@ -1,4 +1,4 @@
-//! The end of a channel that writes: messages or bytes, and the end that the reader sees.
+//! The writing end of a channel: as a sink of messages, or as an `AsyncWrite`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,43 +17,43 @@ use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use super::socket::{Socket, check_direction, not_written};
-use super::{ChannelMessage, FRAME, scope};
+use super::socket::{LazySocket, check_direction, write_failed};
+use super::{ChannelMessage, MAX_FRAME_BYTES, scope};
 use crate::session::Session;
 use iii_wire::protocol::{ChannelDirection, ChannelRef};
 use iii_wire::transport::ChannelSocket;
 use iii_wire::{Error, Result, code};
 
-/// How long the engine may take to say that it has everything.
-const FINISH: Duration = Duration::from_secs(10);
+/// How long [`ChannelWriter::finish`] waits for the engine to confirm the close.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The writing end of a channel.
 ///
-/// It is a [`Sink`] of [`ChannelMessage`]s, and an [`AsyncWrite`] of bytes. Writing waits while the reader is behind.
-/// Bytes travel in frames of at most 64 KiB. [`ChannelWriter::finish`] tells the reader that this is all; a writer that is
-/// dropped without it tells the reader that something is missing.
+/// A [`Sink`] of [`ChannelMessage`]s, and an [`AsyncWrite`] of bytes. Writes wait while the reader falls behind. Bytes are
+/// sent in frames of at most 64 KiB. [`ChannelWriter::finish`] ends the channel; if the writer is dropped without it, the
+/// reader gets an error.
 pub struct ChannelWriter {
-    socket: Socket,
-    /// A close was sent.
+    socket: LazySocket,
+    /// Whether the close frame was sent.
     closing: bool,
 }
 
 impl ChannelWriter {
-    pub(crate) fn new(at: ChannelRef, session: Option<Arc<Session>>) -> Self {
-        Self { socket: Socket::new(at, session), closing: false }
+    pub(crate) fn new(channel_ref: ChannelRef, session: Option<Arc<Session>>) -> Self {
+        Self { socket: LazySocket::new(channel_ref, session), closing: false }
     }
 
-    /// Writes one message, and waits until the engine takes it. Bytes of more than 64 KiB are several messages.
+    /// Sends one message, and waits until the engine accepts it. Splits a binary message of more than 64 KiB.
     ///
     /// # Errors
     ///
     /// Code [`channel_not_found`](code::CHANNEL_NOT_FOUND) if the channel cannot be opened,
-    /// [`channel_broken`](code::CHANNEL_BROKEN) if the reader has gone.
+    /// [`channel_broken`](code::CHANNEL_BROKEN) if the reader is gone.
     pub async fn send(&mut self, message: impl Into<ChannelMessage>) -> Result<()> {
         match message.into() {
             text @ ChannelMessage::Text(_) => self.feed(text).await?,
             ChannelMessage::Binary(mut bytes) => loop {
-                let frame = bytes.split_to(bytes.len().min(FRAME));
+                let frame = bytes.split_to(bytes.len().min(MAX_FRAME_BYTES));
                 self.feed(frame.into()).await?;
                 if bytes.is_empty() {
                     break;
@@ -63,7 +63,7 @@ impl ChannelWriter {
         self.flush().await
     }
 
-    /// Sends what [`AsyncWrite`] and [`Sink::start_send`] have put together so far.
+    /// Flushes what was written through [`AsyncWrite`] and [`Sink::start_send`].
     ///
     /// # Errors
     ///
@@ -72,41 +72,43 @@ impl ChannelWriter {
         SinkExt::flush(self).await
     }
 
-    /// Ends the channel: the reader gets everything, and then the end.
+    /// Ends the channel: the reader receives everything, and then the end. Waits at most 10 s for the engine.
     ///
     /// # Errors
     ///
-    /// As [`ChannelWriter::send`]: then the reader may not have everything.
+    /// As [`ChannelWriter::send`], and code [`timeout`](code::TIMEOUT). The reader may then not have received everything.
     pub async fn finish(mut self) -> Result<()> {
-        match tokio::time::timeout(FINISH, self.close()).await {
+        match tokio::time::timeout(FINISH_TIMEOUT, self.close()).await {
             Ok(closed) => closed,
             Err(_) => Err(Error::new(
                 code::TIMEOUT,
-                format!("the engine did not take the end of the channel within {FINISH:?}"),
+                format!(
+                    "the engine did not confirm the end of the channel within {FINISH_TIMEOUT:?}"
+                ),
             )),
         }
     }
 
-    /// The open socket, if the reader is still there.
+    /// The open socket. Fails if the reader is gone.
     fn poll_socket(&mut self, context: &mut Context<'_>) -> Poll<Result<&mut ChannelSocket>> {
-        let gone = || Error::new(code::CHANNEL_BROKEN, "nobody reads the channel any more");
+        let reader_gone = || Error::new(code::CHANNEL_BROKEN, "the reader of the channel is gone");
         let Some(socket) = ready!(self.socket.poll_open(context))? else {
-            return Poll::Ready(Err(gone()));
+            return Poll::Ready(Err(reader_gone()));
         };
-        // Nothing is expected from the reader but its leaving; reading also answers pings.
+        // The reader sends nothing but its close; reading also answers pings.
         loop {
             match Pin::new(&mut **socket).poll_next(context) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(frame))) if !frame.is_close() => {}
                 Poll::Ready(_) => {
-                    self.socket = Socket::Ended;
-                    return Poll::Ready(Err(gone()));
+                    self.socket = LazySocket::Closed;
+                    return Poll::Ready(Err(reader_gone()));
                 }
             }
         }
         match &mut self.socket {
-            Socket::Open(socket) => Poll::Ready(Ok(socket)),
-            _ => Poll::Ready(Err(gone())),
+            LazySocket::Open(socket) => Poll::Ready(Ok(socket)),
+            _ => Poll::Ready(Err(reader_gone())),
         }
     }
 }
@@ -116,7 +118,7 @@ impl Sink<ChannelMessage> for ChannelWriter {
 
     fn poll_ready(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
         let socket = ready!(self.poll_socket(context))?;
-        Pin::new(&mut **socket).poll_ready(context).map_err(|error| not_written(&error))
+        Pin::new(&mut **socket).poll_ready(context).map_err(|error| write_failed(&error))
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: ChannelMessage) -> Result<()> {
@@ -125,8 +127,8 @@ impl Sink<ChannelMessage> for ChannelWriter {
             ChannelMessage::Text(text) => Message::Text(to_utf8(text.into_bytes())),
         };
         match &mut self.socket {
-            Socket::Open(socket) => {
-                Pin::new(&mut **socket).start_send(frame).map_err(|error| not_written(&error))
+            LazySocket::Open(socket) => {
+                Pin::new(&mut **socket).start_send(frame).map_err(|error| write_failed(&error))
             }
             _ => Err(Error::new(code::CHANNEL_BROKEN, "the channel is not open")),
         }
@@ -134,43 +136,43 @@ impl Sink<ChannelMessage> for ChannelWriter {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
         match &mut self.socket {
-            Socket::Open(socket) => {
-                Pin::new(&mut **socket).poll_flush(context).map_err(|error| not_written(&error))
+            LazySocket::Open(socket) => {
+                Pin::new(&mut **socket).poll_flush(context).map_err(|error| write_failed(&error))
             }
             // Nothing was written.
             _ => Poll::Ready(Ok(())),
         }
     }
 
-    /// Says the end, and waits until the engine has answered it: then it has everything.
+    /// Sends the close frame, and waits for the engine's, which confirms that it has received everything.
     fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<()>> {
         if !self.closing {
             let socket = ready!(self.poll_socket(context))?;
             ready!(Pin::new(&mut **socket).poll_ready(context))
-                .map_err(|error| not_written(&error))?;
+                .map_err(|error| write_failed(&error))?;
             let close = CloseFrame {
                 code: CloseCode::Normal,
                 reason: Utf8Bytes::from_static("stream_complete"),
             };
             Pin::new(&mut **socket)
                 .start_send(Message::Close(Some(close)))
-                .map_err(|error| not_written(&error))?;
+                .map_err(|error| write_failed(&error))?;
             self.closing = true;
         }
-        let Socket::Open(socket) = &mut self.socket else { return Poll::Ready(Ok(())) };
-        // Its answer may come while the last frames go out.
+        let LazySocket::Open(socket) = &mut self.socket else { return Poll::Ready(Ok(())) };
+        // The engine's close may arrive while the last frames are flushed.
         let _ = Pin::new(&mut **socket).poll_flush(context);
         while let Some(Ok(frame)) = ready!(Pin::new(&mut **socket).poll_next(context)) {
             if frame.is_close() {
                 break;
             }
         }
-        self.socket = Socket::Ended;
+        self.socket = LazySocket::Closed;
         Poll::Ready(Ok(()))
     }
 }
 
-/// Text that is known to be UTF-8, in the type of the socket.
+/// Converts bytes that are known to be UTF-8.
 fn to_utf8(bytes: Bytes) -> Utf8Bytes {
     Utf8Bytes::try_from(bytes).unwrap_or_default()
 }
@@ -182,10 +184,10 @@ impl AsyncWrite for ChannelWriter {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         ready!(self.as_mut().poll_ready(context)).map_err(io::Error::from)?;
-        let taken = bytes.len().min(FRAME);
-        let frame = Bytes::copy_from_slice(&bytes[..taken]);
+        let written = bytes.len().min(MAX_FRAME_BYTES);
+        let frame = Bytes::copy_from_slice(&bytes[..written]);
         self.start_send(frame.into()).map_err(io::Error::from)?;
-        Poll::Ready(Ok(taken))
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -204,17 +206,17 @@ impl fmt::Debug for ChannelWriter {
 }
 
 impl Serialize for ChannelWriter {
-    /// The ref that opens this end: it is given away. An end that is in use cannot be.
+    /// Serialises the reference that opens this end, which passes it on. Fails if the end is in use here.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.socket.give().map_err(serde::ser::Error::custom)?.serialize(serializer)
+        self.socket.pass_on().map_err(serde::ser::Error::custom)?.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for ChannelWriter {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let at = ChannelRef::deserialize(deserializer)?;
-        check_direction(&at, ChannelDirection::Write).map_err(serde::de::Error::custom)?;
-        Ok(Self::new(at, scope::session()))
+        let channel_ref = ChannelRef::deserialize(deserializer)?;
+        check_direction(&channel_ref, ChannelDirection::Write).map_err(serde::de::Error::custom)?;
+        Ok(Self::new(channel_ref, scope::session()))
     }
 }
 

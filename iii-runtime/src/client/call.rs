@@ -1,4 +1,4 @@
-//! One call before it is made: its options, and the future that makes it.
+//! A call: its options, and the future that makes it.
 
 use std::future::IntoFuture;
 use std::sync::Arc;
@@ -8,29 +8,29 @@ use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::named;
 use super::retry::Retry;
-use crate::channel::within;
-use crate::session::{Request, Session};
+use super::validate_name;
+use crate::channel::deserialize_with_session;
+use crate::session::{CallRequest, Session};
 use iii_wire::protocol::{Namespace, Payload};
 use iii_wire::{Error, Result, code};
 
 /// A call that is made when it is awaited.
 ///
-/// It waits as long as [`Call::timeout`] says, else as long as the function or the app says.
+/// Its timeout is that of [`Call::timeout`], else that of the function, else the default of the app.
 #[must_use = "a call is made when it is awaited"]
 #[derive(Debug)]
 pub struct Call<T> {
     session: Arc<Session>,
-    request: Result<Request>,
-    read: Read<T>,
+    request: Result<CallRequest>,
+    decode: DecodeResult<T>,
     retry: Option<Retry>,
 }
 
-/// How an answer is read.
-type Read<T> = fn(&Payload) -> Result<T, serde_json::Error>;
+/// Decodes the result of a call.
+type DecodeResult<T> = fn(&Payload) -> Result<T, serde_json::Error>;
 
-/// What an engine gives for a call that was put into a queue.
+/// The receipt of a call that was enqueued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The id of the message.
@@ -39,29 +39,33 @@ pub struct Receipt {
 }
 
 impl<T> Call<T> {
-    pub(super) fn new(session: Arc<Session>, request: Result<Request>) -> Self
+    pub(super) fn new(session: Arc<Session>, request: Result<CallRequest>) -> Self
     where
         T: DeserializeOwned,
     {
-        Self::reading(session, request, Payload::parse)
+        Self::with_decoder(session, request, Payload::parse)
     }
 
-    /// A call whose answer does not have the form of `T`.
-    pub(super) fn reading(session: Arc<Session>, request: Result<Request>, read: Read<T>) -> Self {
-        Self { session, request, read, retry: None }
+    /// A call whose result `decode` converts.
+    pub(super) fn with_decoder(
+        session: Arc<Session>,
+        request: Result<CallRequest>,
+        decode: DecodeResult<T>,
+    ) -> Self {
+        Self { session, request, decode, retry: None }
     }
 
-    /// How long the caller waits, also for a link to the engine. Default: that of the app, which is 30 s.
+    /// Sets the timeout, which includes the wait for a connection. Default: that of the app, which is 30 s.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|request| request.timeout = Some(timeout))
     }
 
-    /// The namespace of the function. Default: that of the worker, and `default` for ids that begin with `engine::`.
+    /// Sets the namespace of the function. Default: that of the worker, and `default` for ids that begin with `engine::`.
     ///
-    /// One that is blank, or has control characters, fails the call with `invalid_argument`.
+    /// A namespace that is blank or contains control characters fails the call with `invalid_argument`.
     pub fn namespace(mut self, namespace: impl Into<Namespace>) -> Self {
         let namespace = namespace.into();
-        match named("namespace", &namespace) {
+        match validate_name("namespace", &namespace) {
             Ok(()) => self.with(|request| request.namespace = Some(namespace)),
             Err(error) => {
                 self.request = self.request.and(Err(error));
@@ -70,26 +74,26 @@ impl<T> Call<T> {
         }
     }
 
-    /// Makes the call again if it fails in a way that may pass, all within the timeout of the call. The function must be
-    /// idempotent: see [`Retry`].
+    /// Retries the call after a transient error, within the timeout of the call. The function must be idempotent: see
+    /// [`Retry`].
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = Some(retry);
         self
     }
 
-    /// Adds side data, which the function takes by `Metadata<T>`.
+    /// Sets the metadata, which the function takes with `Metadata<T>`.
     pub fn metadata(mut self, metadata: &(impl Serialize + ?Sized)) -> Self {
         match Payload::new(metadata) {
             Ok(metadata) => self.with(|request| request.metadata = Some(metadata)),
             Err(error) => {
-                let text = format!("the metadata cannot be written as JSON: {error}");
+                let text = format!("the metadata cannot be serialised: {error}");
                 self.request = Err(Error::new(code::INVALID_ARGUMENT, text));
                 self
             }
         }
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Request)) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut CallRequest)) -> Self {
         if let Ok(request) = &mut self.request {
             change(request);
         }
@@ -110,9 +114,10 @@ impl<T: 'static> IntoFuture for Call<T> {
                 Some(retry) => retry.run(&self.session, request).await?,
             };
             let result = result.unwrap_or_default();
-            let read = self.read;
-            within(Some(self.session), || read(&result)).map_err(|error| {
-                let text = format!("the result of `{function_id}` does not fit: {error}");
+            let decode = self.decode;
+            deserialize_with_session(Some(self.session), || decode(&result)).map_err(|error| {
+                let text =
+                    format!("the result of `{function_id}` does not match its type: {error}");
                 Error::new(code::INVALID_RESULT, text)
             })
         })

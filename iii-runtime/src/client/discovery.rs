@@ -1,4 +1,4 @@
-//! What the engine knows: functions, trigger types, triggers and workers, as typed lists (protocol section 6.1).
+//! Discovery: the functions, trigger types, triggers and workers of the engine, as typed lists (protocol section 6.1).
 
 use std::future::IntoFuture;
 use std::marker::PhantomData;
@@ -9,15 +9,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Client, payload};
-use crate::session::{Request, Session};
+use crate::session::{CallRequest, Session};
 pub use iii_wire::event::FunctionSummary;
 use iii_wire::protocol::{FunctionId, Namespace, Payload, TriggerId, TriggerTypeId};
 use iii_wire::{Error, Result, code};
 
-/// A function with its schemas and what fires it.
+/// A function with its schemas and triggers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionDetail {
-    /// What lists show.
+    /// The fields that lists have, too.
     #[serde(flatten)]
     pub summary: FunctionSummary,
     /// JSON Schema of the input.
@@ -26,135 +26,135 @@ pub struct FunctionDetail {
     /// JSON Schema of the result.
     #[serde(default)]
     pub response_schema: Option<serde_json::Value>,
-    /// The triggers that fire it.
+    /// The triggers of the function.
     #[serde(default)]
-    pub registered_triggers: Vec<TriggerOfFunction>,
+    pub registered_triggers: Vec<FunctionTrigger>,
 }
 
 /// A trigger of a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TriggerOfFunction {
+pub struct FunctionTrigger {
     /// The id of the trigger.
     pub id: TriggerId,
-    /// Its type.
+    /// The type of the trigger.
     pub trigger_type: TriggerTypeId,
-    /// What it was told.
+    /// The configuration of the trigger.
     #[serde(default)]
     pub config: serde_json::Value,
 }
 
-/// A trigger type, as lists show it.
+/// A trigger type in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriggerTypeSummary {
-    /// Its id.
+    /// The id of the type.
     pub id: TriggerTypeId,
-    /// The partition it is in.
+    /// The namespace of the type.
     #[serde(default)]
     pub namespace: Namespace,
-    /// The worker that provides it: its name, else the first part of the type's id.
+    /// The name of the worker that provides it, else the first segment of the type's id.
     #[serde(default)]
     pub worker_name: String,
-    /// What fires it.
+    /// The description of the type: what fires it.
     #[serde(default)]
     pub description: String,
 }
 
-/// A trigger that is bound to a function, as lists show it. One that waits for its type is in no list.
+/// A registered trigger in a list. Lists omit triggers whose type no worker provides yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TriggerSummary {
-    /// Its id.
+    /// The id of the trigger.
     pub id: TriggerId,
-    /// Its type.
+    /// The type of the trigger.
     pub trigger_type: TriggerTypeId,
-    /// The function that it fires.
+    /// The id of the function that it fires.
     pub function_id: FunctionId,
-    /// The worker that bound it.
+    /// The name of the worker that registered it.
     #[serde(default)]
     pub worker_name: String,
-    /// What it was told.
+    /// The configuration of the trigger.
     #[serde(default)]
     pub config: serde_json::Value,
 }
 
-/// A worker, as lists show it. Providers of the engine are workers whose `runtime` is `engine`.
+/// A worker in a list. The built-in providers of the engine are workers whose `runtime` is `engine`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerSummary {
     /// The id of its connection.
     pub id: String,
-    /// Its name.
+    /// The name of the worker.
     #[serde(default)]
     pub name: Option<String>,
-    /// The partition of all that it registers.
+    /// The namespace of its functions and triggers.
     #[serde(default)]
     pub namespace: Namespace,
-    /// What it is for.
+    /// The description of the worker.
     #[serde(default)]
     pub description: Option<String>,
-    /// Its language: `rust`, `node`, `python`, `browser`, or `engine`.
+    /// The language of the worker: `rust`, `node`, `python` or `browser`; or `engine`.
     #[serde(default)]
     pub runtime: Option<String>,
-    /// The version of it, or of its SDK.
+    /// The version of the worker, or of its SDK.
     #[serde(default)]
     pub version: Option<String>,
-    /// The system it runs on.
+    /// The operating system.
     #[serde(default)]
     pub os: Option<String>,
-    /// What it runs in.
+    /// The isolation environment that the worker reports.
     #[serde(default)]
     pub isolation: Option<String>,
-    /// The address it came from.
+    /// The remote address of its connection.
     #[serde(default)]
     pub ip_address: Option<String>,
-    /// `connected`; `available` for parts of the engine.
+    /// `connected`; `available` for the built-in providers of the engine.
     pub status: String,
-    /// When it came, in milliseconds since 1970.
+    /// When it connected, in milliseconds since the Unix epoch.
     #[serde(default)]
     pub connected_at_ms: u64,
-    /// How many functions it serves.
+    /// The number of functions that it serves.
     #[serde(default)]
     pub function_count: usize,
-    /// How many calls it is serving.
+    /// The number of invocations in flight.
     #[serde(default)]
     pub active_invocations: usize,
 }
 
-/// Something that the engine lists.
-pub trait Listed: DeserializeOwned + Send + 'static {
-    /// The function that lists it.
+/// A kind of list that the engine serves.
+pub trait Listable: DeserializeOwned + Send + 'static {
+    /// The built-in function that returns the list.
     #[doc(hidden)]
     const FUNCTION: &'static str;
-    /// The field of its answer.
+    /// The field of its result that has the list.
     #[doc(hidden)]
     const FIELD: &'static str;
 }
 
-macro_rules! listed {
+macro_rules! listable {
     ($($type:ident $function:literal $field:literal)*) => {$(
-        impl Listed for $type {
+        impl Listable for $type {
             const FUNCTION: &'static str = $function;
             const FIELD: &'static str = $field;
         }
     )*};
 }
 
-listed! {
+listable! {
     FunctionSummary "engine::functions::list" "functions"
     TriggerTypeSummary "engine::triggers::list" "triggers"
     TriggerSummary "engine::registered-triggers::list" "registered_triggers"
     WorkerSummary "engine::workers::list" "workers"
 }
 
-/// A question for a list, asked when it is awaited.
-#[must_use = "a list is asked for when it is awaited"]
+/// Reads a list when it is awaited.
+#[must_use = "a list is read when it is awaited"]
 #[derive(Debug)]
-pub struct Listing<T> {
+pub struct ListRequest<T> {
     pub(super) session: Arc<Session>,
-    pub(super) filter: Filter,
-    listed: PhantomData<fn() -> T>,
+    pub(super) filter: ListFilter,
+    items: PhantomData<fn() -> T>,
 }
 
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Filter {
+pub(super) struct ListFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     search: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -170,79 +170,81 @@ pub(super) struct Filter {
     include_internal: bool,
 }
 
-impl<T> Listing<T> {
+impl<T> ListRequest<T> {
     fn new(session: Arc<Session>) -> Self {
-        Self::of(session, Filter::default())
+        Self::with_filter(session, ListFilter::default())
     }
 
-    pub(super) fn of(session: Arc<Session>, filter: Filter) -> Self {
-        Self { session, filter, listed: PhantomData }
+    pub(super) fn with_filter(session: Arc<Session>, filter: ListFilter) -> Self {
+        Self { session, filter, items: PhantomData }
     }
 
-    /// Only those with this text in their id or description.
+    /// Limits the list to entries whose id or description contains a string.
     pub fn search(mut self, text: impl Into<String>) -> Self {
         self.filter.search = Some(text.into());
         self
     }
 
-    /// Also those of the engine, and those that are marked as internal.
+    /// Includes entries of the engine, and entries that are marked as internal.
     pub fn internal(mut self) -> Self {
         self.filter.include_internal = true;
         self
     }
 }
 
-impl Listing<FunctionSummary> {
-    /// Only ids that begin with this.
+impl ListRequest<FunctionSummary> {
+    /// Limits the list to ids that begin with a string.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.filter.prefix = Some(prefix.into());
         self
     }
 
-    /// Only those of a worker, by its name.
+    /// Limits the list to the functions of a worker, by its name.
     pub fn worker(mut self, name: impl Into<String>) -> Self {
         self.filter.worker = Some(name.into());
         self
     }
 }
 
-impl Listing<TriggerSummary> {
-    /// Only those of a type.
+impl ListRequest<TriggerSummary> {
+    /// Limits the list to triggers of a type.
     pub fn of_type(mut self, id: impl Into<String>) -> Self {
         self.filter.trigger_type = Some(id.into());
         self
     }
 
-    /// Only those of a function.
+    /// Limits the list to triggers of a function.
     pub fn of_function(mut self, id: impl Into<String>) -> Self {
         self.filter.function_id = Some(id.into());
         self
     }
 }
 
-impl Listing<WorkerSummary> {
-    /// Only those of a language, or `engine`.
+impl ListRequest<WorkerSummary> {
+    /// Limits the list to workers of a language, or to `engine`.
     pub fn runtime(mut self, runtime: impl Into<String>) -> Self {
         self.filter.runtime = Some(runtime.into());
         self
     }
 }
 
-impl<T: Listed> IntoFuture for Listing<T> {
+impl<T: Listable> IntoFuture for ListRequest<T> {
     type Output = Result<Vec<T>>;
     type IntoFuture = BoxFuture<'static, Result<Vec<T>>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let request = payload(&self.filter).map(|data| Request::builtin(T::FUNCTION, data));
-            let answer: Payload = Call::new(self.session, request).await?;
-            let misfit = |error: serde_json::Error| {
-                let text = format!("the result of `{}` does not fit: {error}", T::FUNCTION);
+            let data = payload(&self.filter);
+            let request = data.map(|data| CallRequest::builtin(T::FUNCTION, data));
+            let result: Payload = Call::new(self.session, request).await?;
+            let mismatch = |error: serde_json::Error| {
+                let text =
+                    format!("the result of `{}` does not match its type: {error}", T::FUNCTION);
                 Error::new(code::INVALID_RESULT, text)
             };
-            let fields = answer.fields().map_err(misfit)?;
+            let fields = result.fields().map_err(mismatch)?;
             match fields.iter().find(|(name, _)| name == T::FIELD) {
-                Some((_, list)) => serde_json::from_str(list.get()).map_err(misfit),
+                Some((_, list)) => serde_json::from_str(list.get()).map_err(mismatch),
                 None => Ok(Vec::new()),
             }
         })
@@ -260,37 +262,37 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn functions(&self) -> Listing<FunctionSummary> {
-        Listing::new(self.session().clone())
+    pub fn functions(&self) -> ListRequest<FunctionSummary> {
+        ListRequest::new(self.session().clone())
     }
 
-    /// Lists the trigger types that functions can be bound to.
-    pub fn trigger_types(&self) -> Listing<TriggerTypeSummary> {
-        Listing::new(self.session().clone())
+    /// Lists the trigger types that workers and the engine provide.
+    pub fn trigger_types(&self) -> ListRequest<TriggerTypeSummary> {
+        ListRequest::new(self.session().clone())
     }
 
-    /// Lists the triggers that are bound.
-    pub fn triggers(&self) -> Listing<TriggerSummary> {
-        Listing::new(self.session().clone())
+    /// Lists the registered triggers.
+    pub fn triggers(&self) -> ListRequest<TriggerSummary> {
+        ListRequest::new(self.session().clone())
     }
 
-    /// Lists the workers that are connected.
-    pub fn workers(&self) -> Listing<WorkerSummary> {
-        Listing::new(self.session().clone())
+    /// Lists the connected workers.
+    pub fn workers(&self) -> ListRequest<WorkerSummary> {
+        ListRequest::new(self.session().clone())
     }
 
-    /// Tells all about one function. Without [`Call::namespace`] of its own, it is looked for in `default` first.
+    /// Describes a function with its schemas and triggers. Without [`Call::namespace`], the engine looks in `default` first.
     ///
     /// # Errors
     ///
-    /// Code `NOT_FOUND` if there is none.
+    /// Code `NOT_FOUND` if there is no such function.
     pub fn function(&self, id: impl Into<FunctionId>) -> Call<FunctionDetail> {
         #[derive(Serialize)]
         struct Query {
             function_id: FunctionId,
         }
         let query = payload(&Query { function_id: id.into() });
-        let request = query.map(|data| Request::builtin("engine::functions::info", data));
+        let request = query.map(|data| CallRequest::builtin("engine::functions::info", data));
         Call::new(self.session().clone(), request)
     }
 }

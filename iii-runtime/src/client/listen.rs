@@ -1,4 +1,4 @@
-//! Triggers that are bound while the worker runs: what they fire, as a stream.
+//! Listeners: triggers that are bound while the worker runs, and their events as a stream.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -16,21 +16,21 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Client, payload};
-use crate::channel::within;
-use crate::session::{Heard, Inbox, Request, Session};
+use crate::channel::deserialize_with_session;
+use crate::session::{CallRequest, ListenerEvent, ListenerInbox, Session};
 use crate::trigger::Binding;
 use iii_wire::TriggerKind;
 use iii_wire::protocol::{ErrorBody, FunctionId, Namespace, Payload, RegisterTrigger, TriggerId};
 use iii_wire::{Error, Result, code};
 
-/// The events that may wait, if nobody says how many.
-const CAPACITY: usize = 1024;
+/// The default number of events that a listener buffers.
+const DEFAULT_CAPACITY: usize = 1024;
 
 impl Client {
-    /// Listens to a trigger from now on, until what it gives is dropped. What fires comes as a [`Stream`] of `E`.
+    /// Binds a trigger while the worker runs, and returns its events as a [`Stream`] of `E`. Dropping the listener unbinds it.
     ///
-    /// Functions that are always bound are declared, with [`macro@crate::trigger`]. This is for what a worker wants to hear
-    /// for a while, or learns while it runs.
+    /// Declare functions that are always bound with [`macro@crate::trigger`]. Use a listener for triggers that are bound for
+    /// a limited time, or whose configuration is known only at run time.
     ///
     /// ```no_run
     /// # use iii::prelude::*;
@@ -44,23 +44,23 @@ impl Client {
     /// # }
     /// ```
     ///
-    /// The worker registers a function of its own for it, which is in no list, and binds it (protocol sections 2.3 and
-    /// 2.6). That works on every engine, and needs no port but that of the workers. After a lost link both are registered
-    /// again. What fires is answered at once, without a result: so an `http` trigger cannot be listened to, and a message
-    /// of a durable topic counts as done when it has arrived.
+    /// The worker registers a private function for the listener, which lists omit, and binds the trigger to it
+    /// (protocol sections 2.3 and 2.6). This works with every engine, and needs only the connection of the worker. Both are
+    /// registered again after a reconnect. Invocations are answered immediately, without a result. Therefore an `http`
+    /// trigger cannot be listened to, and a message of a durable topic is acknowledged when it arrives.
     ///
     /// # Errors
     ///
-    /// [`registration_rejected`](code::REGISTRATION_REJECTED) if the engine refuses it,
-    /// [`invalid_argument`](code::INVALID_ARGUMENT) for an `http` trigger, and as for a call if there is no link.
+    /// [`registration_rejected`](code::REGISTRATION_REJECTED) if the engine refuses the trigger,
+    /// [`invalid_argument`](code::INVALID_ARGUMENT) for an `http` trigger, and the errors of a call without a connection.
     pub fn listen<E: DeserializeOwned>(&self, trigger: impl Into<Binding>) -> Listen<E> {
         let Binding { kind, config, .. } = trigger.into();
         Listen::new(self.session().clone(), kind, Ok(config))
     }
 
-    /// As [`Client::listen`], to a trigger type by its id, with any value for its config.
+    /// As [`Client::listen`], for a trigger type by its id, with a configuration of any type.
     ///
-    /// A type that nobody provides yet is waited for: the listener hears nothing until then.
+    /// If no worker provides the type yet, the listener receives no events until one does.
     ///
     /// ```no_run
     /// # use iii::{Client, Payload};
@@ -83,7 +83,7 @@ impl Client {
     }
 }
 
-/// A trigger that is listened to when this is awaited. Made by [`Client::listen`].
+/// Binds a trigger when it is awaited. Created by [`Client::listen`].
 #[must_use = "a trigger is bound when it is awaited"]
 #[derive(Debug)]
 pub struct Listen<E> {
@@ -98,17 +98,18 @@ pub struct Listen<E> {
 impl<E> Listen<E> {
     pub(super) fn new(session: Arc<Session>, kind: TriggerKind, config: Result<Payload>) -> Self {
         let timeout = session.call_timeout();
-        Self { session, kind, config, capacity: CAPACITY, timeout, events: PhantomData }
+        let capacity = DEFAULT_CAPACITY;
+        Self { session, kind, config, capacity, timeout, events: PhantomData }
     }
 
-    /// How many events may wait to be read, at least 1. Default: 1,024. Nor may they be more than 16 MiB. What does not fit
-    /// is lost, and [`Listener`] says so.
+    /// Sets how many events are buffered, at least 1. Default: 1,024. The buffer is also limited to 16 MiB. Further events
+    /// are dropped, and [`Listener`] reports them as missed.
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events;
         self
     }
 
-    /// How long to wait for the engine, also for a link to it. Default: as long as a call of the app, which is 30 s.
+    /// Sets how long to wait for the engine, including for a connection. Default: the call timeout of the app, which is 30 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -120,27 +121,27 @@ impl<E: DeserializeOwned + 'static> IntoFuture for Listen<E> {
     type IntoFuture = BoxFuture<'static, Result<Listener<E>>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(begin(self))
+        Box::pin(bind(self))
     }
 }
 
-/// What a trigger fires, as a [`Stream`]. Dropping it ends the binding.
+/// The events of a trigger, as a [`Stream`]. Dropping it unbinds the trigger.
 ///
-/// An item is an error, and the stream goes on:
+/// An item may be an error:
 ///
-/// * with the code [`events_missed`](code::EVENTS_MISSED), if events may be missing at this place: the link to the engine
-///   was lost for a while, or more were waiting than fit. Whoever keeps a copy of something reads it again now.
-/// * with the code [`invalid_payload`](code::INVALID_PAYLOAD), if an event does not fit the type.
-/// * with the code [`registration_rejected`](code::REGISTRATION_REJECTED), if the engine, or the worker that provides the
-///   trigger type, refuses the trigger. Then nothing more comes.
+/// * [`events_missed`](code::EVENTS_MISSED): events may be missing at this position, since the connection was lost, or the
+///   buffer was full. The stream continues. Read derived state again.
+/// * [`invalid_payload`](code::INVALID_PAYLOAD): an event does not match the type. The stream continues.
+/// * [`registration_rejected`](code::REGISTRATION_REJECTED): the engine, or the worker that provides the trigger type,
+///   refused the trigger. No further events follow.
 ///
-/// The stream ends when the worker stops. Two events of one thing, such as an item of a stream, come in their order; the
-/// engine fires for different things at the same time.
+/// The stream ends when the worker stops. Events of one object, such as an item of a stream, keep their order; events of
+/// different objects are concurrent.
 pub struct Listener<E> {
     session: Arc<Session>,
     function_id: FunctionId,
     trigger_id: TriggerId,
-    inbox: Arc<Inbox>,
+    inbox: Arc<ListenerInbox>,
     events: PhantomData<fn() -> E>,
 }
 
@@ -152,22 +153,24 @@ impl<E> Listener<E> {
 }
 
 impl<E: DeserializeOwned> Listener<E> {
-    /// Waits for the next event; `None` when the worker has stopped. Nothing is lost if it is dropped.
+    /// Waits for the next event; `None` when the worker has stopped. Cancel safe.
     pub async fn next(&mut self) -> Option<Result<E>> {
         StreamExt::next(self).await
     }
 
-    fn read(&self, heard: Heard) -> Result<E> {
-        match heard {
-            Heard::Fired(data) => {
-                let parsed = within(Some(self.session.clone()), || data.parse());
+    fn decode(&self, event: ListenerEvent) -> Result<E> {
+        match event {
+            ListenerEvent::Fired(data) => {
+                let parsed = deserialize_with_session(Some(self.session.clone()), || data.parse());
                 parsed.map_err(|error| {
-                    let text = format!("an event of the trigger does not fit: {error}");
+                    let text = format!("an event of the trigger does not match its type: {error}");
                     Error::new(code::INVALID_PAYLOAD, text)
                 })
             }
-            Heard::Missed { events, link } => Err(missed(events, link)),
-            Heard::Refused(error) => Err(refused(&error)),
+            ListenerEvent::Missed { events, reconnected } => {
+                Err(events_missed(events, reconnected))
+            }
+            ListenerEvent::Refused(error) => Err(trigger_refused(&error)),
         }
     }
 }
@@ -176,7 +179,7 @@ impl<E: DeserializeOwned> Stream for Listener<E> {
     type Item = Result<E>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.inbox.poll_next(context).map(|heard| heard.map(|heard| self.read(heard)))
+        self.inbox.poll_next(context).map(|event| event.map(|event| self.decode(event)))
     }
 }
 
@@ -192,29 +195,30 @@ impl<E> fmt::Debug for Listener<E> {
     }
 }
 
-fn missed(events: u64, link: bool) -> Error {
-    let text = match (events, link) {
-        (0, _) => {
-            "the link to the engine was lost for a while: events may be missing here".to_owned()
+fn events_missed(events: u64, reconnected: bool) -> Error {
+    let text = match (events, reconnected) {
+        (0, _) => "events may be missing: the connection to the engine was lost".to_owned(),
+        (events, false) => {
+            format!("{events} events are missing: the buffer of the listener was full")
         }
-        (events, false) => format!("{events} events are missing here: more were waiting than fit"),
         (events, true) => format!(
-            "{events} events are missing here, or more: more were waiting than fit, and the link to the engine was lost"
+            "at least {events} events are missing: the buffer of the listener was full, and the connection to the engine \
+             was lost"
         ),
     };
     Error::new(code::EVENTS_MISSED, text)
 }
 
-fn refused(error: &ErrorBody) -> Error {
+fn trigger_refused(error: &ErrorBody) -> Error {
     Error::new(code::REGISTRATION_REJECTED, format!("the engine refused the trigger: {error}"))
         .with_details(error)
 }
 
-/// Binds, and returns when the engine has taken it.
-async fn begin<E>(listen: Listen<E>) -> Result<Listener<E>> {
+/// Binds the trigger, and waits until the engine has accepted it.
+async fn bind<E>(listen: Listen<E>) -> Result<Listener<E>> {
     let Listen { session, kind, config, capacity, timeout, .. } = listen;
     if kind == TriggerKind::Http {
-        let text = "an `http` trigger needs an answer: declare a function for it";
+        let text = "an `http` trigger needs a response: declare a function for it";
         return Err(Error::new(code::INVALID_ARGUMENT, text));
     }
     let id = Uuid::new_v4();
@@ -229,42 +233,47 @@ async fn begin<E>(listen: Listen<E>) -> Result<Listener<E>> {
         namespace: Some(session.namespace().clone()),
         trigger_namespace: None,
     };
-    let inbox = Inbox::new(capacity);
+    let inbox = ListenerInbox::new(capacity);
     session.bindings().bind(trigger, inbox.clone())?;
-    // From here on, dropping it takes everything back.
+    // From here on, dropping the listener unbinds it.
     let listener = Listener { session, function_id, trigger_id, inbox, events: PhantomData };
-    taken(&listener.session, &listener.function_id, timeout).await?;
-    match listener.inbox.refusal() {
-        Some(error) => Err(refused(&error)),
+    confirm_function(&listener.session, &listener.function_id, timeout).await?;
+    match listener.inbox.take_refusal() {
+        Some(error) => Err(trigger_refused(&error)),
         None => Ok(listener),
     }
 }
 
-/// Waits until the engine has the function. It handles messages in their order: then it has looked at the trigger as well.
-async fn taken(session: &Session, function_id: &FunctionId, timeout: Duration) -> Result<()> {
+/// Waits until the engine has registered the function. Engines handle messages in order, so the trigger was handled as well.
+async fn confirm_function(
+    session: &Session,
+    function_id: &FunctionId,
+    timeout: Duration,
+) -> Result<()> {
     #[derive(Serialize)]
-    struct Query<'a> {
+    struct InfoQuery<'a> {
         function_ids: [&'a FunctionId; 1],
         namespace: &'a Namespace,
     }
     #[derive(Deserialize)]
-    struct Info {
-        functions: Vec<One>,
+    struct InfoResult {
+        functions: Vec<InfoEntry>,
     }
     #[derive(Deserialize)]
-    struct One {
+    struct InfoEntry {
         #[serde(default)]
         error: Option<String>,
     }
-    let query = payload(&Query { function_ids: [function_id], namespace: session.namespace() })?;
-    let began = Instant::now();
+    let namespace = session.namespace();
+    let query = payload(&InfoQuery { function_ids: [function_id], namespace })?;
+    let started = Instant::now();
     loop {
-        let request = Request::builtin("engine::functions::info", query.clone());
-        let left = timeout.saturating_sub(began.elapsed());
-        let answer = match session.call(Request { timeout: Some(left), ..request }).await {
-            Ok(answer) => answer.unwrap_or_default(),
-            // The next link registers it again.
-            Err(error) if error.code() == code::CONNECTION_LOST && began.elapsed() < timeout => {
+        let request = CallRequest::builtin("engine::functions::info", query.clone());
+        let left = timeout.saturating_sub(started.elapsed());
+        let result = match session.call(CallRequest { timeout: Some(left), ..request }).await {
+            Ok(result) => result.unwrap_or_default(),
+            // The next connection registers the function again.
+            Err(error) if error.code() == code::CONNECTION_LOST && started.elapsed() < timeout => {
                 continue;
             }
             Err(error) => match error.code() {
@@ -274,17 +283,18 @@ async fn taken(session: &Session, function_id: &FunctionId, timeout: Duration) -
                 | code::SHUTTING_DOWN
                 | code::OVERLOADED => return Err(error),
                 _ => {
-                    // An engine that does not let us look cannot confirm; that is no reason to stop.
-                    tracing::debug!("a listener cannot be confirmed: {error}");
+                    // Access rules may forbid the query; the registration may still have succeeded.
+                    tracing::debug!("the registration of a listener cannot be confirmed: {error}");
                     return Ok(());
                 }
             },
         };
-        let missing = answer.parse::<Info>().is_ok_and(|info| {
-            info.functions.iter().any(|one| one.error.as_deref().is_some_and(|e| e != "forbidden"))
-        });
+        let is_error =
+            |entry: &InfoEntry| entry.error.as_deref().is_some_and(|error| error != "forbidden");
+        let missing =
+            result.parse::<InfoResult>().is_ok_and(|info| info.functions.iter().any(is_error));
         if missing {
-            let text = "the engine did not take the function of the listener: its access rules may forbid it";
+            let text = "the engine did not register the function of the listener: its access rules may forbid it";
             return Err(Error::new(code::REGISTRATION_REJECTED, text));
         }
         return Ok(());

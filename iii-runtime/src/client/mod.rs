@@ -1,16 +1,17 @@
-//! Calls to functions, by type or by id, and what goes with them.
+//! The client: calls by type or by id, and the built-in functions of the engine.
 
 mod call;
 mod catalogue_file;
-mod changes;
+mod catalogue_request;
 mod channel;
 mod discovery;
-mod group;
+mod list_watch;
 mod listen;
 mod queue;
 mod retry;
 mod state;
 mod stream;
+mod stream_group;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,31 +25,34 @@ use tokio::sync::watch;
 use crate::extract::{Extract, Invocation};
 use crate::function::Function;
 use crate::names;
-use crate::session::{ConnectionState, Request, Session};
+use crate::session::{CallRequest, ConnectionState, Session};
 use iii_wire::protocol::{Action, FunctionId, Payload};
 use iii_wire::{Error, Result, code};
 
 pub use call::{Call, Receipt};
-pub use catalogue_file::{CatalogueDifference, CatalogueFile, CatalogueFunction, ReadCatalogue};
-pub use changes::{Followed, Following};
-pub use channel::NewChannel;
+pub use catalogue_file::{CatalogueDifference, CatalogueFile, CatalogueFunction};
+pub use catalogue_request::CatalogueRequest;
+pub use channel::ChannelBuilder;
 pub use discovery::{
-    FunctionDetail, FunctionSummary, Listed, Listing, TriggerOfFunction, TriggerSummary,
+    FunctionDetail, FunctionSummary, FunctionTrigger, ListRequest, Listable, TriggerSummary,
     TriggerTypeSummary, WorkerSummary,
 };
-pub use group::StreamGroup;
+pub use list_watch::{ListWatch, Watchable};
 pub use listen::{Listen, Listener};
-pub use queue::{DeadCount, DeadLetter, DeadLetters, QueueClient, QueueStats, QueueSummary};
+pub use queue::{
+    DeadLetter, DeadLetterCount, DeadLettersRequest, QueueClient, QueueStats, QueueSummary,
+};
 pub use retry::Retry;
 pub use state::StateClient;
 pub use stream::StreamClient;
+pub use stream_group::StreamGroup;
 
-/// What a caller waits longer than the function that it calls may take.
-const MARGIN: Duration = Duration::from_secs(1);
+/// The margin of a call's timeout over the timeout of its function.
+const TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 
 /// Calls functions of this worker and of others. Cheap to clone; also an extractor.
 ///
-/// A call that is dropped is forgotten here. The function may still run: the protocol has no way to stop it.
+/// Dropping a call cancels the wait only. The function may still run: the protocol cannot cancel it.
 #[derive(Debug, Clone)]
 pub struct Client {
     session: Arc<Session>,
@@ -85,8 +89,8 @@ impl Client {
 
     /// Calls a function and waits for its result.
     ///
-    /// How long is said by [`Call::timeout`], else by the function's own `timeout` and a second for the way, else by the
-    /// app.
+    /// The timeout is that of [`Call::timeout`], else one second more than the `timeout` of the function, else the default
+    /// of the app.
     ///
     /// ```no_run
     /// # use iii::prelude::*;
@@ -103,19 +107,17 @@ impl Client {
         F::Input: Serialize,
         F::Output: DeserializeOwned,
     {
-        let call = self.of::<F, _>(&input, None);
-        // A caller that gives up first would miss the function's own answer.
-        let own = || F::info()?.timeout.map(|limit| limit.saturating_add(MARGIN));
+        let call = self.typed_request::<F, _>(&input, None);
+        // With an equal timeout, the caller would time out before the function's own error arrives.
+        let own = || F::info()?.timeout.map(|limit| limit.saturating_add(TIMEOUT_MARGIN));
         match F::TIMEOUT.or_else(own) {
             Some(timeout) => call.timeout(timeout),
             None => call,
         }
     }
 
-    /// Calls a function by its id, with any value for its input and any type for its result. An id that is blank, or has
-    /// control characters, fails with `invalid_argument`.
-    ///
-    /// [`Payload`] takes and gives raw JSON.
+    /// Calls a function by its id, with an input and a result of any type; use [`Payload`] for raw JSON. An id that is blank
+    /// or contains control characters fails with `invalid_argument`.
     pub fn call_raw<T: DeserializeOwned>(
         &self,
         function_id: impl Into<FunctionId>,
@@ -124,14 +126,14 @@ impl Client {
         self.request(function_id, input, None)
     }
 
-    /// Calls a function and does not wait: no result, and no error if the call fails over there.
+    /// Calls a function without waiting for it: returns neither its result nor its error.
     ///
-    /// The future is done when the call is queued for the engine.
+    /// Completes when the call is queued for the engine.
     pub fn send<F: Function>(&self, input: F::Input) -> Call<()>
     where
         F::Input: Serialize,
     {
-        self.of::<F, _>(&input, Some(Action::Void))
+        self.typed_request::<F, _>(&input, Some(Action::Void))
     }
 
     /// As [`Client::send`], by the id of the function.
@@ -143,12 +145,12 @@ impl Client {
         self.request(function_id, input, Some(Action::Void))
     }
 
-    /// Puts a call into a named queue: it is made later, at least once, and tried again if it fails.
+    /// Enqueues a call in a named queue: it is delivered at least once, and retried if it fails.
     pub fn enqueue<F: Function>(&self, queue: impl Into<String>, input: F::Input) -> Call<Receipt>
     where
         F::Input: Serialize,
     {
-        self.of::<F, _>(&input, Some(Action::Enqueue { queue: queue.into() }))
+        self.typed_request::<F, _>(&input, Some(Action::Enqueue { queue: queue.into() }))
     }
 
     /// As [`Client::enqueue`], by the id of the function.
@@ -161,18 +163,18 @@ impl Client {
         self.request(function_id, input, Some(Action::Enqueue { queue: queue.into() }))
     }
 
-    /// Sends a message to all subscribers of a pub/sub topic, at most once to each (protocol section 5.5).
+    /// Publishes a message to all subscribers of a pub/sub topic, at most once to each (protocol section 5.5).
     pub fn publish(&self, topic: &str, data: &(impl Serialize + ?Sized)) -> Call<()> {
-        self.builtin("publish", &Publish { topic, data })
+        self.builtin("publish", &PublishInput { topic, data })
     }
 
-    /// Puts a message into a durable topic: each function with a `queue` trigger for the topic gets it at least once, and
-    /// again if it fails (protocol section 5.3).
+    /// Publishes a message to a durable topic: each function with a `queue` trigger for it gets the message at least once,
+    /// and again if it fails (protocol section 5.3).
     pub fn publish_durable(&self, topic: &str, data: &(impl Serialize + ?Sized)) -> Call<()> {
-        self.builtin("iii::durable::publish", &Publish { topic, data })
+        self.builtin("iii::durable::publish", &PublishInput { topic, data })
     }
 
-    /// The state of a scope: values of one type by key (protocol section 6.2). [`Payload`] stands for any type.
+    /// The state of a scope: values of one type, by key (protocol section 6.2). Use [`Payload`] for values of any type.
     ///
     /// ```no_run
     /// # use iii::prelude::*;
@@ -188,13 +190,13 @@ impl Client {
         StateClient::new(self.clone(), scope.into())
     }
 
-    /// The scopes that hold something, in order.
+    /// Lists the scopes that have values, in order.
     pub fn state_scopes(&self) -> Call<Vec<String>> {
         state::scopes(self)
     }
 
-    /// A stream: items of one type by group, and everybody who hears of their changes (protocol section 6.3).
-    /// [`Payload`] stands for any type.
+    /// A stream: items of one type, by group, whose changes subscribers receive (protocol section 6.3). Use [`Payload`] for
+    /// items of any type.
     ///
     /// ```no_run
     /// # use iii::prelude::*;
@@ -210,7 +212,7 @@ impl Client {
         StreamClient::new(self.clone(), name.into())
     }
 
-    /// Makes a channel: a pipe from one writer to one reader, in any two workers.
+    /// Creates a channel: a pipe from one writer to one reader, in any two workers.
     ///
     /// ```no_run
     /// # async fn example(client: iii::Client) -> iii::Result<()> {
@@ -218,32 +220,32 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn channel(&self) -> NewChannel {
-        NewChannel::new(self.session.clone())
+    pub fn channel(&self) -> ChannelBuilder {
+        ChannelBuilder::new(self.session.clone())
     }
 
-    /// What this client shares with its worker.
+    /// The session that this client shares with its worker.
     pub(crate) fn session(&self) -> &Arc<Session> {
         &self.session
     }
 
-    /// How many calls of this worker wait for an answer. A call that is dropped, or that has given up, is forgotten.
-    pub fn waiting_calls(&self) -> usize {
-        self.session.waiting_calls()
+    /// The number of calls of this worker that await a result. Calls that were dropped or timed out do not count.
+    pub fn pending_calls(&self) -> usize {
+        self.session.pending_calls()
     }
 
-    /// Whether the worker is ready, as a value to watch: see [`App::ready`](crate::App::ready).
+    /// Watches whether the worker is ready: see [`App::ready`](crate::App::ready).
     pub fn ready(&self) -> watch::Receiver<bool> {
         self.session.readiness().watch()
     }
 
-    /// The state of the connection, as a value to watch.
+    /// Watches the state of the connection.
     pub fn connection_state(&self) -> watch::Receiver<ConnectionState> {
         self.session.state()
     }
 
-    /// A call of a declared function, where it is.
-    fn of<F: Function, T: DeserializeOwned>(
+    /// A call of a declared function, in its namespace.
+    fn typed_request<F: Function, T: DeserializeOwned>(
         &self,
         input: &F::Input,
         action: Option<Action>,
@@ -258,24 +260,24 @@ impl Client {
         }
     }
 
-    /// A call of a function that the engine itself serves.
+    /// A call of a built-in function of the engine.
     pub(crate) fn builtin<T: DeserializeOwned>(
         &self,
         id: &'static str,
         input: &impl Serialize,
     ) -> Call<T> {
-        self.reading(id, input, Payload::parse)
+        self.builtin_with(id, input, Payload::parse)
     }
 
-    /// A call of a function that the engine itself serves, and whose answer does not have the form of `T`.
-    fn reading<T>(
+    /// A call of a built-in function of the engine, whose result `decode` converts.
+    fn builtin_with<T>(
         &self,
         id: &'static str,
         input: &impl Serialize,
-        read: fn(&Payload) -> Result<T, serde_json::Error>,
+        decode: fn(&Payload) -> Result<T, serde_json::Error>,
     ) -> Call<T> {
-        let request = payload(input).map(|data| Request::builtin(id, data));
-        Call::reading(self.session.clone(), request, read)
+        let request = payload(input).map(|data| CallRequest::builtin(id, data));
+        Call::with_decoder(self.session.clone(), request, decode)
     }
 
     fn request<T: DeserializeOwned>(
@@ -286,30 +288,35 @@ impl Client {
     ) -> Call<T> {
         let function_id = function_id.into();
         let queue = match &action {
-            Some(Action::Enqueue { queue }) => named("queue", queue),
+            Some(Action::Enqueue { queue }) => validate_name("queue", queue),
             _ => Ok(()),
         };
-        let checked = named("function id", &function_id).and(queue).and_then(|()| payload(input));
-        let request = checked.map(|data| Request { action, ..Request::new(function_id, data) });
+        let data =
+            validate_name("function id", &function_id).and(queue).and_then(|()| payload(input));
+        let request =
+            data.map(|data| CallRequest { action, ..CallRequest::new(function_id, data) });
         Call::new(self.session.clone(), request)
     }
 }
 
-/// The input of the functions that publish.
+/// The input of the functions that publish messages.
 #[derive(Serialize)]
-struct Publish<'a, T: ?Sized> {
+struct PublishInput<'a, T: ?Sized> {
     topic: &'a str,
     data: &'a T,
 }
 
-/// A name that an engine can have something under.
-fn named(what: &str, text: &str) -> Result<()> {
-    names::check(what, text).map_err(|text| Error::new(code::INVALID_ARGUMENT, text))
+/// The input of built-in functions without options.
+#[derive(Serialize)]
+struct NoInput {}
+
+fn validate_name(kind: &str, name: &str) -> Result<()> {
+    names::validate(kind, name).map_err(|text| Error::new(code::INVALID_ARGUMENT, text))
 }
 
 fn payload(input: &(impl Serialize + ?Sized)) -> Result<Payload> {
     Payload::new(input).map_err(|error| {
-        Error::new(code::INVALID_PAYLOAD, format!("the input cannot be written as JSON: {error}"))
+        Error::new(code::INVALID_PAYLOAD, format!("the input cannot be serialised: {error}"))
     })
 }
 

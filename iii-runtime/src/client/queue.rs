@@ -1,4 +1,4 @@
-//! Queues: what they hold, and what becomes of the messages that were given up (protocol section 6.5).
+//! Queues: statistics, and the inspection and redrive of dead letters (protocol section 6.5).
 
 use std::future::IntoFuture;
 use std::time::{Duration, SystemTime};
@@ -7,13 +7,14 @@ use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Client};
+use super::{Call, Client, NoInput};
 use iii_wire::protocol::Payload;
 use iii_wire::{Error, Result, code};
 
-/// A durable topic or a named queue, and its dead letters: messages that were given up. Made by [`Client::queue`].
+/// A durable topic or a named queue, and its dead letters: messages that exceeded their retries. Created by
+/// [`Client::queue`].
 ///
-/// The protocol has no trigger for dead letters. A function that a `cron` trigger fires can look for them.
+/// The protocol has no trigger for dead letters. Poll for them in a function with a `cron` trigger.
 ///
 /// ```no_run
 /// use iii::prelude::*;
@@ -22,7 +23,7 @@ use iii_wire::{Error, Result, code};
 /// #[iii::trigger(cron, "0 0 * * * *")]
 /// async fn clean_up(client: Client) -> iii::Result<()> {
 ///     let queue = client.queue("orders.wanted");
-///     for letter in queue.dead().await? {
+///     for letter in queue.dead_letters().await? {
 ///         tracing::warn!("{} failed {} times: {}", letter.id, letter.attempts, letter.error);
 ///         queue.discard(&letter.id).await?;
 ///     }
@@ -36,65 +37,65 @@ pub struct QueueClient {
     name: String,
 }
 
-/// What a queue holds, as far as its engine says.
+/// Statistics of a queue. The values depend on the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct QueueStats {
-    /// Messages that wait, those included that will be tried again.
+    /// The number of queued messages, including those that await a retry.
     pub depth: u64,
-    /// The functions that are subscribed; of a named queue, how many messages it works on at the same time.
+    /// The number of subscribed functions; for a named queue, the number of messages that it processes concurrently.
     #[serde(default)]
     pub consumer_count: u64,
-    /// Messages that were given up.
+    /// The number of dead letters.
     #[serde(default, rename = "dlq_depth")]
-    pub dead: u64,
+    pub dead_letters: u64,
 }
 
-/// A queue or a topic, as lists show it.
+/// A queue or a topic in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct QueueSummary {
-    /// Its name.
+    /// The name of the queue or topic.
     pub name: String,
-    /// Who keeps it: `builtin` for the engine itself.
+    /// The broker of the queue: `builtin` for the engine itself.
     #[serde(default)]
     pub broker_type: String,
-    /// The functions that are subscribed; of a named queue, how many messages it works on at the same time.
+    /// The number of subscribed functions; for a named queue, the number of messages that it processes concurrently.
     #[serde(default)]
     pub subscriber_count: u64,
 }
 
-/// How many messages of a queue or a topic were given up.
+/// The number of dead letters of a queue or a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
-pub struct DeadCount {
-    /// The queue or topic.
+pub struct DeadLetterCount {
+    /// The name of the queue or topic.
     #[serde(rename = "topic")]
     pub name: String,
-    /// How many.
+    /// The number of dead letters.
     #[serde(rename = "message_count")]
-    pub dead: u64,
+    pub dead_letters: u64,
 }
 
-/// A message that was given up.
+/// A message that exceeded its retries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadLetter {
-    /// Its id.
+    /// The id of the message.
     pub id: String,
-    /// The message as it was sent. It may be what does not fit any type: that is why messages die.
+    /// The payload, raw, since it may be invalid for its type.
     pub payload: Payload,
-    /// What the last attempt failed with, for people. The engine of this project writes `code: message`.
+    /// The error of the last attempt. The engine of this project writes `code: message`.
     pub error: String,
-    /// When it was given up, to the second.
+    /// When the last attempt failed, with a resolution of one second.
     pub failed_at: SystemTime,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
 }
 
-/// A dead letter as it travels.
+/// A dead letter in the wire format.
 #[derive(Deserialize)]
-struct Letter {
+struct WireDeadLetter {
     id: String,
     #[serde(default)]
     payload: Payload,
@@ -107,22 +108,22 @@ struct Letter {
 }
 
 impl DeadLetter {
-    /// The message as a type.
+    /// Deserialises the payload.
     ///
     /// # Errors
     ///
-    /// `invalid_payload` if it does not fit.
+    /// `invalid_payload` if it does not match the type.
     pub fn data<T: DeserializeOwned>(&self) -> Result<T> {
         self.payload.parse().map_err(|error| {
-            let text = format!("the dead letter `{}` does not fit: {error}", self.id);
+            let text = format!("the dead letter `{}` does not match the type: {error}", self.id);
             Error::new(code::INVALID_PAYLOAD, text)
         })
     }
 }
 
-impl From<Letter> for DeadLetter {
-    fn from(letter: Letter) -> Self {
-        // A time that no clock can show is no reason to lose the letter.
+impl From<WireDeadLetter> for DeadLetter {
+    fn from(letter: WireDeadLetter) -> Self {
+        // A time beyond the range of `SystemTime` becomes the Unix epoch.
         let since = Duration::from_secs(letter.failed_at);
         let failed_at = SystemTime::UNIX_EPOCH.checked_add(since);
         Self {
@@ -135,66 +136,66 @@ impl From<Letter> for DeadLetter {
     }
 }
 
-/// A question for dead letters, asked when it is awaited. Made by [`QueueClient::dead`].
-#[must_use = "dead letters are asked for when it is awaited"]
+/// Reads dead letters when it is awaited. Created by [`QueueClient::dead_letters`].
+#[must_use = "dead letters are read when it is awaited"]
 #[derive(Debug)]
-pub struct DeadLetters {
+pub struct DeadLettersRequest {
     queue: QueueClient,
     offset: u64,
     limit: u64,
 }
 
-impl DeadLetters {
-    /// How many of the oldest are left out. Default: none.
+impl DeadLettersRequest {
+    /// Skips the oldest dead letters. Default: 0.
     pub fn offset(mut self, letters: u64) -> Self {
         self.offset = letters;
         self
     }
 
-    /// How many are given at most. Default: 50. The engine of this project gives 1,000 at most.
+    /// Sets the maximum number of dead letters. Default: 50. The engine of this project returns at most 1,000.
     pub fn limit(mut self, letters: u64) -> Self {
         self.limit = letters;
         self
     }
 }
 
-impl IntoFuture for DeadLetters {
+impl IntoFuture for DeadLettersRequest {
     type Output = Result<Vec<DeadLetter>>;
     type IntoFuture = BoxFuture<'static, Result<Vec<DeadLetter>>>;
 
     fn into_future(self) -> Self::IntoFuture {
         #[derive(Serialize)]
-        struct Page {
+        struct PageInput {
             topic: String,
             offset: u64,
             limit: u64,
         }
         let Self { queue, offset, limit } = self;
-        let page = Page { topic: queue.name, offset, limit };
-        let call = queue.client.reading("engine::queue::dlq_messages", &page, |answer| {
-            let letters: Option<Vec<Letter>> = answer.parse()?;
+        let page = PageInput { topic: queue.name, offset, limit };
+        let call = queue.client.builtin_with("engine::queue::dlq_messages", &page, |result| {
+            let letters: Option<Vec<WireDeadLetter>> = result.parse()?;
             Ok(letters.into_iter().flatten().map(DeadLetter::from).collect())
         });
         call.into_future()
     }
 }
 
-/// The input of the functions for one queue.
+/// The input of the functions of one queue.
 #[derive(Serialize)]
-struct OfQueue<'a> {
+struct QueueInput<'a> {
     queue: &'a str,
 }
 
-/// The input of the functions for one message.
+/// The input of the functions of one dead letter.
 #[derive(Serialize)]
-struct OfMessage<'a> {
+struct DeadLetterInput<'a> {
     queue: &'a str,
     message_id: &'a str,
 }
 
-/// What the functions that change something answer.
+/// The result of the functions that redrive or discard.
 #[derive(Deserialize)]
-struct Done {
+struct RedriveResult {
     #[serde(default)]
     redriven: u64,
 }
@@ -204,67 +205,65 @@ impl QueueClient {
         Self { client, name }
     }
 
-    /// Its name.
+    /// The name of the queue or topic.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What it holds.
+    /// Reads the statistics of the queue.
     pub fn stats(&self) -> Call<QueueStats> {
         #[derive(Serialize)]
-        struct OfTopic<'a> {
+        struct TopicInput<'a> {
             topic: &'a str,
         }
-        self.client.builtin("engine::queue::topic_stats", &OfTopic { topic: &self.name })
+        self.client.builtin("engine::queue::topic_stats", &TopicInput { topic: &self.name })
     }
 
-    /// Its dead letters, the oldest first.
-    pub fn dead(&self) -> DeadLetters {
-        DeadLetters { queue: self.clone(), offset: 0, limit: 50 }
+    /// Reads the dead letters of the queue, the oldest first.
+    pub fn dead_letters(&self) -> DeadLettersRequest {
+        DeadLettersRequest { queue: self.clone(), offset: 0, limit: 50 }
     }
 
-    /// Puts all dead letters back, to be tried as often as new ones; how many there were.
+    /// Moves all dead letters back to the queue, with the full number of attempts. Returns their number.
     pub fn redrive(&self) -> Call<u64> {
-        self.client.reading("iii::queue::redrive", &OfQueue { queue: &self.name }, redriven)
+        let input = QueueInput { queue: &self.name };
+        self.client.builtin_with("iii::queue::redrive", &input, redriven_count)
     }
 
-    /// Puts one dead letter back; whether there was one with this id.
+    /// Moves one dead letter back to the queue. Returns whether there was one with this id.
     pub fn redrive_one(&self, id: &str) -> Call<bool> {
-        self.one("iii::queue::redrive_message", id)
+        self.dead_letter_operation("iii::queue::redrive_message", id)
     }
 
-    /// Forgets one dead letter; whether there was one with this id.
+    /// Deletes one dead letter. Returns whether there was one with this id.
     pub fn discard(&self, id: &str) -> Call<bool> {
-        self.one("iii::queue::discard_message", id)
+        self.dead_letter_operation("iii::queue::discard_message", id)
     }
 
-    fn one(&self, function: &'static str, id: &str) -> Call<bool> {
-        let input = OfMessage { queue: &self.name, message_id: id };
-        self.client.reading(function, &input, |answer| redriven(answer).map(|count| count > 0))
+    fn dead_letter_operation(&self, function: &'static str, id: &str) -> Call<bool> {
+        let input = DeadLetterInput { queue: &self.name, message_id: id };
+        self.client
+            .builtin_with(function, &input, |result| redriven_count(result).map(|count| count > 0))
     }
 }
 
-fn redriven(answer: &Payload) -> Result<u64, serde_json::Error> {
-    answer.parse::<Done>().map(|done| done.redriven)
+fn redriven_count(result: &Payload) -> Result<u64, serde_json::Error> {
+    result.parse::<RedriveResult>().map(|result| result.redriven)
 }
 
 impl Client {
-    /// A durable topic or a named queue, by its name: what it holds, and the messages that were given up. A name that both
-    /// have is that of the queue.
+    /// A durable topic or a named queue, by its name. A name that both have refers to the queue.
     pub fn queue(&self, name: impl Into<String>) -> QueueClient {
         QueueClient::new(self.clone(), name.into())
     }
 
-    /// Lists the named queues, and the durable topics that somebody is subscribed to.
+    /// Lists the named queues, and the durable topics with subscribers.
     pub fn queues(&self) -> Call<Vec<QueueSummary>> {
-        self.builtin("engine::queue::list_topics", &Nothing {})
+        self.builtin("engine::queue::list_topics", &NoInput {})
     }
 
-    /// Lists how many messages were given up, by queue and topic.
-    pub fn dead_letters(&self) -> Call<Vec<DeadCount>> {
-        self.builtin("engine::queue::dlq_topics", &Nothing {})
+    /// Lists the number of dead letters by queue and topic.
+    pub fn dead_letters(&self) -> Call<Vec<DeadLetterCount>> {
+        self.builtin("engine::queue::dlq_topics", &NoInput {})
     }
 }
-
-#[derive(Serialize)]
-struct Nothing {}

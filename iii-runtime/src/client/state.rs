@@ -1,16 +1,16 @@
-//! State by scope and key, with values of one type (protocol section 6.2).
+//! The client of the state of a scope: values of one type, by key (protocol section 6.2).
 
 use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Client};
-use crate::update::{Change, Update};
+use super::{Call, Client, NoInput};
+use crate::update::{Update, WriteResult};
 
-/// The state of one scope. Made by [`Client::state`].
+/// The state of one scope. Created by [`Client::state`].
 ///
-/// A value that is `null` and a value that is missing look the same: both are `None`.
+/// A value that is `null` and a missing value are both `None`.
 #[derive(Debug)]
 pub struct StateClient<T> {
     client: Client,
@@ -19,7 +19,7 @@ pub struct StateClient<T> {
 }
 
 #[derive(Serialize)]
-struct Place<'a> {
+struct StateKey<'a> {
     scope: &'a str,
     key: &'a str,
 }
@@ -34,57 +34,56 @@ impl<T> StateClient<T> {
         &self.scope
     }
 
-    fn place<'a>(&'a self, key: &'a str) -> Place<'a> {
-        Place { scope: &self.scope, key }
+    fn key<'a>(&'a self, key: &'a str) -> StateKey<'a> {
+        StateKey { scope: &self.scope, key }
     }
 }
 
 impl<T: DeserializeOwned> StateClient<T> {
     /// Reads a value; `None` if there is none.
     pub fn get(&self, key: &str) -> Call<Option<T>> {
-        self.client.builtin("state::get", &self.place(key))
+        self.client.builtin("state::get", &self.key(key))
     }
 
-    /// Sets a value, whatever was there before. Those who listen hear of it, also if it is equal.
-    pub fn set(&self, key: &str, value: &T) -> Call<Change<T>>
+    /// Sets a value, replacing an earlier one. Fires `state` triggers even if the value is equal.
+    pub fn set(&self, key: &str, value: &T) -> Call<WriteResult<T>>
     where
         T: Serialize,
     {
         #[derive(Serialize)]
-        struct Set<'a, T> {
+        struct SetInput<'a, T> {
             #[serde(flatten)]
-            place: Place<'a>,
+            key: StateKey<'a>,
             value: &'a T,
         }
-        self.client.builtin("state::set", &Set { place: self.place(key), value })
+        self.client.builtin("state::set", &SetInput { key: self.key(key), value })
     }
 
-    /// Changes parts of a value in one step, so that two writers never undo each other. A value that is missing counts as
-    /// `{}`.
+    /// Updates a value atomically, so that concurrent updates are not lost. A missing value counts as `{}`.
     ///
-    /// An operation that cannot be done is left out, and named in [`Change::errors`].
-    pub fn update(&self, key: &str, update: Update) -> Call<Change<T>> {
+    /// Skips an operation that cannot be applied, and lists it in [`WriteResult::errors`].
+    pub fn update(&self, key: &str, update: Update) -> Call<WriteResult<T>> {
         #[derive(Serialize)]
-        struct Input<'a> {
+        struct UpdateInput<'a> {
             #[serde(flatten)]
-            place: Place<'a>,
+            key: StateKey<'a>,
             ops: Update,
         }
-        self.client.builtin("state::update", &Input { place: self.place(key), ops: update })
+        self.client.builtin("state::update", &UpdateInput { key: self.key(key), ops: update })
     }
 
-    /// Removes a value, and gives it.
+    /// Deletes a value, and returns it.
     pub fn delete(&self, key: &str) -> Call<Option<T>> {
-        self.client.builtin("state::delete", &self.place(key))
+        self.client.builtin("state::delete", &self.key(key))
     }
 
-    /// All values of the scope, without their keys, the oldest key first.
+    /// Lists the values of the scope, without their keys, the oldest key first.
     pub fn list(&self) -> Call<Vec<T>> {
         #[derive(Serialize)]
-        struct Scope<'a> {
+        struct ScopeInput<'a> {
             scope: &'a str,
         }
-        self.client.builtin("state::list", &Scope { scope: &self.scope })
+        self.client.builtin("state::list", &ScopeInput { scope: &self.scope })
     }
 }
 
@@ -94,15 +93,13 @@ impl<T> Clone for StateClient<T> {
     }
 }
 
-/// The scopes that hold something.
+/// Lists the scopes that have values.
 pub(super) fn scopes(client: &Client) -> Call<Vec<String>> {
-    #[derive(Serialize)]
-    struct Nothing {}
     #[derive(Deserialize)]
-    struct Groups {
+    struct GroupList {
         groups: Vec<String>,
     }
-    client.reading("state::list_groups", &Nothing {}, |answer| {
-        answer.parse::<Groups>().map(|answer| answer.groups)
+    client.builtin_with("state::list_groups", &NoInput {}, |result| {
+        result.parse::<GroupList>().map(|list| list.groups)
     })
 }

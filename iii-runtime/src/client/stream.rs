@@ -1,4 +1,4 @@
-//! Streams: items of one type by group, and events that are not kept (protocol section 6.3).
+//! The client of a stream: items of one type, by group, and events that are not stored (protocol section 6.3).
 
 use std::marker::PhantomData;
 
@@ -6,11 +6,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Call, Client};
-use crate::update::{Change, Update};
+use crate::update::{Update, WriteResult};
 
-/// One stream. Made by [`Client::stream`].
+/// A stream. Created by [`Client::stream`].
 ///
-/// Whoever is subscribed to the stream, and every function with a `stream` trigger for it, hears of each change.
+/// All subscribers of the stream, and all functions with a `stream` trigger for it, receive its changes.
 #[derive(Debug)]
 pub struct StreamClient<T> {
     pub(super) client: Client,
@@ -19,18 +19,18 @@ pub struct StreamClient<T> {
 }
 
 #[derive(Serialize)]
-struct Stream<'a> {
+struct StreamKey<'a> {
     stream_name: &'a str,
 }
 
 #[derive(Serialize)]
-struct Group<'a> {
+struct GroupKey<'a> {
     stream_name: &'a str,
     group_id: &'a str,
 }
 
 #[derive(Serialize)]
-struct Item<'a> {
+struct ItemKey<'a> {
     stream_name: &'a str,
     group_id: &'a str,
     item_id: &'a str,
@@ -46,84 +46,84 @@ impl<T> StreamClient<T> {
         &self.name
     }
 
-    fn place<'a>(&'a self, group_id: &'a str) -> Group<'a> {
-        Group { stream_name: &self.name, group_id }
+    fn group_key<'a>(&'a self, group_id: &'a str) -> GroupKey<'a> {
+        GroupKey { stream_name: &self.name, group_id }
     }
 
-    fn item<'a>(&'a self, group_id: &'a str, item_id: &'a str) -> Item<'a> {
-        Item { stream_name: &self.name, group_id, item_id }
+    fn item_key<'a>(&'a self, group_id: &'a str, item_id: &'a str) -> ItemKey<'a> {
+        ItemKey { stream_name: &self.name, group_id, item_id }
     }
 
-    /// Tells those who hear of a group of an event that is not kept, such as that somebody is typing.
+    /// Sends an event that is not stored, such as a typing indicator, to the subscribers of a group.
     pub fn send(&self, group: &str, kind: &str, data: &(impl Serialize + ?Sized)) -> Call<()> {
         #[derive(Serialize)]
-        struct Input<'a, D: ?Sized> {
+        struct SendInput<'a, D: ?Sized> {
             #[serde(flatten)]
-            group: Group<'a>,
+            group: GroupKey<'a>,
             r#type: &'a str,
             data: &'a D,
         }
-        self.client.builtin("stream::send", &Input { group: self.place(group), r#type: kind, data })
+        let input = SendInput { group: self.group_key(group), r#type: kind, data };
+        self.client.builtin("stream::send", &input)
     }
 
-    /// The groups of the stream that hold something, in order.
+    /// Lists the groups of the stream that have items, in order.
     pub fn list_groups(&self) -> Call<Vec<String>> {
-        self.client.builtin("stream::list_groups", &Stream { stream_name: &self.name })
+        self.client.builtin("stream::list_groups", &StreamKey { stream_name: &self.name })
     }
 }
 
 impl<T: DeserializeOwned> StreamClient<T> {
     /// Reads an item; `None` if there is none.
     pub fn get(&self, group: &str, item: &str) -> Call<Option<T>> {
-        self.client.builtin("stream::get", &self.item(group, item))
+        self.client.builtin("stream::get", &self.item_key(group, item))
     }
 
-    /// Sets an item, whatever was there before.
-    pub fn set(&self, group: &str, item: &str, data: &T) -> Call<Change<T>>
+    /// Sets an item, replacing an earlier one.
+    pub fn set(&self, group: &str, item: &str, data: &T) -> Call<WriteResult<T>>
     where
         T: Serialize,
     {
         #[derive(Serialize)]
-        struct Input<'a, T> {
+        struct SetInput<'a, T> {
             #[serde(flatten)]
-            item: Item<'a>,
+            item: ItemKey<'a>,
             data: &'a T,
         }
-        self.client.builtin("stream::set", &Input { item: self.item(group, item), data })
+        self.client.builtin("stream::set", &SetInput { item: self.item_key(group, item), data })
     }
 
-    /// Changes parts of an item in one step, so that two writers never undo each other. An item that is missing counts as
-    /// `{}`.
+    /// Updates an item atomically, so that concurrent updates are not lost. A missing item counts as `{}`.
     ///
-    /// An operation that cannot be done is left out, and named in [`Change::errors`].
-    pub fn update(&self, group: &str, item: &str, update: Update) -> Call<Change<T>> {
+    /// Skips an operation that cannot be applied, and lists it in [`WriteResult::errors`].
+    pub fn update(&self, group: &str, item: &str, update: Update) -> Call<WriteResult<T>> {
         #[derive(Serialize)]
-        struct Input<'a> {
+        struct UpdateInput<'a> {
             #[serde(flatten)]
-            item: Item<'a>,
+            item: ItemKey<'a>,
             ops: Update,
         }
-        let input = Input { item: self.item(group, item), ops: update };
+        let input = UpdateInput { item: self.item_key(group, item), ops: update };
         self.client.builtin("stream::update", &input)
     }
 
-    /// Removes an item, and gives it.
+    /// Deletes an item, and returns it.
     pub fn delete(&self, group: &str, item: &str) -> Call<Option<T>>
     where
         T: 'static,
     {
         #[derive(Deserialize)]
-        struct Deleted<T> {
+        struct DeleteResult<T> {
             old_value: Option<T>,
         }
-        self.client.reading("stream::delete", &self.item(group, item), |answer| {
-            answer.parse::<Deleted<T>>().map(|answer| answer.old_value)
+        self.client.builtin_with("stream::delete", &self.item_key(group, item), |result| {
+            result.parse::<DeleteResult<T>>().map(|result| result.old_value)
         })
     }
 
-    /// All items of a group, without their ids, the oldest first.
+    /// Lists the items of a group, without their ids, the oldest first.
     pub fn list(&self, group: &str) -> Call<Vec<T>> {
-        self.client.builtin("stream::list", &self.place(group))
+        self.client.builtin("stream::list", &self.group_key(group))
     }
 }
 

@@ -14,7 +14,7 @@ use super::read;
 use super::source::{Sources, Variables};
 use super::{Config, ConfigWatch, Configurable, file};
 use crate::extract::Resources;
-use crate::function::{ConfigUse, Location};
+use crate::function::{ConfigRequirement, Location};
 use iii_wire::{Error, Result, code};
 
 /// The current value of a configuration.
@@ -102,8 +102,8 @@ impl<T: Configurable> AnyConfig for ConfigCell<T> {
 }
 
 /// The use of the configuration `T` by a function.
-pub(super) fn use_of<T: Configurable>() -> ConfigUse {
-    ConfigUse::new(TypeId::of::<T>(), || {
+pub(super) fn use_of<T: Configurable>() -> ConfigRequirement {
+    ConfigRequirement::new(TypeId::of::<T>(), || {
         let cell: Arc<dyn AnyConfig> = Arc::new(ConfigCell::<T>::new());
         Box::new(cell)
     })
@@ -119,7 +119,7 @@ pub(crate) struct Configs {
 
 impl Configs {
     /// Adds a configuration, unless it is there.
-    fn add(&mut self, used: ConfigUse) -> Arc<dyn AnyConfig> {
+    fn add(&mut self, used: ConfigRequirement) -> Arc<dyn AnyConfig> {
         let type_id = used.type_id();
         if let Some((_, known)) = self.all.iter().find(|(known, _)| *known == type_id) {
             return known.clone();
@@ -177,7 +177,7 @@ impl Configs {
     /// `invalid_configuration` with all problems in one report.
     pub(crate) fn prepare(
         &mut self,
-        uses: impl IntoIterator<Item = (ConfigUse, Location)>,
+        uses: impl IntoIterator<Item = (ConfigRequirement, Location)>,
         path: Option<&Path>,
         variables: &Variables,
     ) -> Result<Prepared> {

@@ -89,13 +89,13 @@ impl<T> Deref for Config<T> {
 
 impl<T: Configurable> Extract for Config<T> {
     async fn extract(call: &mut Invocation) -> Result<Self> {
-        if let Some(seen) = call.seen::<T>() {
+        if let Some(seen) = call.snapshot::<T>() {
             return Ok(Self(seen));
         }
         let cell = call.resources().get::<ConfigCell<T>>().ok_or_else(not_part::<T>)?;
         // A function may be called before the worker has read the engine's store.
         let value = cell.ready().await?;
-        call.see(value.clone());
+        call.keep_snapshot(value.clone());
         Ok(Self(value))
     }
 

@@ -383,8 +383,11 @@ fn two_configurations_cannot_share_an_id() {
     let mut app = App::new();
     app.config::<One>().config::<Two>();
     let catalogue = crate::catalogue::Catalogue::empty();
-    let error =
-        app.into_parts().2.prepare(catalogue.config_uses(), None, &Variables::None).unwrap_err();
+    let error = app
+        .into_parts()
+        .2
+        .prepare(catalogue.config_requirements(), None, &Variables::None)
+        .unwrap_err();
     assert_eq!(error.code(), code::INVALID_CONFIGURATION);
     assert!(error.message().contains("`Two` has the id `t-same`, and so has `One`"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! The static descriptors that the macros write, one for each declared function.
+//! The static descriptor of a declared function, and of its triggers.
 
 use std::time::Duration;
 
@@ -10,58 +10,58 @@ use crate::output::HandlerFuture;
 use crate::trigger::Binding;
 use iii_wire::protocol::Payload;
 
-/// A declared function.
+/// The declaration of a function.
 #[derive(Debug)]
 pub struct FunctionDescriptor {
     /// The id on the wire.
     pub id: &'static str,
-    /// What the function does: its doc comment.
+    /// The description: the doc comment.
     pub description: Option<&'static str>,
-    /// What the worker tells the engine beside the schemas.
+    /// The metadata with which it is registered.
     pub metadata: Option<fn() -> Payload>,
-    /// The module it is declared in; its first segment is the crate.
+    /// The module of the declaration; its first segment is the crate.
     pub module: &'static str,
-    /// Where it is declared.
+    /// The location of the declaration.
     pub location: Location,
-    /// Runs it: takes its arguments out of the invocation.
+    /// Extracts the arguments, and runs the function.
     pub handler: fn(Invocation) -> HandlerFuture,
-    /// What it takes and gives.
+    /// Describes its arguments and its result.
     pub signature: fn() -> Signature,
-    /// How long one run may take. Default: that of the app.
+    /// The timeout of an invocation. Default: that of the app.
     pub timeout: Option<Duration>,
-    /// How many runs may go on at the same time; more wait. Default: that of the app.
+    /// The maximum number of concurrent invocations; further ones wait. Default: that of the app.
     pub concurrency: Option<usize>,
-    /// What runs around it, the outermost first. Made once for each catalogue, that is when the app starts.
+    /// The interceptors, the outermost first. Created once for each catalogue, when the app starts.
     pub intercept: fn() -> Vec<AnyInterceptor>,
-    /// What invokes it.
+    /// The triggers.
     pub triggers: &'static [TriggerDescriptor],
     /// The HTTP endpoint that serves it in place of the handler.
     pub endpoint: Option<&'static EndpointDescriptor>,
 }
 
 impl FunctionDescriptor {
-    /// What callers and triggers need to know of it.
+    /// The part of the declaration that callers and triggers need.
     pub fn info(&self) -> FunctionInfo {
         FunctionInfo { location: self.location, signature: self.signature, timeout: self.timeout }
     }
 
-    /// The crate that declares it.
+    /// The crate of the declaration.
     pub fn crate_name(&self) -> &'static str {
         self.module.split("::").next().unwrap_or(self.module)
     }
 }
 
-/// A declared trigger.
+/// The declaration of a trigger.
 #[derive(Debug)]
 pub struct TriggerDescriptor {
-    /// Where it is declared.
+    /// The location of the declaration.
     pub location: Location,
-    /// What is sent to the engine.
+    /// Creates the trigger as it is registered.
     pub binding: fn() -> Binding,
 }
 
-/// A function that a worker of this framework declares, as opposed to one that is only called by its type
-/// ([`macro@crate::remote`], [`macro@crate::import`]).
+/// A function with a declaration that this worker can serve. Functions of [`macro@crate::remote`] and
+/// [`macro@crate::import`] have none: they can only be called.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function that this worker can serve",
     label = "declared elsewhere",
@@ -72,8 +72,8 @@ pub trait Declared: Function {
     fn descriptor() -> &'static FunctionDescriptor;
 }
 
-/// What the macros put into the inventory.
+/// A declaration in the inventory, which collects those of all linked crates.
 #[derive(Debug, Clone, Copy)]
-pub struct Declaration(pub &'static FunctionDescriptor);
+pub struct FunctionDeclaration(pub &'static FunctionDescriptor);
 
-inventory::collect!(Declaration);
+inventory::collect!(FunctionDeclaration);

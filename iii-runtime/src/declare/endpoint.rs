@@ -1,4 +1,4 @@
-//! HTTP endpoints that serve functions: the static descriptor that `#[iii::http_function]` emits.
+//! The static descriptor of an HTTP endpoint that serves a function, which `#[iii::http_function]` emits.
 
 use std::fmt;
 
@@ -9,26 +9,26 @@ use crate::extract::Invocation;
 use crate::function::{Location, Signature};
 use crate::output::HandlerFuture;
 
-/// The endpoint that serves a function, as it is declared by [`macro@crate::http_function`].
+/// The HTTP endpoint of a function that is declared with [`macro@crate::http_function`].
 #[derive(Debug)]
 pub struct EndpointDescriptor {
-    /// Where it is.
+    /// The URL.
     pub url: EndpointUrl,
-    /// How it is called: `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
+    /// The method: `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
     pub method: &'static str,
-    /// Headers of every request, each a name and a value. They are no place for secrets.
+    /// Headers of each request, by name and value. Do not put secrets here.
     pub headers: &'static [(&'static str, &'static str)],
-    /// What proves to the endpoint who calls.
+    /// How the engine authenticates to the endpoint.
     pub auth: Option<EndpointAuth>,
 }
 
-/// Where an endpoint is. It is not printed, since a path or a query may hold a secret.
+/// The URL of an endpoint. `Debug` omits it, since its path or query may contain a secret.
 pub enum EndpointUrl {
-    /// A URL that was checked while compiling.
+    /// A URL that was checked at compile time.
     Literal(&'static str),
-    /// The environment variable of the worker that has it when the worker starts.
+    /// The name of an environment variable of the worker, read when the worker starts.
     Variable(&'static str),
-    /// Code that tells it when the worker starts.
+    /// A function, called when the worker starts.
     Computed(fn() -> String),
 }
 
@@ -42,31 +42,31 @@ impl fmt::Debug for EndpointUrl {
     }
 }
 
-/// What proves to an endpoint who calls. Secrets are in environment variables of the engine, which reads them when the
-/// function is registered; here are only their names.
+/// The authentication of requests to an endpoint. The fields name environment variables of the engine, which reads the
+/// secrets from them when the function is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndpointAuth {
-    /// The header `x-iii-signature`, over the time and the body.
+    /// An HMAC of the time and the body, in the header `x-iii-signature`.
     Hmac {
-        /// The variable with the secret.
+        /// The variable with the key.
         secret_key: &'static str,
     },
-    /// The header `authorization`, with `Bearer` and the token.
+    /// A bearer token in the header `authorization`.
     Bearer {
         /// The variable with the token.
         token_key: &'static str,
     },
-    /// A header of its own.
+    /// An API key in a custom header.
     ApiKey {
         /// The name of the header.
         header: &'static str,
-        /// The variable with its value.
+        /// The variable with the key.
         value_key: &'static str,
     },
 }
 
 impl FunctionDescriptor {
-    /// A function that an endpoint serves, without a word about it.
+    /// The descriptor of a function that an endpoint serves, with defaults for all options.
     pub const fn at_endpoint(
         id: &'static str,
         endpoint: &'static EndpointDescriptor,
@@ -80,7 +80,7 @@ impl FunctionDescriptor {
             metadata: None,
             module,
             location,
-            handler: not_here,
+            handler: endpoint_only,
             signature,
             timeout: None,
             concurrency: None,
@@ -91,13 +91,13 @@ impl FunctionDescriptor {
     }
 }
 
-/// Answers a call that comes to the worker all the same.
-fn not_here(call: Invocation) -> HandlerFuture {
+/// The handler of a function that an endpoint serves: fails, since the worker does not run it.
+fn endpoint_only(call: Invocation) -> HandlerFuture {
     let id = call.context().function_id().clone();
     Box::pin(async move {
         let text = format!(
-            "`{id}` is served by an HTTP endpoint, which is not called here: a test mocks it by `iii.mock`, or takes \
-             the option `real_time`"
+            "`{id}` is served by an HTTP endpoint, which tests with virtual time do not call: mock it with \
+             `iii.mock`, or use the option `real_time`"
         );
         Err(Error::new(code::FUNCTION_NOT_INVOKABLE, text).with_status(501))
     })

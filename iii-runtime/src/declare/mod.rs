@@ -1,11 +1,9 @@
-//! Declarations as data: the static descriptors that the macros emit and submit to the inventory.
-//!
-//! A descriptor does nothing by itself. The catalogue gathers and checks all of them without a connection.
+//! The static descriptors that the macros emit and submit to the inventory, which the catalogue collects and checks.
 
 mod descriptor;
 mod endpoint;
 mod service;
 
-pub use descriptor::{Declaration, Declared, FunctionDescriptor, TriggerDescriptor};
+pub use descriptor::{Declared, FunctionDeclaration, FunctionDescriptor, TriggerDescriptor};
 pub use endpoint::{EndpointAuth, EndpointDescriptor, EndpointUrl};
 pub use service::{ServiceDeclaration, ServiceDescriptor};

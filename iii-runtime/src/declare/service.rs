@@ -1,28 +1,28 @@
-//! Services: groups of functions, as the macro writes them and as they are registered (protocol section 2.11).
+//! The static descriptor of a service, a group of functions (protocol section 2.11).
 
 use super::FunctionDescriptor;
 use crate::function::Location;
 use iii_wire::protocol::RegisterService;
 
-/// A declared service: see [`macro@crate::service`].
+/// The declaration of a service: see [`macro@crate::service`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServiceDescriptor {
-    /// The id on the wire; the ids of its functions begin with it.
+    /// The id on the wire, which prefixes the ids of its functions.
     pub id: &'static str,
-    /// Its name for people. `None`: its id.
+    /// The display name. `None`: the id.
     pub name: Option<&'static str>,
-    /// What it is: the doc comment of its module.
+    /// The description: the doc comment of its module.
     pub description: Option<&'static str>,
-    /// The id of the service that it belongs to.
+    /// The id of the parent service.
     pub parent: Option<&'static str>,
-    /// The module that it is; its first segment is the crate.
+    /// The module of the service; its first segment is the crate.
     pub module: &'static str,
-    /// Where it is declared.
+    /// The location of the declaration.
     pub location: Location,
 }
 
 impl ServiceDescriptor {
-    /// What is sent to the engine.
+    /// The message that registers the service.
     pub(crate) fn registration(&self) -> RegisterService {
         RegisterService {
             id: self.id.to_owned(),
@@ -32,14 +32,14 @@ impl ServiceDescriptor {
         }
     }
 
-    /// Whether a function is declared in its module, or in one inside.
+    /// Whether a function is declared in the module of the service, or in a submodule.
     pub(crate) fn contains(&self, function: &FunctionDescriptor) -> bool {
         let rest = function.module.strip_prefix(self.module);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
     }
 }
 
-/// What the macros put into the inventory.
+/// A declaration in the inventory, which collects those of all linked crates.
 #[derive(Debug, Clone, Copy)]
 pub struct ServiceDeclaration(pub &'static ServiceDescriptor);
 

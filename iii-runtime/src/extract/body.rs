@@ -1,4 +1,4 @@
-//! The body of an HTTP request as it came: all of it, or piece by piece.
+//! The raw body of an HTTP request, in memory or as a stream.
 
 use std::fmt;
 use std::io;
@@ -11,40 +11,40 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{Extract, Invocation};
 use crate::channel::{ChannelMessage, ChannelReader};
-use crate::function::Shape;
+use crate::function::RequestParts;
 use iii_wire::{Error, Result, code};
 
-/// How long a body may be that is taken as a whole.
-const WHOLE: usize = 16 << 20;
+/// The maximum size of a [`RawBody`].
+const MAX_RAW_BODY_BYTES: usize = 16 << 20;
 
-/// The whole body of an HTTP request, of any content type. At most 16 MiB: [`BodyStream`] takes longer ones.
+/// The raw body of an HTTP request, of any content type, in memory. At most 16 MiB: use [`BodyStream`] for larger ones.
 ///
-/// In a call that is made without a request around it, it is the JSON text of the body.
+/// For a direct call without a channel for the body, it is the JSON of the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawBody(pub Bytes);
 
 impl Extract for RawBody {
-    const SHAPE: Shape = Shape::REQUEST;
+    const REQUEST_PARTS: RequestParts = RequestParts::REQUEST;
 
     async fn extract(call: &mut Invocation) -> Result<Self> {
         let mut body = BodyStream::extract(call).await?;
         let mut all = BytesMut::new();
-        while let Some(piece) = body.next().await {
-            let piece = piece?;
-            if all.len() + piece.len() > WHOLE {
-                let text = format!("the body is longer than the {WHOLE} bytes that are taken");
+        while let Some(chunk) = body.next().await {
+            let chunk = chunk?;
+            if all.len() + chunk.len() > MAX_RAW_BODY_BYTES {
+                let text = format!("the body exceeds the maximum of {MAX_RAW_BODY_BYTES} bytes");
                 return Err(Error::new(code::PAYLOAD_TOO_LARGE, text));
             }
-            all.extend_from_slice(&piece);
+            all.extend_from_slice(&chunk);
         }
         Ok(Self(all.freeze()))
     }
 }
 
-/// The body of an HTTP request, piece by piece, of any content type and length.
+/// The raw body of an HTTP request as a stream, of any content type and size.
 ///
-/// It is a [`Stream`] of [`Bytes`], and an [`AsyncRead`]. While it is not read, the client is slowed down. If the client
-/// leaves before the end, the last item is an error with the code [`channel_broken`](code::CHANNEL_BROKEN).
+/// A [`Stream`] of [`Bytes`], and an [`AsyncRead`]. Applies backpressure to the client. If the client disconnects before the
+/// end, the last item is an error with the code [`channel_broken`](code::CHANNEL_BROKEN).
 ///
 /// ```
 /// use iii::BodyStream;
@@ -57,35 +57,35 @@ impl Extract for RawBody {
 /// }
 /// ```
 ///
-/// In a call that is made without a request around it, it is the JSON text of the body.
+/// For a direct call without a channel for the body, it is the JSON of the body.
 pub struct BodyStream {
-    from: From,
+    source: BodySource,
 }
 
-enum From {
+enum BodySource {
     Channel(ChannelReader),
-    Whole(Bytes),
+    Buffered(Bytes),
 }
 
 impl BodyStream {
-    /// A body that is there already, for tests of a handler.
+    /// A body in memory, for unit tests of a handler.
     pub fn new(body: impl Into<Bytes>) -> Self {
-        Self { from: From::Whole(body.into()) }
+        Self { source: BodySource::Buffered(body.into()) }
     }
 }
 
 impl Extract for BodyStream {
-    const SHAPE: Shape = Shape::REQUEST;
+    const REQUEST_PARTS: RequestParts = RequestParts::REQUEST;
 
     async fn extract(call: &mut Invocation) -> Result<Self> {
         let session = call.session().cloned();
         let parts = call.http()?;
-        let Some(at) = parts.request_body.clone() else {
+        let Some(channel_ref) = parts.request_body.clone() else {
             let body = &parts.body;
-            let text = if body.is_null() { "" } else { body.as_str() };
-            return Ok(Self::new(text.to_owned()));
+            let json = if body.is_null() { "" } else { body.as_str() };
+            return Ok(Self::new(json.to_owned()));
         };
-        Ok(Self { from: From::Channel(ChannelReader::new(at, session)) })
+        Ok(Self { source: BodySource::Channel(ChannelReader::new(channel_ref, session)) })
     }
 }
 
@@ -93,15 +93,15 @@ impl Stream for BodyStream {
     type Item = Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match &mut self.from {
-            From::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            From::Whole(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
-            From::Channel(reader) => loop {
+        match &mut self.source {
+            BodySource::Buffered(bytes) if bytes.is_empty() => Poll::Ready(None),
+            BodySource::Buffered(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
+            BodySource::Channel(reader) => loop {
                 match ready!(reader.poll_next_unpin(context)) {
                     Some(Ok(ChannelMessage::Binary(bytes))) => {
                         return Poll::Ready(Some(Ok(bytes)));
                     }
-                    // Engines send a body as bytes only.
+                    // Engines send only binary messages.
                     Some(Ok(ChannelMessage::Text(_))) => {}
                     Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                     None => return Poll::Ready(None),
@@ -117,12 +117,12 @@ impl AsyncRead for BodyStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.from {
-            From::Channel(reader) => Pin::new(reader).poll_read(context, buffer),
-            From::Whole(bytes) => {
-                let taken = bytes.len().min(buffer.remaining());
-                buffer.put_slice(&bytes[..taken]);
-                bytes.advance(taken);
+        match &mut self.source {
+            BodySource::Channel(reader) => Pin::new(reader).poll_read(context, buffer),
+            BodySource::Buffered(bytes) => {
+                let read = bytes.len().min(buffer.remaining());
+                buffer.put_slice(&bytes[..read]);
+                bytes.advance(read);
                 Poll::Ready(Ok(()))
             }
         }

@@ -1,4 +1,4 @@
-//! What interceptors add to an invocation: values for the handler, the payload as they read it, a nearer deadline.
+//! What interceptors attach to an invocation: extensions, the parsed payload, an earlier deadline.
 
 use std::any::{Any, type_name};
 use std::fmt;
@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Context, Extract, Input, Invocation, Received, Resources};
-use crate::function::Shape;
+use super::{Context, Extract, Input, Invocation, InvocationParts, Resources};
+use crate::function::RequestParts;
 use iii_wire::protocol::Payload;
 use iii_wire::{Error, Result, code};
 
-/// A value that an interceptor has put into the invocation with [`Invocation::insert`].
+/// A value that an interceptor attached to the invocation with [`Invocation::insert`].
 ///
-/// Without one, the invocation fails with the code [`extension_missing`](code::EXTENSION_MISSING);
-/// `Option<Extension<T>>` is `None` then.
+/// If there is none, the invocation fails with the code [`extension_missing`](code::EXTENSION_MISSING). Take
+/// `Option<Extension<T>>` if it is optional.
 ///
 /// ```
 /// use iii::intercept::from_fn;
 /// use iii::prelude::*;
 ///
-/// /// Who asks.
+/// /// The authenticated user.
 /// struct User(String);
 ///
 /// #[iii::function(id = "doc::whoami")]
@@ -65,8 +65,8 @@ impl<T: Send + Sync + 'static> Extract for Extension<T> {
         call.extension().map(Self).ok_or_else(|| {
             let (name, id) = (type_name::<T>(), call.context().function_id());
             let text = format!(
-                "`{id}` takes a `{name}` that nobody has put into the invocation: add the interceptor that calls \
-                 `call.insert(…)`, around the app or the function"
+                "`{id}` takes the extension `{name}`, which is missing: add the interceptor that calls \
+                 `call.insert(…)` to the app or to the function"
             );
             Error::new(code::EXTENSION_MISSING, text)
         })
@@ -79,90 +79,92 @@ impl<T: Send + Sync + 'static> Extract for Option<Extension<T>> {
     }
 }
 
-/// What interceptors have added to an invocation.
+/// What interceptors attached to an invocation.
 #[derive(Default)]
-pub(super) struct Added {
-    values: Option<Box<Resources>>,
-    /// The payload in the type in which somebody has read it.
+pub(super) struct InterceptorData {
+    extensions: Option<Box<Resources>>,
+    /// The payload, parsed into the type that was last asked for.
     input: Option<Box<dyn Any + Send + Sync>>,
-    /// The limit that the deadline comes from.
-    limit: Option<Duration>,
+    /// The timeout that the deadline was computed from.
+    time_limit: Option<Duration>,
 }
 
 impl Invocation {
-    /// An invocation by a direct call, for unit tests of interceptors and extractors.
+    /// An invocation as of a direct call, for unit tests of interceptors and extractors.
     pub fn test(context: Context, data: Payload) -> Self {
         let resources = Arc::default();
-        let (metadata, shape, session) = (None, Shape::NONE, None);
-        Self::new(Received { context, data, metadata, shape, resources, session })
+        let (metadata, request_parts, session) = (None, RequestParts::NONE, None);
+        Self::new(InvocationParts { context, data, metadata, request_parts, resources, session })
     }
 
-    /// Puts a value in, in place of an earlier one of its type. Interceptors further in see it, and the function takes it by
-    /// [`Extension<T>`].
+    /// Attaches a value, replacing an earlier one of its type. Inner interceptors can read it, and the function takes it
+    /// with [`Extension<T>`].
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
-        self.added.values.get_or_insert_default().insert(Arc::new(value));
+        self.interceptor_data.extensions.get_or_insert_default().insert(Arc::new(value));
     }
 
-    /// The value of a type that was put in.
+    /// The attached value of a type.
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.added.values.as_ref()?.get()
+        self.interceptor_data.extensions.as_ref()?.get()
     }
 
-    /// The payload, read into a type. A function whose payload has this type takes the same value: it is not read twice.
+    /// Parses the payload. A function whose payload has this type gets the same value without parsing it again.
     ///
     /// # Errors
     ///
-    /// `invalid_payload`, if it does not fit; the error names the field.
+    /// `invalid_payload` if the payload does not match the type. The error names the field.
     pub fn input<T: Input + Sync>(&mut self) -> Result<&T> {
-        if !self.added.input.as_ref().is_some_and(|input| input.is::<T>()) {
+        if !self.interceptor_data.input.as_ref().is_some_and(|input| input.is::<T>()) {
             let input = T::from_invocation(self)?;
-            self.added.input = Some(Box::new(input));
+            self.interceptor_data.input = Some(Box::new(input));
         }
-        let input = self.added.input.as_ref().and_then(|input| input.downcast_ref());
-        Ok(input.expect("it was read above"))
+        let input = self.interceptor_data.input.as_ref().and_then(|input| input.downcast_ref());
+        Ok(input.expect("the input was parsed above"))
     }
 
-    /// Puts other data in the place of what came: an older form made new, or something decrypted.
+    /// Replaces the data, for example with a migrated or a decrypted form.
     ///
-    /// From an `http` trigger, the data is the whole request.
+    /// For an `http` trigger, the data is the whole request.
     pub fn set_data(&mut self, data: Payload) {
-        self.added.input = None;
+        self.interceptor_data.input = None;
         self.replace_data(data);
     }
 
-    /// Moves the deadline nearer: what is further in ends after `limit`, with the code [`timeout`](code::TIMEOUT). A
-    /// deadline that is nearer already stays.
+    /// Sets a deadline after `limit`, unless there is an earlier one: inner interceptors and the handler are then cancelled,
+    /// with the code [`timeout`](code::TIMEOUT).
     pub fn limit_time(&mut self, limit: Duration) {
-        // A limit that no clock can show is none.
+        // A limit beyond the range of `Instant` is no limit.
         let Some(deadline) = Instant::now().checked_add(limit) else { return };
-        if self.context().deadline().is_none_or(|before| deadline < before) {
+        if self.context().deadline().is_none_or(|current| deadline < current) {
             self.context_mut().deadline = Some(deadline);
-            self.added.limit = Some(limit);
+            self.interceptor_data.time_limit = Some(limit);
         }
     }
 
-    /// Says what limit the deadline comes from, for the error of those that are late.
-    pub(crate) fn limited_by(&mut self, limit: Option<Duration>) {
-        self.added.limit = limit;
+    /// Sets the timeout that the deadline was computed from, which the timeout error reports.
+    pub(crate) fn set_time_limit(&mut self, limit: Option<Duration>) {
+        self.interceptor_data.time_limit = limit;
     }
 
-    /// The limit that the deadline comes from.
-    pub(crate) fn limit(&self) -> Option<Duration> {
-        self.added.limit
+    /// The timeout that the deadline was computed from.
+    pub(crate) fn time_limit(&self) -> Option<Duration> {
+        self.interceptor_data.time_limit
     }
 
-    /// The payload as a function takes it: what was read already, else what is read now.
+    /// The payload for the function: takes the parsed input if an interceptor has parsed it into this type.
     pub(crate) fn take_input<T: Input>(&mut self) -> Result<T> {
-        match self.added.input.take().map(|input| input.downcast()) {
+        match self.interceptor_data.input.take().map(|input| input.downcast()) {
             Some(Ok(input)) => Ok(*input),
             Some(Err(_)) | None => T::from_invocation(self),
         }
     }
 }
 
-impl fmt::Debug for Added {
+impl fmt::Debug for InterceptorData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Added").field("values", &self.values).finish_non_exhaustive()
+        f.debug_struct("InterceptorData")
+            .field("extensions", &self.extensions)
+            .finish_non_exhaustive()
     }
 }
 
@@ -172,27 +174,27 @@ mod tests {
 
     use super::*;
 
-    /// Counts how often it is read.
+    /// Counts how often it is deserialised.
     #[derive(Debug, PartialEq, schemars::JsonSchema)]
     struct Counted(u32);
 
-    static READ: AtomicUsize = AtomicUsize::new(0);
+    static PARSED: AtomicUsize = AtomicUsize::new(0);
 
     impl<'de> serde::Deserialize<'de> for Counted {
         fn deserialize<D: serde::Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-            READ.fetch_add(1, Ordering::Relaxed);
+            PARSED.fetch_add(1, Ordering::Relaxed);
             u32::deserialize(json).map(Self)
         }
     }
 
     #[test]
-    fn a_payload_is_read_once_into_the_type_of_the_function() {
+    fn a_payload_is_parsed_once_into_the_type_of_the_function() {
         let mut call = Invocation::test(Context::test(), Payload::new(&7).unwrap());
         assert_eq!(call.input::<Counted>().unwrap(), &Counted(7));
         assert_eq!(call.input::<Counted>().unwrap(), &Counted(7));
         assert_eq!(call.take_input::<Counted>().unwrap(), Counted(7));
-        assert_eq!(READ.load(Ordering::Relaxed), 1);
-        // Another type, and other data, are read anew.
+        assert_eq!(PARSED.load(Ordering::Relaxed), 1);
+        // Another type, and replaced data, are parsed again.
         assert_eq!(call.input::<u64>().unwrap(), &7);
         call.set_data(Payload::new(&8).unwrap());
         assert_eq!(call.take_input::<u64>().unwrap(), 8);
@@ -200,14 +202,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_nearest_deadline_holds() {
+    async fn the_earliest_deadline_applies() {
         let mut call = Invocation::test(Context::test(), Payload::null());
         call.limit_time(Duration::MAX);
         assert_eq!(call.context().time_left(), None);
         for (limit, left) in [(5, 5), (9, 5), (2, 2)] {
             call.limit_time(Duration::from_secs(limit));
             assert_eq!(call.context().time_left(), Some(Duration::from_secs(left)));
-            assert_eq!(call.limit(), Some(Duration::from_secs(left)));
+            assert_eq!(call.time_limit(), Some(Duration::from_secs(left)));
         }
     }
 

@@ -6,16 +6,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Extract, Invocation};
-use crate::function::Shape;
+use crate::function::RequestParts;
 use iii_wire::Result;
 
-/// The headers of an HTTP request, by lower-case name.
+/// The headers of an HTTP request, by lowercase name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Headers(BTreeMap<String, String>);
 
 impl Headers {
-    /// The value of a header, whatever the case of its name.
+    /// The value of a header. The name is case-insensitive.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(&name.to_ascii_lowercase()).map(String::as_str)
     }
@@ -25,7 +25,7 @@ impl Headers {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Sets a header, in place of an earlier one of the same name.
+    /// Sets a header, replacing an earlier value.
     pub fn insert(&mut self, name: &str, value: impl Into<String>) {
         self.0.insert(name.to_ascii_lowercase(), value.into());
     }
@@ -43,7 +43,7 @@ impl<N: AsRef<str>, V: Into<String>> FromIterator<(N, V)> for Headers {
 }
 
 impl Extract for Headers {
-    const SHAPE: Shape = Shape::REQUEST;
+    const REQUEST_PARTS: RequestParts = RequestParts::REQUEST;
 
     async fn extract(call: &mut Invocation) -> Result<Self> {
         call.http().map(|parts| parts.headers.clone())

@@ -1,4 +1,4 @@
-//! The parts of an HTTP request as arguments: path parameters, query, and the whole request.
+//! The extractors of path parameters and query, and the payload type of a whole HTTP request.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,77 +7,79 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 
-use super::invocation::Text;
-use super::payload::{read_json, read_values};
-use super::text::{Value, Values};
+use super::http_parts::CowStr;
+use super::params::{ParamValue, Params};
+use super::payload::{parse_json, parse_params};
 use super::{Extract, Headers, Input, Invocation};
-use crate::channel::within;
-use crate::function::Shape;
+use crate::channel::deserialize_with_session;
+use crate::function::RequestParts;
 use iii_wire::{Result, code};
 
-/// The path parameters of an HTTP request, read into a type.
+/// The path parameters of an HTTP request, deserialised.
 ///
-/// A struct or a map takes them by name, a tuple by the order of their names, and any other type the only one:
-/// `Path<u64>` for `/orders/:id`.
+/// A struct or a map takes them by name, a tuple in the order of the path, and any other type a single one: `Path<u64>` for
+/// `/orders/:id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Path<T>(pub T);
 
 impl<T: DeserializeOwned + Send> Extract for Path<T> {
-    const SHAPE: Shape = Shape::PATH;
+    const REQUEST_PARTS: RequestParts = RequestParts::PATH;
 
     async fn extract(call: &mut Invocation) -> Result<Self> {
         let parts = call.http()?;
-        // The pattern has the order in which a tuple reads them.
+        // The order of the pattern, which is that of a tuple.
         let in_order = parts.route.split('/').filter_map(|segment| segment.strip_prefix(':'));
-        let mut values: Vec<(&str, Value<'_>)> = in_order
+        let mut params: Vec<(&str, ParamValue<'_>)> = in_order
             .filter_map(|name| parts.path_params.get_key_value(name))
-            .map(|(name, text)| (name.as_str(), Value::Text(text)))
+            .map(|(name, value)| (name.as_str(), ParamValue::Str(value)))
             .collect();
-        if values.len() != parts.path_params.len() {
-            values = parts.path_params.iter().map(|(n, t)| (n.as_str(), Value::Text(t))).collect();
+        if params.len() != parts.path_params.len() {
+            let by_name = parts.path_params.iter();
+            params = by_name.map(|(name, value)| (name.as_str(), ParamValue::Str(value))).collect();
         }
-        read_values(Values(values))
+        parse_params(Params(params))
             .map(Self)
-            .map_err(|mistake| mistake.into_error(code::INVALID_ARGUMENT, "the path"))
+            .map_err(|error| error.into_error(code::INVALID_ARGUMENT, "the path"))
     }
 }
 
-/// The query of an HTTP request, read into a struct or a map.
+/// The query of an HTTP request, deserialised into a struct or a map.
 ///
-/// `?tag=a&tag=b` fills a list. The official engine keeps only the last value of a repeated name.
+/// `?tag=a&tag=b` fills a list. The official engine sends only the last value of a repeated parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned + Send> Extract for Query<T> {
-    const SHAPE: Shape = Shape::QUERY;
+    const REQUEST_PARTS: RequestParts = RequestParts::QUERY;
 
     async fn extract(call: &mut Invocation) -> Result<Self> {
         let parts = call.http()?;
-        let text = |text: &'_ String| Text(Cow::Owned(text.clone()));
-        let query: Vec<(&str, Vec<Text<'_>>)> = parts
+        let owned = |value: &'_ String| CowStr(Cow::Owned(value.clone()));
+        let query: Vec<(&str, Vec<CowStr<'_>>)> = parts
             .query
             .iter()
-            .map(|(name, values)| (name.as_str(), values.iter().map(text).collect()))
+            .map(|(name, values)| (name.as_str(), values.iter().map(owned).collect()))
             .collect();
-        let values = query.iter().map(|(name, values)| (*name, Value::Many(values))).collect();
-        read_values(Values(values))
+        let params =
+            query.iter().map(|(name, values)| (*name, ParamValue::Repeated(values))).collect();
+        parse_params(Params(params))
             .map(Self)
-            .map_err(|mistake| mistake.into_error(code::INVALID_ARGUMENT, "the query"))
+            .map_err(|error| error.into_error(code::INVALID_ARGUMENT, "the query"))
     }
 }
 
 /// A whole HTTP request with a typed JSON body.
 ///
-/// It is also what a caller sends to call a function that takes parts of a request.
+/// Callers build it for direct calls of functions that take parts of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRequest<T = ()> {
-    /// The method, in capitals.
+    /// The method, in upper case.
     pub method: String,
-    /// The pattern of the route that matched, such as `/orders/:id`.
+    /// The pattern of the matched route, such as `/orders/:id`.
     pub route: String,
-    /// The path parameters by name.
+    /// The path parameters, by name.
     pub path_params: BTreeMap<String, String>,
-    /// The query; a name may have several values.
+    /// The query parameters, by name, with all values of a repeated one.
     pub query: BTreeMap<String, Vec<String>>,
     /// The headers.
     pub headers: Headers,
@@ -86,7 +88,7 @@ pub struct HttpRequest<T = ()> {
 }
 
 impl<T> HttpRequest<T> {
-    /// A request with a body. The method is `POST`.
+    /// A `POST` request with this body.
     pub fn new(body: T) -> Self {
         Self {
             method: "POST".to_owned(),
@@ -112,14 +114,14 @@ impl<T> HttpRequest<T> {
         self
     }
 
-    /// Adds a value to the query.
+    /// Adds a query parameter. A name may be added several times.
     #[must_use]
     pub fn query(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.query.entry(name.into()).or_default().push(value.into());
         self
     }
 
-    /// Sets a header.
+    /// Sets a header, replacing an earlier value.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.insert(name, value);
@@ -133,8 +135,8 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for HttpRequest<T>
     fn from_invocation(call: &mut Invocation) -> Result<Self> {
         let session = call.session().cloned();
         let parts = call.http()?;
-        let body = within(session, || read_json(parts.body.as_str()))
-            .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the body"))?;
+        let body = deserialize_with_session(session, || parse_json(parts.body.as_str()))
+            .map_err(|error| error.into_error(code::INVALID_PAYLOAD, "the body"))?;
         Ok(Self {
             method: parts.method.clone(),
             route: parts.route.clone(),

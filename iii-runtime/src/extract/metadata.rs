@@ -1,22 +1,22 @@
-//! The extractor of side data: what the caller, or the trigger's declaration, sends beside the payload.
+//! The extractor of metadata, which callers and triggers send beside the payload.
 
 use serde::de::DeserializeOwned;
 
 use super::{Extract, Invocation};
 use iii_wire::{Result, code};
 
-/// The metadata of the invocation, read into a type.
+/// The metadata of the invocation, deserialised.
 ///
-/// From a trigger, it is what the declaration says with `metadata = …`; from a call, what the caller adds. Without
-/// metadata, `Metadata<Option<T>>` is `None` and any other type an error.
+/// For a trigger, the metadata of its declaration (`metadata = …`); for a call, the metadata that the caller adds. Without
+/// metadata, `Metadata<Option<T>>` is `None`, and any other type is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metadata<T>(pub T);
 
 impl<T: DeserializeOwned + Send> Extract for Metadata<T> {
     async fn extract(call: &mut Invocation) -> Result<Self> {
-        let text = call.metadata().map_or("null", |metadata| metadata.as_str());
-        super::payload::read_json(text)
+        let json = call.metadata().map_or("null", |metadata| metadata.as_str());
+        super::payload::parse_json(json)
             .map(Self)
-            .map_err(|mistake| mistake.into_error(code::INVALID_ARGUMENT, "the metadata"))
+            .map_err(|error| error.into_error(code::INVALID_ARGUMENT, "the metadata"))
     }
 }

@@ -1,50 +1,54 @@
-//! Handler arguments: what they are, and how they are taken out of an invocation.
-//!
-//! An argument is either an *extractor* ([`Extract`]) or the *payload* ([`Input`]). The macros tell them apart by these
-//! traits, never by the name of a type. A function takes any number of extractors and at most one payload, in any order.
+//! Handler arguments: extractors and payloads, and how they are extracted from an invocation.
 
 mod body;
 mod context;
+mod envelope;
 mod extension;
 mod headers;
 mod http;
+mod http_parts;
 mod invocation;
 mod metadata;
+mod params;
 mod payload;
 mod resources;
 mod state;
-mod text;
 
 use std::future::Future;
 
 use schemars::{Schema, SchemaGenerator};
 
-use crate::function::{Shape, Signature};
+use crate::function::{RequestParts, Signature};
 use iii_wire::Result;
 
 pub use body::{BodyStream, RawBody};
 pub use context::{Caller, Context, TriggerInfo};
+pub(crate) use envelope::TriggerEnvelope;
 pub use extension::Extension;
 pub use headers::Headers;
 pub use http::{HttpRequest, Path, Query};
-pub use invocation::{HttpParts, Invocation};
-pub(crate) use invocation::{Mark, Received};
+pub use http_parts::HttpParts;
+pub use invocation::Invocation;
+pub(crate) use invocation::InvocationParts;
 pub use metadata::Metadata;
 pub use resources::Resources;
 pub use state::State;
 
-/// An argument that is taken from around the payload: state, context, headers.
+/// An argument that is not the payload: state, context, headers, and the like.
 ///
-/// Implement it for types of your own, for example for the user that a token names.
+/// A function takes any number of extractors and at most one payload ([`Input`]), in any order. The macros tell them apart by
+/// these traits, not by the names of types.
+///
+/// Implement it for your own types, for example for the user that a token identifies.
 ///
 /// ```
 /// use iii::{Error, Extract, Headers, Invocation};
 ///
-/// /// Who sends the request.
+/// /// The user that sends the request.
 /// struct User(String);
 ///
 /// impl Extract for User {
-///     const SHAPE: iii::catalogue::Shape = Headers::SHAPE;
+///     const REQUEST_PARTS: iii::catalogue::RequestParts = Headers::REQUEST_PARTS;
 ///
 ///     async fn extract(call: &mut Invocation) -> iii::Result<Self> {
 ///         let headers = Headers::extract(call).await?;
@@ -61,17 +65,17 @@ pub use state::State;
     note = "extractors are `State<T>`, `Config<T>`, `Extension<T>`, `Context`, `Client`, `Metadata<T>`, `Path<T>`, `Query<T>`, `Headers`, and types that implement `iii::Extract`"
 )]
 pub trait Extract: Sized + Send {
-    /// Which parts of an HTTP request the argument takes. Default: none.
+    /// The parts of an HTTP request that the extractor takes. Default: none.
     ///
-    /// An extractor that is built from others has theirs.
-    const SHAPE: Shape = Shape::NONE;
+    /// An extractor that is built on others has theirs.
+    const REQUEST_PARTS: RequestParts = RequestParts::NONE;
 
-    /// Takes the argument out of the invocation.
+    /// Extracts the argument from the invocation.
     fn extract(call: &mut Invocation) -> impl Future<Output = Result<Self>> + Send;
 
-    /// Says what the app must provide for the argument. Default: nothing.
+    /// Records what the app must provide for the argument. Default: nothing.
     ///
-    /// An extractor that is built from others calls theirs.
+    /// An extractor that is built on others calls theirs.
     fn describe(signature: &mut Signature) {
         let _ = signature;
     }
@@ -79,7 +83,7 @@ pub trait Extract: Sized + Send {
 
 /// An argument that is the payload of the invocation.
 ///
-/// Any type that is `DeserializeOwned` and `JsonSchema` is one. So are the events of the trigger kinds, and
+/// Implemented for all types that are `DeserializeOwned` and `JsonSchema`, such as the events of the trigger kinds, and for
 /// [`HttpRequest`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a payload",
@@ -90,11 +94,11 @@ pub trait Input: Sized + Send + 'static {
     /// Whether the payload is a whole HTTP request.
     const IS_HTTP_REQUEST: bool = false;
 
-    /// Reads the payload.
+    /// Parses the payload.
     ///
     /// # Errors
     ///
-    /// If the payload does not fit the type; the error names the field.
+    /// If the payload does not match the type. The error names the field.
     fn from_invocation(call: &mut Invocation) -> Result<Self>;
 
     /// JSON Schema of the payload.

@@ -1,27 +1,28 @@
-//! The payload argument: JSON, or an HTTP request, read into a type once, with errors that name the field.
+//! The payload argument, parsed from JSON or from an HTTP request, with errors that name the field.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::invocation::{QueryTexts, Request};
-use super::text::{Value, Values};
+use super::http_parts::{QueryParams, RawHttpRequest};
+use super::params::{ParamValue, Params};
 use super::{Input, Invocation};
-use crate::channel::within;
-use crate::function::Shape;
+use crate::channel::deserialize_with_session;
+use crate::function::RequestParts;
 use iii_wire::protocol::{Payload, fields};
 use iii_wire::{Error, Result, code};
 
 impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for T {
     fn from_invocation(call: &mut Invocation) -> Result<Self> {
+        let session = call.session().cloned();
         if !call.is_http() {
-            return within(call.session().cloned(), || read_json(call.data().as_str()))
-                .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the payload"));
+            return deserialize_with_session(session, || parse_json(call.data().as_str()))
+                .map_err(|error| error.into_error(code::INVALID_PAYLOAD, "the payload"));
         }
-        let request = Request::read(call.data())?;
-        within(call.session().cloned(), || read_http(&request, call.shape()))?
-            .map_err(|mistake| mistake.into_error(code::INVALID_PAYLOAD, "the request"))
+        let request = RawHttpRequest::parse(call.data())?;
+        deserialize_with_session(session, || parse_request(&request, call.request_parts()))?
+            .map_err(|error| error.into_error(code::INVALID_PAYLOAD, "the request"))
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
@@ -29,16 +30,16 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for T {
     }
 }
 
-/// Where a value does not fit its type, and why.
+/// Which field does not match its type, and why.
 #[derive(Debug)]
-pub(super) struct Mistake {
+pub(super) struct FieldError {
     field: String,
     reason: String,
 }
 
-impl Mistake {
-    /// The error for the caller: it names the field, and nothing of the inside of the worker.
-    pub(super) fn into_error(self, code: &'static str, what: &str) -> Error {
+impl FieldError {
+    /// Converts to an error for the caller: it names the field, and exposes nothing internal to the worker.
+    pub(super) fn into_error(self, code: &'static str, subject: &str) -> Error {
         #[derive(Serialize)]
         struct Details<'a> {
             #[serde(skip_serializing_if = "str::is_empty")]
@@ -47,9 +48,9 @@ impl Mistake {
         }
         let Self { field, reason } = &self;
         let message = if field.is_empty() {
-            format!("{what} does not fit: {reason}")
+            format!("{subject} is invalid: {reason}")
         } else {
-            format!("{what} does not fit: field `{field}`: {reason}")
+            format!("{subject} is invalid: field `{field}`: {reason}")
         };
         Error::new(code, message).with_details(&Details { field, reason })
     }
@@ -58,7 +59,7 @@ impl Mistake {
         let path = error.path().to_string();
         let reason = error.inner().to_string();
         let mut field = if path == "." { String::new() } else { path };
-        // A missing field is reported at its parent; the caller wants to know the field.
+        // serde reports a missing field at its parent.
         if let Some(missing) =
             reason.strip_prefix("missing field `").and_then(|rest| rest.split('`').next())
         {
@@ -71,78 +72,80 @@ impl Mistake {
     }
 }
 
-/// Reads JSON text.
-pub(super) fn read_json<T: DeserializeOwned>(text: &str) -> std::result::Result<T, Mistake> {
-    // To know where a mistake is costs time, so only a mistake is looked for.
-    serde_json::from_str(text).or_else(|_| {
-        let mut json = serde_json::Deserializer::from_str(text);
-        let value = serde_path_to_error::deserialize(&mut json).map_err(Mistake::new)?;
-        // Something stands after the value.
-        json.end().map_err(|error| Mistake { field: String::new(), reason: error.to_string() })?;
+/// Parses JSON.
+pub(super) fn parse_json<T: DeserializeOwned>(json: &str) -> std::result::Result<T, FieldError> {
+    // Tracking the path of a field is slow, so it is tracked only on a second pass after an error.
+    serde_json::from_str(json).or_else(|_| {
+        let mut json = serde_json::Deserializer::from_str(json);
+        let value = serde_path_to_error::deserialize(&mut json).map_err(FieldError::new)?;
+        // Trailing characters.
+        json.end()
+            .map_err(|error| FieldError { field: String::new(), reason: error.to_string() })?;
         Ok(value)
     })
 }
 
-/// Reads named values.
-pub(super) fn read_values<T: DeserializeOwned>(
-    values: Values<'_>,
-) -> std::result::Result<T, Mistake> {
-    serde_path_to_error::deserialize(values).map_err(Mistake::new)
+/// Parses named parameters.
+pub(super) fn parse_params<T: DeserializeOwned>(
+    params: Params<'_>,
+) -> std::result::Result<T, FieldError> {
+    serde_path_to_error::deserialize(params).map_err(FieldError::new)
 }
 
-/// Reads the payload out of an HTTP request: the JSON body, or the query where there is no body, and the path
-/// parameters in both cases. What extractors take is left out. A path parameter wins over a field of the same name.
+/// Parses the payload of an HTTP request: the path parameters, merged with the JSON body. A `GET`, `HEAD`, `OPTIONS` or
+/// `DELETE` request without a body has the query in place of it. Leaves out the parts that extractors take. A path parameter
+/// takes precedence over a field of the same name.
 ///
 /// # Errors
 ///
-/// The outer error: the data is no request. The inner one: it does not fit the type.
-fn read_http<T: DeserializeOwned>(
-    request: &Request<'_>,
-    shape: Shape,
-) -> Result<std::result::Result<T, Mistake>> {
+/// The outer error if the data is not a request, the inner one if the request does not match the type.
+fn parse_request<T: DeserializeOwned>(
+    request: &RawHttpRequest<'_>,
+    request_parts: RequestParts,
+) -> Result<std::result::Result<T, FieldError>> {
     let bodiless = matches!(&*request.method, "GET" | "HEAD" | "OPTIONS" | "DELETE");
     let body = request.body.map_or("null", RawValue::get);
-    let mut values: Vec<(&str, Value<'_>)> = Vec::new();
-    if !shape.path {
+    let mut params: Vec<(&str, ParamValue<'_>)> = Vec::new();
+    if !request_parts.path {
         let path = request.path_params.iter();
-        values.extend(path.map(|(name, text)| (&*name.0, Value::Text(&text.0))));
+        params.extend(path.map(|(name, value)| (&*name.0, ParamValue::Str(&value.0))));
     }
-    let from_path = values.len();
+    let path_params = params.len();
 
     if bodiless && body == "null" {
-        let query = if shape.query { QueryTexts::new() } else { request.query()? };
+        let query = if request_parts.query { QueryParams::new() } else { request.query()? };
         let query = query.iter().filter(|(name, _)| !request.path_params.contains_key(*name));
-        let mut all = values;
-        all.extend(query.map(|(name, texts)| (&*name.0, Value::Many(texts))));
-        return Ok(read_values(Values(all)));
+        let mut all = params;
+        all.extend(query.map(|(name, values)| (&*name.0, ParamValue::Repeated(values))));
+        return Ok(parse_params(Params(all)));
     }
-    if from_path == 0 {
-        return Ok(read_body(body));
+    if path_params == 0 {
+        return Ok(parse_body(body));
     }
     let Ok(fields) = fields(body) else {
-        // Not an object: there is nothing to put the path parameters into.
-        return Ok(read_body(body));
+        // Path parameters can be merged into an object only.
+        return Ok(parse_body(body));
     };
     for (name, raw) in &fields {
-        if !values[..from_path].iter().any(|(taken, _)| taken == name) {
-            values.push((name, Value::Json(raw)));
+        if !params[..path_params].iter().any(|(param, _)| param == name) {
+            params.push((name, ParamValue::Json(raw)));
         }
     }
-    Ok(read_values(Values(values)))
+    Ok(parse_params(Params(params)))
 }
 
-fn read_body<T: DeserializeOwned>(body: &str) -> std::result::Result<T, Mistake> {
-    read_json(body).map_err(|mistake| {
+fn parse_body<T: DeserializeOwned>(body: &str) -> std::result::Result<T, FieldError> {
+    parse_json(body).map_err(|error| {
         if body != "null" {
-            return mistake;
+            return error;
         }
         let reason =
             "there is no JSON body; send one, with the header `content-type: application/json`";
-        Mistake { field: String::new(), reason: reason.to_owned() }
+        FieldError { field: String::new(), reason: reason.to_owned() }
     })
 }
 
-/// Raw JSON is a payload like any other.
+/// Checks that raw JSON is a payload type.
 const _: fn() = || {
     fn is_input<T: Input>() {}
     is_input::<Payload>();
@@ -156,7 +159,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::extract::{Context, Extract, Headers, HttpRequest, Path, Query, Received};
+    use crate::extract::{Context, Extract, Headers, HttpRequest, InvocationParts, Path, Query};
     use crate::extract::{Metadata, State, TriggerInfo};
     use iii_wire::TriggerKind;
 
@@ -174,16 +177,16 @@ mod tests {
         price: f64,
     }
 
-    fn invocation(data: serde_json::Value, http: bool, shape: Shape) -> Invocation {
+    fn invocation(data: serde_json::Value, http: bool, request_parts: RequestParts) -> Invocation {
         let mut context = Context::test();
         if http {
             context.trigger = Some(TriggerInfo { kind: TriggerKind::Http, id: "t".into() });
         }
-        Invocation::new(Received {
+        Invocation::new(InvocationParts {
             context,
             data: data.into(),
             metadata: None,
-            shape,
+            request_parts,
             resources: Arc::default(),
             session: None,
         })
@@ -194,21 +197,21 @@ mod tests {
             "method": method, "path": "/orders/:id", "path_params": {"id": "7"},
             "query_params": {}, "query_params_multi": query, "headers": {"X-A": "b"}, "body": body,
         });
-        invocation(data, true, Shape::NONE)
+        invocation(data, true, RequestParts::NONE)
     }
 
-    fn read<T: Input>(mut call: Invocation) -> Result<T> {
+    fn parse<T: Input>(mut call: Invocation) -> Result<T> {
         T::from_invocation(&mut call)
     }
 
     #[test]
-    fn a_plain_call_is_the_data_itself() {
-        let order: Order = read(invocation(json!({"id": 7}), false, Shape::NONE)).unwrap();
+    fn the_payload_of_a_direct_call_is_its_data() {
+        let order: Order = parse(invocation(json!({"id": 7}), false, RequestParts::NONE)).unwrap();
         assert_eq!(order.id, 7);
     }
 
     #[test]
-    fn a_mistake_names_its_field_and_nothing_else() {
+    fn an_error_names_its_field_and_nothing_internal() {
         for (data, field) in [
             (json!({"id": "x"}), "id"),
             (json!({"id": 1, "tags": ["a", 2]}), "tags[1]"),
@@ -216,7 +219,7 @@ mod tests {
             (json!({"id": 1, "item": {}}), "item.price"),
             (json!({}), "id"),
         ] {
-            let error = read::<Order>(invocation(data, false, Shape::NONE)).unwrap_err();
+            let error = parse::<Order>(invocation(data, false, RequestParts::NONE)).unwrap_err();
             assert_eq!((error.code(), error.status()), (code::INVALID_PAYLOAD, 400));
             let details: serde_json::Value = error.details().unwrap();
             assert_eq!(details["field"], field, "{error}");
@@ -224,33 +227,33 @@ mod tests {
     }
 
     #[test]
-    fn a_request_without_a_body_is_its_path_and_query() {
-        let order: Order = read(request("GET", json!({"tags": ["a", "b"]}), json!(null))).unwrap();
+    fn the_payload_of_a_request_without_a_body_is_its_path_and_query() {
+        let order: Order = parse(request("GET", json!({"tags": ["a", "b"]}), json!(null))).unwrap();
         assert_eq!(order, Order { id: 7, tags: vec!["a".into(), "b".into()], item: None });
-        // The path wins.
-        let order: Order = read(request("DELETE", json!({"id": ["8"]}), json!(null))).unwrap();
+        // The path takes precedence.
+        let order: Order = parse(request("DELETE", json!({"id": ["8"]}), json!(null))).unwrap();
         assert_eq!(order.id, 7);
     }
 
     #[test]
-    fn a_request_with_a_body_is_its_body_and_path() {
+    fn the_payload_of_a_request_with_a_body_is_its_body_and_path() {
         let body = json!({"id": 9, "tags": ["a"], "item": {"price": 1.5}});
-        let order: Order = read(request("PUT", json!({"tags": ["no"]}), body)).unwrap();
+        let order: Order = parse(request("PUT", json!({"tags": ["no"]}), body)).unwrap();
         assert_eq!(order, Order { id: 7, tags: vec!["a".into()], item: Some(Item { price: 1.5 }) });
-        let error = read::<Order>(request("PUT", json!({}), json!({"item": {"price": "x"}})));
+        let error = parse::<Order>(request("PUT", json!({}), json!({"item": {"price": "x"}})));
         let details: serde_json::Value = error.unwrap_err().details().unwrap();
         assert_eq!(details["field"], "item.price");
     }
 
     #[test]
-    fn a_missing_body_says_how_to_send_one() {
-        let error = read::<Order>(request("POST", json!({}), json!(null))).unwrap_err();
+    fn the_error_of_a_missing_body_names_the_content_type() {
+        let error = parse::<Order>(request("POST", json!({}), json!(null))).unwrap_err();
         assert!(error.message().contains("content-type: application/json"), "{error}");
     }
 
     #[test]
     fn raw_json_is_a_payload() {
-        let raw: Payload = read(invocation(json!({"b": 1}), false, Shape::NONE)).unwrap();
+        let raw: Payload = parse(invocation(json!({"b": 1}), false, RequestParts::NONE)).unwrap();
         assert_eq!(raw.as_str(), r#"{"b":1}"#);
     }
 
@@ -272,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_caller_builds_is_what_a_function_gets() {
+    fn a_built_request_round_trips() {
         let sent = HttpRequest::new(vec![1u8])
             .method("PUT")
             .path_param("id", "7")
@@ -281,8 +284,8 @@ mod tests {
             .header("X-A", "b");
         let data = serde_json::to_value(&sent).unwrap();
         assert_eq!(data["query_params"]["tag"], "b");
-        let got: HttpRequest<Vec<u8>> =
-            read(invocation(data, false, Shape::WHOLE_REQUEST)).unwrap();
-        assert_eq!(got, sent);
+        let received: HttpRequest<Vec<u8>> =
+            parse(invocation(data, false, RequestParts::WHOLE_REQUEST)).unwrap();
+        assert_eq!(received, sent);
     }
 }

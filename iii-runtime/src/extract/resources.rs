@@ -1,18 +1,18 @@
-//! Values that belong to the app and are handed to handlers by their type.
+//! The values that the app provides, by type.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// One value for each type.
+/// A map from types to shared values, at most one of each type.
 #[derive(Default, Clone)]
 pub struct Resources {
     values: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
 }
 
 impl Resources {
-    /// Puts a value in, in place of an earlier one of the same type.
+    /// Inserts a value, replacing an earlier one of its type.
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: Arc<T>) {
         self.values.insert(TypeId::of::<T>(), value);
     }

@@ -1,4 +1,4 @@
-//! The extractor of values that the app provides.
+//! The extractor of state that the app provides.
 
 use std::any::type_name;
 use std::ops::Deref;
@@ -8,9 +8,10 @@ use super::{Extract, Invocation};
 use crate::function::Signature;
 use iii_wire::{Error, Result, code};
 
-/// A value that the app provides with [`App::state`](crate::App::state), shared by all handlers.
+/// State that the app provides with [`App::state`](crate::App::state), shared by all handlers.
 ///
-/// A function that takes a `State<T>` which no one provides is reported at start, with its place in the source.
+/// A worker whose functions take a `State<T>` that the app does not provide fails to start, with the locations of those
+/// functions.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -52,7 +53,10 @@ impl<T: Send + Sync + 'static> Extract for State<T> {
     async fn extract(call: &mut Invocation) -> Result<Self> {
         call.resources().get().map(Self).ok_or_else(|| {
             let name = type_name::<T>();
-            Error::new(code::INTERNAL, format!("no one provides `{name}`: call `app.state(…)`"))
+            Error::new(
+                code::INTERNAL,
+                format!("the state `{name}` is not provided: call `app.state(…)`"),
+            )
         })
     }
 

@@ -1,11 +1,11 @@
-//! Where a declaration stands in the source.
+//! The source location of a declaration.
 
 use std::fmt;
 
-/// The source location of a declaration.
+/// The location of a declaration in the source code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {
-    /// The file, as the compiler was given it.
+    /// The file, as the compiler reports it.
     pub file: &'static str,
     /// The line, from 1.
     pub line: u32,

@@ -1,4 +1,4 @@
-//! What a function is to those who call it and to those who describe it: id, types, signature, source location.
+//! Functions as callers and the catalogue see them: id, types, signature, source location.
 
 mod location;
 mod signature;
@@ -6,42 +6,41 @@ mod signature;
 use std::time::Duration;
 
 pub use location::Location;
-pub(crate) use signature::ConfigUse;
-pub use signature::{Requirement, Shape, Signature};
+pub(crate) use signature::ConfigRequirement;
+pub use signature::{RequestParts, Requirement, Signature};
 
-/// A function that can be called by its type: the struct of the function's name that
-/// [`macro@crate::function`] makes.
+/// A function that is called by its type: the struct with the name of the function that
+/// [`macro@crate::function`] generates.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a declared function",
     label = "not a function of a worker",
-    note = "put `#[iii::function(id = \"…\")]` on it, and name it without parentheses: `client.call::<create>(input)`"
+    note = "apply `#[iii::function(id = \"…\")]` to it, and name it without parentheses: `client.call::<create>(input)`"
 )]
 pub trait Function: 'static {
     /// The id on the wire.
     const ID: &'static str;
-    /// Where it is. `None`: in the namespace of the worker that calls.
+    /// The namespace. `None`: that of the calling worker.
     const NAMESPACE: Option<&'static str> = None;
-    /// How long a caller waits. `None`: a second longer than its
-    /// [`FunctionInfo::timeout`], else the default of the app.
+    /// The timeout of calls. `None`: one second more than its [`FunctionInfo::timeout`], else the default of the app.
     const TIMEOUT: Option<Duration> = None;
-    /// What it takes.
+    /// The type of its input.
     type Input;
-    /// What it returns.
+    /// The type of its output.
     type Output;
 
-    /// What its declaration in this program says. `None`: another worker declares it.
+    /// Its declaration in this program. `None` if another worker declares it.
     fn info() -> Option<FunctionInfo> {
         None
     }
 }
 
-/// What the declaration of a function says to those who call it or name it in a trigger.
+/// The part of a declaration that callers and triggers need.
 #[derive(Debug, Clone, Copy)]
 pub struct FunctionInfo {
     /// Where it is declared.
     pub location: Location,
-    /// What it takes and returns.
+    /// Describes its arguments and its result.
     pub signature: fn() -> Signature,
-    /// How long one run may take. `None`: as long as the app allows.
+    /// The timeout of an invocation. `None`: the default of the app.
     pub timeout: Option<Duration>,
 }

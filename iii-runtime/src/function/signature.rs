@@ -1,56 +1,55 @@
-//! What a function takes and gives, told by the types of its arguments and its result.
+//! The signature of a function: what its argument and result types require and describe.
 
 use std::any::{Any, TypeId, type_name};
 use std::fmt;
 
-use iii_wire::schema::{SchemaOf, document};
-
 use iii_wire::protocol::Payload;
+use iii_wire::schema::{SchemaFn, document};
 
-/// A value that a function needs the app to provide.
+/// A value that the app must provide to a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Requirement {
     /// The type of the value.
     pub type_id: TypeId,
-    /// Its name, for people.
+    /// The name of the type, for messages.
     pub type_name: &'static str,
 }
 
-/// Which parts of an HTTP request a function takes for itself.
+/// The parts of an HTTP request that the extractors of a function take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Shape {
-    /// It takes parts of the request, so a direct call must bring a whole request.
+pub struct RequestParts {
+    /// Whether it takes any part, so that a direct call must pass a whole request.
     pub http: bool,
-    /// It takes the path parameters by `Path`, so they are not part of the payload.
+    /// Whether it takes the path parameters with `Path`, so that they are not part of the payload.
     pub path: bool,
-    /// It takes the query by `Query`, so it is not part of the payload.
+    /// Whether it takes the query with `Query`, so that it is not part of the payload.
     pub query: bool,
 }
 
-impl Shape {
-    /// No part of a request.
+impl RequestParts {
+    /// No part.
     pub const NONE: Self = Self { http: false, path: false, query: false };
-    /// Some part of a request: the headers, for example.
+    /// Other parts than the path parameters and the query, such as the headers.
     pub const REQUEST: Self = Self { http: true, path: false, query: false };
     /// The path parameters.
     pub const PATH: Self = Self { http: true, path: true, query: false };
     /// The query.
     pub const QUERY: Self = Self { http: true, path: false, query: true };
-    /// All of a request.
+    /// The whole request.
     pub const WHOLE_REQUEST: Self = Self { http: true, path: true, query: true };
 }
 
-/// The use of a configuration by a function, of a type that only the module `config` knows.
+/// A configuration that a function requires. The module `config` knows its type.
 #[derive(Clone, Copy)]
-pub(crate) struct ConfigUse {
+pub(crate) struct ConfigRequirement {
     type_id: TypeId,
-    make: fn() -> Box<dyn Any + Send>,
+    create: fn() -> Box<dyn Any + Send>,
 }
 
-impl ConfigUse {
-    /// The use of the configuration `type_id`. `make` creates the cell that holds its value.
-    pub(crate) fn new(type_id: TypeId, make: fn() -> Box<dyn Any + Send>) -> Self {
-        Self { type_id, make }
+impl ConfigRequirement {
+    /// A requirement of the configuration `type_id`. `create` creates the cell that holds its value.
+    pub(crate) fn new(type_id: TypeId, create: fn() -> Box<dyn Any + Send>) -> Self {
+        Self { type_id, create }
     }
 
     pub(crate) fn type_id(&self) -> TypeId {
@@ -58,39 +57,39 @@ impl ConfigUse {
     }
 
     pub(crate) fn make(&self) -> Box<dyn Any + Send> {
-        (self.make)()
+        (self.create)()
     }
 }
 
-impl PartialEq for ConfigUse {
+impl PartialEq for ConfigRequirement {
     fn eq(&self, other: &Self) -> bool {
         self.type_id == other.type_id
     }
 }
 
-impl fmt::Debug for ConfigUse {
+impl fmt::Debug for ConfigRequirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConfigUse").field("type_id", &self.type_id).finish_non_exhaustive()
+        f.debug_struct("ConfigRequirement").field("type_id", &self.type_id).finish_non_exhaustive()
     }
 }
 
-/// What a function takes and gives.
+/// What a function takes and returns.
 #[derive(Debug, Default)]
 pub struct Signature {
-    shape: Shape,
-    input: Option<SchemaOf>,
-    output: Option<SchemaOf>,
+    request_parts: RequestParts,
+    input: Option<SchemaFn>,
+    output: Option<SchemaFn>,
     requires: Vec<Requirement>,
-    configs: Vec<ConfigUse>,
+    configs: Vec<ConfigRequirement>,
 }
 
 impl Signature {
-    /// The signature of a function without arguments and without result.
+    /// A signature without arguments and result.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Notes that the function needs the app to provide a `T`.
+    /// Records that the app must provide a `T`.
     pub fn require<T: 'static>(&mut self) {
         let requirement = Requirement { type_id: TypeId::of::<T>(), type_name: type_name::<T>() };
         if !self.requires.contains(&requirement) {
@@ -98,41 +97,41 @@ impl Signature {
         }
     }
 
-    /// Notes that the function needs a configuration.
-    pub(crate) fn require_config(&mut self, used: ConfigUse) {
-        if !self.configs.contains(&used) {
-            self.configs.push(used);
+    /// Records that the function requires a configuration.
+    pub(crate) fn require_config(&mut self, requirement: ConfigRequirement) {
+        if !self.configs.contains(&requirement) {
+            self.configs.push(requirement);
         }
     }
 
-    /// The configurations that the function needs.
-    pub(crate) fn configs(&self) -> &[ConfigUse] {
+    /// The configurations that the function requires.
+    pub(crate) fn configs(&self) -> &[ConfigRequirement] {
         &self.configs
     }
 
-    /// Notes which parts of an HTTP request the function takes.
-    pub fn takes(&mut self, shape: Shape) {
-        self.shape.http |= shape.http;
-        self.shape.path |= shape.path;
-        self.shape.query |= shape.query;
+    /// Adds parts of an HTTP request that the function takes.
+    pub fn add_request_parts(&mut self, request_parts: RequestParts) {
+        self.request_parts.http |= request_parts.http;
+        self.request_parts.path |= request_parts.path;
+        self.request_parts.query |= request_parts.query;
     }
 
-    /// Notes the type of the payload.
-    pub fn input(&mut self, schema: SchemaOf) {
+    /// Sets the schema of the payload.
+    pub fn set_input(&mut self, schema: SchemaFn) {
         self.input = Some(schema);
     }
 
-    /// Notes the type of the result.
-    pub fn give(&mut self, schema: Option<SchemaOf>) {
+    /// Sets the schema of the result; `None` if the function returns none.
+    pub fn set_output(&mut self, schema: Option<SchemaFn>) {
         self.output = schema;
     }
 
-    /// Which parts of an HTTP request the function takes.
-    pub fn shape(&self) -> Shape {
-        self.shape
+    /// The parts of an HTTP request that the function takes.
+    pub fn request_parts(&self) -> RequestParts {
+        self.request_parts
     }
 
-    /// What the function needs the app to provide.
+    /// The values that the app must provide.
     pub fn requires(&self) -> &[Requirement] {
         &self.requires
     }
@@ -142,7 +141,7 @@ impl Signature {
         self.input.map(document)
     }
 
-    /// JSON Schema of the result; `None` if the function gives none.
+    /// JSON Schema of the result; `None` if the function returns none.
     pub fn output_schema(&self) -> Option<Payload> {
         self.output.map(document)
     }

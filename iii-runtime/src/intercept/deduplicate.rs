@@ -159,7 +159,7 @@ impl Deduplicate {
     fn answer(&self, outcome: &Outcome) -> Result<Reply> {
         match outcome {
             _ if self.rejects => Err(self.duplicate()),
-            Outcome::Reply(reply) => reply.copy().ok_or_else(|| self.duplicate()),
+            Outcome::Reply(reply) => reply.try_clone().ok_or_else(|| self.duplicate()),
             Outcome::Failed(body) => Err(Error::from(body.clone())),
             Outcome::NotKept => Err(self.duplicate()),
         }
@@ -222,7 +222,7 @@ impl First<'_> {
         let outcome = Arc::new(match result {
             Err(error) => Outcome::Failed(error.to_body()),
             Ok(_) if self.of.rejects => Outcome::NotKept,
-            Ok(reply) => reply.copy().map_or(Outcome::NotKept, Outcome::Reply),
+            Ok(reply) => reply.try_clone().map_or(Outcome::NotKept, Outcome::Reply),
         });
         if let (Ok(_), Some(window)) = (result, self.of.window) {
             self.kept = true;
@@ -273,7 +273,7 @@ impl Outcome {
     /// How many bytes it holds, about.
     fn size(&self) -> usize {
         match self {
-            Self::Reply(reply) => reply.size(),
+            Self::Reply(reply) => reply.approximate_size(),
             Self::Failed(_) | Self::NotKept => 0,
         }
     }

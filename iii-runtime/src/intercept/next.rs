@@ -116,7 +116,7 @@ impl Next {
         let flow = self.flow.clone();
         let _returning = Returning(&flow);
         let id = call.context().invocation_id();
-        let limit = call.limit();
+        let limit = call.time_limit();
         let deadline = call.context().deadline();
         let who = self.chain.get(self.at).map(AnyInterceptor::name);
         // The call is made inside the future, so that a panic before the first await is caught as well.

@@ -1,11 +1,11 @@
-//! Errors that a function may return.
+//! The errors that a function may return.
 
 use iii_wire::{BoxError, Error};
 
-/// An error that a handler may return: it has a code.
+/// An error that a handler can return: it has a code.
 ///
-/// Derive it with [`macro@crate::Error`] on an enum of your own, or return [`Error`], or [`BoxError`] for errors that
-/// callers need not tell apart.
+/// Derive [`macro@crate::Error`] for your own enum, or return [`Error`], or [`BoxError`] for errors that callers need not
+/// distinguish.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the error of a function: it has no code",
     label = "an error without a code",
@@ -13,7 +13,7 @@ use iii_wire::{BoxError, Error};
     note = "or return `iii::Error`, or `iii::BoxError` for errors that callers need not tell apart"
 )]
 pub trait IntoError {
-    /// The error with its code.
+    /// Converts to an error with a code.
     fn into_error(self) -> Error;
 }
 

@@ -1,4 +1,4 @@
-//! Server-sent events: a response that goes on, one event after the other (HTML Standard, section 9.2).
+//! Server-sent events as a streamed response (HTML Standard, section 9.2).
 
 use std::fmt::Write as _;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 use super::{Output, Reply, Response};
 use iii_wire::{BoxError, Result};
 
-/// How long a quiet connection is left without a sign of life.
+/// The default interval of keep-alive comments.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// A response of server-sent events, with the content type `text/event-stream`.
@@ -36,15 +36,15 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// }
 /// ```
 ///
-/// The stream is dropped when the client leaves. While it is quiet, a comment is sent every 15 s, so that what is between
-/// does not cut the connection.
+/// The stream is dropped when the client disconnects. While no events are sent, a comment is sent every 15 s, so that
+/// proxies do not close an idle connection.
 pub struct Sse {
     events: BoxStream<'static, Result<SseEvent, BoxError>>,
     keep_alive: Option<Duration>,
 }
 
 impl Sse {
-    /// The events of a stream. An error ends the response; the client sees that it broke off, and connects again.
+    /// Streams events. An error ends the response; the client sees an incomplete body and reconnects.
     pub fn new<S, E>(events: S) -> Self
     where
         S: Stream<Item = Result<SseEvent, E>> + Send + 'static,
@@ -54,7 +54,7 @@ impl Sse {
         Self { events, keep_alive: Some(KEEP_ALIVE) }
     }
 
-    /// Sets how long the connection may be quiet before a comment is sent; `None`: for ever. Default 15 s.
+    /// Sets after how long without events a comment is sent; `None` disables comments. Default: 15 s.
     #[must_use]
     pub fn keep_alive(mut self, every: impl Into<Option<Duration>>) -> Self {
         self.keep_alive = every.into();
@@ -72,8 +72,8 @@ impl Output for Sse {
     type Value = ();
 
     fn into_reply(self) -> Result<Reply> {
-        let quiet = self.keep_alive.map(|every| (every, Box::pin(tokio::time::sleep(every))));
-        let events = Alive { events: self.events, quiet };
+        let idle = self.keep_alive.map(|every| (every, Box::pin(tokio::time::sleep(every))));
+        let events = KeepAliveStream { events: self.events, idle };
         Response::new(200)
             .header("content-type", "text/event-stream")
             .header("cache-control", "no-cache")
@@ -86,25 +86,25 @@ impl Output for Sse {
     }
 }
 
-/// Events as text, with a comment where none comes for long.
-struct Alive {
+/// Encodes events, and inserts a comment after an idle interval.
+struct KeepAliveStream {
     events: BoxStream<'static, Result<SseEvent, BoxError>>,
-    quiet: Option<(Duration, Pin<Box<Sleep>>)>,
+    idle: Option<(Duration, Pin<Box<Sleep>>)>,
 }
 
-impl Stream for Alive {
+impl Stream for KeepAliveStream {
     type Item = Result<Bytes, BoxError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = match self.events.poll_next_unpin(context) {
             Poll::Ready(next) => next.map(|event| event.map(SseEvent::into_bytes)),
             Poll::Pending => {
-                let Some((_, sleep)) = &mut self.quiet else { return Poll::Pending };
+                let Some((_, sleep)) = &mut self.idle else { return Poll::Pending };
                 ready!(sleep.as_mut().poll(context));
                 Some(Ok(Bytes::from_static(b":\n\n")))
             }
         };
-        if let Some((every, sleep)) = &mut self.quiet {
+        if let Some((every, sleep)) = &mut self.idle {
             let until = Instant::now() + *every;
             sleep.as_mut().reset(until);
         }
@@ -112,38 +112,38 @@ impl Stream for Alive {
     }
 }
 
-/// One server-sent event.
+/// A server-sent event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SseEvent {
     text: String,
 }
 
 impl SseEvent {
-    /// An event without anything: to be filled in.
+    /// An empty event.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets the name of the event. Default: browsers call it `message`. Ends of lines in it become blanks.
+    /// Sets the type of the event. Default: browsers use `message`. Line breaks in it become spaces.
     #[must_use]
     pub fn event(self, name: &str) -> Self {
         self.field("event", name)
     }
 
-    /// Sets the id that a browser sends as `last-event-id` when it connects again. Ends of lines in it become blanks.
+    /// Sets the id, which a browser sends as `last-event-id` when it reconnects. Line breaks in it become spaces.
     #[must_use]
     pub fn id(self, id: &str) -> Self {
-        // The standard ignores ids with a null character.
+        // The standard ignores ids that contain a null character.
         self.field("id", &id.replace('\0', " "))
     }
 
-    /// Sets how long a browser waits before it connects again.
+    /// Sets how long a browser waits before it reconnects.
     #[must_use]
     pub fn retry(self, after: Duration) -> Self {
         self.field("retry", &after.as_millis().to_string())
     }
 
-    /// Adds text. Ends of lines are kept.
+    /// Adds text. Preserves line breaks.
     #[must_use]
     pub fn data(mut self, text: &str) -> Self {
         for line in text.replace("\r\n", "\n").split(['\n', '\r']) {
@@ -181,7 +181,7 @@ mod tests {
     use iii_wire::Error;
 
     #[test]
-    fn an_event_is_lines() {
+    fn an_event_is_encoded_as_lines() {
         let event = SseEvent::new()
             .event("order\npaid")
             .id("7")
@@ -196,15 +196,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_quiet_stream_shows_that_it_is_alive() {
+    async fn an_idle_stream_sends_comments() {
         let begin = Instant::now();
         let slow = stream::once(async {
             tokio::time::sleep(Duration::from_secs(40)).await;
             Ok::<_, Error>(SseEvent::new().data("late"))
         });
         let Sse { events, keep_alive } = Sse::new(slow);
-        let quiet = keep_alive.map(|every| (every, Box::pin(tokio::time::sleep(every))));
-        let all: Vec<_> = Alive { events, quiet }
+        let idle = keep_alive.map(|every| (every, Box::pin(tokio::time::sleep(every))));
+        let all: Vec<_> = KeepAliveStream { events, idle }
             .map(|piece| (begin.elapsed().as_secs(), piece.unwrap()))
             .collect()
             .await;

@@ -1,4 +1,4 @@
-//! A trigger type as data: what is registered, and how a binding is begun.
+//! The static descriptor of a trigger type: its registration, and how a binding starts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::emitter::Inner;
+use super::emitter::EmitterInner;
 use super::{Emitter, TriggerType};
 use crate::client::Client;
 use crate::extract::Resources;
@@ -16,34 +16,34 @@ use iii_wire::protocol::{FunctionId, Payload, RegisterTrigger};
 use iii_wire::schema::document;
 use iii_wire::{Error, Result, code};
 
-/// The code that runs for one binding, until it is dropped.
-pub(crate) type Running = BoxFuture<'static, Result<()>>;
+/// The future of [`TriggerType::run`] for one binding. Dropping it ends the binding.
+pub(crate) type BindingTask = BoxFuture<'static, Result<()>>;
 
-/// What a binding needs to begin.
-pub(crate) struct Begin {
+/// What a binding needs to start.
+pub(crate) struct BindingContext {
     pub binding: RegisterTrigger,
     pub client: Client,
     pub resources: Arc<Resources>,
 }
 
-/// A declared trigger type.
+/// The declaration of a trigger type.
 pub struct TriggerTypeDescriptor {
     /// The id on the wire.
     pub id: &'static str,
-    /// What fires it: the doc comment.
+    /// The description: the doc comment.
     pub description: &'static str,
-    /// The module it is declared in; its first segment is the crate.
+    /// The module of the declaration; its first segment is the crate.
     pub module: &'static str,
-    /// Where it is declared.
+    /// The location of the declaration.
     pub location: Location,
     pub(crate) config_schema: fn() -> Payload,
     pub(crate) event_schema: fn() -> Payload,
-    /// Reads and checks a binding; gives what runs for it.
-    pub(crate) begin: fn(Begin) -> BoxFuture<'static, Result<Running>>,
+    /// Parses and checks a binding, and returns its task.
+    pub(crate) begin: fn(BindingContext) -> BoxFuture<'static, Result<BindingTask>>,
 }
 
 impl TriggerTypeDescriptor {
-    /// The descriptor of a trigger type that is declared at `location`.
+    /// The descriptor of the trigger type `T`, declared at `location`.
     pub const fn new<T: TriggerType>(module: &'static str, location: Location) -> Self {
         Self {
             id: T::ID,
@@ -70,11 +70,11 @@ fn schema<T: JsonSchema>() -> Payload {
     document(|generator| generator.root_schema_for::<T>())
 }
 
-fn begin<T: TriggerType>(begin: Begin) -> BoxFuture<'static, Result<Running>> {
+fn begin<T: TriggerType>(context: BindingContext) -> BoxFuture<'static, Result<BindingTask>> {
     Box::pin(async move {
-        let Begin { binding, client, resources } = begin;
-        let (config, condition) = read::<T>(&binding.config)?;
-        let emitter = Emitter::new(Inner {
+        let BindingContext { binding, client, resources } = context;
+        let (config, condition) = parse_config::<T>(&binding.config)?;
+        let emitter = Emitter::new(EmitterInner {
             client,
             resources,
             trigger_id: binding.id,
@@ -84,45 +84,46 @@ fn begin<T: TriggerType>(begin: Begin) -> BoxFuture<'static, Result<Running>> {
             condition,
         });
         config.check(&emitter).await?;
-        let running: Running = Box::pin(config.run(emitter));
-        Ok(running)
+        let task: BindingTask = Box::pin(config.run(emitter));
+        Ok(task)
     })
 }
 
-/// The config, and the condition that may stand in it. A type that takes no unknown fields does not see the condition.
-fn read<T: TriggerType>(config: &Payload) -> Result<(T, Option<FunctionId>)> {
+/// Parses the configuration, and removes the condition from it, since the type may deny unknown fields.
+fn parse_config<T: TriggerType>(config: &Payload) -> Result<(T, Option<FunctionId>)> {
     #[derive(Deserialize)]
     struct Conditional {
         condition_function_id: Option<FunctionId>,
     }
     let condition = match config.is_object() {
-        true => config.parse().map_or(None, |found: Conditional| found.condition_function_id),
+        true => config.parse().map_or(None, |config: Conditional| config.condition_function_id),
         false => None,
     };
-    let text = if config.is_null() { "{}" } else { config.as_str() };
+    let json = if config.is_null() { "{}" } else { config.as_str() };
     let config = match condition {
-        None => serde_json::from_str(text),
-        Some(_) => serde_json::from_str(text).and_then(|mut config: serde_json::Value| {
+        None => serde_json::from_str(json),
+        Some(_) => serde_json::from_str(json).and_then(|mut config: serde_json::Value| {
             config.as_object_mut().map(|config| config.remove("condition_function_id"));
             serde_json::from_value(config)
         }),
     };
     let config = config.map_err(|error| {
-        Error::new(code::INVALID_ARGUMENT, format!("the config of a `{}` trigger: {error}", T::ID))
+        let text = format!("the config of a `{}` trigger is invalid: {error}", T::ID);
+        Error::new(code::INVALID_ARGUMENT, text)
     })?;
     Ok((config, condition))
 }
 
-/// What the macros put into the inventory.
+/// A declaration in the inventory, which collects those of all linked crates.
 #[derive(Debug, Clone, Copy)]
 pub struct TriggerTypeDeclaration(pub &'static TriggerTypeDescriptor);
 
 inventory::collect!(TriggerTypeDeclaration);
 
-/// The trigger types that the macros have declared in all crates that are linked in, sorted by id.
-pub(crate) fn declared_types() -> Vec<&'static TriggerTypeDescriptor> {
+/// The trigger types that the macros declared in all linked crates, sorted by id.
+pub(crate) fn declared_trigger_types() -> Vec<&'static TriggerTypeDescriptor> {
     let mut types: Vec<_> =
         inventory::iter::<TriggerTypeDeclaration>().map(|declaration| declaration.0).collect();
-    types.sort_by_key(|one| (one.id, one.location.file, one.location.line));
+    types.sort_by_key(|declared| (declared.id, declared.location.file, declared.location.line));
     types
 }

@@ -1,4 +1,4 @@
-//! The hand of a trigger type on one binding: it fires the binding's function.
+//! The emitter of a trigger type, which fires the function of one binding.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -14,15 +14,16 @@ use iii_wire::{Error, Result, code};
 
 /// Fires the function of one binding. Cheap to clone.
 ///
-/// What the binding says is kept: its function in its namespace, its metadata, and its condition, if its config has a
-/// `condition_function_id`: then nothing fires for which that function gives `false` or fails.
+/// Applies the binding: calls the function in its namespace, with the metadata of the trigger, and only if the condition
+/// holds. The condition is the `condition_function_id` of the configuration; the function is not called if it returns
+/// `false` or fails.
 pub struct Emitter<E> {
-    inner: Arc<Inner>,
+    inner: Arc<EmitterInner>,
     event: PhantomData<fn(&E)>,
 }
 
-/// What an emitter knows.
-pub(crate) struct Inner {
+/// The binding of an emitter, and what it needs to call functions.
+pub(crate) struct EmitterInner {
     pub client: Client,
     pub resources: Arc<Resources>,
     pub trigger_id: TriggerId,
@@ -33,94 +34,97 @@ pub(crate) struct Inner {
 }
 
 impl<E> Emitter<E> {
-    pub(crate) fn new(inner: Inner) -> Self {
+    pub(crate) fn new(inner: EmitterInner) -> Self {
         Self { inner: Arc::new(inner), event: PhantomData }
     }
 
-    /// The id of the binding.
+    /// The id of the trigger.
     pub fn trigger_id(&self) -> &TriggerId {
         &self.inner.trigger_id
     }
 
-    /// The function that is bound.
+    /// The id of the bound function.
     pub fn function_id(&self) -> &FunctionId {
         &self.inner.function_id
     }
 
-    /// The namespace of that function.
+    /// The namespace of the bound function.
     pub fn namespace(&self) -> &Namespace {
         &self.inner.namespace
     }
 
-    /// Calls other functions.
+    /// A client, to call other functions.
     pub fn client(&self) -> &Client {
         &self.inner.client
     }
 
-    /// A value that the app provides.
+    /// State that the app provides.
     ///
     /// # Errors
     ///
-    /// Code [`internal`](code::INTERNAL) if it provides none: the log names the type.
+    /// Code [`internal`](code::INTERNAL) if the app does not provide it. Logs the name of the type.
     pub fn state<T: Send + Sync + 'static>(&self) -> Result<Arc<T>> {
         self.inner.resources.get().ok_or_else(|| {
             let name = std::any::type_name::<T>();
-            tracing::error!(
-                "no one provides the state `{name}`: give it to the app with `app.state(value)`"
-            );
-            Error::new(code::INTERNAL, "the trigger type lacks a value of its app")
+            tracing::error!("the state `{name}` is not provided: call `app.state(value)`");
+            Error::new(
+                code::INTERNAL,
+                "the trigger type requires state that its app does not provide",
+            )
         })
     }
 }
 
 impl<E: Serialize> Emitter<E> {
-    /// Fires the function, and does not wait for it: done when the call is queued for the engine.
+    /// Fires the function without waiting for it. Completes when the call is queued for the engine.
     ///
     /// # Errors
     ///
-    /// As [`Client::send`]; and if the condition fails.
+    /// As [`Client::send`], and if the condition fails.
     pub async fn emit(&self, event: &E) -> Result<()> {
-        if self.passes(event).await? {
-            self.here(self.inner.client.send_raw(self.inner.function_id.clone(), event)).await?;
+        if self.condition_holds(event).await? {
+            let call = self.inner.client.send_raw(self.inner.function_id.clone(), event);
+            self.with_binding(call).await?;
         }
         Ok(())
     }
 
-    /// Fires the function and waits for its result; `None` if the condition says no.
+    /// Fires the function and waits for its result. Returns `None` if the condition is `false`.
     ///
     /// # Errors
     ///
-    /// As [`Client::call`]; and if the condition fails.
+    /// As [`Client::call`], and if the condition fails.
     pub async fn call<T: DeserializeOwned + 'static>(&self, event: &E) -> Result<Option<T>> {
-        if !self.passes(event).await? {
+        if !self.condition_holds(event).await? {
             return Ok(None);
         }
         let call = self.inner.client.call_raw(self.inner.function_id.clone(), event);
-        self.here(call).await.map(Some)
+        self.with_binding(call).await.map(Some)
     }
 
-    /// Puts the firing into a named queue: the function gets it at least once. `None` if the condition says no.
+    /// Enqueues the call in a named queue, which delivers it at least once. Returns `None` if the condition is `false`.
     ///
     /// # Errors
     ///
-    /// As [`Client::enqueue`]; and if the condition fails.
+    /// As [`Client::enqueue`], and if the condition fails.
     pub async fn enqueue(&self, queue: impl Into<String>, event: &E) -> Result<Option<Receipt>> {
-        if !self.passes(event).await? {
+        if !self.condition_holds(event).await? {
             return Ok(None);
         }
         let call = self.inner.client.enqueue_raw(queue, self.inner.function_id.clone(), event);
-        self.here(call).await.map(Some)
+        self.with_binding(call).await.map(Some)
     }
 
-    /// Asks the condition, if there is one. Only `false` says no (protocol section 5).
-    async fn passes(&self, event: &E) -> Result<bool> {
+    /// Evaluates the condition, if there is one. Any result but `false` holds (protocol section 5).
+    async fn condition_holds(&self, event: &E) -> Result<bool> {
         let Some(condition) = &self.inner.condition else { return Ok(true) };
         let call = self.inner.client.call_raw::<Payload>(condition.clone(), event);
-        let answer = call.namespace(self.inner.namespace.clone()).await?;
-        Ok(answer.as_str() != "false")
+        let result = call.namespace(self.inner.namespace.clone()).await?;
+        Ok(result.as_str() != "false")
     }
 
-    fn here<T>(&self, call: Call<T>) -> Call<T> {
+    /// Sets the namespace and the metadata of the binding.
+    fn with_binding<T>(&self, call: Call<T>) -> Call<T> {
         let call = call.namespace(self.inner.namespace.clone());
         match &self.inner.metadata {
             Some(metadata) => call.metadata(metadata),

@@ -1,15 +1,15 @@
-//! What a worker provides beside functions: trigger types and stream stores of its own.
+//! Providers of a worker: custom trigger types and stream stores.
 
 mod descriptor;
 mod emitter;
-pub mod stream;
+pub(crate) mod stream;
 mod trigger_type;
 mod typed;
 
-pub(crate) use descriptor::{Begin, Running, declared_types};
+pub(crate) use descriptor::{BindingContext, BindingTask, declared_trigger_types};
 pub use descriptor::{TriggerTypeDeclaration, TriggerTypeDescriptor};
 pub use emitter::Emitter;
-pub(crate) use stream::{ItemLocks, declared_stores};
+pub(crate) use stream::{ItemLocks, declared_stream_stores};
 pub use stream::{StreamStore, StreamStoreDeclaration, StreamStoreDescriptor};
 pub use trigger_type::TriggerType;
-pub(crate) use typed::Typed;
+pub(crate) use typed::TypedTrigger;

@@ -1,4 +1,4 @@
-//! The trait of a trigger type: what a binding is told, what fires, and the code that runs for each binding.
+//! The trait of a trigger type: the configuration and the event of its triggers, and the code that fires them.
 
 use std::future::{Future, ready};
 
@@ -9,24 +9,24 @@ use serde::de::DeserializeOwned;
 use super::Emitter;
 use iii_wire::Result;
 
-/// A trigger type that this worker provides. The type itself is the config of a binding.
+/// A trigger type that this worker provides. The implementing type is the configuration of a trigger.
 ///
 /// Workers of any language bind functions to it (protocol section 3.6). For each binding, [`TriggerType::run`] runs until
-/// the binding is removed; then its future is dropped, wherever it waits.
+/// the trigger is unregistered, when its future is dropped.
 ///
 /// ```
 /// use iii::prelude::*;
 /// use iii::{Emitter, TriggerType};
 /// use std::time::Duration;
 ///
-/// /// How often.
+/// /// The interval.
 /// #[derive(Serialize, Deserialize, JsonSchema)]
 /// pub struct Every { millis: u64 }
 ///
 /// #[derive(Serialize, Deserialize, JsonSchema)]
 /// pub struct Beat { number: u64 }
 ///
-/// /// Fires again and again.
+/// /// Fires at an interval.
 /// #[iii::trigger_type(id = "heart::beat")]
 /// impl TriggerType for Every {
 ///     type Event = Beat;
@@ -41,7 +41,7 @@ use iii_wire::Result;
 ///     }
 /// }
 ///
-/// /// Another function, in this worker or in another one, is bound to it.
+/// /// A function in this worker or in another one is bound to it.
 /// #[iii::function(id = "heart::count")]
 /// #[iii::trigger(Every { millis: 500 })]
 /// async fn count(beat: Beat) {
@@ -52,24 +52,24 @@ use iii_wire::Result;
     message = "`{Self}` is not the config of a trigger type",
     label = "not a trigger type",
     note = "a trigger type is `#[iii::trigger_type(id = \"…\")] impl iii::TriggerType for {Self}`",
-    note = "one that another worker provides is named by its id: `#[iii::trigger(\"id\", config = …)]`"
+    note = "name a type that another worker provides by its id: `#[iii::trigger(\"id\", config = …)]`"
 )]
 pub trait TriggerType: Serialize + DeserializeOwned + JsonSchema + Send + 'static {
-    /// The id on the wire. [`#[iii::trigger_type]`](macro@crate::trigger_type) writes it.
+    /// The id on the wire. [`#[iii::trigger_type]`](macro@crate::trigger_type) sets it.
     const ID: &'static str;
-    /// What fires it. The macro writes the doc comment of the `impl`.
+    /// The description. The macro sets it to the doc comment of the `impl`.
     const DESCRIPTION: &'static str = "";
 
-    /// What functions get when it fires.
+    /// The payload of the functions that it fires.
     type Event: Serialize + JsonSchema + Send + Sync + 'static;
 
-    /// Looks at a binding before it is taken. An error refuses it: the worker that wants it is told. Default: all are
-    /// taken.
+    /// Checks a binding before it is accepted. An error refuses it, and is sent to the worker that registered the trigger.
+    /// Default: accepts all.
     fn check(&self, emitter: &Emitter<Self::Event>) -> impl Future<Output = Result<()>> + Send {
         let _ = emitter;
         ready(Ok(()))
     }
 
-    /// Serves one binding until it is removed. It may end before; an error is logged.
+    /// Serves one binding until it is removed. May return earlier; an error is logged.
     fn run(self, emitter: Emitter<Self::Event>) -> impl Future<Output = Result<()>> + Send;
 }

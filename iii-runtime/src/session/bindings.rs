@@ -1,168 +1,166 @@
-//! What a worker registers after its start, beside its declarations: triggers that it listens to, and functions that a
-//! test stands in for. All of it is registered again, once, over each new link.
+//! Registrations made while the worker runs, of listeners and test functions, which each reconnect repeats.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use super::inbox::{Heard, Inbox};
+use super::inbox::{ListenerEvent, ListenerInbox};
 use iii_wire::protocol::{
     ErrorBody, FunctionId, InvocationResult, InvokeFunction, Message, Payload, RegisterFunction,
     RegisterTrigger, RegistrationRejected, TriggerId, TriggerRegistrationResult,
 };
+use iii_wire::sync::lock;
 use iii_wire::transport::{Outbox, SendError};
 use iii_wire::{Error, Result, code};
 
-/// The registrations that came after the start.
+/// The registrations that were made while the worker runs.
 #[derive(Debug, Default)]
 pub(crate) struct Bindings {
-    state: Mutex<State>,
+    state: Mutex<BindingsState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    /// The link over which everything here is registered.
-    link: Option<Outbox>,
-    /// The worker has stopped, and takes no more.
-    over: bool,
-    /// Functions that something else serves.
+struct BindingsState {
+    /// The connection over which everything here is registered.
+    outbox: Option<Outbox>,
+    /// The worker has stopped; further bindings are refused.
+    closed: bool,
+    /// Functions that the test harness serves.
     functions: Vec<FunctionId>,
-    /// In the order in which they came, which is that of the wire.
-    bound: BTreeMap<u64, Bound>,
+    /// In the order of registration.
+    listeners: BTreeMap<u64, BoundListener>,
     by_function: HashMap<FunctionId, u64>,
-    count: u64,
+    last_number: u64,
 }
 
-/// A trigger that somebody listens to.
+/// A listener, with the trigger that it is bound to.
 #[derive(Debug)]
-struct Bound {
+struct BoundListener {
     trigger: RegisterTrigger,
-    inbox: Arc<Inbox>,
-    /// Whether it was registered over some link: what fires without one is lost.
+    inbox: Arc<ListenerInbox>,
+    /// Whether it was registered over an earlier connection, so that a reconnect may have missed events.
     registered: bool,
 }
 
 impl Bindings {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Registers a function that is served in another way than by a declaration.
+    /// Registers a function that the test harness serves.
     #[cfg(feature = "testing")]
-    pub(crate) fn serve(&self, id: &FunctionId) {
-        let mut state = self.lock();
+    pub(crate) fn register_function(&self, id: &FunctionId) {
+        let mut state = lock(&self.state);
         if !state.functions.contains(id) {
             state.functions.push(id.clone());
         }
-        if let Some(link) = &state.link {
-            let _ = link.send(function(id.clone(), None));
+        if let Some(outbox) = &state.outbox {
+            let _ = outbox.send(register_function(id.clone(), None));
         }
     }
 
-    /// Binds a trigger to a function that only this worker knows: what fires goes into the inbox.
+    /// Binds a trigger to a private function of this worker, whose invocations go to the inbox.
     ///
     /// # Errors
     ///
-    /// `shutting_down` if the worker has stopped, `overloaded` or `payload_too_large` if it cannot be sent.
-    pub(crate) fn bind(&self, trigger: RegisterTrigger, inbox: Arc<Inbox>) -> Result<()> {
-        let mut state = self.lock();
-        if state.over {
-            let text = "nothing can be listened to: the worker has stopped";
+    /// `shutting_down` if the worker has stopped, `overloaded` or `payload_too_large` if the registration cannot be sent.
+    pub(crate) fn bind(&self, trigger: RegisterTrigger, inbox: Arc<ListenerInbox>) -> Result<()> {
+        let mut state = lock(&self.state);
+        if state.closed {
+            let text = "the trigger was not bound: the worker has stopped";
             return Err(Error::new(code::SHUTTING_DOWN, text));
         }
-        let mut bound = Bound { trigger, inbox, registered: false };
-        if let Some(link) = &state.link {
-            match bound.register(link) {
-                // The next link registers it.
+        let mut listener = BoundListener { trigger, inbox, registered: false };
+        if let Some(outbox) = &state.outbox {
+            match listener.register(outbox) {
+                // The next connection registers it.
                 Ok(()) | Err(SendError::Closed) => {}
                 Err(SendError::Full) => {
-                    let text = "the trigger was not bound: too much is waiting to be sent";
+                    let text = "the trigger was not bound: the outbox of the connection is full";
                     return Err(Error::new(code::OVERLOADED, text).with_retryable(true));
                 }
                 Err(SendError::TooLarge) => {
-                    let text = "the trigger was not bound: its config is larger than a message";
+                    let text =
+                        "the trigger was not bound: its config exceeds the maximum message size";
                     return Err(Error::new(code::PAYLOAD_TOO_LARGE, text));
                 }
             }
         }
-        state.count += 1;
-        let number = state.count;
-        state.by_function.insert(bound.trigger.function_id.clone(), number);
-        state.bound.insert(number, bound);
+        state.last_number += 1;
+        let number = state.last_number;
+        state.by_function.insert(listener.trigger.function_id.clone(), number);
+        state.listeners.insert(number, listener);
         Ok(())
     }
 
-    /// Ends what [`Bindings::bind`] began.
+    /// Removes the listener whose private function has this id.
     pub(crate) fn unbind(&self, function: &FunctionId) {
-        let mut state = self.lock();
-        let Some(bound) = state.remove(function) else { return };
-        if let Some(link) = &state.link {
-            bound.unregister(link);
+        let mut state = lock(&self.state);
+        let Some(listener) = state.remove(function) else { return };
+        if let Some(outbox) = &state.outbox {
+            listener.unregister(outbox);
         }
     }
 
     /// Whether nothing is registered.
     pub(crate) fn is_empty(&self) -> bool {
-        let state = self.lock();
-        state.functions.is_empty() && state.bound.is_empty()
+        let state = lock(&self.state);
+        state.functions.is_empty() && state.listeners.is_empty()
     }
 
-    /// Registers everything over a new link, and from now on what comes later.
-    pub(crate) fn linked(&self, link: &Outbox) {
-        let mut state = self.lock();
+    /// Registers everything over a new connection, which later registrations use as well.
+    pub(crate) fn attach(&self, outbox: &Outbox) {
+        let mut state = lock(&self.state);
         for id in &state.functions {
-            let _ = link.send(function(id.clone(), None));
+            let _ = outbox.send(register_function(id.clone(), None));
         }
-        for bound in state.bound.values_mut() {
-            if bound.registered {
-                bound.inbox.push(Heard::Missed { events: 0, link: true });
+        for listener in state.listeners.values_mut() {
+            if listener.registered {
+                listener.inbox.push(ListenerEvent::Missed { events: 0, reconnected: true });
             }
-            let _ = bound.register(link);
+            let _ = listener.register(outbox);
         }
-        state.link = Some(link.clone());
+        state.outbox = Some(outbox.clone());
     }
 
-    /// The link is gone.
-    pub(crate) fn unlinked(&self) {
-        self.lock().link = None;
+    /// Forgets the connection, which was lost.
+    pub(crate) fn detach(&self) {
+        lock(&self.state).outbox = None;
     }
 
-    /// The worker leaves: nothing is to fire any more. What waits can still be read.
-    pub(crate) fn leave(&self) {
-        let state = self.lock();
-        if let Some(link) = &state.link {
-            state.bound.values().for_each(|bound| bound.unregister(link));
+    /// Unregisters all listeners at the start of a drain. Events that they have received can still be read.
+    pub(crate) fn unregister_listeners(&self) {
+        let state = lock(&self.state);
+        if let Some(outbox) = &state.outbox {
+            state.listeners.values().for_each(|listener| listener.unregister(outbox));
         }
     }
 
-    /// The worker has stopped.
-    pub(crate) fn end(&self) {
-        let mut state = self.lock();
-        state.over = true;
-        state.link = None;
+    /// Ends all listeners, and refuses further ones: the worker has stopped.
+    pub(crate) fn close(&self) {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        state.outbox = None;
         state.by_function.clear();
-        for bound in std::mem::take(&mut state.bound).into_values() {
-            bound.inbox.end();
+        for listener in std::mem::take(&mut state.listeners).into_values() {
+            listener.inbox.close();
         }
     }
 
-    /// Puts an invocation into the inbox that it is for, and answers it; gives it back if it is for none.
+    /// Delivers an invocation to the inbox of its listener and replies. Returns an invocation of any other function.
     ///
-    /// This is done at once, and not in a task of its own, so that events keep their order.
+    /// Runs on the receive loop rather than in a task, which preserves the order of events.
     pub(crate) fn deliver(
         &self,
         message: Box<InvokeFunction>,
-        link: &Outbox,
+        outbox: &Outbox,
     ) -> Option<Box<InvokeFunction>> {
         let inbox = {
-            let state = self.lock();
+            let state = lock(&self.state);
             let number = state.by_function.get(&message.function_id);
-            number.and_then(|number| state.bound.get(number)).map(|bound| bound.inbox.clone())
+            let listener = number.and_then(|number| state.listeners.get(number));
+            listener.map(|listener| listener.inbox.clone())
         };
         let Some(inbox) = inbox else { return Some(message) };
-        let taken = inbox.push(Heard::Fired(message.data));
+        let accepted = inbox.push(ListenerEvent::Fired(message.data));
         if let Some(invocation_id) = message.invocation_id {
-            let result = if taken { Ok(None) } else { Err(does_not_keep_up()) };
-            let _ = link.send(Message::InvocationResult(Box::new(InvocationResult {
+            let result = if accepted { Ok(None) } else { Err(inbox_full()) };
+            let _ = outbox.send(Message::InvocationResult(Box::new(InvocationResult {
                 invocation_id,
                 function_id: message.function_id,
                 result,
@@ -173,73 +171,82 @@ impl Bindings {
         None
     }
 
-    /// Whether the engine speaks of a trigger that is bound here, and of nothing else.
-    pub(crate) fn refused(&self, result: &TriggerRegistrationResult) -> bool {
-        let mut state = self.lock();
-        let is_it = |bound: &&Bound| bound.trigger.id == result.id;
-        let Some(bound) = state.bound.values().find(is_it) else { return false };
-        let function = bound.trigger.function_id.clone();
+    /// Handles the result of a listener's registration, and ends the listener if it was refused. Returns the result of any
+    /// other trigger.
+    pub(crate) fn handle_trigger_result(
+        &self,
+        result: Box<TriggerRegistrationResult>,
+    ) -> Option<Box<TriggerRegistrationResult>> {
+        let mut state = lock(&self.state);
+        let mut listeners = state.listeners.values();
+        let Some(listener) = listeners.find(|listener| listener.trigger.id == result.id) else {
+            return Some(result);
+        };
+        let function = listener.trigger.function_id.clone();
         if let Some(error) = &result.error {
-            state.refuse(&function, error);
+            state.end_refused(&function, error);
         }
-        true
+        None
     }
 
-    /// As [`Bindings::refused`], of a function.
-    pub(crate) fn rejected(&self, rejected: &RegistrationRejected) -> bool {
-        let Some(function) = &rejected.function_id else { return false };
-        let mut state = self.lock();
+    /// Ends the listener whose private function was rejected. Returns the rejection of anything else.
+    pub(crate) fn handle_rejection(
+        &self,
+        rejected: Box<RegistrationRejected>,
+    ) -> Option<Box<RegistrationRejected>> {
+        let Some(function) = &rejected.function_id else { return Some(rejected) };
+        let mut state = lock(&self.state);
         if !state.by_function.contains_key(function) {
-            return false;
+            return Some(rejected);
         }
-        let why = rejected.error.clone().unwrap_or_else(|| {
+        let error = rejected.error.clone().unwrap_or_else(|| {
             ErrorBody::new(rejected.code.clone(), "the engine refused the function of a listener")
         });
-        state.refuse(function, &why);
-        true
+        state.end_refused(function, &error);
+        None
     }
 }
 
-impl State {
-    fn remove(&mut self, function: &FunctionId) -> Option<Bound> {
+impl BindingsState {
+    fn remove(&mut self, function: &FunctionId) -> Option<BoundListener> {
         let number = self.by_function.remove(function)?;
-        self.bound.remove(&number)
+        self.listeners.remove(&number)
     }
 
-    /// Ends what the engine does not take. The function of a refused trigger goes with it.
-    fn refuse(&mut self, function: &FunctionId, error: &ErrorBody) {
-        let Some(bound) = self.remove(function) else { return };
-        if let Some(link) = &self.link {
-            bound.unregister(link);
+    /// Ends a listener that the engine refused. Unregisters both its trigger and its function.
+    fn end_refused(&mut self, function: &FunctionId, error: &ErrorBody) {
+        let Some(listener) = self.remove(function) else { return };
+        if let Some(outbox) = &self.outbox {
+            listener.unregister(outbox);
         }
-        bound.inbox.push(Heard::Refused(error.clone()));
-        bound.inbox.end();
+        listener.inbox.push(ListenerEvent::Refused(error.clone()));
+        listener.inbox.close();
     }
 }
 
-impl Bound {
-    fn register(&mut self, link: &Outbox) -> Result<(), SendError> {
-        let hidden = Payload::from_built(r#"{"internal":true}"#.to_owned());
-        link.send(function(self.trigger.function_id.clone(), Some(hidden)))?;
-        link.send(Message::RegisterTrigger(Box::new(self.trigger.clone())))?;
+impl BoundListener {
+    fn register(&mut self, outbox: &Outbox) -> Result<(), SendError> {
+        let metadata = Payload::from_built(r#"{"internal":true}"#.to_owned());
+        outbox.send(register_function(self.trigger.function_id.clone(), Some(metadata)))?;
+        outbox.send(Message::RegisterTrigger(Box::new(self.trigger.clone())))?;
         self.registered = true;
         Ok(())
     }
 
-    /// The trigger first: what fires must still find its function.
-    fn unregister(&self, link: &Outbox) {
+    /// Unregisters the trigger before its function, so that it cannot fire a missing function.
+    fn unregister(&self, outbox: &Outbox) {
         let RegisterTrigger { id, trigger_type, function_id, .. } = &self.trigger;
         let trigger = Message::UnregisterTrigger {
             id: TriggerId::clone(id),
             trigger_type: Some(trigger_type.clone()),
         };
-        let _ = link.send(trigger);
-        let _ = link.send(Message::UnregisterFunction { id: function_id.clone() });
+        let _ = outbox.send(trigger);
+        let _ = outbox.send(Message::UnregisterFunction { id: function_id.clone() });
     }
 }
 
-/// The registration of a function of which little is known.
-fn function(id: FunctionId, metadata: Option<Payload>) -> Message {
+/// The message that registers a function without schemas.
+fn register_function(id: FunctionId, metadata: Option<Payload>) -> Message {
     Message::RegisterFunction(Box::new(RegisterFunction {
         id,
         description: None,
@@ -250,7 +257,7 @@ fn function(id: FunctionId, metadata: Option<Payload>) -> Message {
     }))
 }
 
-fn does_not_keep_up() -> ErrorBody {
-    let text = "the listener does not keep up: more events wait for it than may";
+fn inbox_full() -> ErrorBody {
+    let text = "the listener falls behind: its inbox is full";
     ErrorBody { retryable: Some(true), ..ErrorBody::new(code::OVERLOADED, text) }
 }

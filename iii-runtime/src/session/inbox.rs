@@ -1,128 +1,130 @@
-//! What waits for one listener: events in their order, and where some are missing.
+//! The inbox of a listener: a bounded, ordered queue of events that records where events were dropped.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 
 use iii_wire::protocol::{ErrorBody, Payload};
+use iii_wire::sync::lock;
 
-/// The bytes that may wait for one listener.
-const MOST_BYTES: usize = 16 << 20;
+/// The maximum total size of the events in one inbox.
+const MAX_INBOX_BYTES: usize = 16 << 20;
 
-/// What comes to a listener.
+/// An item of a listener's inbox.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Heard {
-    /// The trigger fired with this.
+pub(crate) enum ListenerEvent {
+    /// The trigger fired with this payload.
     Fired(Payload),
-    /// Something may be missing here.
+    /// Events may be missing at this position.
     Missed {
-        /// So many events did not fit.
+        /// The number of events that were dropped because the inbox was full.
         events: u64,
-        /// The link was lost, and is back.
-        link: bool,
+        /// Whether the connection was lost and reestablished.
+        reconnected: bool,
     },
-    /// The engine does not take the trigger: nothing will come.
+    /// The engine refused the trigger. No further events follow.
     Refused(ErrorBody),
 }
 
-/// What waits for one listener, in order. It holds a bounded number of events.
+/// The events that one listener has not read yet, in order. Bounded in number and in bytes.
 #[derive(Debug)]
-pub(crate) struct Inbox {
-    waiting: Mutex<Waiting>,
+pub(crate) struct ListenerInbox {
+    state: Mutex<InboxState>,
     waker: AtomicWaker,
-    most: usize,
+    capacity: usize,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
-    heard: VecDeque<Heard>,
+struct InboxState {
+    events: VecDeque<ListenerEvent>,
     bytes: usize,
-    ended: bool,
+    closed: bool,
 }
 
-impl Inbox {
-    /// For so many events.
-    pub(crate) fn new(most: usize) -> Arc<Self> {
+impl ListenerInbox {
+    /// An inbox for `capacity` events, at least one.
+    pub(crate) fn new(capacity: usize) -> Arc<Self> {
         let waker = AtomicWaker::new();
-        Arc::new(Self { waiting: Mutex::default(), waker, most: most.max(1) })
+        Arc::new(Self { state: Mutex::default(), waker, capacity: capacity.max(1) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds something; `false` if there was no room for it, which is noted in its place.
-    pub(crate) fn push(&self, heard: Heard) -> bool {
-        let taken = self.lock().push(heard, self.most);
+    /// Appends an event. Returns `false` if the inbox is full; the event is then counted as missed.
+    pub(crate) fn push(&self, event: ListenerEvent) -> bool {
+        let accepted = lock(&self.state).push(event, self.capacity);
         self.waker.wake();
-        taken
+        accepted
     }
 
-    /// Nothing more comes.
-    pub(crate) fn end(&self) {
-        self.lock().ended = true;
+    /// Marks the end of the events.
+    pub(crate) fn close(&self) {
+        lock(&self.state).closed = true;
         self.waker.wake();
     }
 
-    /// The next thing; `None` after the end.
-    pub(crate) fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Heard>> {
-        // Listened for before it is looked at: something may come in between.
+    /// The next event; `None` when the inbox is closed and empty.
+    pub(crate) fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<ListenerEvent>> {
+        // Registers the waker before it looks, so that an event in between is not missed.
         self.waker.register(context.waker());
-        let mut waiting = self.lock();
-        match waiting.pop() {
-            Some(heard) => Poll::Ready(Some(heard)),
-            None if waiting.ended => Poll::Ready(None),
+        let mut state = lock(&self.state);
+        match state.pop() {
+            Some(event) => Poll::Ready(Some(event)),
+            None if state.closed => Poll::Ready(None),
             None => Poll::Pending,
         }
     }
 
-    /// Takes the refusal of the engine, if there is one.
-    pub(crate) fn refusal(&self) -> Option<ErrorBody> {
-        let mut waiting = self.lock();
-        let at = waiting.heard.iter().position(|one| matches!(one, Heard::Refused(_)))?;
-        match waiting.heard.remove(at) {
-            Some(Heard::Refused(error)) => Some(error),
+    /// Removes and returns the refusal of the engine, wherever it is in the queue.
+    pub(crate) fn take_refusal(&self) -> Option<ErrorBody> {
+        let mut state = lock(&self.state);
+        let is_refusal = |event: &ListenerEvent| matches!(event, ListenerEvent::Refused(_));
+        let position = state.events.iter().position(is_refusal)?;
+        match state.events.remove(position) {
+            Some(ListenerEvent::Refused(error)) => Some(error),
             _ => None,
         }
     }
 }
 
-impl Waiting {
-    fn push(&mut self, heard: Heard, most: usize) -> bool {
-        let heard = match heard {
-            Heard::Fired(data)
-                if self.heard.len() >= most || self.bytes + data.as_str().len() > MOST_BYTES =>
+impl InboxState {
+    fn push(&mut self, event: ListenerEvent, capacity: usize) -> bool {
+        let event = match event {
+            ListenerEvent::Fired(data)
+                if self.events.len() >= capacity
+                    || self.bytes + data.as_str().len() > MAX_INBOX_BYTES =>
             {
-                Heard::Missed { events: 1, link: false }
+                ListenerEvent::Missed { events: 1, reconnected: false }
             }
-            heard => heard,
+            event => event,
         };
-        match (heard, self.heard.back_mut()) {
-            // Holes next to each other are one.
-            (Heard::Missed { events, link }, Some(Heard::Missed { events: all, link: lost })) => {
-                *all += events;
-                *lost |= link;
-                link
+        match (event, self.events.back_mut()) {
+            // Merges adjacent gaps.
+            (
+                ListenerEvent::Missed { events, reconnected },
+                Some(ListenerEvent::Missed { events: total, reconnected: any_reconnect }),
+            ) => {
+                *total += events;
+                *any_reconnect |= reconnected;
+                reconnected
             }
-            (heard, _) => {
-                let taken = !matches!(heard, Heard::Missed { link: false, .. });
-                if let Heard::Fired(data) = &heard {
+            (event, _) => {
+                let accepted = !matches!(event, ListenerEvent::Missed { reconnected: false, .. });
+                if let ListenerEvent::Fired(data) = &event {
                     self.bytes += data.as_str().len();
                 }
-                self.heard.push_back(heard);
-                taken
+                self.events.push_back(event);
+                accepted
             }
         }
     }
 
-    fn pop(&mut self) -> Option<Heard> {
-        let heard = self.heard.pop_front()?;
-        if let Heard::Fired(data) = &heard {
+    fn pop(&mut self) -> Option<ListenerEvent> {
+        let event = self.events.pop_front()?;
+        if let ListenerEvent::Fired(data) = &event {
             self.bytes -= data.as_str().len();
         }
-        Some(heard)
+        Some(event)
     }
 }
 
@@ -130,40 +132,44 @@ impl Waiting {
 mod tests {
     use super::*;
 
-    fn fired(n: usize) -> Heard {
-        Heard::Fired(Payload::from_built(n.to_string()))
+    fn fired(n: usize) -> ListenerEvent {
+        ListenerEvent::Fired(Payload::from_built(n.to_string()))
     }
 
-    fn all(inbox: &Inbox) -> Vec<Heard> {
-        std::iter::from_fn(|| inbox.lock().pop()).collect()
+    fn pop(inbox: &ListenerInbox) -> Option<ListenerEvent> {
+        lock(&inbox.state).pop()
+    }
+
+    fn pop_all(inbox: &ListenerInbox) -> Vec<ListenerEvent> {
+        std::iter::from_fn(|| pop(inbox)).collect()
     }
 
     #[test]
-    fn an_inbox_that_is_full_says_what_is_missing_and_where() {
-        let inbox = Inbox::new(2);
+    fn a_full_inbox_records_the_position_and_number_of_missed_events() {
+        let inbox = ListenerInbox::new(2);
         assert!(inbox.push(fired(1)) && inbox.push(fired(2)));
         assert!(!inbox.push(fired(3)) && !inbox.push(fired(4)));
-        assert_eq!(inbox.lock().pop(), Some(fired(1)));
-        assert_eq!(inbox.lock().pop(), Some(fired(2)));
+        assert_eq!(pop(&inbox), Some(fired(1)));
+        assert_eq!(pop(&inbox), Some(fired(2)));
         assert!(inbox.push(fired(5)));
-        let hole = Heard::Missed { events: 2, link: false };
-        assert_eq!(all(&inbox), [hole, fired(5)]);
+        let gap = ListenerEvent::Missed { events: 2, reconnected: false };
+        assert_eq!(pop_all(&inbox), [gap, fired(5)]);
 
-        let large = Heard::Fired(Payload::new(&"x".repeat(MOST_BYTES)).unwrap());
+        let large = ListenerEvent::Fired(Payload::new(&"x".repeat(MAX_INBOX_BYTES)).unwrap());
         assert!(!inbox.push(large));
-        assert!(inbox.push(Heard::Missed { events: 0, link: true }));
-        assert_eq!(all(&inbox), [Heard::Missed { events: 1, link: true }]);
-        assert_eq!(inbox.lock().bytes, 0);
+        assert!(inbox.push(ListenerEvent::Missed { events: 0, reconnected: true }));
+        assert_eq!(pop_all(&inbox), [ListenerEvent::Missed { events: 1, reconnected: true }]);
+        assert_eq!(lock(&inbox.state).bytes, 0);
     }
 
     #[test]
-    fn a_refusal_is_found_behind_other_things() {
-        let inbox = Inbox::new(1);
+    fn a_refusal_is_taken_from_behind_other_events() {
+        let inbox = ListenerInbox::new(1);
         inbox.push(fired(1));
-        inbox.push(Heard::Refused(ErrorBody::new("a/b", "no")));
-        inbox.end();
-        assert_eq!(inbox.refusal().unwrap().code, "a/b");
-        assert_eq!(inbox.refusal(), None);
-        assert_eq!(all(&inbox), [fired(1)]);
+        inbox.push(ListenerEvent::Refused(ErrorBody::new("a/b", "no")));
+        inbox.close();
+        assert_eq!(inbox.take_refusal().unwrap().code, "a/b");
+        assert_eq!(inbox.take_refusal(), None);
+        assert_eq!(pop_all(&inbox), [fired(1)]);
     }
 }

@@ -1,4 +1,4 @@
-//! The calls that wait for an answer over one link.
+//! The calls that await a result over one connection.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,84 +8,84 @@ use tokio::sync::oneshot;
 
 use iii_wire::Error;
 use iii_wire::protocol::{ErrorBody, InvocationId, Payload};
+use iii_wire::sync::lock;
 
-/// How a call ends.
-pub(crate) type Answer = Result<Option<Payload>, Error>;
+/// The result of a call.
+pub(crate) type CallResult = Result<Option<Payload>, Error>;
 
-/// The calls of one link. When the link is lost all of them fail, and no more are taken.
+/// The pending calls of one connection. When the connection is lost, all of them fail and further ones are refused.
 #[derive(Debug, Default)]
-pub(crate) struct Pending {
+pub(crate) struct PendingCalls {
     inserted: AtomicU64,
-    // `None` once the link is lost: a call that comes too late must not wait for an answer that cannot come.
-    calls: Mutex<Option<HashMap<InvocationId, Place>>>,
+    /// `None` once the connection is lost: a later call would never complete.
+    calls: Mutex<Option<HashMap<InvocationId, ResultSender>>>,
 }
 
-/// Where the answer of a call goes.
+/// Completes a call.
 #[derive(Debug)]
-struct Place {
-    /// How many calls came before it.
+struct ResultSender {
+    /// The number of calls inserted before this one.
     number: u64,
-    answer: oneshot::Sender<Answer>,
+    sender: oneshot::Sender<CallResult>,
 }
 
-/// A place in the table; dropping it forgets the call.
+/// A call in the table. Dropping it removes the call.
 #[derive(Debug)]
-pub(crate) struct Waiting {
-    pending: Arc<Pending>,
+pub(crate) struct PendingCall {
+    pending: Arc<PendingCalls>,
     id: InvocationId,
-    answer: oneshot::Receiver<Answer>,
+    receiver: oneshot::Receiver<CallResult>,
 }
 
-impl Pending {
+impl PendingCalls {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { inserted: AtomicU64::new(0), calls: Mutex::new(Some(HashMap::new())) })
     }
 
-    /// Takes a call before it is sent; `None` if the link is lost.
-    pub(crate) fn insert(self: &Arc<Self>, id: InvocationId) -> Option<Waiting> {
-        let (sender, answer) = oneshot::channel();
+    /// Inserts a call before it is sent. Returns `None` if the connection is lost.
+    pub(crate) fn insert(self: &Arc<Self>, id: InvocationId) -> Option<PendingCall> {
+        let (sender, receiver) = oneshot::channel();
         let number = self.inserted.fetch_add(1, Ordering::Relaxed);
-        let place = Place { number, answer: sender };
-        self.calls.lock().expect("no panic under this lock").as_mut()?.insert(id, place);
-        Some(Waiting { pending: self.clone(), id, answer })
+        lock(&self.calls).as_mut()?.insert(id, ResultSender { number, sender });
+        Some(PendingCall { pending: self.clone(), id, receiver })
     }
 
-    /// How many calls wait.
+    /// The number of pending calls.
     pub(crate) fn len(&self) -> usize {
-        self.calls.lock().expect("no panic under this lock").as_ref().map_or(0, HashMap::len)
+        lock(&self.calls).as_ref().map_or(0, HashMap::len)
     }
 
-    /// Ends a call. An answer to nothing is ignored: its caller has given up.
-    pub(crate) fn answer(&self, id: InvocationId, result: Result<Option<Payload>, ErrorBody>) {
-        let mut calls = self.calls.lock().expect("no panic under this lock");
-        if let Some(caller) = calls.as_mut().and_then(|calls| calls.remove(&id)) {
-            let _ = caller.answer.send(result.map_err(Error::from));
+    /// Completes a call. Ignores the result of an unknown call: its caller was cancelled or timed out.
+    pub(crate) fn complete(&self, id: InvocationId, result: Result<Option<Payload>, ErrorBody>) {
+        let mut calls = lock(&self.calls);
+        if let Some(call) = calls.as_mut().and_then(|calls| calls.remove(&id)) {
+            let _ = call.sender.send(result.map_err(Error::from));
         }
     }
 
-    /// Fails all calls and takes no more.
+    /// Fails all calls and refuses further ones.
     pub(crate) fn close(&self, error: impl Fn() -> Error) {
-        let calls = self.calls.lock().expect("no panic under this lock").take();
-        let mut callers: Vec<Place> = calls.into_iter().flatten().map(|(_, place)| place).collect();
-        // Whoever called first hears of it first: a test runs the same way each time.
-        callers.sort_by_key(|caller| caller.number);
-        for caller in callers {
-            let _ = caller.answer.send(Err(error()));
+        let calls = lock(&self.calls).take();
+        let mut calls: Vec<ResultSender> =
+            calls.into_iter().flatten().map(|(_, call)| call).collect();
+        // Fails them in the order of insertion, which makes tests deterministic.
+        calls.sort_by_key(|call| call.number);
+        for call in calls {
+            let _ = call.sender.send(Err(error()));
         }
     }
 }
 
-impl Waiting {
-    /// Waits for the answer; `None` if the link was closed without a word.
-    pub(crate) async fn answer(&mut self) -> Option<Answer> {
-        (&mut self.answer).await.ok()
+impl PendingCall {
+    /// Waits for the result. Returns `None` if the table was dropped without one.
+    pub(crate) async fn result(&mut self) -> Option<CallResult> {
+        (&mut self.receiver).await.ok()
     }
 }
 
-impl Drop for Waiting {
+impl Drop for PendingCall {
     fn drop(&mut self) {
-        let mut calls = self.pending.calls.lock().expect("no panic under this lock");
-        if let Some(calls) = calls.as_mut() {
+        if let Some(calls) = lock(&self.pending.calls).as_mut() {
             calls.remove(&self.id);
         }
     }
@@ -96,30 +96,30 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_call_gets_its_answer_and_is_forgotten() {
-        let pending = Pending::new();
+    async fn a_completed_call_is_removed() {
+        let pending = PendingCalls::new();
         let id = InvocationId::random();
-        let mut waiting = pending.insert(id).unwrap();
-        pending.answer(InvocationId::random(), Ok(None));
-        pending.answer(id, Ok(Some(Payload::null())));
-        assert!(waiting.answer().await.unwrap().unwrap().unwrap().is_null());
-        drop(waiting);
+        let mut call = pending.insert(id).unwrap();
+        pending.complete(InvocationId::random(), Ok(None));
+        pending.complete(id, Ok(Some(Payload::null())));
+        assert!(call.result().await.unwrap().unwrap().unwrap().is_null());
+        drop(call);
         assert_eq!(pending.len(), 0);
     }
 
     #[tokio::test]
-    async fn a_dropped_call_is_forgotten() {
-        let pending = Pending::new();
+    async fn a_dropped_call_is_removed() {
+        let pending = PendingCalls::new();
         drop(pending.insert(InvocationId::random()).unwrap());
         assert_eq!(pending.len(), 0);
     }
 
     #[tokio::test]
-    async fn a_lost_link_fails_all_and_takes_no_more() {
-        let pending = Pending::new();
-        let mut waiting = pending.insert(InvocationId::random()).unwrap();
+    async fn a_lost_connection_fails_all_calls_and_refuses_further_ones() {
+        let pending = PendingCalls::new();
+        let mut call = pending.insert(InvocationId::random()).unwrap();
         pending.close(|| Error::new("connection_lost", "lost"));
-        assert_eq!(waiting.answer().await.unwrap().unwrap_err().code(), "connection_lost");
+        assert_eq!(call.result().await.unwrap().unwrap_err().code(), "connection_lost");
         assert!(pending.insert(InvocationId::random()).is_none());
     }
 }

@@ -1,26 +1,27 @@
-//! Whether a worker is ready: connected, all of it confirmed, started, and not about to leave.
+//! Whether a worker is ready: connected, all registrations confirmed, started, and not draining.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
+use iii_wire::sync::lock;
 use tokio::sync::watch;
 
-/// What readiness is made of, and those who watch it.
+/// The conditions of readiness, and a watch channel with the outcome.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
-    facts: Mutex<Facts>,
+    state: Mutex<ReadinessState>,
     ready: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
-struct Facts {
-    /// The link is there, and the engine has answered for everything.
+struct ReadinessState {
+    /// The worker is connected, and the engine has answered every registration.
     confirmed: bool,
-    /// What the app does at the start is done.
+    /// The start hooks of the app have completed.
     started: bool,
-    /// The worker takes no more work.
-    leaving: bool,
-    /// What the engine has refused since the link is there.
-    refused: Vec<String>,
+    /// The worker accepts no further invocations.
+    draining: bool,
+    /// The registrations that the engine refused on the current connection.
+    refusals: Vec<String>,
 }
 
 impl Readiness {
@@ -32,53 +33,49 @@ impl Readiness {
         *self.ready.borrow()
     }
 
-    /// What the engine has refused since the link is there, for people.
-    pub(crate) fn refused(&self) -> Vec<String> {
-        self.lock().refused.clone()
+    /// Messages about the registrations that the engine refused on the current connection.
+    pub(crate) fn refusals(&self) -> Vec<String> {
+        lock(&self.state).refusals.clone()
     }
 
-    /// The engine has answered for everything, and has refused this.
-    pub(crate) fn confirmed(&self, refused: Vec<String>) {
-        self.change(|facts| {
-            facts.confirmed = true;
-            facts.refused = refused;
+    /// Records that the engine has answered every registration, with messages about those it refused.
+    pub(crate) fn set_confirmed(&self, refusals: Vec<String>) {
+        self.change(|state| {
+            state.confirmed = true;
+            state.refusals = refusals;
         });
     }
 
-    /// The engine has refused something that it had not before.
-    pub(crate) fn refuse(&self, text: String) {
-        self.change(|facts| facts.refused.push(text));
+    /// Records a registration that the engine refused after it had been confirmed.
+    pub(crate) fn add_refusal(&self, message: String) {
+        self.change(|state| state.refusals.push(message));
     }
 
-    /// The link is gone.
-    pub(crate) fn lost(&self) {
-        self.change(|facts| {
-            facts.confirmed = false;
-            facts.refused.clear();
+    /// Records that the connection was lost.
+    pub(crate) fn set_disconnected(&self) {
+        self.change(|state| {
+            state.confirmed = false;
+            state.refusals.clear();
         });
     }
 
-    /// What the app does at the start is done.
-    pub(crate) fn started(&self) {
-        self.change(|facts| facts.started = true);
+    /// Records that the start hooks of the app have completed.
+    pub(crate) fn set_started(&self) {
+        self.change(|state| state.started = true);
     }
 
-    /// The worker is about to leave.
-    pub(crate) fn leaving(&self) {
-        self.change(|facts| facts.leaving = true);
+    /// Records that the worker drains.
+    pub(crate) fn set_draining(&self) {
+        self.change(|state| state.draining = true);
     }
 
-    fn change(&self, change: impl FnOnce(&mut Facts)) {
-        let mut facts = self.lock();
-        change(&mut facts);
-        let Facts { confirmed, started, leaving, refused } = &*facts;
-        let ready = *confirmed && *started && !*leaving && refused.is_empty();
-        // Under the lock, so that of two changes the later one is seen last.
+    fn change(&self, change: impl FnOnce(&mut ReadinessState)) {
+        let mut state = lock(&self.state);
+        change(&mut state);
+        let ReadinessState { confirmed, started, draining, refusals } = &*state;
+        let ready = *confirmed && *started && !*draining && refusals.is_empty();
+        // Under the lock, so that the watch channel sees concurrent changes in their order.
         self.ready.send_if_modified(|was| std::mem::replace(was, ready) != ready);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Facts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,19 +84,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_takes_all_of_it_to_be_ready() {
+    fn a_worker_is_ready_when_all_conditions_hold() {
         let readiness = Readiness::default();
-        readiness.confirmed(Vec::new());
-        assert!(!readiness.is_ready(), "the hooks of the start come first");
-        readiness.started();
+        readiness.set_confirmed(Vec::new());
+        assert!(!readiness.is_ready(), "the start hooks have not completed");
+        readiness.set_started();
         assert!(readiness.is_ready());
-        readiness.refuse("a route".to_owned());
+        readiness.add_refusal("a route".to_owned());
         assert!(!readiness.is_ready());
-        assert_eq!(readiness.refused(), ["a route"]);
-        readiness.lost();
-        readiness.confirmed(Vec::new());
-        assert!(readiness.is_ready(), "a new link begins anew");
-        readiness.leaving();
+        assert_eq!(readiness.refusals(), ["a route"]);
+        readiness.set_disconnected();
+        readiness.set_confirmed(Vec::new());
+        assert!(readiness.is_ready(), "a new connection clears the refusals");
+        readiness.set_draining();
         assert!(!readiness.is_ready());
     }
 }

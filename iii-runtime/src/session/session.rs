@@ -1,4 +1,4 @@
-//! What a worker and its clients share: the link of the moment, and calls over it.
+//! The session of a worker: its current connection to the engine, and calls over it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,19 +8,19 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::time::after;
-
 use super::bindings::Bindings;
-use super::pending::Pending;
+use super::pending::PendingCalls;
 use super::readiness::Readiness;
+use crate::time::deadline_after;
 use crate::trace;
 use iii_wire::TraceContext;
 use iii_wire::protocol::{
     Action, ChannelRef, DEFAULT_NAMESPACE, FunctionId, InvocationId, InvokeFunction, Message,
     Namespace, Payload,
 };
+use iii_wire::sync::lock;
 use iii_wire::transport::{
-    ChannelError, ChannelSocket, ConnectError, Link, Outbox, SendError, Transport,
+    ChannelError, ChannelSocket, ConnectError, Connection, Outbox, SendError, Transport,
 };
 use iii_wire::{Error, Result, code};
 
@@ -30,30 +30,30 @@ use iii_wire::{Error, Result, code};
 pub enum ConnectionState {
     /// The worker has stopped.
     Disconnected,
-    /// It connects for the first time.
+    /// The worker connects for the first time.
     Connecting,
-    /// It is connected.
+    /// The worker is connected.
     Connected,
-    /// The link was lost; it connects again.
+    /// The connection was lost, and the worker reconnects.
     Reconnecting,
-    /// It has given up for good.
+    /// The worker has failed permanently and does not reconnect.
     Failed,
 }
 
-/// One call to make.
+/// A call to be made.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
+pub(crate) struct CallRequest {
     pub function_id: FunctionId,
     pub data: Payload,
     pub metadata: Option<Payload>,
     pub action: Option<Action>,
-    /// `None`: the worker's own, and `default` for ids of the engine.
+    /// `None`: that of the worker, and `default` for the functions of the engine.
     pub namespace: Option<Namespace>,
-    /// `None`: the worker's default.
+    /// `None`: the default of the worker.
     pub timeout: Option<Duration>,
 }
 
-impl Request {
+impl CallRequest {
     pub(crate) fn new(function_id: impl Into<FunctionId>, data: Payload) -> Self {
         Self {
             function_id: function_id.into(),
@@ -65,28 +65,28 @@ impl Request {
         }
     }
 
-    /// A call of a function that the engine itself serves.
+    /// A call to a built-in function of the engine.
     pub(crate) fn builtin(function_id: &'static str, data: Payload) -> Self {
         Self { namespace: Some(Namespace::default()), ..Self::new(function_id, data) }
     }
 }
 
-/// The link of the moment.
+/// The current connection, with its pending calls.
 #[derive(Debug, Clone)]
-pub(crate) struct Up {
+pub(crate) struct ActiveConnection {
     pub outbox: Outbox,
-    pub pending: Arc<Pending>,
+    pub pending: Arc<PendingCalls>,
 }
 
-/// What a worker and its clients share.
+/// The state that a worker shares with its clients.
 pub(crate) struct Session {
     transport: OnceLock<Arc<dyn Transport>>,
     namespace: Namespace,
     call_timeout: Duration,
-    link: Mutex<Option<Up>>,
+    connection: Mutex<Option<ActiveConnection>>,
     state: watch::Sender<ConnectionState>,
-    /// Nothing that its calls do is left to chance.
-    steady: AtomicBool,
+    /// Whether calls avoid random delays.
+    deterministic: AtomicBool,
     readiness: Arc<Readiness>,
     bindings: Bindings,
 }
@@ -111,9 +111,9 @@ impl Session {
             transport: OnceLock::new(),
             namespace,
             call_timeout,
-            link: Mutex::new(None),
+            connection: Mutex::new(None),
             state: watch::Sender::new(ConnectionState::Connecting),
-            steady: AtomicBool::new(false),
+            deterministic: AtomicBool::new(false),
             bindings: Bindings::default(),
         })
     }
@@ -122,185 +122,189 @@ impl Session {
         &self.namespace
     }
 
-    /// How long a call may take that does not say.
+    /// The default timeout of calls.
     pub(crate) fn call_timeout(&self) -> Duration {
         self.call_timeout
     }
 
-    /// Leaves nothing that its calls do to chance, as tests want it.
-    pub(crate) fn keep_steady(&self) {
-        self.steady.store(true, Ordering::Relaxed);
+    /// Removes the jitter from retries, which makes tests deterministic.
+    pub(crate) fn make_deterministic(&self) {
+        self.deterministic.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_steady(&self) -> bool {
-        self.steady.load(Ordering::Relaxed)
+    pub(crate) fn is_deterministic(&self) -> bool {
+        self.deterministic.load(Ordering::Relaxed)
     }
 
     pub(crate) fn state(&self) -> watch::Receiver<ConnectionState> {
         self.state.subscribe()
     }
 
-    /// How many calls wait for an answer.
-    pub(crate) fn waiting_calls(&self) -> usize {
-        let link = self.link.lock().expect("no panic under this lock");
-        link.as_ref().map_or(0, |up| up.pending.len())
+    /// The number of calls that await a result.
+    pub(crate) fn pending_calls(&self) -> usize {
+        let connection = lock(&self.connection);
+        connection.as_ref().map_or(0, |connection| connection.pending.len())
     }
 
     pub(crate) fn readiness(&self) -> &Arc<Readiness> {
         &self.readiness
     }
 
-    /// What is registered beside the declarations.
+    /// The registrations that were made while the worker runs.
     pub(crate) fn bindings(&self) -> &Bindings {
         &self.bindings
     }
 
-    /// Says how the engine is reached, the first time.
-    pub(crate) fn reach_by(&self, transport: Arc<dyn Transport>) {
+    /// Sets how to reach the engine. Has an effect only the first time.
+    pub(crate) fn set_transport(&self, transport: Arc<dyn Transport>) {
         let _ = self.transport.set(transport);
     }
 
-    /// Opens one side of a channel.
+    /// Opens one end of a channel.
     pub(crate) async fn open_channel(
         &self,
         at: &ChannelRef,
     ) -> Result<ChannelSocket, ChannelError> {
         match self.transport.get() {
             Some(transport) => transport.open_channel(at).await,
-            None => Err(ChannelError::Failed(ConnectError::unreachable("the worker does not run"))),
+            None => {
+                Err(ChannelError::Failed(ConnectError::unreachable("the worker is not running")))
+            }
         }
     }
 
-    /// Opens a new link to the engine.
-    pub(crate) async fn connect(&self) -> Result<Link, ConnectError> {
+    /// Opens a connection to the engine.
+    pub(crate) async fn connect(&self) -> Result<Connection, ConnectError> {
         match self.transport.get() {
             Some(transport) => transport.connect().await,
-            None => Err(ConnectError::permanent("nobody has said where the engine is")),
+            None => Err(ConnectError::permanent("the address of the engine is not set")),
         }
     }
 
-    /// The engine, for people.
+    /// The engine as log messages name it.
     pub(crate) fn engine(&self) -> String {
         self.transport.get().map_or_else(|| "no engine".to_owned(), ToString::to_string)
     }
 
-    /// Sends a message, if there is a link.
+    /// Sends a message if the worker is connected.
     #[cfg(feature = "testing")]
     pub(crate) fn send(&self, message: Message) {
-        if let Some(up) = &*self.link.lock().expect("no panic under this lock") {
-            let _ = up.outbox.send(message);
+        if let Some(connection) = &*lock(&self.connection) {
+            let _ = connection.outbox.send(message);
         }
     }
 
-    /// The link is there; calls go over it from now on.
-    pub(crate) fn up(&self, up: Up) {
-        *self.link.lock().expect("no panic under this lock") = Some(up);
+    /// Makes a connection current: calls are sent over it.
+    pub(crate) fn set_connected(&self, connection: ActiveConnection) {
+        *lock(&self.connection) = Some(connection);
         self.state.send_replace(ConnectionState::Connected);
     }
 
-    /// The link is gone, and all calls over it with it.
-    pub(crate) fn down(&self, state: ConnectionState) {
-        let up = self.link.lock().expect("no panic under this lock").take();
-        self.readiness.lost();
+    /// Drops the current connection and fails its pending calls.
+    pub(crate) fn set_disconnected(&self, state: ConnectionState) {
+        let connection = lock(&self.connection).take();
+        self.readiness.set_disconnected();
         self.state.send_replace(state);
         match state {
-            ConnectionState::Disconnected | ConnectionState::Failed => self.bindings.end(),
-            _ => self.bindings.unlinked(),
+            ConnectionState::Disconnected | ConnectionState::Failed => self.bindings.close(),
+            _ => self.bindings.detach(),
         }
-        if let Some(up) = up {
-            up.pending.close(|| match state {
+        if let Some(connection) = connection {
+            connection.pending.close(|| match state {
                 ConnectionState::Disconnected => {
-                    Error::new(code::SHUTTING_DOWN, "the worker stopped before the answer came")
+                    Error::new(code::SHUTTING_DOWN, "the worker stopped before the result arrived")
                 }
                 _ => Error::new(
                     code::CONNECTION_LOST,
-                    "the link to the engine was lost before the answer came",
+                    "the connection to the engine was lost before the result arrived",
                 ),
             });
         }
     }
 
-    /// Makes a call, and waits for its answer no longer than its timeout.
+    /// Makes a call and waits for its result, at most for its timeout.
     ///
-    /// A call that finds no link waits for one; it is sent only if its caller still waits then.
-    pub(crate) async fn call(&self, request: Request) -> Result<Option<Payload>> {
+    /// Without a connection it waits for one, within the same timeout.
+    pub(crate) async fn call(&self, request: CallRequest) -> Result<Option<Payload>> {
         let timeout = request.timeout.unwrap_or(self.call_timeout);
-        let deadline = after(timeout);
+        let deadline = deadline_after(timeout);
         let function_id = request.function_id.clone();
-        let too_late = || {
+        let timed_out = || {
             Error::new(
                 code::TIMEOUT,
                 format!("`{function_id}` did not answer within {timeout:?}; it may still run"),
             )
         };
         loop {
-            let up = self.link_before(deadline, &function_id, timeout).await?;
-            if tokio::time::timeout_at(deadline, up.outbox.ready()).await.is_err() {
+            let connection = self.connection_before(deadline, &function_id, timeout).await?;
+            if tokio::time::timeout_at(deadline, connection.outbox.ready()).await.is_err() {
                 return Err(Error::new(
                     code::OVERLOADED,
-                    format!("`{function_id}` was not sent: the link is busy for {timeout:?}"),
+                    format!(
+                        "`{function_id}` was not sent: the connection was busy for {timeout:?}"
+                    ),
                 ));
             }
             let id = InvocationId::random();
-            // The place is taken before the call is sent: no answer can be missed. A void call has none.
+            // Inserted before it is sent, so that its result cannot be missed. A void call has no result.
             let void = request.action == Some(Action::Void);
-            let waiting = if void { None } else { up.pending.insert(id) };
-            if !void && waiting.is_none() {
-                self.lost(&up);
+            let pending = if void { None } else { connection.pending.insert(id) };
+            if !void && pending.is_none() {
+                self.drop_connection(&connection);
                 continue;
             }
             let message = self.message(&request, (!void).then_some(id));
-            match up.outbox.send(Message::InvokeFunction(Box::new(message))) {
+            match connection.outbox.send(Message::InvokeFunction(Box::new(message))) {
                 Ok(()) => {}
                 Err(SendError::Closed) => {
-                    self.lost(&up);
+                    self.drop_connection(&connection);
                     continue;
                 }
                 Err(SendError::TooLarge) => {
-                    let text = "its input is larger than a message may be: send less at a time, or use a channel";
+                    let text = "its input exceeds the maximum message size: send smaller inputs, or use a channel";
                     return Err(Error::new(
                         code::PAYLOAD_TOO_LARGE,
                         format!("`{function_id}` was not called: {text}"),
                     ));
                 }
                 Err(SendError::Full) => {
-                    let text = "too much is waiting to be sent to the engine";
+                    let text = "the outbox of the connection is full";
                     return Err(Error::new(
                         code::OVERLOADED,
                         format!("`{function_id}` was not sent: {text}"),
                     ));
                 }
             }
-            let Some(mut waiting) = waiting else { return Ok(None) };
-            return match tokio::time::timeout_at(deadline, waiting.answer()).await {
-                Err(_) => Err(too_late()),
-                Ok(Some(answer)) => answer,
+            let Some(mut pending) = pending else { return Ok(None) };
+            return match tokio::time::timeout_at(deadline, pending.result()).await {
+                Err(_) => Err(timed_out()),
+                Ok(Some(result)) => result,
                 Ok(None) => {
-                    Err(Error::new(code::CONNECTION_LOST, "the link to the engine was lost"))
+                    Err(Error::new(code::CONNECTION_LOST, "the connection to the engine was lost"))
                 }
             };
         }
     }
 
-    /// The link; waits for one until the deadline.
-    async fn link_before(
+    /// The current connection. Without one, waits until the deadline.
+    async fn connection_before(
         &self,
         deadline: Instant,
         function_id: &FunctionId,
         timeout: Duration,
-    ) -> Result<Up> {
-        if let Some(up) = self.link.lock().expect("no panic under this lock").clone() {
-            return Ok(up);
+    ) -> Result<ActiveConnection> {
+        if let Some(connection) = lock(&self.connection).clone() {
+            return Ok(connection);
         }
         let mut state = self.state.subscribe();
-        let settled = async {
+        let connected = async {
             loop {
-                let now = *state.borrow_and_update();
-                match now {
+                let current = *state.borrow_and_update();
+                match current {
                     ConnectionState::Connected => {
-                        let up = self.link.lock().expect("no panic under this lock").clone();
-                        if let Some(up) = up {
-                            return Ok(up);
+                        let connection = lock(&self.connection).clone();
+                        if let Some(connection) = connection {
+                            return Ok(connection);
                         }
                     }
                     ConnectionState::Disconnected | ConnectionState::Failed => {
@@ -316,25 +320,32 @@ impl Session {
                 }
             }
         };
-        tokio::time::timeout_at(deadline, settled).await.unwrap_or_else(|_| {
+        tokio::time::timeout_at(deadline, connected).await.unwrap_or_else(|_| {
             Err(Error::new(
                 code::NOT_CONNECTED,
-                format!("`{function_id}` was not called: no link to the engine within {timeout:?}"),
+                format!(
+                    "`{function_id}` was not called: no connection to the engine within {timeout:?}"
+                ),
             ))
         })
     }
 
-    /// A caller has noticed that a link is gone, before the worker has.
-    fn lost(&self, up: &Up) {
-        let link = self.link.lock().expect("no panic under this lock");
-        let is_current = link.as_ref().is_some_and(|now| Arc::ptr_eq(&now.pending, &up.pending));
-        drop(link);
+    /// Drops a connection that a caller found closed before the connection loop did.
+    fn drop_connection(&self, closed: &ActiveConnection) {
+        let current = lock(&self.connection);
+        let is_current =
+            current.as_ref().is_some_and(|current| Arc::ptr_eq(&current.pending, &closed.pending));
+        drop(current);
         if is_current {
-            self.down(ConnectionState::Reconnecting);
+            self.set_disconnected(ConnectionState::Reconnecting);
         }
     }
 
-    fn message(&self, request: &Request, invocation_id: Option<InvocationId>) -> InvokeFunction {
+    fn message(
+        &self,
+        request: &CallRequest,
+        invocation_id: Option<InvocationId>,
+    ) -> InvokeFunction {
         let namespace = request.namespace.clone().unwrap_or_else(|| {
             if request.function_id.starts_with("engine::") {
                 Namespace::default()

@@ -54,7 +54,7 @@ pub fn current_trace() -> TraceContext {
 pub fn in_current_trace<F: Future>(future: F) -> impl Future<Output = F::Output> {
     use tracing::Instrument;
 
-    let future = trace::scope(trace::arrived(), future).in_current_span();
+    let future = trace::scope(trace::incoming(), future).in_current_span();
     #[cfg(feature = "otel")]
     let future = otel::in_current_context(future);
     future
@@ -63,7 +63,7 @@ pub fn in_current_trace<F: Future>(future: F) -> impl Future<Output = F::Output>
 /// As [`in_current_trace`], for a plain function that runs on another thread.
 pub(crate) fn carried<T>(function: impl FnOnce() -> T) -> impl FnOnce() -> T {
     let span = tracing::Span::current();
-    let arrived = trace::arrived();
+    let arrived = trace::incoming();
     #[cfg(feature = "otel")]
     let context = otel::current_context();
     move || {

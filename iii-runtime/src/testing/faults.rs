@@ -15,7 +15,7 @@ use crate::function::Function;
 use crate::output::IntoError;
 use crate::session::ConnectionState;
 use iii_wire::protocol::ChannelRef;
-use iii_wire::transport::{ChannelError, ChannelSocket, ConnectError, Link, Transport};
+use iii_wire::transport::{ChannelError, ChannelSocket, ConnectError, Connection, Transport};
 
 /// What can be done to the links of one worker.
 #[derive(Debug)]
@@ -47,12 +47,12 @@ impl Gated {
 }
 
 impl Transport for Gated {
-    fn connect(&self) -> BoxFuture<'_, Result<Link, ConnectError>> {
+    fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
         Box::pin(async {
             if locked(&self.gate.down_until).is_some_and(|until| Instant::now() < until) {
                 return Err(ConnectError::unreachable("the test keeps the engine down"));
             }
-            let Link { outbox, inbox } = self.inner.connect().await?;
+            let Connection { outbox, inbox } = self.inner.connect().await?;
             let mut cut = self.gate.cut.subscribe();
             let other_side = outbox.clone();
             let ended = async move {
@@ -60,7 +60,7 @@ impl Transport for Gated {
                 // The other side sees the end as well, whoever still holds this one.
                 other_side.close(None);
             };
-            Ok(Link { outbox, inbox: inbox.take_until(Box::pin(ended)).fuse().boxed() })
+            Ok(Connection { outbox, inbox: inbox.take_until(Box::pin(ended)).fuse().boxed() })
         })
     }
 

@@ -17,7 +17,7 @@ use super::record::Recorder;
 use super::start::{Plan, World};
 use super::{Http, locked};
 use crate::app::Prepared;
-use crate::client::{Call, Client, NewChannel, Receipt, StateClient, StreamClient};
+use crate::client::{Call, ChannelBuilder, Client, Receipt, StateClient, StreamClient};
 use crate::function::Function;
 use iii_engine::{HttpFunctionSettings, NamedQueue};
 use iii_wire::Result;
@@ -221,7 +221,7 @@ impl Harness {
 
     /// A new channel, like [`Client::channel`]: put one end into the input of a call, and keep the other.
     #[track_caller]
-    pub fn channel(&self) -> NewChannel {
+    pub fn channel(&self) -> ChannelBuilder {
         self.step("channel");
         self.outside().channel()
     }

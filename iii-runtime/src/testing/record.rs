@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use super::rules::{Rules, When};
 use super::{locked, panics, report};
-use crate::extract::{Context, Input, Invocation, Received};
-use crate::function::Shape;
+use crate::extract::{Context, Input, Invocation, InvocationParts};
+use crate::function::RequestParts;
 use crate::worker::{Begun, Ended, Plan, Watch, Watched};
 use iii_wire::clock::Clock;
 use iii_wire::protocol::{FunctionId, Payload};
@@ -30,7 +30,7 @@ pub(super) struct Facts {
     pub(super) context: Context,
     pub(super) data: Payload,
     metadata: Option<Payload>,
-    shape: Shape,
+    request_parts: RequestParts,
     /// Something else ran in place of the handler.
     pub(super) mocked: bool,
     pub(super) began: SystemTime,
@@ -109,11 +109,11 @@ impl Recorder {
 impl Facts {
     /// The invocation once more, for those who read its input.
     pub(super) fn invocation(&self) -> Invocation {
-        Invocation::new(Received {
+        Invocation::new(InvocationParts {
             context: self.context.clone(),
             data: self.data.clone(),
             metadata: self.metadata.clone(),
-            shape: self.shape,
+            request_parts: self.request_parts,
             resources: Arc::default(),
             session: None,
         })
@@ -128,11 +128,11 @@ impl Facts {
 /// The input of an invocation. A function without payload has `()`, whatever it is sent.
 pub(super) fn input<I: Input>(mut invocation: Invocation) -> Result<I> {
     if TypeId::of::<I>() == TypeId::of::<()>() {
-        let nothing = Received {
+        let nothing = InvocationParts {
             context: Context::test(),
             data: Payload::null(),
             metadata: None,
-            shape: Shape::NONE,
+            request_parts: RequestParts::NONE,
             resources: Arc::default(),
             session: None,
         };
@@ -151,7 +151,7 @@ impl Watch for Recorder {
             context: begun.context.clone(),
             data: begun.data.clone(),
             metadata: begun.metadata.cloned(),
-            shape: begun.shape,
+            request_parts: begun.request_parts,
             mocked: false,
             began: self.clock.now(),
             end: None,

@@ -20,7 +20,7 @@ use super::start::{Plan, SetUp};
 use super::{Harness, PointInTime, locked, panics, report};
 use crate::app::App;
 use crate::app::entry::MainResult;
-use crate::catalogue::declared;
+use crate::catalogue::declared_functions;
 use crate::declare::Declared;
 use crate::declare::FunctionDescriptor;
 use iii_wire::BoxError;
@@ -214,7 +214,7 @@ impl Test {
         };
         let recorder = Recorder::new(clock.clone());
         let only = self.functions.is_some();
-        let mut functions = self.functions.unwrap_or_else(declared);
+        let mut functions = self.functions.unwrap_or_else(declared_functions);
         // The order in which a test names them is not the order in which they are served.
         functions.sort_by_key(|function| function.id);
         let plan = Plan {

@@ -11,7 +11,7 @@ use super::harness::{Inner, Mode, Stage};
 use super::record::Recorder;
 use super::{Harness, Published, locked, report};
 use crate::app::{App, Prepared, Surroundings};
-use crate::catalogue::{Catalogue, Declarations, Endpoints};
+use crate::catalogue::{Catalogue, Declarations, EndpointMode};
 use crate::config::Variables;
 use crate::declare::FunctionDescriptor;
 use crate::worker::{TriggerIds, WorkerHandle};
@@ -74,8 +74,8 @@ fn surroundings(mode: &Mode, clock: &Clock, recorder: &Arc<Recorder>) -> Surroun
         asks: matches!(mode, Mode::Remote { .. }),
         // Under virtual time there are no sockets: all endpoints are mocked.
         endpoints: match mode {
-            Mode::Virtual => Endpoints::Unused,
-            Mode::Real | Mode::Remote { .. } => Endpoints::Used,
+            Mode::Virtual => EndpointMode::Skip,
+            Mode::Real | Mode::Remote { .. } => EndpointMode::Resolve,
         },
         variables: Variables::None,
         stored: HashMap::new(),
@@ -142,14 +142,14 @@ impl Harness {
                 self.inner.recorder.fail(error.to_string());
                 return;
             }
-            self.inner.outside.session.bindings().serve(id);
+            self.inner.outside.session.bindings().register_function(id);
         }
     }
 }
 
 async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
     // Trigger types do nothing until something is bound to them.
-    let mut app = App::of(Declarations::linked_beside(plan.functions));
+    let mut app = App::of(Declarations::linked_with_functions(plan.functions));
     for config in plan.configs {
         config(&mut app);
     }
@@ -199,7 +199,7 @@ async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
     // The test comes last: a call that it makes finds everything in its place.
     for id in answered.iter().filter(|id| worker.catalogue.get(id).is_none()) {
         mockable(engine.as_ref(), id)?;
-        inner.outside.session.bindings().serve(id);
+        inner.outside.session.bindings().register_function(id);
     }
     let (own, _) = inner.outside.connect(Gated::new(transport, &inner.outside_gate)).await?;
     // What it does at the start may call what the test stands in for.

@@ -1,5 +1,4 @@
-//! The kinds `functions_available` and `workers_available`: functions change, workers come and go (protocol section
-//! 5.11).
+//! The kinds `functions_available` and `workers_available`: changes of functions and workers (protocol section 5.11).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,30 +7,30 @@ use super::{Binding, TriggerKind};
 use iii_wire::event::FunctionSummary;
 use iii_wire::protocol::WorkerId;
 
-/// What a `functions_available` trigger is told: nothing.
+/// A `functions_available` trigger, which has no configuration.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FunctionsAvailable;
 
-/// What a `workers_available` trigger is told: nothing.
+/// A `workers_available` trigger, which has no configuration.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WorkersAvailable;
 
 impl From<FunctionsAvailable> for Binding {
     fn from(_: FunctionsAvailable) -> Self {
-        Binding::new(TriggerKind::FunctionsAvailable, &super::NoConfig {}, String::new())
+        Binding::new(TriggerKind::FunctionsAvailable, &super::EmptyConfig {}, String::new())
     }
 }
 
 impl From<WorkersAvailable> for Binding {
     fn from(_: WorkersAvailable) -> Self {
-        Binding::new(TriggerKind::WorkersAvailable, &super::NoConfig {}, String::new())
+        Binding::new(TriggerKind::WorkersAvailable, &super::EmptyConfig {}, String::new())
     }
 }
 
-/// The event of a `functions_available` trigger: all functions, after some of them changed.
+/// The event of a `functions_available` trigger: all functions, after a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionsEvent {
-    /// The functions that there are now, of all workers and of the engine.
+    /// The current functions of all workers and of the engine.
     pub functions: Vec<FunctionSummary>,
 }
 
@@ -40,21 +39,21 @@ pub struct FunctionsEvent {
 pub struct WorkersEvent {
     /// What happened.
     pub event: WorkerChange,
-    /// The worker: the id of its connection.
+    /// The id of the worker's connection.
     #[schemars(with = "String")]
     pub worker_id: WorkerId,
 }
 
-/// What happened to a worker.
+/// A change of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum WorkerChange {
-    /// It has connected.
+    /// It connected.
     #[serde(rename = "worker_connected")]
     Connected,
-    /// It has said who it is, or something else of itself.
+    /// It registered or updated its name and metadata.
     #[serde(rename = "worker_metadata_updated")]
     Updated,
-    /// It is gone, and its functions with it.
+    /// It disconnected, and its functions were removed.
     #[serde(rename = "worker_disconnected")]
     Disconnected,
 }

@@ -1,19 +1,19 @@
-//! The kind `configuration`: a value in the engine's configuration store changes (protocol section 5.10).
+//! The kind `configuration`: a configuration in the engine's store changes (protocol section 5.10).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, TriggerKind, Use, id_of};
+use super::{Binding, FunctionRef, TriggerKind, condition_id};
 
-/// What a `configuration` trigger is told.
+/// Configuration of a `configuration` trigger.
 #[derive(Debug, Clone, Default)]
 pub struct Configuration {
-    /// Only this configuration. Default: any.
+    /// Limits the trigger to one configuration. Default: all.
     pub id: Option<&'static str>,
-    /// Only these changes. Default: any.
+    /// Limits the trigger to these changes. Default: all.
     pub changes: Option<&'static [ConfigurationChange]>,
-    /// Asked first; `false` skips the change.
-    pub condition: Option<Use>,
+    /// Evaluated first; `false` skips the change.
+    pub condition: Option<FunctionRef>,
 }
 
 impl From<Configuration> for Binding {
@@ -30,7 +30,7 @@ impl From<Configuration> for Binding {
         let config = Config {
             configuration_id: configuration.id,
             event_types: configuration.changes,
-            condition_function_id: id_of(&configuration.condition),
+            condition_function_id: condition_id(&configuration.condition),
         };
         let summary = configuration.id.unwrap_or("*");
         Binding::new(TriggerKind::Configuration, &config, summary)
@@ -38,23 +38,23 @@ impl From<Configuration> for Binding {
     }
 }
 
-/// The event of a `configuration` trigger. `${NAME}` in values is replaced.
+/// The event of a `configuration` trigger. `${NAME}` in values is expanded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigurationEvent<T> {
-    /// What happened.
+    /// The kind of change.
     pub event_type: ConfigurationChange,
-    /// The configuration.
+    /// The id of the configuration.
     pub id: String,
-    /// Its name, for people.
+    /// The display name of the configuration.
     #[serde(default)]
     pub name: String,
-    /// The value before; `None` if there was none.
+    /// The previous value; `None` if there was none.
     pub old_value: Option<T>,
-    /// The value after; `None` if there is none.
+    /// The new value; `None` if it was deleted.
     pub new_value: Option<T>,
 }
 
-/// What happened to a configuration.
+/// The kind of change of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ConfigurationChange {
     /// It was registered for the first time.
@@ -63,7 +63,7 @@ pub enum ConfigurationChange {
     /// It was registered again, or its value was set.
     #[serde(rename = "configuration:updated")]
     Updated,
-    /// It was removed.
+    /// It was deleted.
     #[serde(rename = "configuration:deleted")]
     Deleted,
 }

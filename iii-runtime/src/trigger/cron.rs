@@ -1,19 +1,19 @@
-//! The kind `cron`: a point in time invokes the function (protocol section 5.2).
+//! The kind `cron`: a schedule invokes the function (protocol section 5.2).
 
 use std::time::SystemTime;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, TriggerKind, Use, id_of};
+use super::{Binding, FunctionRef, TriggerKind, condition_id};
 
-/// What a `cron` trigger is told.
+/// Configuration of a `cron` trigger.
 #[derive(Debug, Clone, Default)]
 pub struct Cron {
-    /// Six or seven fields: second, minute, hour, day of month, month, day of week, and if wanted the year. UTC.
+    /// Six or seven fields, in UTC: second, minute, hour, day of month, month, day of week, and optionally the year.
     pub expression: &'static str,
-    /// Asked first; `false` skips the run.
-    pub condition: Option<Use>,
+    /// Evaluated first; `false` skips the run.
+    pub condition: Option<FunctionRef>,
 }
 
 impl From<Cron> for Binding {
@@ -24,8 +24,8 @@ impl From<Cron> for Binding {
             #[serde(skip_serializing_if = "Option::is_none")]
             condition_function_id: Option<&'a str>,
         }
-        let config =
-            Config { expression: cron.expression, condition_function_id: id_of(&cron.condition) };
+        let condition_function_id = condition_id(&cron.condition);
+        let config = Config { expression: cron.expression, condition_function_id };
         Binding::new(TriggerKind::Cron, &config, cron.expression).with_condition(cron.condition)
     }
 }
@@ -33,13 +33,13 @@ impl From<Cron> for Binding {
 /// The event of a `cron` trigger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CronTick {
-    /// The id of the binding.
+    /// The id of the trigger.
     pub job_id: String,
-    /// When the run was due.
+    /// When the run was scheduled.
     #[serde(with = "rfc3339")]
     #[schemars(with = "String")]
     pub scheduled_time: SystemTime,
-    /// When it began.
+    /// When the run started.
     #[serde(with = "rfc3339")]
     #[schemars(with = "String")]
     pub actual_time: SystemTime,
@@ -52,7 +52,7 @@ impl CronTick {
     }
 }
 
-/// Times as text of RFC 3339, as the engine writes them.
+/// Times in the format of RFC 3339, as the engine sends them.
 mod rfc3339 {
     use std::time::SystemTime;
 
@@ -80,10 +80,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_event_of_the_engine_is_read() {
-        let text = r#"{"trigger":"cron","job_id":"j","scheduled_time":"2026-01-01T00:05:00+00:00",
+    fn a_tick_of_the_engine_is_deserialised_and_round_trips() {
+        let json = r#"{"trigger":"cron","job_id":"j","scheduled_time":"2026-01-01T00:05:00+00:00",
             "actual_time":"2026-01-01T00:05:00.001+00:00"}"#;
-        let tick: CronTick = serde_json::from_str(text).unwrap();
+        let tick: CronTick = serde_json::from_str(json).unwrap();
         let late = tick.actual_time.duration_since(tick.scheduled_time).unwrap();
         assert_eq!(late.as_millis(), 1);
         let back: CronTick = serde_json::from_str(&serde_json::to_string(&tick).unwrap()).unwrap();

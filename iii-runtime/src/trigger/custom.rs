@@ -1,15 +1,15 @@
-//! Any other kind: a trigger type of a worker, named by its id.
+//! A trigger of a type that a worker provides, named by its id.
 
 use serde::Serialize;
 
 use super::{Binding, TriggerKind};
 
-/// What a trigger of another type is told.
+/// Configuration of a trigger of a custom type.
 #[derive(Debug, Clone, Copy)]
 pub struct Custom<C> {
     /// The id of the trigger type.
     pub trigger_type: &'static str,
-    /// What the type wants to know.
+    /// The configuration that the type expects.
     pub config: C,
 }
 

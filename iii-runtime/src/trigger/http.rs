@@ -1,24 +1,24 @@
-//! The kind `http`: a request to a path invokes the function (protocol section 5.1).
+//! The kind `http`: a request to a route invokes the function (protocol section 5.1).
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, Route, TriggerKind, Use, id_of};
+use super::{Binding, FunctionRef, Route, TriggerKind, condition_id};
 use crate::extract::Headers;
 
-/// What an `http` trigger is told.
+/// Configuration of an `http` trigger.
 #[derive(Debug, Clone, Default)]
 pub struct Http {
-    /// The method. Empty: `GET`.
+    /// The method. Default (if empty): `GET`.
     pub method: &'static str,
     /// The path; segments that begin with `:` are parameters.
     pub path: &'static str,
-    /// Asked first; `false` answers 422.
-    pub condition: Option<Use>,
-    /// Run before the function, in order.
-    pub middleware: Vec<Use>,
+    /// Evaluated first; on `false` the response has the status 422.
+    pub condition: Option<FunctionRef>,
+    /// Called before the function, in order.
+    pub middleware: Vec<FunctionRef>,
 }
 
 impl From<Http> for Binding {
@@ -36,19 +36,19 @@ impl From<Http> for Binding {
         let config = Config {
             api_path: http.path,
             http_method: method,
-            condition_function_id: id_of(&http.condition),
+            condition_function_id: condition_id(&http.condition),
             middleware_function_ids: http.middleware.iter().map(|used| used.id).collect(),
         };
         let summary = format!("{method} {}", http.path);
         let mut binding =
             Binding::new(TriggerKind::Http, &config, summary).with_condition(http.condition);
-        binding.uses.extend(http.middleware);
+        binding.function_refs.extend(http.middleware);
         binding.route = Some(Route { method: method.to_owned(), path: http.path.to_owned() });
         binding
     }
 }
 
-/// What middleware of an `http` trigger gets: the request without its body.
+/// The input of middleware of an `http` trigger: the request without its body.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct MiddlewareRequest {
@@ -69,7 +69,7 @@ impl MiddlewareRequest {
         }
     }
 
-    /// Sets a header.
+    /// Sets a header, replacing an earlier value.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.request.headers.insert(name, value);
@@ -81,12 +81,12 @@ impl MiddlewareRequest {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct RequestHead {
-    /// The method, in capitals.
+    /// The method, in upper case.
     pub method: String,
-    /// The path parameters by name.
+    /// The path parameters, by name.
     #[serde(default)]
     pub path_params: BTreeMap<String, String>,
-    /// The query; of a repeated name the last value.
+    /// The query parameters, by name, with the last value of a repeated one.
     #[serde(default)]
     pub query_params: BTreeMap<String, String>,
     /// The headers.
@@ -94,13 +94,13 @@ pub struct RequestHead {
     pub headers: Headers,
 }
 
-/// What middleware of an `http` trigger decides.
+/// The decision of middleware of an `http` trigger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "action", rename_all = "lowercase")]
 pub enum Middleware {
-    /// Go on, with the next middleware or the function.
+    /// Continues with the next middleware, or with the function.
     Continue,
-    /// End the request with this response.
+    /// Ends the request with this response.
     Respond {
         /// The response.
         response: MiddlewareResponse,

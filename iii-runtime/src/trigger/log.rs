@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Binding, TriggerKind};
 
-/// What a `log` trigger is told.
+/// Configuration of a `log` trigger.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Log {
-    /// Only this level. Default: all.
+    /// Limits the trigger to one level. Default: all.
     pub level: LogLevel,
 }
 
-/// The level of log records. The engine compares for equality: `Warn` does not include errors.
+/// The level of log records, compared for equality: `Warn` does not include errors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
@@ -44,30 +44,30 @@ impl From<Log> for Binding {
     }
 }
 
-/// The event of a `log` trigger: one record.
+/// The event of a `log` trigger: a log record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LogEvent {
-    /// When it happened, in nanoseconds since the start of 1970 in UTC.
+    /// The time of the record, in nanoseconds since the Unix epoch.
     pub timestamp_unix_nano: u64,
-    /// The severity from 1 to 24 (OpenTelemetry log data model).
+    /// The severity number, from 1 to 24 (OpenTelemetry log data model).
     #[serde(default)]
     pub severity_number: u32,
-    /// The severity as text; some SDKs send none.
+    /// The severity text; some SDKs send none.
     #[serde(default)]
     pub severity_text: String,
     /// The message.
     #[serde(default)]
     pub body: String,
-    /// What goes with it.
+    /// The attributes of the record.
     #[serde(default)]
     pub attributes: BTreeMap<String, serde_json::Value>,
-    /// The trace it belongs to.
+    /// The id of the trace that the record belongs to.
     #[serde(default)]
     pub trace_id: Option<String>,
-    /// The span it belongs to.
+    /// The id of the span that the record belongs to.
     #[serde(default)]
     pub span_id: Option<String>,
-    /// Who sent it.
+    /// The name of the service that sent the record.
     #[serde(default)]
     pub service_name: String,
 }

@@ -1,6 +1,4 @@
-//! Triggers: one file for each kind, with what it is told, and the event that it hands to functions.
-//!
-//! The structs here are what `#[iii::trigger(kind, …)]` fills in; each turns into a [`Binding`].
+//! Triggers: for each kind, its configuration, which `#[iii::trigger(kind, …)]` builds, and its event.
 
 mod available;
 mod configuration;
@@ -36,27 +34,27 @@ pub use subscribe::Subscribe;
 pub use subscription::{Admission, StreamJoin, StreamLeave, Subscription};
 pub use trace::{Trace, TraceEvent};
 
-/// A trigger as it is registered: its kind, its config, and what the catalogue checks.
+/// A trigger as it is registered.
 #[derive(Debug, Clone)]
 pub struct Binding {
-    /// The kind.
+    /// The kind of the trigger.
     pub kind: TriggerKind,
-    /// What the kind is told.
+    /// The configuration, in the wire format of the kind.
     pub config: Payload,
-    /// Handed to the function with each firing.
+    /// The metadata that each invocation gets.
     pub metadata: Option<Payload>,
-    /// How start-up output shows it, such as `POST /orders`.
+    /// A short description for the start-up report, such as `POST /orders`.
     pub summary: String,
-    /// The method and the path, of an `http` trigger.
+    /// The route of an `http` trigger.
     pub route: Option<Route>,
-    /// The functions that the config names.
-    pub uses: Vec<Use>,
+    /// The functions that the configuration references: conditions and middleware.
+    pub function_refs: Vec<FunctionRef>,
 }
 
-/// The method and the path of an `http` trigger.
+/// The route of an `http` trigger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// The method, in capitals.
+    /// The method, in upper case.
     pub method: String,
     /// The path as declared.
     pub path: String,
@@ -68,8 +66,8 @@ impl Route {
         self.path.split('/').filter_map(|segment| segment.strip_prefix(':'))
     }
 
-    /// The route without the names of its parameters: two routes with the same shape collide.
-    pub fn shape(&self) -> String {
+    /// The route with the names of its parameters removed. Routes with the same key conflict.
+    pub fn conflict_key(&self) -> String {
         let segments: Vec<&str> = self
             .path
             .trim_start_matches('/')
@@ -80,31 +78,31 @@ impl Route {
     }
 }
 
-/// A function that a trigger names, by its declaration.
+/// A reference from a trigger to a function.
 #[derive(Debug, Clone, Copy)]
-pub struct Use {
-    /// What for: `condition` or `middleware`.
+pub struct FunctionRef {
+    /// The role of the function: `condition` or `middleware`.
     pub role: &'static str,
     /// The id of the function.
     pub id: &'static str,
-    /// Its declaration, if it is served by a worker of this framework.
+    /// Its declaration; `None` if another worker declares it.
     pub function: Option<FunctionInfo>,
 }
 
-impl Use {
-    /// Names `F` as a condition.
+impl FunctionRef {
+    /// References `F` as a condition.
     pub fn condition<F: Function<Output = bool>>() -> Self {
         Self { role: "condition", id: F::ID, function: F::info() }
     }
 
-    /// Names `F` as middleware.
+    /// References `F` as middleware.
     pub fn middleware<F: Function<Input = MiddlewareRequest, Output = Middleware>>() -> Self {
         Self { role: "middleware", id: F::ID, function: F::info() }
     }
 }
 
 impl Binding {
-    /// A binding of `kind`. A config that cannot be serialised becomes `null`.
+    /// A trigger of `kind`. A configuration that cannot be serialised becomes `null`.
     pub(crate) fn new(
         kind: TriggerKind,
         config: &impl Serialize,
@@ -116,16 +114,16 @@ impl Binding {
             metadata: None,
             summary: summary.into(),
             route: None,
-            uses: Vec::new(),
+            function_refs: Vec::new(),
         }
     }
 
-    pub(crate) fn with_condition(mut self, condition: Option<Use>) -> Self {
-        self.uses.extend(condition);
+    pub(crate) fn with_condition(mut self, condition: Option<FunctionRef>) -> Self {
+        self.function_refs.extend(condition);
         self
     }
 
-    /// Adds metadata. A value that cannot be serialised is left out.
+    /// Sets the metadata. A value that cannot be serialised is ignored.
     #[must_use]
     pub fn with_metadata(mut self, metadata: &impl Serialize) -> Self {
         self.metadata = Payload::new(metadata).ok();
@@ -133,12 +131,12 @@ impl Binding {
     }
 }
 
-/// The config of a kind that is told nothing.
+/// The configuration of a kind without options.
 #[derive(Debug, Clone, Copy, Serialize)]
-struct NoConfig {}
+struct EmptyConfig {}
 
-/// The id of a condition, as configs have it.
-fn id_of(condition: &Option<Use>) -> Option<&'static str> {
+/// The id of a condition, for the configuration.
+fn condition_id(condition: &Option<FunctionRef>) -> Option<&'static str> {
     condition.as_ref().map(|condition| condition.id)
 }
 
@@ -147,10 +145,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn routes_of_the_same_shape_collide() {
+    fn routes_that_differ_only_in_parameter_names_conflict() {
         let route = |path: &str| Route { method: "GET".into(), path: path.into() };
-        assert_eq!(route("/o/:id").shape(), route("o/:key").shape());
-        assert_ne!(route("/o/:id").shape(), route("/o/:id/").shape());
+        assert_eq!(route("/o/:id").conflict_key(), route("o/:key").conflict_key());
+        assert_ne!(route("/o/:id").conflict_key(), route("/o/:id/").conflict_key());
         assert_eq!(route("/o/:id/i/:n").params().collect::<Vec<_>>(), ["id", "n"]);
     }
 }

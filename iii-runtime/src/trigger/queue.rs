@@ -1,35 +1,35 @@
-//! The kind `queue`: a message of a durable topic invokes the function, at least once (protocol section 5.3).
+//! The kind `queue`: a message of a durable topic invokes the function at least once (protocol section 5.3).
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Binding, TriggerKind, Use, id_of};
+use super::{Binding, FunctionRef, TriggerKind, condition_id};
 
-/// What a `queue` trigger is told. The function gets the message as its payload.
+/// Configuration of a `queue` trigger. The payload of the function is the message.
 #[derive(Debug, Clone, Default)]
 pub struct Queue {
     /// The topic.
     pub topic: &'static str,
-    /// Asked first; `false` skips the message.
-    pub condition: Option<Use>,
-    /// The order of work. Default: the engine's, which is concurrent.
+    /// Evaluated first; `false` skips the message.
+    pub condition: Option<FunctionRef>,
+    /// The processing order. Default: that of the engine, which is concurrent.
     pub mode: Option<QueueMode>,
-    /// How often a failed message is tried again. Default: the engine's, which is 2: three attempts.
+    /// The maximum number of retries of a failed message. Default: that of the engine, which is 2, so three attempts.
     pub max_retries: Option<u32>,
-    /// How many messages are worked on at the same time. Default: the engine's, which is 10.
+    /// The maximum number of messages in flight. Default: that of the engine, which is 10.
     pub concurrency: Option<u32>,
-    /// The pause before the first retry; it doubles with each. Default: the engine's, which is 1 s.
+    /// The delay before the first retry, doubled for each further one. Default: that of the engine, which is 1 s.
     pub backoff: Option<Duration>,
 }
 
-/// The order in which messages are worked on.
+/// The order in which messages are processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum QueueMode {
-    /// Several at the same time, in no order.
+    /// Concurrently, without an order.
     Concurrent,
-    /// One after the other, in order.
+    /// One at a time, in order.
     Fifo,
 }
 
@@ -62,14 +62,14 @@ impl From<Queue> for Binding {
             concurrency: queue.concurrency,
             backoff_delay_ms: backoff,
         };
-        let said = queue.mode.is_some()
+        let has_queue_config = queue.mode.is_some()
             || queue.max_retries.is_some()
             || queue.concurrency.is_some()
             || backoff.is_some();
         let config = Config {
             topic: queue.topic,
-            condition_function_id: id_of(&queue.condition),
-            queue_config: said.then_some(queue_config),
+            condition_function_id: condition_id(&queue.condition),
+            queue_config: has_queue_config.then_some(queue_config),
         };
         Binding::new(TriggerKind::Queue, &config, queue.topic).with_condition(queue.condition)
     }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_config_has_the_names_of_the_wire() {
+    fn the_config_has_the_wire_format() {
         let plain = Binding::from(Queue { topic: "t", ..Queue::default() });
         assert_eq!(plain.config.as_str(), r#"{"topic":"t"}"#);
         let full = Binding::from(Queue {

@@ -1,19 +1,19 @@
-//! The kind `state`: a change of a state invokes the function (protocol section 5.6).
+//! The kind `state`: a change of state invokes the function (protocol section 5.6).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, TriggerKind, Use, id_of};
+use super::{Binding, FunctionRef, TriggerKind, condition_id};
 
-/// What a `state` trigger is told.
+/// Configuration of a `state` trigger.
 #[derive(Debug, Clone, Default)]
 pub struct State {
-    /// Only this scope. Default: any.
+    /// Limits the trigger to one scope. Default: all.
     pub scope: Option<&'static str>,
-    /// Only this key. Default: any.
+    /// Limits the trigger to one key. Default: all.
     pub key: Option<&'static str>,
-    /// Asked first; `false` skips the change.
-    pub condition: Option<Use>,
+    /// Evaluated first; `false` skips the change.
+    pub condition: Option<FunctionRef>,
 }
 
 impl From<State> for Binding {
@@ -30,7 +30,7 @@ impl From<State> for Binding {
         let config = Config {
             scope: state.scope,
             key: state.key,
-            condition_function_id: id_of(&state.condition),
+            condition_function_id: condition_id(&state.condition),
         };
         let summary = format!("{}/{}", state.scope.unwrap_or("*"), state.key.unwrap_or("*"));
         Binding::new(TriggerKind::State, &config, summary).with_condition(state.condition)
@@ -40,30 +40,30 @@ impl From<State> for Binding {
 /// The event of a `state` trigger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StateEvent<T> {
-    /// What happened.
+    /// The kind of change.
     pub event_type: StateChange,
     /// The scope.
     pub scope: String,
     /// The key.
     pub key: String,
-    /// The value before; `None` if there was none.
+    /// The previous value; `None` if there was none.
     pub old_value: Option<T>,
-    /// The value after; `None` if there is none.
+    /// The new value; `None` if it was deleted.
     pub new_value: Option<T>,
 }
 
 impl<T> StateEvent<T> {
-    /// The event of a value that is new, for unit tests and direct calls.
+    /// The event of a created value, for unit tests and direct calls.
     pub fn created(scope: impl Into<String>, key: impl Into<String>, value: T) -> Self {
         Self::new(StateChange::Created, scope, key, None, Some(value))
     }
 
-    /// The event of a value that was replaced.
+    /// The event of an updated value, for unit tests and direct calls.
     pub fn updated(scope: impl Into<String>, key: impl Into<String>, old: T, new: T) -> Self {
         Self::new(StateChange::Updated, scope, key, Some(old), Some(new))
     }
 
-    /// The event of a value that was removed.
+    /// The event of a deleted value, for unit tests and direct calls.
     pub fn deleted(scope: impl Into<String>, key: impl Into<String>, value: T) -> Self {
         Self::new(StateChange::Deleted, scope, key, Some(value), None)
     }
@@ -79,16 +79,16 @@ impl<T> StateEvent<T> {
     }
 }
 
-/// What happened to a state.
+/// The kind of change of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum StateChange {
     /// There was no value before.
     #[serde(rename = "state:created")]
     Created,
-    /// The value was replaced, possibly by an equal one.
+    /// The value was replaced, possibly with an equal one.
     #[serde(rename = "state:updated")]
     Updated,
-    /// The value was removed.
+    /// The value was deleted.
     #[serde(rename = "state:deleted")]
     Deleted,
 }

@@ -4,19 +4,19 @@ use serde::Serialize;
 
 pub use iii_wire::event::{StreamChange, StreamEvent};
 
-use super::{Binding, TriggerKind, Use, id_of};
+use super::{Binding, FunctionRef, TriggerKind, condition_id};
 
-/// What a `stream` trigger is told.
+/// Configuration of a `stream` trigger.
 #[derive(Debug, Clone, Default)]
 pub struct Stream {
-    /// The stream.
+    /// The name of the stream.
     pub name: &'static str,
-    /// Only this group. Default: any.
+    /// Limits the trigger to one group. Default: all.
     pub group: Option<&'static str>,
-    /// Only this item. Default: any.
+    /// Limits the trigger to one item. Default: all.
     pub item: Option<&'static str>,
-    /// Asked first; `false` skips the change.
-    pub condition: Option<Use>,
+    /// Evaluated first; `false` skips the change.
+    pub condition: Option<FunctionRef>,
 }
 
 impl From<Stream> for Binding {
@@ -35,7 +35,7 @@ impl From<Stream> for Binding {
             stream_name: stream.name,
             group_id: stream.group,
             item_id: stream.item,
-            condition_function_id: id_of(&stream.condition),
+            condition_function_id: condition_id(&stream.condition),
         };
         let (group, item) = (stream.group.unwrap_or("*"), stream.item.unwrap_or("*"));
         let summary = format!("{}/{group}/{item}", stream.name);

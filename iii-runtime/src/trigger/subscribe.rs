@@ -1,10 +1,10 @@
-//! The kind `subscribe`: a message of a pub/sub topic invokes the function, at most once (protocol section 5.5).
+//! The kind `subscribe`: a message of a pub/sub topic invokes the function at most once (protocol section 5.5).
 
 use serde::Serialize;
 
 use super::{Binding, TriggerKind};
 
-/// What a `subscribe` trigger is told. The function gets the message as its payload.
+/// Configuration of a `subscribe` trigger. The payload of the function is the message.
 #[derive(Debug, Clone, Default)]
 pub struct Subscribe {
     /// The topic.

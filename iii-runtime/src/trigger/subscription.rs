@@ -1,60 +1,60 @@
-//! The kinds `stream_join` and `stream_leave`: a client subscribes to a stream, or leaves it (protocol section 5.7).
+//! The kinds `stream_join` and `stream_leave`: a client subscribes to a stream, or unsubscribes (protocol section 5.7).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Binding, TriggerKind};
 
-/// What a `stream_join` trigger is told: nothing. It fires for each subscription, and may refuse it.
+/// A `stream_join` trigger, which has no configuration. Fires for each new subscription, and may refuse it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StreamJoin;
 
-/// What a `stream_leave` trigger is told: nothing. It fires for each subscription that ends.
+/// A `stream_leave` trigger, which has no configuration. Fires for each subscription that ends.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StreamLeave;
 
 impl From<StreamJoin> for Binding {
     fn from(_: StreamJoin) -> Self {
-        Binding::new(TriggerKind::StreamJoin, &super::NoConfig {}, String::new())
+        Binding::new(TriggerKind::StreamJoin, &super::EmptyConfig {}, String::new())
     }
 }
 
 impl From<StreamLeave> for Binding {
     fn from(_: StreamLeave) -> Self {
-        Binding::new(TriggerKind::StreamLeave, &super::NoConfig {}, String::new())
+        Binding::new(TriggerKind::StreamLeave, &super::EmptyConfig {}, String::new())
     }
 }
 
-/// The event of `stream_join` and `stream_leave`. `C` is what the engine's auth function said of the client.
+/// The event of `stream_join` and `stream_leave`. `C` is the context that the engine's auth function returned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Subscription<C = serde_json::Value> {
-    /// The id that the client gave the subscription.
+    /// The id of the subscription, chosen by the client.
     pub subscription_id: String,
-    /// The stream.
+    /// The name of the stream.
     pub stream_name: String,
-    /// The group.
+    /// The id of the group.
     pub group_id: String,
-    /// The item; `None`: all of the group.
+    /// The id of the item; `None` for the whole group.
     pub id: Option<String>,
-    /// The client, as the auth function knows it; `null` without one.
+    /// The context that the auth function returned for the client; `null` without an auth function.
     pub context: C,
 }
 
-/// What a `stream_join` function gives: whether the client may subscribe.
+/// The result of a `stream_join` function: whether the client may subscribe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Admission {
     unauthorized: bool,
 }
 
 impl Admission {
-    /// The client may subscribe.
+    /// Accepts the subscription.
     pub const ALLOW: Self = Self { unauthorized: false };
-    /// The client may not.
+    /// Refuses the subscription.
     pub const REFUSE: Self = Self { unauthorized: true };
 }
 
 impl From<bool> for Admission {
-    /// Whether the client may subscribe.
+    /// `true` accepts the subscription.
     fn from(allowed: bool) -> Self {
         Self { unauthorized: !allowed }
     }

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Binding, TriggerKind};
 
-/// What a `trace` trigger is told.
+/// Configuration of a `trace` trigger.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Trace {
-    /// Only spans of this service, in any case of letters. Default: any.
+    /// Limits the trigger to spans of one service, case-insensitively. Default: all.
     pub service: Option<&'static str>,
-    /// Only spans of this status: `ok`, `error` or `unset`. Default: any.
+    /// Limits the trigger to spans with one status: `ok`, `error` or `unset`. Default: all.
     pub status: Option<&'static str>,
 }
 
@@ -29,9 +29,9 @@ impl From<Trace> for Binding {
     }
 }
 
-/// The event of a `trace` trigger: `engine::traces::tree` tells more of each.
+/// The event of a `trace` trigger. Read the traces with `engine::traces::tree`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TraceEvent {
-    /// The traces that have new spans.
+    /// The ids of the traces with new spans.
     pub trace_ids: Vec<String>,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::registration::{Answers, Registrations};
 use super::run::Worker;
-use crate::session::Up;
+use crate::session::ActiveConnection;
 use iii_wire::protocol::{InvocationId, InvokeFunction, Message, Namespace, Payload};
 use iii_wire::{Error, Result, code};
 
@@ -18,7 +18,7 @@ const CONFIRM_TIMEOUT: Duration = Duration::from_secs(10);
 /// With `triggers` it also asks for triggers, which were registered at once.
 pub(super) fn confirm(
     worker: &Worker,
-    up: &Up,
+    up: &ActiveConnection,
     triggers: bool,
 ) -> impl Future<Output = Result<Answers>> + Send + use<> {
     let introduced = ask(up.clone(), "engine::workers::register", worker.identity.payload());
@@ -65,7 +65,7 @@ pub(super) fn confirm(
 pub(super) fn confirm_triggers(
     registrations: &Registrations,
     asks: bool,
-    up: &Up,
+    up: &ActiveConnection,
     mut answers: Answers,
 ) -> impl Future<Output = Result<Answers>> + Send + use<> {
     let has_triggers = registrations.has_triggers();
@@ -80,7 +80,7 @@ pub(super) fn confirm_triggers(
     }
 }
 
-async fn list_triggers(up: Up, answers: &mut Answers) {
+async fn list_triggers(up: ActiveConnection, answers: &mut Answers) {
     let all = Payload::from_built(r#"{"include_internal":true}"#.to_owned());
     match ask(up, "engine::registered-triggers::list", all).await {
         Ok(answer) => answers.read_triggers(&answer.unwrap_or_default()),
@@ -95,7 +95,7 @@ pub(super) fn nothing() -> Payload {
 
 /// Calls a function of the engine over this link only. The message is queued before the future is first polled.
 pub(super) fn ask(
-    up: Up,
+    up: ActiveConnection,
     function_id: &'static str,
     data: Payload,
 ) -> impl Future<Output = Result<Option<Payload>>> {
@@ -116,7 +116,7 @@ pub(super) fn ask(
         let lost = || Error::new(code::CONNECTION_LOST, "the link to the engine was lost");
         let mut waiting = waiting.ok_or_else(lost)?;
         sent.map_err(|_| lost())?;
-        match tokio::time::timeout(CONFIRM_TIMEOUT, waiting.answer()).await {
+        match tokio::time::timeout(CONFIRM_TIMEOUT, waiting.result()).await {
             Ok(answer) => answer.unwrap_or_else(|| Err(lost())),
             Err(_) => {
                 let text = format!("`{function_id}` did not answer within {CONFIRM_TIMEOUT:?}");

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::time::Backoff;
-use crate::time::after;
+use crate::time::deadline_after;
 use iii_wire::Result;
 use iii_wire::protocol::{FunctionId, Payload};
 
@@ -67,7 +67,7 @@ impl Lost {
         }
         let news = self.ids.insert(id.clone());
         if self.next.is_none() && self.round.is_none() {
-            self.next = Some(after(self.backoff.pause(self.attempt)));
+            self.next = Some(deadline_after(self.backoff.pause(self.attempt)));
         }
         news
     }
@@ -90,7 +90,8 @@ impl Lost {
                 self.ids.remove(id);
             }
             self.attempt = if won.is_empty() { self.attempt.saturating_add(1) } else { 0 };
-            self.next = (!self.ids.is_empty()).then(|| after(self.backoff.pause(self.attempt)));
+            self.next =
+                (!self.ids.is_empty()).then(|| deadline_after(self.backoff.pause(self.attempt)));
             return Turn::Won(won);
         }
         match self.next {

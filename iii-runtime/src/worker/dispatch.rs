@@ -12,9 +12,9 @@ use tokio::sync::{Semaphore, watch};
 use super::in_flight::{InFlightCount, InFlightGuard};
 use super::invoke::{self, Environment};
 use super::reply_to::ReplyTo;
-use crate::catalogue::{Catalogue, Entry};
+use crate::catalogue::{Catalogue, CatalogueEntry};
 use crate::extract::{Invocation, Resources};
-use crate::function::Shape;
+use crate::function::RequestParts;
 use crate::intercept::AnyInterceptor;
 use crate::output::HandlerFuture;
 
@@ -46,7 +46,7 @@ pub(crate) struct Dispatcher {
 #[derive(Debug)]
 pub(super) struct ServedFunction {
     pub(super) handler: fn(Invocation) -> HandlerFuture,
-    pub(super) shape: Shape,
+    pub(super) request_parts: RequestParts,
     pub(super) timeout: Option<Duration>,
     /// The runs that may go on at the same time.
     pub(super) running: Option<Arc<Semaphore>>,
@@ -145,11 +145,11 @@ impl Dispatcher {
 }
 
 impl ServedFunction {
-    fn of(entry: &Entry, handler_timeout: Option<Duration>) -> Self {
+    fn of(entry: &CatalogueEntry, handler_timeout: Option<Duration>) -> Self {
         let function = entry.function;
         Self {
             handler: function.handler,
-            shape: entry.signature.shape(),
+            request_parts: entry.signature.request_parts(),
             timeout: function.timeout.or(handler_timeout),
             running: function.concurrency.map(|most| Arc::new(Semaphore::new(most))),
             interceptors: entry.interceptors.as_slice().into(),
@@ -166,7 +166,7 @@ impl ServedFunction {
         let interceptors = Arc::default();
         Self {
             handler,
-            shape: Shape::NONE,
+            request_parts: RequestParts::NONE,
             timeout: None,
             running: None,
             interceptors,

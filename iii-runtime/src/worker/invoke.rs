@@ -9,12 +9,12 @@ use tokio::sync::Semaphore;
 
 use super::dispatch::ServedFunction;
 use super::watch::{Begun, Ended, Watch, Watched};
-use crate::extract::{Caller, Context, Invocation, Mark, Received, Resources};
+use crate::extract::{Caller, Context, Invocation, InvocationParts, Resources, TriggerEnvelope};
 use crate::intercept::{Handler, Next, Room};
 use crate::output::{self, HandlerFuture, Reply, error_into_http};
 use crate::session::Session;
 use crate::telemetry::{Begun as InvocationSpan, Outcome, Telemetry};
-use crate::time::after;
+use crate::time::deadline_after;
 
 /// What the invocations of a worker run with.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ pub(super) async fn run(
     let (handler, on_end) = handler_of(&received, &served, &environment);
     // In a box as well: each future around the handler has room for what the handler takes.
     let mut invocation = Box::new(Invocation::new(received));
-    invocation.limited_by(served.timeout);
+    invocation.set_time_limit(served.timeout);
     let over_http = invocation.is_http_trigger();
 
     // The permits are held until the result is written, also by a stream.
@@ -58,7 +58,7 @@ pub(super) async fn run(
     }
     // A stream may take longer than the handler is allowed to.
     let result = match result {
-        Ok(reply) => span.run(output::write(reply, &data, &environment.session)).await,
+        Ok(reply) => span.run(output::write_stream_body(reply, &data, &environment.session)).await,
         Err(error) => Err(error),
     };
     let result = result.map_err(|error| hide_cause(error, invocation_id, &span));
@@ -77,23 +77,23 @@ fn receive(
     message: InvokeFunction,
     served: &ServedFunction,
     environment: &Environment,
-) -> Received {
-    let unmarked = Mark::read(message.metadata);
+) -> InvocationParts {
+    let unmarked = TriggerEnvelope::decode(message.metadata);
     let context = Context {
         function_id: message.function_id,
         invocation_id: message.invocation_id.unwrap_or_else(InvocationId::random),
         trigger: unmarked.trigger,
         caller: message.caller.map(|worker_id| Caller { worker_id }),
         attempt: unmarked.attempt,
-        deadline: served.timeout.map(after),
+        deadline: served.timeout.map(deadline_after),
         trace: TraceContext { traceparent: message.traceparent, baggage: message.baggage },
         clock: environment.clock.clone(),
     };
-    Received {
+    InvocationParts {
         context,
         data: message.data,
         metadata: unmarked.value,
-        shape: served.shape,
+        request_parts: served.request_parts,
         resources: environment.resources.clone(),
         session: Some(environment.session.clone()),
     }
@@ -103,7 +103,7 @@ type OnEnd = Box<dyn FnOnce(Ended<'_>) + Send>;
 
 /// The handler, or what the test harness puts in its place, and who is notified of the end.
 fn handler_of(
-    received: &Received,
+    received: &InvocationParts,
     served: &ServedFunction,
     environment: &Environment,
 ) -> (Handler, Option<OnEnd>) {
@@ -113,7 +113,7 @@ fn handler_of(
         context: &received.context,
         data: &received.data,
         metadata: received.metadata.as_ref(),
-        shape: received.shape,
+        request_parts: received.request_parts,
     });
     let planned = move |call: Invocation| -> HandlerFuture {
         Box::pin(async move { plan(&call).run(handler, call).await })
@@ -135,5 +135,5 @@ fn hide_cause(error: Error, id: InvocationId, span: &InvocationSpan) -> Error {
     }
     span.log(|| tracing::error!("{}{causes}", error.message()));
     let text = format!("{}; the log of the worker has more under {id}", error.message());
-    error.without_inside(text)
+    error.to_internal(text)
 }

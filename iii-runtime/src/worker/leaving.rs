@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use crate::time::after;
+use crate::time::deadline_after;
 
 /// How long the engine may take to say that no more invocations come.
 const BARRIER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,8 +27,8 @@ pub(super) struct Leaving {
 
 impl Leaving {
     pub(super) fn begin(&mut self, grace: Duration) {
-        self.grace = Some(after(grace));
-        self.barrier = Some(after(BARRIER_TIMEOUT));
+        self.grace = Some(deadline_after(grace));
+        self.barrier = Some(deadline_after(BARRIER_TIMEOUT));
     }
 
     pub(super) fn now(&mut self) {

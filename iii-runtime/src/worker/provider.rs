@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 
 use crate::client::Client;
 use crate::extract::Resources;
-use crate::provide::{Begin, Running, TriggerTypeDescriptor};
+use crate::provide::{BindingContext, BindingTask, TriggerTypeDescriptor};
 use iii_wire::protocol::{
     ErrorBody, Message, RegisterTrigger, TriggerId, TriggerRegistrationResult,
 };
@@ -118,14 +118,14 @@ async fn serve(
     binding: RegisterTrigger,
     outbox: Outbox,
 ) {
-    let begin = Begin {
+    let begin = BindingContext {
         binding: binding.clone(),
         client: provider.client.clone(),
         resources: provider.resources.clone(),
     };
     // The code of the user is entered inside the future, so that a panic on the way in is caught as well.
     let begun = guarded(async move { (of_type.begin)(begin).await }).await;
-    let running: Running = match begun {
+    let running: BindingTask = match begun {
         Ok(running) => running,
         Err(error) => {
             let body = ErrorBody {

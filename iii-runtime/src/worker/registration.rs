@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Catalogue;
-use crate::extract::Mark;
+use crate::extract::TriggerEnvelope;
 use crate::function::Location;
 use crate::trigger::Binding;
 use iii_wire::protocol::{
@@ -103,7 +103,11 @@ impl Registrations {
                     TriggerIds::Steady => format!("{}#{}", function.id, number + 1),
                 });
                 let register = RegisterTrigger {
-                    metadata: Some(Mark::write(&binding.kind, &id, binding.metadata.as_ref())),
+                    metadata: Some(TriggerEnvelope::encode(
+                        &binding.kind,
+                        &id,
+                        binding.metadata.as_ref(),
+                    )),
                     id,
                     trigger_type: binding.kind.as_str().into(),
                     function_id: function.id.into(),
@@ -149,7 +153,7 @@ impl Registrations {
             place = place.or(Some(location));
             let trigger_id = TriggerId::from(format!("{id}#{}", number + 1));
             let register = RegisterTrigger {
-                metadata: Some(Mark::write(&binding.kind, &trigger_id, None)),
+                metadata: Some(TriggerEnvelope::encode(&binding.kind, &trigger_id, None)),
                 id: trigger_id,
                 trigger_type: binding.kind.as_str().into(),
                 function_id: id.clone(),

@@ -17,7 +17,7 @@ use super::serving::{Failure, Serving, refused};
 use crate::session::{ConnectionState, Session};
 use crate::time::Backoff;
 use iii_wire::protocol::WorkerId;
-use iii_wire::transport::{ConnectError, Link};
+use iii_wire::transport::{ConnectError, Connection};
 use iii_wire::{Error, Result, code};
 
 /// How long the other side may take to read what was sent last.
@@ -141,8 +141,8 @@ impl Drop for Life {
     /// However the worker ends, nothing of it fires any more, and nobody takes it for ready.
     fn drop(&mut self) {
         self.worker.provider.stop();
-        self.worker.session.readiness().leaving();
-        self.worker.session.bindings().end();
+        self.worker.session.readiness().set_draining();
+        self.worker.session.bindings().close();
     }
 }
 
@@ -174,7 +174,7 @@ impl Life {
                 End::Failed(error) => return self.fail(error),
                 End::Lost => {
                     let first = self.previous.is_none();
-                    self.worker.session.down(if first {
+                    self.worker.session.set_disconnected(if first {
                         ConnectionState::Connecting
                     } else {
                         ConnectionState::Reconnecting
@@ -195,7 +195,7 @@ impl Life {
     }
 
     /// A link; `None` if the worker is told to leave meanwhile.
-    async fn connect(&mut self) -> Result<Option<Link>, ConnectError> {
+    async fn connect(&mut self) -> Result<Option<Connection>, ConnectError> {
         tokio::select! {
             link = self.worker.session.connect() => link.map(Some),
             control = self.control.recv() => {
@@ -207,7 +207,7 @@ impl Life {
 
     /// The worker is told to leave, the first or the second time. Whether it was the first, and there is time.
     fn told(&mut self, control: Option<Control>) -> bool {
-        self.worker.session.readiness().leaving();
+        self.worker.session.readiness().set_draining();
         match control {
             Some(Control::Drain(grace)) if !self.leaving.begun() => {
                 self.leaving.begin(grace);
@@ -234,7 +234,7 @@ impl Life {
     /// The link is closed, by this side or by the other one. Handlers may finish what they do, although nobody can be
     /// answered any more.
     async fn left(mut self) {
-        self.worker.session.down(ConnectionState::Disconnected);
+        self.worker.session.set_disconnected(ConnectionState::Disconnected);
         let dispatcher = self.worker.dispatcher.clone();
         while !self.leaving.ending() && !self.leaving.at_once() {
             tokio::select! {
@@ -260,7 +260,7 @@ impl Life {
     }
 
     fn fail(&mut self, error: Error) {
-        self.worker.session.down(ConnectionState::Failed);
+        self.worker.session.set_disconnected(ConnectionState::Failed);
         self.worker.dispatcher.abort();
         match self.ready.take() {
             Some(ready) => drop(ready.send(Err(error))),
@@ -275,8 +275,8 @@ impl Life {
     }
 
     /// Serves one link until its end.
-    async fn serve(&mut self, link: Link) -> End {
-        let Link { outbox, mut inbox } = link;
+    async fn serve(&mut self, link: Connection) -> End {
+        let Connection { outbox, mut inbox } = link;
         let mut serving = Serving::begin(&self.worker, outbox.clone(), self.previous);
         let dispatcher = self.worker.dispatcher.clone();
         let end = loop {
@@ -347,12 +347,12 @@ impl Life {
                 return Some(refused(&verdict));
             }
             let texts = verdict.refused.iter().map(ToString::to_string).collect();
-            self.worker.session.readiness().confirmed(texts);
+            self.worker.session.readiness().set_confirmed(texts);
             tracing::info!("connected to {} again", self.worker.session.engine());
             return None;
         };
         if verdict.refused.is_empty() {
-            self.worker.session.readiness().confirmed(Vec::new());
+            self.worker.session.readiness().set_confirmed(Vec::new());
             let _ = ready.send(Ok(Started { waiting: verdict.waiting }));
             return None;
         }

@@ -12,8 +12,8 @@ use super::leaving::Leaving;
 use super::provider::Provider;
 use super::registration::{Answers, Complaints, Registrations, Verdict};
 use super::run::Worker;
-use crate::session::Pending;
-use crate::session::{Session, Up};
+use crate::session::PendingCalls;
+use crate::session::{ActiveConnection, Session};
 use iii_wire::protocol::{
     ErrorBody, FunctionId, Message, RegistrationRejected, TriggerRegistrationResult, WorkerId,
 };
@@ -26,7 +26,7 @@ pub(super) struct Serving {
     registrations: Arc<Registrations>,
     provider: Arc<Provider>,
     dispatcher: Arc<Dispatcher>,
-    up: Up,
+    up: ActiveConnection,
     /// Whether the worker waits for ids that another one has.
     waits: bool,
     /// Whether the engine is asked for what it has.
@@ -64,7 +64,7 @@ impl Serving {
         outbox: Outbox,
         previous: Option<(WorkerId, Uuid)>,
     ) -> Self {
-        let up = Up { outbox, pending: Pending::new() };
+        let up = ActiveConnection { outbox, pending: PendingCalls::new() };
         if let Some((previous_worker_id, reattach_token)) = previous {
             say(&up.outbox, Message::Reattach { previous_worker_id, reattach_token });
         }
@@ -93,8 +93,8 @@ impl Serving {
         if !waits {
             serving.register_triggers(|_| true);
         }
-        serving.session.bindings().linked(&serving.up.outbox);
-        serving.session.up(serving.up.clone());
+        serving.session.bindings().attach(&serving.up.outbox);
+        serving.session.set_connected(serving.up.clone());
         serving
     }
 
@@ -128,11 +128,17 @@ impl Serving {
                     self.dispatcher.dispatch(m, outbox);
                 }
             }
-            Message::InvocationResult(m) => self.up.pending.answer(m.invocation_id, m.result),
-            Message::RegistrationRejected(m) if bindings.rejected(&m) => {}
-            Message::RegistrationRejected(m) => return self.rejected(*m, leaving.begun()),
-            Message::TriggerRegistrationResult(m) if bindings.refused(&m) => {}
-            Message::TriggerRegistrationResult(m) => self.trigger_answered(*m),
+            Message::InvocationResult(m) => self.up.pending.complete(m.invocation_id, m.result),
+            Message::RegistrationRejected(m) => {
+                if let Some(m) = bindings.handle_rejection(m) {
+                    return self.rejected(*m, leaving.begun());
+                }
+            }
+            Message::TriggerRegistrationResult(m) => {
+                if let Some(m) = bindings.handle_trigger_result(m) {
+                    self.trigger_answered(*m);
+                }
+            }
             Message::RegisterTrigger(m) => self.provider.bind(*m, outbox),
             Message::UnregisterTrigger { id, .. } => self.provider.unbind(&id),
             Message::Error(error) if self.introduced.is_some() => {
@@ -164,7 +170,7 @@ impl Serving {
                 if rejected.taken && !self.waits {
                     return Some(Error::new(code::REGISTRATION_REJECTED, rejected.to_string()));
                 }
-                self.session.readiness().refuse(rejected.to_string());
+                self.session.readiness().add_refusal(rejected.to_string());
             }
             _ => self.complaints.rejected(m),
         }
@@ -177,7 +183,7 @@ impl Serving {
             match self.registrations.refused_trigger(&m.id, error) {
                 Some(refusal) => {
                     tracing::error!("{refusal}");
-                    self.session.readiness().refuse(refusal.to_string());
+                    self.session.readiness().add_refusal(refusal.to_string());
                 }
                 None => tracing::error!(
                     "a `{}` trigger of `{}` was refused: {error}",
@@ -239,7 +245,7 @@ impl Serving {
     /// The worker leaves: takes back what it has registered, and asks when nothing new comes any more.
     pub(super) fn take_back(&self) {
         say_all(&self.up.outbox, self.registrations.unregister());
-        self.session.bindings().leave();
+        self.session.bindings().unregister_listeners();
         // The engine handles messages in order: after its pong, nothing new comes.
         say(&self.up.outbox, Message::Ping);
     }

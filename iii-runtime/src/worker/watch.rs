@@ -8,7 +8,7 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 
 use crate::extract::{Context, Invocation};
-use crate::function::Shape;
+use crate::function::RequestParts;
 use crate::output::HandlerFuture;
 use crate::output::Reply;
 use iii_wire::Result;
@@ -29,7 +29,7 @@ pub(crate) struct Begun<'a> {
     pub context: &'a Context,
     pub data: &'a Payload,
     pub metadata: Option<&'a Payload>,
-    pub shape: Shape,
+    pub request_parts: RequestParts,
 }
 
 /// How an invocation ended, before anybody decided how its result travels.

@@ -116,9 +116,9 @@ async fn a_file_is_written_and_checked() {
     let (status, out, told) = run(&check).await;
     assert_eq!((status, out.as_str()), (Some(1), ""));
     for part in [
-        "`orders::cancel` is new",
-        "`orders::create` has changed: request_schema, metadata",
-        "`orders::list` is gone",
+        "`orders::cancel` was added",
+        "`orders::create` changed: request_schema, metadata",
+        "`orders::list` was removed",
         "iii catalogue --output",
     ] {
         assert!(told.contains(part), "`{part}` is missing in: {told}");

@@ -1,13 +1,11 @@
-//! The one clock: everything that depends on time asks it what time it is.
-//!
-//! Waiting is done with Tokio's timer. Under a paused Tokio clock both stand still together, which is how tests own
-//! the time.
+//! The clock that all time-dependent code reads, either the system clock or a virtual one that follows Tokio's paused
+//! clock.
 
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-/// Tells the time of day.
+/// A source of wall-clock time.
 #[derive(Debug, Clone)]
 pub struct Clock {
     source: Source,
@@ -16,7 +14,7 @@ pub struct Clock {
 #[derive(Debug, Clone)]
 enum Source {
     System,
-    /// `start` plus what Tokio's clock has advanced since `origin`.
+    /// `start` plus the time that Tokio's clock has advanced since `origin`.
     Virtual {
         start: SystemTime,
         origin: Instant,
@@ -24,17 +22,21 @@ enum Source {
 }
 
 impl Clock {
-    /// The clock of the machine.
+    /// Returns the system clock.
     pub fn system() -> Self {
         Self { source: Source::System }
     }
 
-    /// A clock that shows `start` now and goes on with Tokio's clock. Must be made inside a Tokio runtime.
+    /// Returns a clock that starts at `start` and advances with Tokio's clock.
+    ///
+    /// # Panics
+    ///
+    /// If called outside of a Tokio runtime.
     pub fn starting_at(start: SystemTime) -> Self {
         Self { source: Source::Virtual { start, origin: Instant::now() } }
     }
 
-    /// The time of day.
+    /// Returns the current time.
     pub fn now(&self) -> SystemTime {
         match &self.source {
             Source::System => SystemTime::now(),
@@ -42,23 +44,23 @@ impl Clock {
         }
     }
 
-    /// Milliseconds since the start of 1970 in UTC.
+    /// Returns the milliseconds since the Unix epoch.
     pub fn unix_millis(&self) -> u64 {
         let since = self.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Waits until the clock shows `time`; not at all if it is past.
+    /// Waits until `time`. Returns immediately if it has passed.
     pub async fn sleep_until(&self, time: SystemTime) {
-        // The system clock may be set while we wait, so the wait is cut into pieces and looked at anew.
-        const PIECE: Duration = Duration::from_secs(30);
+        // The system clock may be set while this waits, so it re-reads the clock at intervals.
+        const INTERVAL: Duration = Duration::from_secs(30);
         loop {
             let Ok(left) = time.duration_since(self.now()) else { return };
             if left.is_zero() {
                 return;
             }
             let piece = match self.source {
-                Source::System => left.min(PIECE),
+                Source::System => left.min(INTERVAL),
                 Source::Virtual { .. } => left,
             };
             tokio::time::sleep(piece).await;
@@ -67,7 +69,7 @@ impl Clock {
 }
 
 impl Default for Clock {
-    /// The clock of the machine.
+    /// The system clock.
     fn default() -> Self {
         Self::system()
     }
@@ -78,7 +80,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_virtual_clock_goes_with_tokio() {
+    async fn virtual_clock_follows_tokio() {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let clock = Clock::starting_at(start);
         assert_eq!(clock.now(), start);

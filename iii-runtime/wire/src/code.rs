@@ -1,8 +1,8 @@
 //! Error codes, as they appear in the field `code` of an [`ErrorBody`](crate::protocol::ErrorBody).
 //!
-//! Codes are stable: programs compare them. New codes of this framework are snake_case. Codes that the official engine or
-//! its SDKs define keep their spelling, `UPPER_CASE` included, because existing clients compare them. The constant is
-//! always the code in upper case.
+//! Codes are stable: programs compare them. New codes of this framework are snake_case. Codes that the official engine
+//! or its SDKs define keep their spelling, `UPPER_CASE` included, because existing clients compare them. The constant
+//! is always the code in upper case.
 
 // Codes of this framework.
 
@@ -86,7 +86,8 @@ pub const INVALID_INVOCATION: &str = "invalid_invocation";
 
 /// The namespace has no such function. HTTP status 404.
 pub const FUNCTION_NOT_FOUND: &str = "function_not_found";
-/// A function that an HTTP endpoint serves was sent to the worker that declares it; in a test, mock it. HTTP status 501.
+/// A function that an HTTP endpoint serves was sent to the worker that declares it; in a test, mock it. HTTP status
+/// 501.
 pub const FUNCTION_NOT_INVOKABLE: &str = "function_not_invokable";
 /// A namespace is blank.
 pub const INVALID_NAMESPACE: &str = "INVALID_NAMESPACE";

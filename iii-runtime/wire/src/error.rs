@@ -1,4 +1,4 @@
-//! The error of this crate: a code for programs, a message for people, and what a caller may be told.
+//! The error type: a code for programs, a message for people, and how callers may react.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -13,18 +13,17 @@ use crate::code;
 use crate::protocol::{ErrorBody, Payload};
 use crate::transport::ConnectError;
 
-/// The result of most functions of this crate.
+/// The result type of most functions of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Any error, for handlers that are content with the code `internal`.
+/// Any error, for handlers that do not need an error code: it becomes the code `internal`.
 ///
 /// An [`Error`] in it keeps its own code.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// An error with a code.
 ///
-/// It is what callers of functions get, and what handlers may return. The code is stable; match on it, never on the
-/// message.
+/// Functions fail with it, and handlers may return it. The code is stable: match on the code, never on the message.
 pub struct Error {
     inner: Box<Inner>,
 }
@@ -40,7 +39,7 @@ struct Inner {
 }
 
 impl Error {
-    /// An error with a code and a message.
+    /// Creates an error with a code and a message.
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self {
             inner: Box::new(Inner {
@@ -55,7 +54,8 @@ impl Error {
         }
     }
 
-    /// An error of the code [`internal`](code::INTERNAL). Callers do not see the source; the worker logs it.
+    /// Creates an error with the code [`internal`](code::INTERNAL). Callers do not see the source; the worker logs it.
+    /// An [`Error`] is returned unchanged.
     pub fn internal(source: impl Into<BoxError>) -> Self {
         let source = source.into();
         match source.downcast::<Self>() {
@@ -64,26 +64,26 @@ impl Error {
         }
     }
 
-    /// Sets the HTTP status. Default: what fits the code, 500 for a code that this crate does not know; also in place of a
-    /// status that no response has, which is one outside of 200 to 999.
+    /// Sets the HTTP status. Default: the status of the code, or 500 for a code that this crate does not define. A
+    /// status outside of 200 to 999 is replaced by the default.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.inner.status = Some(status);
         self
     }
 
-    /// Says whether the same call may succeed later. Default: unknown.
+    /// Sets whether retrying the same call may succeed. Default: unknown.
     #[must_use]
     pub fn with_retryable(mut self, retryable: bool) -> Self {
         self.inner.retryable = Some(retryable);
         self
     }
 
-    /// Says how long to wait before the same call is tried again, to the millisecond; and, if nothing was said of that
-    /// before, that trying again may help. Default: unknown.
+    /// Sets how long to wait before retrying, with a resolution of 1 ms. Also marks the error as retryable unless
+    /// [`with_retryable`](Self::with_retryable) was called. Default: unknown.
     ///
-    /// Queues of the engine of this project wait so long before the next attempt, and 24 hours at most; the official
-    /// engine waits as long as its queue says. Over HTTP it becomes the header `retry-after`, in whole seconds.
+    /// Queues of this engine use it as the delay of the next attempt, up to 24 hours; the official engine uses the
+    /// backoff of the queue. Over HTTP it becomes the header `retry-after`, in whole seconds.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.inner.retry_after = Some(wait);
@@ -91,9 +91,8 @@ impl Error {
         self
     }
 
-    /// Any error, as one that is not to be tried again: a queue of the engine of this project gives the message up at
-    /// once. An [`Error`] keeps its code; any other gets [`internal`](code::INTERNAL). An error of your own with codes
-    /// says it in its derive: `retryable = false`.
+    /// Marks any error as permanent: queues of this engine do not retry the message. An [`Error`] keeps its code; any
+    /// other becomes [`internal`](code::INTERNAL). A derived error sets it with `retryable = false`.
     ///
     /// ```
     /// # fn read(message: &str) -> iii::Result<u32> {
@@ -108,65 +107,65 @@ impl Error {
         error.with_retryable(false)
     }
 
-    /// Adds structured facts for the caller. Facts that cannot be serialised are left out.
+    /// Attaches structured details for the caller. Details that cannot be serialized are dropped.
     #[must_use]
     pub fn with_details<T: Serialize + ?Sized>(mut self, details: &T) -> Self {
         self.inner.details = Payload::new(details).ok();
         self
     }
 
-    /// Adds the cause, for logs. It is never sent.
+    /// Attaches the cause, for logs. It is never sent.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.inner.source = Some(source.into());
         self
     }
 
-    /// An unexpected error as callers may see it: this message, and whether and when to try again.
-    pub fn without_inside(&self, message: String) -> Self {
+    /// Returns the error that callers see in place of an unexpected one: this message, with the retry information.
+    pub fn to_internal(&self, message: String) -> Self {
         let mut shown = Self::new(code::INTERNAL, message);
         shown.inner.retryable = self.inner.retryable;
         shown.inner.retry_after = self.inner.retry_after;
         shown
     }
 
-    /// What went wrong, for programs.
+    /// Returns the code.
     pub fn code(&self) -> &str {
         &self.inner.code
     }
 
-    /// What went wrong, for people.
+    /// Returns the message.
     pub fn message(&self) -> &str {
         &self.inner.message
     }
 
-    /// The HTTP status that fits.
+    /// Returns the HTTP status.
     pub fn status(&self) -> u16 {
-        let status = self.inner.status.filter(|status| STATUSES.contains(status));
+        let status = self.inner.status.filter(|status| RESPONSE_STATUSES.contains(status));
         status.unwrap_or_else(|| default_status(&self.inner.code))
     }
 
-    /// Whether the same call may succeed later, if that is known.
+    /// Returns whether retrying the same call may succeed, if known.
     pub fn retryable(&self) -> Option<bool> {
         self.inner.retryable
     }
 
-    /// How long to wait before the same call is tried again, if that is known.
+    /// Returns how long to wait before retrying, if known.
     pub fn retry_after(&self) -> Option<Duration> {
         self.inner.retry_after
     }
 
-    /// The structured facts as they came.
+    /// Returns the details as raw JSON.
     pub fn details_raw(&self) -> Option<&Payload> {
         self.inner.details.as_ref()
     }
 
-    /// The structured facts as a type; `None` if there are none, or they do not fit.
+    /// Returns the details as a `T`; `None` if there are none or they do not match the type.
     pub fn details<T: DeserializeOwned>(&self) -> Option<T> {
         self.inner.details.as_ref().and_then(|details| details.parse().ok())
     }
 
-    /// The error as it travels.
+    /// Returns the error as it is sent.
     pub fn to_body(&self) -> ErrorBody {
         ErrorBody {
             status: Some(self.status()).filter(|status| *status != 500),
@@ -178,15 +177,15 @@ impl Error {
     }
 }
 
-/// A span of time as it travels. What is shorter than a millisecond is one.
+/// Rounds a duration up to whole milliseconds.
 fn milliseconds(span: Duration) -> u32 {
     u32::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
 }
 
-/// The statuses that a response may have: those below are of what comes before it (RFC 9110, section 15.2).
-pub const STATUSES: RangeInclusive<u16> = 200..=999;
+/// The statuses that a response may have. Those below are informational (RFC 9110, section 15.2).
+pub const RESPONSE_STATUSES: RangeInclusive<u16> = 200..=999;
 
-/// The status of errors that name none.
+/// The status of a code without an explicit status.
 fn default_status(code: &str) -> u16 {
     match code {
         code::INVALID_PAYLOAD
@@ -272,7 +271,7 @@ impl From<BoxError> for Error {
 }
 
 impl From<std::io::Error> for Error {
-    /// An error of this crate that went through a reader or a writer keeps its code.
+    /// An [`Error`] that passed through a reader or a writer keeps its code.
     fn from(source: std::io::Error) -> Self {
         source.downcast::<Self>().unwrap_or_else(Self::internal)
     }
@@ -309,13 +308,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_keeps_its_code_on_the_way_through_io() {
+    fn error_keeps_its_code_through_io() {
         let through = std::io::Error::from(Error::new(code::CHANNEL_BROKEN, "half"));
         assert_eq!(Error::from(through).code(), code::CHANNEL_BROKEN);
     }
 
     #[test]
-    fn an_unknown_error_is_internal_and_does_not_show_its_source() {
+    fn unknown_error_is_internal_and_hides_its_source() {
         let error = Error::from(std::io::Error::other("/secret/path"));
         assert_eq!((error.code(), error.status()), (code::INTERNAL, 500));
         assert!(!error.to_string().contains("secret"));
@@ -335,11 +334,11 @@ mod tests {
         let other = Error::permanent(std::io::Error::other("disk"));
         assert_eq!((other.code(), other.retryable()), (code::INTERNAL, Some(false)));
         let waits = Error::new("a/b", "c").with_retryable(false).with_retry_after(Duration::ZERO);
-        assert_eq!(waits.retryable(), Some(false), "what was said is kept");
+        assert_eq!(waits.retryable(), Some(false), "an explicit value is kept");
     }
 
     #[test]
-    fn an_error_survives_the_wire() {
+    fn error_round_trips_through_its_body() {
         let error = Error::new("a/b", "c").with_status(409).with_details(&[1]);
         let error = error.with_retry_after(Duration::from_micros(1500));
         let text = serde_json::to_string(&error.to_body()).unwrap();

@@ -1,4 +1,4 @@
-//! Events that both sides name: the engine in its schemas, the worker in its handlers.
+//! Events that both the engine, in its schemas, and the worker, in its handlers, name.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,20 +9,20 @@ use crate::protocol::{FunctionId, Namespace, Payload};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamEvent<T> {
-    /// When it happened, in milliseconds since the start of 1970 in UTC.
+    /// When it happened, in milliseconds since the Unix epoch.
     pub timestamp: u64,
     /// The stream.
     pub stream_name: String,
     /// The group.
     pub group_id: String,
-    /// The item, if the event is about one.
+    /// The item, for events about one item.
     pub id: Option<String>,
-    /// What happened.
+    /// The change.
     pub event: StreamChange<T>,
 }
 
 impl<T> StreamEvent<T> {
-    /// The event of an item, for unit tests and direct calls. It happens at the start of 1970.
+    /// Creates the event of an item with the timestamp 0, for unit tests and direct calls.
     pub fn of_item(
         stream: impl Into<String>,
         group: impl Into<String>,
@@ -39,59 +39,59 @@ impl<T> StreamEvent<T> {
     }
 }
 
-/// What happened to a stream.
+/// A change of a stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum StreamChange<T> {
-    /// An item is new.
+    /// An item was created.
     Create {
         /// The item.
         data: T,
     },
     /// An item was replaced.
     Update {
-        /// The item as it is now.
+        /// The new value of the item.
         data: T,
     },
     /// An item was removed.
     Delete {
-        /// The item as it was.
+        /// The last value of the item.
         data: T,
     },
-    /// Somebody sent an event to the group.
+    /// An event was sent to the group.
     Event {
         /// The event.
-        event: Sent,
+        event: StreamMessage,
     },
 }
 
-/// An event that somebody sent to a group of a stream.
+/// An event that was sent to a group of a stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Sent {
+pub struct StreamMessage {
     /// Its type, chosen by the sender.
     pub r#type: String,
-    /// Its data.
+    /// The data.
     #[serde(default)]
     pub data: serde_json::Value,
 }
 
-/// A function, as lists show it.
+/// A function as listed by the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionSummary {
-    /// Its id.
+    /// The id of the function.
     #[schemars(with = "String")]
     pub function_id: FunctionId,
-    /// The partition it is in.
+    /// Its namespace.
     #[serde(default)]
     #[schemars(with = "String")]
     pub namespace: Namespace,
-    /// The worker that serves it: its name, else the first part of the function's id.
+    /// The name of the worker that serves it, or the first segment of the function id if the worker has no name.
     #[serde(default)]
     pub worker_name: String,
-    /// What it does.
+    /// What the function does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// What its worker says about it.
+    /// The metadata that its worker registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Payload>,
 }
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_of_the_engine_are_read() {
+    fn events_are_deserialized() {
         let read = |event: &str| -> StreamEvent<u8> {
             let text = format!(
                 r#"{{"type":"stream","timestamp":1,"streamName":"chat","groupId":"room1","id":"m1","event":{event}}}"#

@@ -1,4 +1,4 @@
-//! Locks by key: one task at a time works on each key.
+//! Asynchronous locks by key: at most one task at a time holds the lock of each key.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 use crate::sync::lock;
 
-/// A set of asynchronous locks, one for each key that is in use. Waiters get a lock in the order of their calls.
+/// A set of asynchronous mutexes, one for each key in use. Each lock is fair: waiters acquire it in FIFO order.
 pub struct KeyedLock<K> {
     locks: Mutex<HashMap<K, Arc<AsyncMutex<()>>>>,
 }
@@ -23,7 +23,7 @@ pub struct KeyedLockGuard<'a, K: Eq + Hash> {
 }
 
 impl<K: Eq + Hash + Clone> KeyedLock<K> {
-    /// Waits for the lock of `key`.
+    /// Acquires the lock of `key`.
     pub async fn acquire(&self, key: K) -> KeyedLockGuard<'_, K> {
         let mutex = lock(&self.locks).entry(key.clone()).or_default().clone();
         let mut acquired =
@@ -34,12 +34,12 @@ impl<K: Eq + Hash + Clone> KeyedLock<K> {
 }
 
 impl<K> KeyedLock<K> {
-    /// The number of keys that are locked or waited for.
+    /// Returns the number of keys that are locked or waited for.
     pub fn len(&self) -> usize {
         lock(&self.locks).len()
     }
 
-    /// Whether no key is locked or waited for.
+    /// Returns whether no key is locked or waited for.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -50,7 +50,8 @@ impl<K: Eq + Hash> Drop for KeyedLockGuard<'_, K> {
         let mut locks = lock(&self.owner.locks);
         self.guard = None;
         self.mutex = None;
-        // A count of one means that nobody waits: waiters hold a clone, and clone it under the lock of the table.
+        // A count of one means that there are no waiters: each holds a clone, and clones it under the lock of the
+        // table.
         if locks.get(&self.key).is_some_and(|mutex| Arc::strong_count(mutex) == 1) {
             locks.remove(&self.key);
         }
@@ -82,11 +83,11 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn waiters_of_a_key_run_one_after_the_other_and_leave_nothing_behind() {
+    async fn waiters_acquire_in_order_and_unused_keys_are_removed() {
         let locks = KeyedLock::default();
         let first = locks.acquire("a").await;
         let other = locks.acquire("b").now_or_never();
-        assert!(other.is_some(), "another key is free");
+        assert!(other.is_some(), "another key is independent");
         drop(other);
         let mut second = Box::pin(locks.acquire("a"));
         assert!(second.as_mut().now_or_never().is_none());

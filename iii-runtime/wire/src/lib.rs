@@ -1,7 +1,22 @@
-//! The wire protocol of iii and what both of its ends share: messages, payloads, error codes, transports, the clock.
+//! The wire protocol of iii: messages, payloads, error codes, transports and the clock, shared by workers and engines.
 //!
-//! This crate has no policy: it knows neither workers nor engines. Use it through `iii-runtime`, which re-exports what
-//! applications need; everything else here may change with any version.
+//! This crate holds no policy: it contains neither worker nor engine. Use it through `iii-runtime`, which re-exports
+//! what applications need; everything else here may change in any version.
+//!
+//! # Layers
+//!
+//! Each module imports only from modules above it; a test enforces it.
+//!
+//! ```text
+//! code sync secret             error codes, locks, names of secrets
+//! clock keyed_lock             the time of day, real or virtual; locks by key
+//! local_instances trace        telemetry instances of this process, trace context
+//! trigger_kind                 the kinds of triggers and their ids
+//! protocol                     messages, payloads, ids, and their JSON
+//! schema update event          schemas of types, updates of values, events that both sides name
+//! transport                    connections in memory and over WebSocket
+//! error                        the error type and its form on the wire
+//! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod clock;
@@ -19,6 +34,6 @@ pub mod transport;
 mod trigger_kind;
 pub mod update;
 
-pub use error::{BoxError, Error, Result, STATUSES};
+pub use error::{BoxError, Error, RESPONSE_STATUSES, Result};
 pub use trace::TraceContext;
 pub use trigger_kind::TriggerKind;

@@ -1,6 +1,5 @@
-//! The telemetry instances (`service.instance.id`) of the workers that run in this process.
-//!
-//! An engine in the same process must not log again what such a worker has logged already.
+//! The telemetry instance ids (`service.instance.id`) of the workers in this process, whose log records an engine in
+//! the same process does not print a second time.
 
 use std::sync::RwLock;
 
@@ -18,7 +17,7 @@ pub fn remove(instance: &str) {
     write(&INSTANCES).retain(|known| known != instance);
 }
 
-/// Whether an instance runs in this process.
+/// Returns whether an instance runs in this process.
 pub fn contains(instance: &str) -> bool {
     read(&INSTANCES).iter().any(|known| known == instance)
 }

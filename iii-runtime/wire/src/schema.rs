@@ -1,4 +1,4 @@
-//! JSON Schema documents of Rust types, generated once a process.
+//! JSON Schema documents of Rust types, generated once per process.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -10,11 +10,11 @@ use schemars::{Schema, SchemaGenerator};
 use crate::protocol::Payload;
 use crate::sync::lock;
 
-/// Makes the schema of a type.
-pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+/// Generates the schema of a type.
+pub type SchemaFn = fn(&mut SchemaGenerator) -> Schema;
 
-/// A schema document in the 2020-12 draft, without what says nothing about the type.
-pub fn document(schema: SchemaOf) -> Payload {
+/// Returns the schema of a type in the 2020-12 draft, without `$schema` and `title`.
+pub fn document(schema: SchemaFn) -> Payload {
     memoized(schema as *const () as usize, || {
         let mut settings = SchemaSettings::draft2020_12();
         settings.meta_schema = None;
@@ -24,7 +24,7 @@ pub fn document(schema: SchemaOf) -> Payload {
     })
 }
 
-/// Schema documents by the addresses of their makers, which are good hashes as they are.
+/// Schema documents by the address of their generator function, which needs no further hashing than a multiplication.
 type Documents = HashMap<usize, Payload, BuildHasherDefault<AddressHasher>>;
 
 /// Hashes one address by multiplication.
@@ -41,22 +41,22 @@ impl Hasher for AddressHasher {
     }
 
     fn write_usize(&mut self, address: usize) {
-        // The table looks at the upper bits, which are the same in all addresses.
+        // `HashMap` uses the upper bits, which are equal in all addresses.
         self.0 = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 
-/// A schema document, made the first time that it is asked for in this process. `maker` is the address of the code
-/// that makes it, which belongs to one type.
+/// Returns the cached document of `generator`, the address of a function that belongs to one type, or generates it with
+/// `generate` and caches it.
 ///
-/// Making it costs more than all the rest of a start, and a process with many tests starts many workers.
-pub fn memoized(maker: usize, make: impl FnOnce() -> Payload) -> Payload {
+/// Generating a schema is the most expensive step of a start, and a test process starts many workers.
+pub fn memoized(generator: usize, generate: impl FnOnce() -> Payload) -> Payload {
     static DOCUMENTS: LazyLock<Mutex<Documents>> = LazyLock::new(Mutex::default);
-    if let Some(document) = lock(&DOCUMENTS).get(&maker) {
+    if let Some(document) = lock(&DOCUMENTS).get(&generator) {
         return document.clone();
     }
-    // Not under the lock: making one may ask for others.
-    let document = make();
-    lock(&DOCUMENTS).insert(maker, document.clone());
+    // Not under the lock: generating a schema may request others.
+    let document = generate();
+    lock(&DOCUMENTS).insert(generator, document.clone());
     document
 }

@@ -1,10 +1,10 @@
-//! Names that say that their values are secrets: those are left out wherever telemetry is sent or kept.
+//! Detects names of secrets, whose values are redacted in telemetry.
 
-/// What stands in the place of a value.
+/// Replaces the value of a secret.
 pub const REDACTED: &str = "[REDACTED]";
 
-/// Words that make a name sensitive.
-const WORDS: [&str; 14] = [
+/// Words that mark a name as sensitive.
+const SENSITIVE_WORDS: [&str; 14] = [
     "apikey",
     "auth",
     "authorization",
@@ -20,32 +20,32 @@ const WORDS: [&str; 14] = [
     "setcookie",
     "token",
 ];
-/// Kinds of keys that are sensitive; others, such as `message.key`, are not.
-const KEYS: [&str; 6] = ["access", "api", "encryption", "private", "secret", "signing"];
+/// Words that mark a following `key` as sensitive; other keys, such as `message.key`, are not.
+const SENSITIVE_KEYS: [&str; 6] = ["access", "api", "encryption", "private", "secret", "signing"];
 
-/// Whether a name has a word that stands for secrets: `db.password`, `apiKey`, `X-Api-Key`. Parts of words do not count,
-/// so that `usage.input_tokens` can be seen.
+/// Returns whether a name contains a sensitive word: `db.password`, `apiKey`, `X-Api-Key`. Only whole words count:
+/// `usage.input_tokens` is not sensitive.
 pub fn is_secret(name: &str) -> bool {
     let mut before = String::new();
     let mut word = String::new();
     let mut found = false;
     let mut end = |word: &mut String| {
         if !word.is_empty() {
-            found |= WORDS.contains(&word.as_str())
-                || (word == "key" && KEYS.contains(&before.as_str()));
+            found |= SENSITIVE_WORDS.contains(&word.as_str())
+                || (word == "key" && SENSITIVE_KEYS.contains(&before.as_str()));
             std::mem::swap(&mut before, word);
             word.clear();
         }
     };
-    let mut last_is_small = false;
-    for sign in name.chars() {
-        if !sign.is_alphanumeric() || (sign.is_uppercase() && last_is_small) {
+    let mut after_lowercase = false;
+    for c in name.chars() {
+        if !c.is_alphanumeric() || (c.is_uppercase() && after_lowercase) {
             end(&mut word);
         }
-        if sign.is_alphanumeric() {
-            word.extend(sign.to_lowercase());
+        if c.is_alphanumeric() {
+            word.extend(c.to_lowercase());
         }
-        last_is_small = sign.is_lowercase();
+        after_lowercase = c.is_lowercase();
     }
     end(&mut word);
     found
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_secrets_are_known() {
+    fn sensitive_names_are_detected() {
         for name in [
             "password",
             "db.password",

@@ -1,4 +1,4 @@
-//! The trace context that invocations carry.
+//! The trace context of an invocation.
 
 /// Trace context of an invocation ([W3C Trace Context](https://www.w3.org/TR/trace-context/) and
 /// [Baggage](https://www.w3.org/TR/baggage/)).

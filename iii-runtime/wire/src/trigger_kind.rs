@@ -8,7 +8,7 @@ use std::fmt;
 pub enum TriggerKind {
     /// An HTTP request.
     Http,
-    /// A point in time.
+    /// A cron schedule.
     Cron,
     /// A message of a durable topic.
     Queue,
@@ -28,16 +28,16 @@ pub enum TriggerKind {
     Trace,
     /// A change of a configuration.
     Configuration,
-    /// Functions come and go.
+    /// Functions were registered or unregistered.
     FunctionsAvailable,
-    /// Workers come and go.
+    /// Workers connected, disconnected or changed.
     WorkersAvailable,
     /// Any other type, by its id.
     Other(String),
 }
 
 impl TriggerKind {
-    /// The id of the trigger type on the wire (protocol section 5).
+    /// Returns the id of the trigger type on the wire (protocol section 5).
     pub fn as_str(&self) -> &str {
         match self {
             Self::Http => "http",
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_is_its_id() {
+    fn kinds_round_trip_through_their_ids() {
         for id in [
             "http",
             "cron",

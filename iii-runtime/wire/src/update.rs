@@ -1,105 +1,104 @@
-//! Update operations on a JSON value, each with its own error (protocol section 6.4): for the engine's stores, and for
-//! those of workers.
+//! Update operations on JSON values, applied by the engine's stores and by those of workers (protocol section 6.4).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
 use crate::protocol::Payload;
 
-/// Segments of a path.
-const DEPTH: usize = 32;
-/// Bytes of a segment.
-const SEGMENT: usize = 256;
-/// Nesting of a value to merge.
-const VALUE_DEPTH: usize = 16;
-/// Keys of a value to merge.
-const VALUE_KEYS: usize = 1024;
-/// Keys that would change the nature of objects in JavaScript workers.
-const POLLUTING: [&str; 3] = ["__proto__", "constructor", "prototype"];
+/// Maximum number of segments of a path.
+const MAX_SEGMENTS: usize = 32;
+/// Maximum length of a segment in bytes.
+const MAX_SEGMENT_BYTES: usize = 256;
+/// Maximum nesting of a value to merge.
+const MAX_MERGE_DEPTH: usize = 16;
+/// Maximum number of keys of a value to merge.
+const MAX_MERGE_KEYS: usize = 1024;
+/// Keys that modify the prototype of objects in JavaScript workers.
+const PROTOTYPE_KEYS: [&str; 3] = ["__proto__", "constructor", "prototype"];
 
-/// One operation.
+/// An update operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum UpdateOp {
-    /// Replaces the value of a key.
+    /// Sets a key.
     Set {
-        /// A key of the value; empty: the whole value.
+        /// The key; an empty one replaces the whole value.
         path: String,
-        /// The new value. Absent: null.
+        /// The new value. Default: null.
         #[serde(default)]
         value: Value,
     },
-    /// Adds the keys of an object.
+    /// Merges the keys of an object.
     Merge {
-        /// Where; absent or empty: into the whole value.
+        /// The path of the target; absent or empty for the whole value.
         #[serde(default)]
-        path: Option<Path>,
-        /// The object.
+        path: Option<MergePath>,
+        /// The object to merge.
         value: Value,
     },
     /// Adds to a number.
     Increment {
-        /// A key of the value; empty: the whole value.
+        /// The key; an empty one addresses the whole value.
         path: String,
-        /// How much.
+        /// The summand.
         by: i64,
     },
     /// Subtracts from a number.
     Decrement {
-        /// A key of the value; empty: the whole value.
+        /// The key; an empty one addresses the whole value.
         path: String,
-        /// How much.
+        /// The subtrahend.
         by: i64,
     },
-    /// Adds to a list or to a text.
+    /// Appends to an array or a string.
     Append {
-        /// Where; absent or empty: to the whole value.
+        /// The path of the target; absent or empty for the whole value.
         #[serde(default)]
-        path: Option<Path>,
-        /// What.
+        path: Option<MergePath>,
+        /// The value to append.
         value: Value,
     },
     /// Removes a key.
     Remove {
-        /// A key of the value; empty: the whole value becomes null.
+        /// The key; an empty one sets the whole value to null.
         path: String,
     },
 }
 
-/// Where in a value: one key, or a way of keys. Dots have no meaning.
+/// A location in a value: one key, or a sequence of keys. Dots are not separators.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
-pub enum Path {
-    /// One key; empty: the whole value.
+pub enum MergePath {
+    /// One key; an empty one addresses the whole value.
     Key(String),
-    /// A way through nested objects.
-    Way(Vec<String>),
+    /// The keys of nested objects, outermost first.
+    Segments(Vec<String>),
 }
 
-/// An operation that could not be done.
+/// The failure of one operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct UpdateError {
-    /// Which operation, counted from 0.
+    /// The index of the operation.
     pub op_index: usize,
-    /// What is wrong, for programs, such as `increment.not_number`.
+    /// The error code, such as `increment.not_number`.
     pub code: String,
-    /// What is wrong, for people.
+    /// The error message.
     pub message: String,
 }
 
-/// A code without the name of the operation, and a message.
+/// An error code without the name of the operation, and a message.
 type Failure = (&'static str, String);
 
-/// Applies operations to a stored value, or to `{}` if there is none. One that fails is left out.
+/// Applies operations in order to a stored value, or to `{}` if there is none. A failing operation is skipped.
 ///
 /// # Errors
 ///
-/// If the stored value is nested too deeply to be worked on.
+/// If the stored value is nested too deeply to be parsed.
 pub fn apply(
     old: Option<&Payload>,
     ops: &[UpdateOp],
 ) -> Result<(Payload, Vec<UpdateError>), serde_json::Error> {
-    // `None`: nothing is there yet, which some operations on the whole value tell apart from `{}`.
+    // `None` is an absent value, which some operations distinguish from `{}`.
     let mut root = old.map(Payload::parse::<Value>).transpose()?;
     let mut errors = Vec::new();
     for (op_index, op) in ops.iter().enumerate() {
@@ -124,27 +123,27 @@ impl UpdateOp {
 
     fn apply(&self, root: &mut Option<Value>) -> Result<(), Failure> {
         match self {
-            Self::Set { path, value } => match one_key(path)? {
+            Self::Set { path, value } => match single_key(path)? {
                 None => {
                     *root = Some(value.clone());
                     Ok(())
                 }
                 Some(key) => {
-                    object(root, key)?.insert(key.to_owned(), value.clone());
+                    object_mut(root, key)?.insert(key.to_owned(), value.clone());
                     Ok(())
                 }
             },
-            Self::Merge { path, value } => merge(root, &way(path.as_ref())?, value),
+            Self::Merge { path, value } => merge(root, &segments(path.as_ref())?, value),
             Self::Increment { path, by } => add(root, path, i128::from(*by)),
             Self::Decrement { path, by } => add(root, path, -i128::from(*by)),
-            Self::Append { path, value } => append(root, &way(path.as_ref())?, value),
-            Self::Remove { path } => match one_key(path)? {
+            Self::Append { path, value } => append(root, &segments(path.as_ref())?, value),
+            Self::Remove { path } => match single_key(path)? {
                 None => {
                     *root = Some(Value::Null);
                     Ok(())
                 }
                 Some(key) => {
-                    object(root, key)?.remove(key);
+                    object_mut(root, key)?.remove(key);
                     Ok(())
                 }
             },
@@ -156,8 +155,8 @@ fn empty() -> Value {
     Value::Object(Map::new())
 }
 
-/// The key of a path that is one key; `None`: the whole value.
-fn one_key(path: &str) -> Result<Option<&str>, Failure> {
+/// Reads a path of one key; `None` for the whole value.
+fn single_key(path: &str) -> Result<Option<&str>, Failure> {
     if path.is_empty() {
         return Ok(None);
     }
@@ -165,38 +164,39 @@ fn one_key(path: &str) -> Result<Option<&str>, Failure> {
     Ok(Some(path))
 }
 
-/// The way of a path; none at all: the whole value.
-fn way(path: Option<&Path>) -> Result<Vec<&str>, Failure> {
-    let way: Vec<&str> = match path {
+/// Reads a path of any length; empty for the whole value.
+fn segments(path: Option<&MergePath>) -> Result<Vec<&str>, Failure> {
+    let segments: Vec<&str> = match path {
         None => Vec::new(),
-        Some(Path::Key(key)) if key.is_empty() => Vec::new(),
-        Some(Path::Key(key)) => vec![key],
-        Some(Path::Way(way)) => way.iter().map(String::as_str).collect(),
+        Some(MergePath::Key(key)) if key.is_empty() => Vec::new(),
+        Some(MergePath::Key(key)) => vec![key],
+        Some(MergePath::Segments(segments)) => segments.iter().map(String::as_str).collect(),
     };
-    if way.len() > DEPTH {
-        let message = format!("the path has {} segments, at most {DEPTH} are allowed", way.len());
+    if segments.len() > MAX_SEGMENTS {
+        let message =
+            format!("the path has {} segments, at most {MAX_SEGMENTS} are allowed", segments.len());
         return Err(("path.too_deep", message));
     }
-    way.iter().try_for_each(|segment| check_segment(segment))?;
-    Ok(way)
+    segments.iter().try_for_each(|segment| check_segment(segment))?;
+    Ok(segments)
 }
 
 fn check_segment(segment: &str) -> Result<(), Failure> {
     if segment.is_empty() {
         return Err(("path.empty_segment", "a segment of the path is empty".to_owned()));
     }
-    if segment.len() > SEGMENT {
-        let message = format!("a segment of the path is longer than {SEGMENT} bytes");
+    if segment.len() > MAX_SEGMENT_BYTES {
+        let message = format!("a segment of the path is longer than {MAX_SEGMENT_BYTES} bytes");
         return Err(("path.segment_too_long", message));
     }
-    if POLLUTING.contains(&segment) {
-        return Err(("path.proto_polluted", format!("`{segment}` cannot be part of a path")));
+    if PROTOTYPE_KEYS.contains(&segment) {
+        return Err(("path.proto_polluted", format!("`{segment}` is not allowed in a path")));
     }
     Ok(())
 }
 
-/// The whole value as an object, to work on `key`.
-fn object<'a>(
+/// The whole value as an object, for an operation on `key`.
+fn object_mut<'a>(
     root: &'a mut Option<Value>,
     key: &str,
 ) -> Result<&'a mut Map<String, Value>, Failure> {
@@ -206,32 +206,32 @@ fn object<'a>(
     }
 }
 
-fn not_object(way: &[&str], found: &Value) -> Failure {
+fn not_object(segments: &[&str], found: &Value) -> Failure {
     let message =
-        format!("{} cannot be reached: there is {}, not an object", shown(way), kind(found));
+        format!("the target of {} is {}, not an object", display_path(segments), type_name(found));
     ("target_not_object", message)
 }
 
-fn merge(root: &mut Option<Value>, way: &[&str], value: &Value) -> Result<(), Failure> {
+fn merge(root: &mut Option<Value>, segments: &[&str], value: &Value) -> Result<(), Failure> {
     let Value::Object(added) = value else {
         return Err((
             "value.not_an_object",
-            format!("only an object can be merged, not {}", kind(value)),
+            format!("only an object can be merged, not {}", type_name(value)),
         ));
     };
     check_merged(added)?;
     let mut target = root.get_or_insert_with(empty);
     if !target.is_object() {
-        return Err(not_object(way, target));
+        return Err(not_object(segments, target));
     }
-    for segment in way {
-        // What is no object on the way gives way to one.
+    for segment in segments {
+        // A value on the path that is not an object is replaced by one.
         if !target.is_object() {
             *target = empty();
         }
         target = match target {
             Value::Object(object) => object.entry((*segment).to_owned()).or_insert_with(empty),
-            other => return Err(not_object(way, other)),
+            other => return Err(not_object(segments, other)),
         };
     }
     if !target.is_object() {
@@ -244,10 +244,10 @@ fn merge(root: &mut Option<Value>, way: &[&str], value: &Value) -> Result<(), Fa
 }
 
 fn check_merged(added: &Map<String, Value>) -> Result<(), Failure> {
-    if added.len() > VALUE_KEYS {
+    if added.len() > MAX_MERGE_KEYS {
         return Err((
             "value.too_many_keys",
-            format!("at most {VALUE_KEYS} keys can be merged at once"),
+            format!("the value has {} keys, at most {MAX_MERGE_KEYS} are allowed", added.len()),
         ));
     }
     check_nesting(added.values(), added.keys(), 1)
@@ -258,11 +258,14 @@ fn check_nesting<'a>(
     mut keys: impl Iterator<Item = &'a String>,
     depth: usize,
 ) -> Result<(), Failure> {
-    if depth > VALUE_DEPTH {
-        return Err(("value.too_deep", format!("the value is nested deeper than {VALUE_DEPTH}")));
+    if depth > MAX_MERGE_DEPTH {
+        return Err((
+            "value.too_deep",
+            format!("the value is nested deeper than {MAX_MERGE_DEPTH} levels"),
+        ));
     }
-    if let Some(key) = keys.find(|key| POLLUTING.contains(&key.as_str())) {
-        return Err(("value.proto_polluted", format!("`{key}` cannot be a key")));
+    if let Some(key) = keys.find(|key| PROTOTYPE_KEYS.contains(&key.as_str())) {
+        return Err(("value.proto_polluted", format!("`{key}` is not allowed as a key")));
     }
     for value in values {
         match value {
@@ -275,26 +278,21 @@ fn check_nesting<'a>(
 }
 
 fn add(root: &mut Option<Value>, path: &str, by: i128) -> Result<(), Failure> {
-    let Some(key) = one_key(path)? else {
+    let Some(key) = single_key(path)? else {
         let sum = sum(root.as_ref(), by, path)?;
         *root = Some(sum);
         return Ok(());
     };
-    let object = object(root, key)?;
+    let object = object_mut(root, key)?;
     let sum = sum(object.get(key), by, key)?;
     object.insert(key.to_owned(), sum);
     Ok(())
 }
 
-/// Integers stay integers, other numbers stay what they are; nothing counts as 0.
+/// Adds to a number: integers stay integers, an absent value counts as 0.
 fn sum(number: Option<&Value>, by: i128, path: &str) -> Result<Value, Failure> {
-    let failure = |found: &str| {
-        (
-            "not_number",
-            format!("{} is {found}, not a number that can be counted on", shown(&[path])),
-        )
-    };
-    let too_large = || failure("too large");
+    let failure = |problem: String| ("not_number", format!("{} {problem}", display_path(&[path])));
+    let too_large = || failure("is out of range".to_owned());
     let whole = |sum: i128| {
         let number =
             i64::try_from(sum).map(Number::from).or_else(|_| u64::try_from(sum).map(Number::from));
@@ -312,48 +310,49 @@ fn sum(number: Option<&Value>, by: i128, path: &str) -> Result<Value, Failure> {
             }
             _ => Err(too_large()),
         },
-        Some(other) => Err(failure(kind(other))),
+        Some(other) => Err(failure(format!("is {}, not a number", type_name(other)))),
     }
 }
 
-fn append(root: &mut Option<Value>, way: &[&str], value: &Value) -> Result<(), Failure> {
-    let Some((leaf, above)) = way.split_last() else {
+fn append(root: &mut Option<Value>, segments: &[&str], value: &Value) -> Result<(), Failure> {
+    let Some((leaf, above)) = segments.split_last() else {
         return match root {
             None | Some(Value::Null) => {
-                *root = Some(begun(value));
+                *root = Some(initial_append(value));
                 Ok(())
             }
-            Some(target) => append_to(target, value, way),
+            Some(target) => append_to(target, value, segments),
         };
     };
     let mut target = root.get_or_insert_with(empty);
     for segment in above {
         target = match target {
             Value::Object(object) => object.entry((*segment).to_owned()).or_insert_with(empty),
-            other => return Err(not_object(way, other)),
+            other => return Err(not_object(segments, other)),
         };
     }
     let object = match target {
         Value::Object(object) => object,
-        other => return Err(not_object(way, other)),
+        other => return Err(not_object(segments, other)),
     };
     match object.get_mut(*leaf) {
         Some(Value::Null) | None => {
             let nested = !above.is_empty() && !object.contains_key(*leaf);
-            let first = if nested { Value::Array(vec![value.clone()]) } else { begun(value) };
+            let first =
+                if nested { Value::Array(vec![value.clone()]) } else { initial_append(value) };
             object.insert((*leaf).to_owned(), first);
             Ok(())
         }
-        Some(target) => append_to(target, value, way),
+        Some(target) => append_to(target, value, segments),
     }
 }
 
-/// What appending to nothing makes: a text stays one, everything else begins a list.
-fn begun(value: &Value) -> Value {
+/// The initial value of an append to an absent target: a string, or an array of the value.
+fn initial_append(value: &Value) -> Value {
     if value.is_string() { value.clone() } else { Value::Array(vec![value.clone()]) }
 }
 
-fn append_to(target: &mut Value, value: &Value, way: &[&str]) -> Result<(), Failure> {
+fn append_to(target: &mut Value, value: &Value, segments: &[&str]) -> Result<(), Failure> {
     match (target, value) {
         (Value::Array(list), value) => {
             list.push(value.clone());
@@ -364,29 +363,33 @@ fn append_to(target: &mut Value, value: &Value, way: &[&str]) -> Result<(), Fail
             Ok(())
         }
         (target, value) => {
-            let message =
-                format!("{} is {}, {} cannot be appended", shown(way), kind(target), kind(value));
+            let message = format!(
+                "{} is {}, {} cannot be appended",
+                display_path(segments),
+                type_name(target),
+                type_name(value)
+            );
             Err(("type_mismatch", message))
         }
     }
 }
 
-/// A path in a message.
-fn shown(way: &[&str]) -> String {
-    match way {
+/// A path for messages.
+fn display_path(segments: &[&str]) -> String {
+    match segments {
         [] | [""] => "the value".to_owned(),
-        way => format!("`{}`", way.join("`, `")),
+        segments => format!("`{}`", segments.join("`, `")),
     }
 }
 
-/// A type in a message.
-fn kind(value: &Value) -> &'static str {
+/// The type of a value for messages.
+fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     }
 }

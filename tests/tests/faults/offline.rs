@@ -91,20 +91,20 @@ async fn f16_dropped_calls_are_forgotten() {
     let mut app = App::new();
     let (running, Script { mut peer, .. }) = started(&engine, app.function::<idle>()).await;
     let client = running.client();
-    assert_eq!(client.waiting_calls(), 0);
+    assert_eq!(client.pending_calls(), 0);
     let calls: Vec<_> = (0..1000)
         .map(|n| tokio::spawn(client.call_raw::<Value>("never::answers", &n).into_future()))
         .collect();
-    until("all calls are made", || client.waiting_calls() == 1000).await;
+    until("all calls are made", || client.pending_calls() == 1000).await;
     for call in calls {
         call.abort();
     }
-    until("all calls are forgotten", || client.waiting_calls() == 0).await;
+    until("all calls are forgotten", || client.pending_calls() == 0).await;
     // Answers that come too late harm nobody.
     let late = peer.next_of("invokefunction").await;
     peer.answer(&late, json!(1)).await;
     peer.settled().await;
     let short = client.call_raw::<Value>("never::answers", &()).timeout(Duration::from_millis(1));
     assert_eq!(short.await.unwrap_err().code(), code::TIMEOUT);
-    assert_eq!(client.waiting_calls(), 0, "one that has given up is forgotten as well");
+    assert_eq!(client.pending_calls(), 0, "one that has given up is forgotten as well");
 }

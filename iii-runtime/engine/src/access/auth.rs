@@ -11,7 +11,7 @@ use super::Access;
 use super::hooks::HookFunction;
 use super::middleware::CallMiddleware;
 use super::session::{Grants, Session};
-use crate::broker::{Broker, Gate};
+use crate::broker::{Broker, ConnectionPolicy};
 use crate::handshake;
 use crate::provider::to_payload;
 use iii_wire::code;
@@ -87,7 +87,10 @@ impl AccessGuard {
     ///
     /// Code `AUTH_ERROR` if the auth function fails, times out, or returns anything but an object of the expected shape.
     /// The error is retryable if the error of the function is.
-    pub(crate) async fn admit(&self, request: &AuthRequest) -> Result<Arc<dyn Gate>, ErrorBody> {
+    pub(crate) async fn admit(
+        &self,
+        request: &AuthRequest,
+    ) -> Result<Arc<dyn ConnectionPolicy>, ErrorBody> {
         let grants = match self.rules.hook(|access| &access.auth_function) {
             Some(auth) => self.authenticate(auth, request).await.inspect_err(|error| {
                 let (ip, function) = (request.ip_address, auth.function_id);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::broker::{Detour, Request};
+use crate::broker::{Redirect, Request};
 use crate::provider::to_payload;
 use iii_wire::protocol::{Action, FunctionId, Payload};
 
@@ -30,12 +30,12 @@ impl CallMiddleware {
     pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
     /// Redirects a call to the middleware, whose result becomes the result of the call.
-    pub(crate) fn detour(
+    pub(crate) fn redirect(
         &self,
         call: &Request,
         action: Option<&Action>,
         context: &Payload,
-    ) -> Detour {
+    ) -> Redirect {
         let data = to_payload(&MiddlewareInput {
             function_id: &call.function_id,
             payload: &call.data,
@@ -45,6 +45,6 @@ impl CallMiddleware {
         });
         // Serialization of strings and JSON cannot fail. If it did, the call must still not bypass the middleware.
         let data = data.unwrap_or_default();
-        Detour { function_id: self.function_id.clone(), data, limit: self.timeout }
+        Redirect { function_id: self.function_id.clone(), data, limit: self.timeout }
     }
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::auth::ListenerRules;
-use crate::broker::{Broker, Detour, Gate, Request, forbidden};
+use crate::broker::{Broker, ConnectionPolicy, Redirect, Request, forbidden};
 use crate::wildcard::WildcardPattern;
 use iii_wire::protocol::{
     Action, DEFAULT_NAMESPACE, ErrorBody, FunctionId, Namespace, Payload, RegisterFunction,
@@ -111,7 +111,7 @@ impl From<AuthFunctionOutput> for Grants {
     }
 }
 
-/// Authorizes what one connection does, as its [`Gate`].
+/// Authorizes what one connection does, as its [`ConnectionPolicy`].
 pub(super) struct Session {
     pub(super) broker: Broker,
     pub(super) rules: Arc<ListenerRules>,
@@ -137,7 +137,7 @@ impl Session {
     /// Checks that the connection may bind the trigger type, and may call the target, the condition function and the
     /// middleware functions of the trigger.
     fn check_trigger(&self, m: &RegisterTrigger) -> Result<(), ErrorBody> {
-        if !self.binds(&m.trigger_type) {
+        if !self.may_bind(&m.trigger_type) {
             let kind = &m.trigger_type;
             return Err(forbidden(format!(
                 "triggers of the type `{kind}` are not allowed: add it to `allowed_trigger_types`"
@@ -165,12 +165,12 @@ impl Session {
     }
 
     fn check_target(&self, namespace: &Namespace, id: &FunctionId) -> Result<(), ErrorBody> {
-        let reached = self.broker.reached(namespace, id);
+        let reached = self.broker.lookup_function(namespace, id);
         let (found_in, metadata) = match &reached {
             Some((found_in, metadata)) => (found_in, metadata.as_ref()),
             None => (namespace, None),
         };
-        self.calls(found_in, id, metadata).map_err(|error| {
+        self.check_call(found_in, id, metadata).map_err(|error| {
             forbidden(format!("in the namespace `{namespace}`, {}", error.message))
         })
     }
@@ -215,7 +215,7 @@ impl Session {
             ));
         }
         if let Some(namespace) = &m.namespace {
-            self.enters(namespace)?;
+            self.check_namespace(namespace)?;
         }
         if let Some(hook) = self.rules.hook(|access| &access.trigger_type_hook) {
             hook.authorize_trigger_type(self, &mut m).await?;
@@ -224,8 +224,8 @@ impl Session {
     }
 }
 
-impl Gate for Session {
-    fn enters(&self, namespace: &Namespace) -> Result<(), ErrorBody> {
+impl ConnectionPolicy for Session {
+    fn check_namespace(&self, namespace: &Namespace) -> Result<(), ErrorBody> {
         let granted = &self.grants.namespaces;
         if granted.is_empty() || granted.contains_key(namespace) {
             return Ok(());
@@ -237,7 +237,7 @@ impl Gate for Session {
         )))
     }
 
-    fn calls(
+    fn check_call(
         &self,
         namespace: &Namespace,
         id: &FunctionId,
@@ -269,12 +269,12 @@ impl Gate for Session {
         )))
     }
 
-    fn detour(&self, call: &Request, action: Option<&Action>) -> Option<Detour> {
+    fn redirect(&self, call: &Request, action: Option<&Action>) -> Option<Redirect> {
         let middleware = self.rules.middleware.as_ref()?;
-        Some(middleware.detour(call, action, &self.grants.context))
+        Some(middleware.redirect(call, action, &self.grants.context))
     }
 
-    fn function(
+    fn check_function(
         self: Arc<Self>,
         function: RegisterFunction,
         home: Namespace,
@@ -282,21 +282,21 @@ impl Gate for Session {
         async move { self.authorize_function(function, &home).await }.boxed()
     }
 
-    fn binding(
+    fn check_trigger(
         self: Arc<Self>,
         binding: RegisterTrigger,
     ) -> BoxFuture<'static, Result<RegisterTrigger, ErrorBody>> {
         async move { self.authorize_trigger(binding).await }.boxed()
     }
 
-    fn trigger_type(
+    fn check_trigger_type(
         self: Arc<Self>,
         trigger_type: RegisterTriggerType,
     ) -> BoxFuture<'static, Result<RegisterTriggerType, ErrorBody>> {
         async move { self.authorize_trigger_type(trigger_type).await }.boxed()
     }
 
-    fn binds(&self, trigger_type: &TriggerTypeId) -> bool {
+    fn may_bind(&self, trigger_type: &TriggerTypeId) -> bool {
         let allowed = self.grants.allowed_trigger_types.as_ref();
         allowed.is_none_or(|types| types.contains(trigger_type))
     }
@@ -319,7 +319,7 @@ mod tests {
     }
 
     fn may_call(session: &Session, namespace: &str, id: &str) -> bool {
-        session.calls(&namespace.into(), &id.into(), None).is_ok()
+        session.check_call(&namespace.into(), &id.into(), None).is_ok()
     }
 
     #[test]
@@ -353,18 +353,18 @@ mod tests {
         ] {
             assert!(!may_call(&session, namespace, id), "{namespace} {id}");
         }
-        let denied = session.calls(&"default".into(), &"both".into(), None).unwrap_err();
+        let denied = session.check_call(&"default".into(), &"both".into(), None).unwrap_err();
         assert_eq!(denied.code, "FORBIDDEN");
         assert!(denied.message.contains("forbidden_functions"));
-        let hidden = session.calls(&"default".into(), &"state::get".into(), None).unwrap_err();
+        let hidden = session.check_call(&"default".into(), &"state::get".into(), None).unwrap_err();
         assert!(hidden.message.contains("rbac.expose_functions"));
     }
 
     #[test]
     fn session_without_access_rules_allows_everything() {
         let session = session(None, Grants::unauthenticated());
-        assert!(may_call(&session, "shop", "anything") && session.binds(&"cron".into()));
-        assert!(session.enters(&"shop".into()).is_ok());
+        assert!(may_call(&session, "shop", "anything") && session.may_bind(&"cron".into()));
+        assert!(session.check_namespace(&"shop".into()).is_ok());
         assert!(session.grants.may_register_trigger_types);
     }
 
@@ -402,8 +402,8 @@ mod tests {
     #[test]
     fn namespace_error_lists_the_granted_namespaces() {
         let session = session_with_grants(r#"{"namespaces":{"shop":[],"blog":["*"]}}"#);
-        assert!(session.enters(&"blog".into()).is_ok());
-        let error = session.enters(&"default".into()).unwrap_err();
+        assert!(session.check_namespace(&"blog".into()).is_ok());
+        let error = session.check_namespace(&"default".into()).unwrap_err();
         assert!(error.message.contains("`blog`, `shop`"), "{error}");
     }
 }

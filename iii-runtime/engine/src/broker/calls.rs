@@ -1,4 +1,4 @@
-//! Calls that wait for an answer: who asked, and the table a callee keeps of them.
+//! Pending calls: who receives their results, and the table of a callee.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -20,55 +20,55 @@ use iii_wire::protocol::{
 };
 use iii_wire::sync::lock;
 
-/// The error of a call whose callee is gone.
+/// The error of a call whose callee disconnected.
 pub(crate) fn stopped() -> ErrorBody {
-    ErrorBody::new(code::INVOCATION_STOPPED, "the worker that was serving the call is gone")
+    ErrorBody::new(code::INVOCATION_STOPPED, "the worker that was serving the call disconnected")
 }
 
-/// Who gets the answer of a call.
+/// Where the result of a call goes.
 pub(crate) enum Asker {
     /// A worker.
     Worker {
-        /// Its connection, which counts the call until it is answered.
+        /// Its permit of the caller's quota.
         ticket: Ticket,
-        /// The id that the worker gave the call.
+        /// The id that the worker gave to the call.
         invocation_id: InvocationId,
         /// The function that the worker named.
         function_id: FunctionId,
-        /// Echoed in the answer.
+        /// Echoed in the result.
         traceparent: Option<String>,
-        /// Echoed in the answer.
+        /// Echoed in the result.
         baggage: Option<String>,
     },
-    /// The engine itself, which waits for it.
+    /// A waiting task of the engine.
     Engine(oneshot::Sender<Outcome>),
-    /// The engine's log, if it is an error: a trigger fired and nobody waits.
+    /// The log, if it is an error: the call of a trigger.
     Log(FunctionId),
-    /// Somebody who put a call into a queue, and gets a receipt instead of the queue's answer.
+    /// The caller of an enqueued call, who gets a receipt instead of the queue's result.
     Receipt {
         /// The id of the queued message.
         receipt: Uuid,
-        /// Who gets the receipt.
+        /// Where the receipt goes.
         then: Box<Asker>,
     },
-    /// Somebody whose call the engine works on; without an asker, the work ends.
+    /// A call that a task of the engine serves; dropping it aborts the task.
     Working {
-        /// Who gets the answer.
+        /// Where the result goes.
         then: Box<Asker>,
-        /// What is being done.
+        /// Aborts the task.
         _work: Work,
     },
-    /// Nobody: a void call, which counts for the connection that made it until it has run.
+    /// Nowhere: a void call. Its permit is held until it has run.
     Nobody(Ticket),
 }
 
 impl Asker {
-    /// Whether the answer matters to anybody.
+    /// Returns whether a result is expected.
     pub(crate) fn wants_answer(&self) -> bool {
         !matches!(self, Self::Nobody(_))
     }
 
-    /// The id that the worker gave the call, if a worker asks.
+    /// Returns the id that the calling worker gave to the call.
     pub(crate) fn invocation_id(&self) -> Option<InvocationId> {
         match self {
             Self::Worker { invocation_id, .. } => Some(*invocation_id),
@@ -77,7 +77,7 @@ impl Asker {
         }
     }
 
-    /// Whether the connection with this id asks.
+    /// Returns whether the caller is the connection with this id.
     fn is(&self, id: WorkerId) -> bool {
         match self {
             Self::Worker { ticket, .. } => ticket.0.id == id,
@@ -86,11 +86,11 @@ impl Asker {
         }
     }
 
-    /// Delivers the answer. Never waits.
+    /// Delivers the result without blocking.
     pub(crate) fn answer(self, outcome: Outcome) {
         match self {
             Self::Worker { ticket, invocation_id, function_id, traceparent, baggage } => {
-                // A worker that does not read its answers is ended by its own task.
+                // The connection of a worker that does not read its results is closed by its own task.
                 ticket.0.answer(InvocationResult {
                     invocation_id,
                     function_id,
@@ -102,7 +102,7 @@ impl Asker {
             Self::Engine(sender) => drop(sender.send(outcome)),
             Self::Log(function_id) => {
                 if let Err(error) = outcome {
-                    tracing::warn!(function = %function_id, "a trigger's call failed: {error}");
+                    tracing::warn!(function = %function_id, "the call of a trigger failed: {error}");
                 }
             }
             Self::Receipt { receipt, then } => then.answer(match outcome {
@@ -117,14 +117,14 @@ impl Asker {
     }
 }
 
-/// The error of an enqueue whose queue refused or is missing (protocol section 4.5).
+/// The error of an enqueued call whose queue rejected it or is missing (protocol section 4.5).
 fn enqueue_failed(error: &ErrorBody) -> ErrorBody {
     let message = if error.code == code::FUNCTION_NOT_FOUND {
-        "nothing serves queues here: start a worker that registers `engine::queue::enqueue` in the namespace \
+        "this engine has no queues: start a worker that registers `engine::queue::enqueue` in the namespace \
          `default`, or use an engine with queues"
             .to_owned()
     } else {
-        format!("the queue did not take the call: {}: {}", error.code, error.message)
+        format!("the queue rejected the call: {}: {}", error.code, error.message)
     };
     ErrorBody {
         details: error.details.clone(),
@@ -134,14 +134,14 @@ fn enqueue_failed(error: &ErrorBody) -> ErrorBody {
     }
 }
 
-/// Counts a call against the quota of the connection that makes it, for as long as it waits.
+/// A permit for one call of the caller's quota, held until the call completes.
 pub(crate) struct Ticket(Arc<Connection>);
 
 impl Ticket {
-    /// Counts one more call of `caller`; `None` if it has too many already.
+    /// Acquires a permit; `None` if the quota is exceeded.
     pub(crate) fn new(caller: &Arc<Connection>) -> Option<Self> {
         let ticket = Self(caller.clone());
-        // The ticket is made first, so that its end takes the count back in both cases.
+        // Constructed first, so that dropping it decrements the count in both cases.
         let before = caller.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         (before < caller.limits.workers.calls).then_some(ticket)
     }
@@ -153,7 +153,7 @@ impl Drop for Ticket {
     }
 }
 
-/// The calls that one connection is serving, by the id they have on its wire.
+/// The pending calls of a callee, by the id that they have on its connection.
 #[derive(Default)]
 pub(crate) struct Pending {
     table: Mutex<PendingTable>,
@@ -161,32 +161,32 @@ pub(crate) struct Pending {
 
 #[derive(Default)]
 struct PendingTable {
-    // The connection is gone: nothing is taken in any more.
+    // The connection ended: no call is added any more.
     closed: bool,
     calls: HashMap<InvocationId, Waiting>,
     inserted: u64,
 }
 
-/// A call that waits for its answer.
+/// A call that awaits its result.
 pub(crate) struct Waiting {
-    /// Who asked.
+    /// Where its result goes.
     pub(crate) asker: Asker,
-    /// Since when.
+    /// When it was sent.
     pub(crate) since: Instant,
-    /// Its place in the order in which they came.
+    /// Its position in the order of arrival.
     number: u64,
 }
 
 impl Pending {
-    /// Notes a call under the id it has at its caller, or under a fresh one if that is taken here.
+    /// Adds a call under the id it has at its caller, or under a new one if that is in use.
     ///
-    /// `None`: the connection is gone or has `most` calls already, and the asker has heard of it.
+    /// `None` if the connection ended or has `most` calls already; the caller then got an error.
     pub(crate) fn insert(&self, asker: Asker, most: usize) -> Option<InvocationId> {
         let mut table = lock(&self.table);
         if table.closed || table.calls.len() >= most {
             let error = match table.closed {
                 true => stopped(),
-                false => overloaded("the worker that serves it has too many calls open"),
+                false => overloaded("the worker has too many pending calls"),
             };
             drop(table);
             asker.answer(Err(error));
@@ -202,12 +202,12 @@ impl Pending {
         Some(id)
     }
 
-    /// Takes a call out; `None` if there is no such call any more.
+    /// Removes a call; `None` if it is not pending any more.
     pub(crate) fn take(&self, id: InvocationId) -> Option<Waiting> {
         lock(&self.table).calls.remove(&id)
     }
 
-    /// Takes all calls out, in the order in which they came, and takes no more.
+    /// Closes the table and returns all calls in order of arrival.
     pub(crate) fn close(&self) -> Vec<Waiting> {
         let mut table = lock(&self.table);
         table.closed = true;
@@ -217,7 +217,7 @@ impl Pending {
         calls
     }
 
-    /// Forgets the calls of a caller that is gone.
+    /// Drops the calls of a caller that disconnected.
     pub(crate) fn forget(&self, caller: WorkerId) {
         let forgotten: Vec<Waiting> = {
             let mut table = lock(&self.table);
@@ -227,20 +227,20 @@ impl Pending {
         drop(forgotten);
     }
 
-    /// How many calls wait.
+    /// Returns the number of pending calls.
     pub(crate) fn len(&self) -> usize {
         lock(&self.table).calls.len()
     }
 }
 
-/// The answer to a call that the engine made. Dropping it forgets the call.
+/// Resolves to the result of a call of the engine. Dropping it cancels the call.
 pub(crate) struct Answer {
     receiver: oneshot::Receiver<Outcome>,
     place: Option<(Weak<Connection>, InvocationId)>,
 }
 
 impl Answer {
-    /// An answer that comes through `receiver`, to a call that waits at `place`.
+    /// Creates the future of a call that is pending at `place`.
     pub(crate) fn new(
         receiver: oneshot::Receiver<Outcome>,
         place: Option<(Weak<Connection>, InvocationId)>,

@@ -1,4 +1,4 @@
-//! One connection of a worker, and the task that reads its messages.
+//! A worker connection, and the task that reads its messages.
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::calls::Pending;
 use super::functions::reject;
-use super::gate::{Gate, Gated};
+use super::policy::{ConnectionPolicy, Gated};
 use super::{Broker, limits};
 use crate::limits::Limits;
 use crate::provider::overloaded;
@@ -25,38 +25,38 @@ use iii_wire::transport::{Outbox, SendError};
 pub(crate) struct Connection {
     /// Its id, a new one for each connection.
     pub(crate) id: WorkerId,
-    /// The secret that lets a later connection take its place.
+    /// The secret with which a later connection can replace it.
     pub(crate) token: Uuid,
-    /// The address of the other side, if it came over a socket.
+    /// The address of the peer, for connections over sockets.
     pub(crate) peer: Option<IpAddr>,
-    /// When it was opened, in milliseconds since 1970.
+    /// When it was opened, in milliseconds since the Unix epoch.
     pub(crate) connected_at_ms: u64,
-    /// Its number among the connections of the engine, from 0: several may come in one millisecond.
+    /// Its sequence number among the connections of the engine, from 0, since several may open in one millisecond.
     pub(crate) arrival: u64,
-    /// The calls that it is serving.
+    /// The calls that it serves.
     pub(crate) pending: Pending,
-    /// How many of its own calls wait for an answer.
+    /// The number of its calls that await a result.
     pub(crate) calls: AtomicUsize,
-    /// What it may use up.
+    /// The limits of the engine.
     pub(crate) limits: Arc<Limits>,
-    /// What decides over what it does; `None`: it may do everything.
+    /// The policy that restricts it, if any.
     pub(crate) gated: Option<Gated>,
     outbox: Outbox,
     namespace: OnceLock<Namespace>,
-    // Registrations that came before the namespace was known (protocol section 3.3), and what they weigh.
+    // Registrations received before the namespace was known (protocol section 3.3), and their weight.
     buffered: Mutex<(Vec<Message>, usize)>,
-    // Everything it had was removed.
+    // Its registrations were removed.
     gone: AtomicBool,
     ended: AtomicBool,
     ending: Notify,
 }
 
 impl Connection {
-    /// A connection that has just been opened.
+    /// Creates a connection.
     pub(crate) fn new(
         outbox: Outbox,
         peer: Option<IpAddr>,
-        gate: Option<Arc<dyn Gate>>,
+        policy: Option<Arc<dyn ConnectionPolicy>>,
         (arrival, connected_at_ms): (u64, u64),
         limits: Arc<Limits>,
     ) -> Self {
@@ -69,7 +69,7 @@ impl Connection {
             pending: Pending::default(),
             calls: AtomicUsize::new(0),
             limits,
-            gated: gate.map(Gated::new),
+            gated: policy.map(Gated::new),
             outbox,
             namespace: OnceLock::new(),
             buffered: Mutex::default(),
@@ -79,18 +79,18 @@ impl Connection {
         }
     }
 
-    /// The namespace of what it registers; `None` until it is known.
+    /// Returns the namespace of its registrations; `None` until it is known.
     pub(crate) fn namespace(&self) -> Option<&Namespace> {
         self.namespace.get()
     }
 
-    /// Fixes the namespace, the first time; gives back what waited for it.
+    /// Sets the namespace, once, and returns the buffered registrations.
     pub(crate) fn open(&self, namespace: Namespace) -> Vec<Message> {
         let _ = self.namespace.set(namespace);
         std::mem::take(&mut *lock(&self.buffered)).0
     }
 
-    /// Keeps a registration while the namespace is unknown. Gives it back if it is to be applied now.
+    /// Buffers a registration while the namespace is unknown. Otherwise returns it, to be applied.
     pub(crate) fn hold_back(&self, message: Message) -> Option<Message> {
         if self.namespace.get().is_some() {
             return Some(message);
@@ -109,7 +109,7 @@ impl Connection {
         None
     }
 
-    /// Refuses a registration, because too many wait already.
+    /// Rejects a registration because too many are buffered.
     pub(crate) fn too_many(&self, message: &Message) {
         let id = match message {
             Message::RegisterFunction(m) => m.id.as_str(),
@@ -118,28 +118,28 @@ impl Connection {
             Message::RegisterService(m) => m.id.as_str(),
             _ => "",
         };
-        let error = overloaded("too many registrations of this connection wait");
+        let error = overloaded("this connection has too many buffered registrations");
         reject(self, Namespace::default(), id.into(), String::new(), Some(error));
     }
 
-    /// Queues a message. A worker that reads so slowly that it does not fit is ended.
+    /// Queues a message. A worker that reads too slowly is disconnected.
     pub(crate) fn send(&self, message: Message) {
         match self.outbox.send(message) {
             Ok(()) | Err(SendError::Closed) => {}
             Err(SendError::Full) => {
-                tracing::warn!(worker = %self.id, "the worker does not read what it is sent: it is disconnected");
+                tracing::warn!(worker = %self.id, "disconnecting a worker that does not read its messages");
                 self.end();
             }
             Err(SendError::TooLarge) => {
-                tracing::error!(worker = %self.id, "a message was not sent: it is larger than any worker takes");
+                tracing::error!(worker = %self.id, "a message was dropped: it exceeds the maximum size");
             }
         }
     }
 
-    /// Queues the answer of a call. One that is larger than a worker takes becomes an error.
+    /// Queues the result of a call. A result that is too large is replaced by an error.
     pub(crate) fn answer(&self, mut answer: InvocationResult) {
         if let Ok(Some(result)) = &answer.result
-            && !self.outbox.takes(result)
+            && !self.outbox.fits(result)
         {
             let size = result.as_str().len();
             answer.result = Err(too_large("the result", size, &self.limits));
@@ -147,47 +147,47 @@ impl Connection {
         self.send(Message::InvocationResult(Box::new(answer)));
     }
 
-    /// Queues a call, which may be refused.
+    /// Queues a call, which may fail.
     pub(crate) fn try_send(&self, message: Message) -> Result<(), SendError> {
         self.outbox.send(message)
     }
 
-    /// The queue to wait for, if more is in it than a polite sender adds to.
+    /// Returns the outbox to wait on if it is above its soft limit.
     pub(crate) fn brake(&self) -> Option<Outbox> {
         use futures_util::FutureExt;
         self.outbox.ready().now_or_never().is_none().then(|| self.outbox.clone())
     }
 
-    /// Whether everything it had was removed.
+    /// Returns whether its registrations were removed.
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
     }
 
-    /// Notes that everything it had is being removed; `false` if that was noted before.
+    /// Marks the connection as removed. Returns whether it was not before.
     pub(crate) fn mark_gone(&self) -> bool {
         !self.gone.swap(true, Ordering::AcqRel)
     }
 
-    /// Lets the reading task end, and with it the link, without sending what is queued.
+    /// Ends the reading task, and with it the connection, without sending queued messages.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         self.ending.notify_one();
     }
 
-    /// Sends what is queued and then closes, with a WebSocket close code if one is given.
+    /// Closes the connection after the queued messages are sent, with a WebSocket close code if one is given.
     pub(crate) fn close(&self, code: Option<u16>) {
         self.outbox.close(code);
     }
 }
 
 impl Broker {
-    /// Reads the messages of a connection until it ends, and then removes all that it had.
+    /// Reads the messages of a connection until it ends, then removes its registrations.
     pub(super) async fn read(
         &self,
         connection: Arc<Connection>,
         mut inbox: BoxStream<'static, Message>,
     ) {
-        // However this task ends, the worker's things are removed.
+        // Cleans up however this task ends.
         let cleanup = Cleanup { broker: self, connection: &connection };
         let grace = tokio::time::sleep(self.inner.grace);
         tokio::pin!(grace);
@@ -195,7 +195,7 @@ impl Broker {
         while !connection.ended.load(Ordering::Acquire) {
             let message = tokio::select! {
                 biased;
-                // Before the messages: they must not hold the end of the grace up.
+                // Before messages, which must not delay the end of the grace period.
                 () = &mut grace, if !late && connection.namespace().is_none() => {
                     late = true;
                     barrier(&connection, None, || self.open_late(&connection));
@@ -223,7 +223,7 @@ impl Broker {
             let brake =
                 barrier(&connection, Some(&failed), || self.handle(&connection, message)).flatten();
             if let Some(outbox) = brake {
-                // Whoever calls a slow callee waits a little; longer would hold up its other messages.
+                // Callers of a slow callee are delayed a little; a longer delay would block their other messages.
                 let _ = tokio::time::timeout(limits::BRAKE, outbox.ready()).await;
             }
             if connection.is_gone() {
@@ -234,7 +234,7 @@ impl Broker {
         if connection.ended.load(Ordering::Acquire) {
             return;
         }
-        // What is queued still goes out; what comes in no longer counts.
+        // Queued messages are still sent; received messages are ignored.
         connection.close(None);
         let _ =
             tokio::time::timeout(limits::LINGER, async { while inbox.next().await.is_some() {} })
@@ -242,16 +242,16 @@ impl Broker {
     }
 }
 
-/// The error of something that no message can carry.
+/// The error for a payload that exceeds the maximum size of a message.
 pub(super) fn too_large(what: &str, bytes: usize, limits: &Limits) -> ErrorBody {
     let most = limits.workers.message_bytes;
     let text = format!(
-        "{what} has {bytes} bytes, and a message may have {most}: send less at a time, or use a channel"
+        "{what} has {bytes} bytes, the maximum is {most}: send smaller payloads, or use a channel"
     );
     ErrorBody { retryable: Some(false), ..ErrorBody::new(code::PAYLOAD_TOO_LARGE, text) }
 }
 
-/// Runs the handling of one message. A bug in it costs that message, never the connection.
+/// Handles one message. A panic fails that message, not the connection.
 fn barrier<T>(
     connection: &Connection,
     failed: Option<&dyn Fn(ErrorBody)>,
@@ -260,9 +260,12 @@ fn barrier<T>(
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(value) => Some(value),
         Err(_) => {
-            tracing::error!(worker = %connection.id, "the engine panicked over a message; it goes on");
+            tracing::error!(worker = %connection.id, "panicked while handling a message");
             if let Some(failed) = failed {
-                failed(ErrorBody::new(code::PANIC, "the engine panicked over this message"));
+                failed(ErrorBody::new(
+                    code::PANIC,
+                    "the engine panicked while handling this message",
+                ));
             }
             None
         }
@@ -286,8 +289,8 @@ mod tests {
     use std::cell::Cell;
 
     #[test]
-    fn a_panic_costs_one_message() {
-        let (outbox, _reader) = Outbox::new(iii_wire::transport::Limits::default());
+    fn panic_fails_only_one_message() {
+        let (outbox, _reader) = Outbox::new(iii_wire::transport::OutboxLimits::default());
         let connection = Connection::new(outbox, None, None, (0, 0), Arc::default());
         let told = Cell::new(false);
         let failed = |error: ErrorBody| told.set(error.code == code::PANIC);

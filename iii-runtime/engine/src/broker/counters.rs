@@ -1,4 +1,4 @@
-//! What the broker measures of calls and workers: a few atomic counters, cheap enough for every call.
+//! Metrics of calls and workers: atomic counters and a duration histogram.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,111 +11,116 @@ use super::registry::{Function, Target};
 use iii_wire::protocol::FunctionId;
 use iii_wire::sync::lock;
 
-/// Ids of functions that are counted apart. Workers may name any number of ids in the course of time.
-const FUNCTIONS: usize = 10_000;
-/// Durations are told apart by eighths of a power of two: a percentile is off by a sixteenth at most.
-const PARTS_BITS: u32 = 3;
-const PARTS: usize = 1 << PARTS_BITS;
-/// From a nanosecond to 2^42 ns, which is more than an hour; longer calls count as that long.
+/// Maximum number of function ids with their own counter, since clients can register any number of ids over time.
+const MAX_FUNCTIONS: usize = 10_000;
+/// The histogram has eight buckets per power of two, so percentiles have a relative error of at most 1/16.
+const BUCKET_BITS: u32 = 3;
+const BUCKETS_PER_POWER: usize = 1 << BUCKET_BITS;
+/// From 1 ns to 2^42 ns, more than an hour; longer durations are counted in the last bucket.
 const POWERS: usize = 42;
-const BUCKETS: usize = POWERS * PARTS;
+const BUCKETS: usize = POWERS * BUCKETS_PER_POWER;
 
 /// The counters of one broker.
 pub(super) struct Counters {
-    began: AtomicU64,
-    refused: AtomicU64,
+    started: AtomicU64,
+    unknown_function: AtomicU64,
     deferred: AtomicU64,
     failed: AtomicU64,
-    came: AtomicU64,
-    went: AtomicU64,
+    connected: AtomicU64,
+    disconnected: AtomicU64,
     sum_ns: AtomicU64,
-    least_ns: AtomicU64,
-    most_ns: AtomicU64,
+    min_ns: AtomicU64,
+    max_ns: AtomicU64,
     durations: Box<[AtomicU64]>,
     by_function: Mutex<BTreeMap<FunctionId, Arc<AtomicU64>>>,
-    /// Stands for all functions beyond the limit.
-    others: Arc<AtomicU64>,
+    /// Shared by all functions beyond the maximum.
+    other_functions: Arc<AtomicU64>,
 }
 
 impl Default for Counters {
     fn default() -> Self {
         Self {
-            began: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
+            started: AtomicU64::new(0),
+            unknown_function: AtomicU64::new(0),
             deferred: AtomicU64::new(0),
             failed: AtomicU64::new(0),
-            came: AtomicU64::new(0),
-            went: AtomicU64::new(0),
+            connected: AtomicU64::new(0),
+            disconnected: AtomicU64::new(0),
             sum_ns: AtomicU64::new(0),
-            least_ns: AtomicU64::new(u64::MAX),
-            most_ns: AtomicU64::new(0),
+            min_ns: AtomicU64::new(u64::MAX),
+            max_ns: AtomicU64::new(0),
             durations: Box::new([const { AtomicU64::new(0) }; BUCKETS]),
             by_function: Mutex::default(),
-            others: Arc::default(),
+            other_functions: Arc::default(),
         }
     }
 }
 
 impl Counters {
-    /// The counter of a function. It is found once, when the function is registered, and not at each call.
+    /// Returns the counter of a function id. Looked up once per registration, not per call.
     pub(super) fn of(&self, id: &FunctionId) -> Arc<AtomicU64> {
         let mut functions = lock(&self.by_function);
         if let Some(counter) = functions.get(id) {
             return counter.clone();
         }
-        if functions.len() >= FUNCTIONS {
-            return self.others.clone();
+        if functions.len() >= MAX_FUNCTIONS {
+            return self.other_functions.clone();
         }
         functions.entry(id.clone()).or_default().clone()
     }
 
-    /// A call is on its way to whoever serves it.
-    pub(super) fn began(&self, function: &Function) {
-        self.began.fetch_add(1, Relaxed);
+    /// Records the start of a call.
+    pub(super) fn started(&self, function: &Function) {
+        self.started.fetch_add(1, Relaxed);
         function.calls.fetch_add(1, Relaxed);
         if matches!(function.target, Target::Worker(_)) {
             self.deferred.fetch_add(1, Relaxed);
         }
     }
 
-    /// A call named a function that is not there.
-    pub(super) fn refused(&self) {
-        self.refused.fetch_add(1, Relaxed);
+    /// Records a call of an unknown function.
+    pub(super) fn unknown_function(&self) {
+        self.unknown_function.fetch_add(1, Relaxed);
     }
 
-    /// A call has ended. Those for whose answer nobody waits never do.
-    pub(super) fn ended(&self, since: Instant, succeeded: bool) {
+    /// Records the end of a call. Void calls are not recorded.
+    pub(super) fn completed(&self, since: Instant, succeeded: bool) {
         let ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.durations[bucket(ns)].fetch_add(1, Relaxed);
         self.sum_ns.fetch_add(ns, Relaxed);
         if !succeeded {
             self.failed.fetch_add(1, Relaxed);
         }
-        // Most calls are neither the shortest nor the longest: they only read.
-        if ns < self.least_ns.load(Relaxed) {
-            self.least_ns.fetch_min(ns, Relaxed);
+        // Most durations are neither the minimum nor the maximum: a load suffices.
+        if ns < self.min_ns.load(Relaxed) {
+            self.min_ns.fetch_min(ns, Relaxed);
         }
-        if ns > self.most_ns.load(Relaxed) {
-            self.most_ns.fetch_max(ns, Relaxed);
+        if ns > self.max_ns.load(Relaxed) {
+            self.max_ns.fetch_max(ns, Relaxed);
         }
     }
 
-    /// A connection was opened. Its number, from 0.
-    pub(super) fn worker_came(&self) -> u64 {
-        self.came.fetch_add(1, Relaxed)
+    /// Records a new connection. Returns its sequence number, from 0.
+    pub(super) fn worker_connected(&self) -> u64 {
+        self.connected.fetch_add(1, Relaxed)
     }
 
-    /// A connection has ended.
-    pub(super) fn worker_went(&self) {
-        self.went.fetch_add(1, Relaxed);
+    /// Records the end of a connection.
+    pub(super) fn worker_disconnected(&self) {
+        self.disconnected.fetch_add(1, Relaxed);
     }
 
-    /// All counters, each read once. `built_in`: the functions of the engine itself, which no worker can register.
-    pub(super) fn measured<'a>(&self, built_in: impl Iterator<Item = &'a Function>) -> Measured {
+    /// Takes a snapshot. `built_in` are the functions of the engine, which no worker can register.
+    pub(super) fn snapshot<'a>(
+        &self,
+        built_in: impl Iterator<Item = &'a Function>,
+    ) -> BrokerMetrics {
         let durations: Vec<u64> = self.durations.iter().map(|count| count.load(Relaxed)).collect();
-        let ended: u64 = durations.iter().sum();
-        let (failed, refused) = (self.failed.load(Relaxed), self.refused.load(Relaxed));
-        let (came, went) = (self.came.load(Relaxed), self.went.load(Relaxed));
+        let completed: u64 = durations.iter().sum();
+        let (failed, unknown_function) =
+            (self.failed.load(Relaxed), self.unknown_function.load(Relaxed));
+        let (connected, disconnected) =
+            (self.connected.load(Relaxed), self.disconnected.load(Relaxed));
         let read = |id: &FunctionId, count: &AtomicU64| {
             let count = count.load(Relaxed);
             (count > 0).then(|| (id.clone(), count))
@@ -124,21 +129,21 @@ impl Counters {
             lock(&self.by_function).iter().filter_map(|(id, count)| read(id, count)).collect();
         by_function.extend(built_in.filter_map(|one| read(&one.id, &one.calls)));
         by_function.sort();
-        let quantile = |share: f64| quantile(&durations, ended, share);
-        let (least, most) = (self.least_ns.load(Relaxed), self.most_ns.load(Relaxed));
-        let mean = self.sum_ns.load(Relaxed).checked_div(ended).unwrap_or(0);
-        Measured {
-            total: self.began.load(Relaxed) + refused,
-            succeeded: ended.saturating_sub(failed),
-            failed: failed + refused,
+        let quantile = |share: f64| quantile(&durations, completed, share);
+        let (min, max) = (self.min_ns.load(Relaxed), self.max_ns.load(Relaxed));
+        let mean = self.sum_ns.load(Relaxed).checked_div(completed).unwrap_or(0);
+        BrokerMetrics {
+            total: self.started.load(Relaxed) + unknown_function,
+            succeeded: completed.saturating_sub(failed),
+            failed: failed + unknown_function,
             deferred: self.deferred.load(Relaxed),
             by_function,
-            others: self.others.load(Relaxed),
-            workers_came: came,
-            workers_went: went,
+            other_functions: self.other_functions.load(Relaxed),
+            workers_connected: connected,
+            workers_disconnected: disconnected,
             mean: Duration::from_nanos(mean),
-            least: Duration::from_nanos(if ended == 0 { 0 } else { least }),
-            most: Duration::from_nanos(most),
+            min: Duration::from_nanos(if completed == 0 { 0 } else { min }),
+            max: Duration::from_nanos(max),
             p50: quantile(0.50),
             p95: quantile(0.95),
             p99: quantile(0.99),
@@ -146,60 +151,60 @@ impl Counters {
     }
 }
 
-/// What was measured since the broker started.
+/// Metrics since the broker started.
 #[derive(Debug, Clone)]
-pub(crate) struct Measured {
-    /// Calls that were made.
+pub(crate) struct BrokerMetrics {
+    /// Started calls.
     pub(crate) total: u64,
-    /// Calls that ended well.
+    /// Succeeded calls.
     pub(crate) succeeded: u64,
-    /// Calls that ended in an error, those of functions that are not there included.
+    /// Failed calls, including those of unknown functions.
     pub(crate) failed: u64,
-    /// Calls that were handed to a worker.
+    /// Calls sent to workers.
     pub(crate) deferred: u64,
     /// Calls by function, ordered by id.
     pub(crate) by_function: Vec<(FunctionId, u64)>,
-    /// Calls of functions that are not counted apart.
-    pub(crate) others: u64,
-    /// Connections that were opened.
-    pub(crate) workers_came: u64,
-    /// Connections that have ended.
-    pub(crate) workers_went: u64,
-    /// From the call to its answer.
+    /// Calls of functions without a counter of their own.
+    pub(crate) other_functions: u64,
+    /// Opened connections.
+    pub(crate) workers_connected: u64,
+    /// Closed connections.
+    pub(crate) workers_disconnected: u64,
+    /// Mean duration.
     pub(crate) mean: Duration,
-    /// The shortest.
-    pub(crate) least: Duration,
-    /// The longest.
-    pub(crate) most: Duration,
-    /// Half of the calls are not longer.
+    /// Minimum duration.
+    pub(crate) min: Duration,
+    /// Maximum duration.
+    pub(crate) max: Duration,
+    /// Median duration.
     pub(crate) p50: Duration,
-    /// 95 of 100 calls are not longer.
+    /// 95th percentile of the duration.
     pub(crate) p95: Duration,
-    /// 99 of 100 calls are not longer.
+    /// 99th percentile of the duration.
     pub(crate) p99: Duration,
 }
 
-/// The bucket of a duration: its power of two, and which eighth of the way to the next one.
+/// Returns the bucket of a duration.
 fn bucket(ns: u64) -> usize {
     let ns = ns.max(1);
     let power = ns.ilog2();
-    let eighths = match power.checked_sub(PARTS_BITS) {
+    let eighths = match power.checked_sub(BUCKET_BITS) {
         Some(more) => ns >> more,
-        None => ns << (PARTS_BITS - power),
+        None => ns << (BUCKET_BITS - power),
     };
-    // From 8 to 15: the first eighth is 8.
-    let part = usize::try_from(eighths).map_or(0, |eighths| eighths % PARTS);
-    (power as usize * PARTS + part).min(BUCKETS - 1)
+    // The quotient is from 8 to 15.
+    let part = usize::try_from(eighths).map_or(0, |eighths| eighths % BUCKETS_PER_POWER);
+    (power as usize * BUCKETS_PER_POWER + part).min(BUCKETS - 1)
 }
 
-/// The middle of a bucket, in nanoseconds.
+/// Returns the middle of a bucket, in nanoseconds.
 fn middle(bucket: usize) -> f64 {
-    let (power, part) = (bucket / PARTS, bucket % PARTS);
+    let (power, part) = (bucket / BUCKETS_PER_POWER, bucket % BUCKETS_PER_POWER);
     let (power, part) = (power as f64, part as f64);
-    power.exp2() * (1.0 + (part + 0.5) / PARTS as f64)
+    power.exp2() * (1.0 + (part + 0.5) / BUCKETS_PER_POWER as f64)
 }
 
-/// The duration below which this share of the calls lies.
+/// Returns the duration at a quantile.
 fn quantile(counts: &[u64], all: u64, share: f64) -> Duration {
     let wanted = (all as f64 * share).ceil();
     let mut seen = 0_u64;
@@ -215,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_is_at_most_an_eighth_wide() {
+    fn buckets_are_at_most_an_eighth_wide() {
         let mut last = 0;
         for ns in [1_u64, 2, 3, 7, 8, 9, 1000, 123_456, 1 << 30, (1 << 42) - 1] {
             let at = bucket(ns);
@@ -229,36 +234,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn percentiles_and_sums_are_those_of_the_calls() {
+    async fn percentiles_and_mean_are_accurate() {
         let counters = Counters::default();
         for millis in 1..=100_u64 {
             let since = Instant::now();
             tokio::time::advance(Duration::from_millis(millis)).await;
-            counters.ended(since, millis % 10 != 0);
+            counters.completed(since, millis % 10 != 0);
         }
-        let measured = counters.measured(std::iter::empty());
-        assert_eq!((measured.succeeded, measured.failed), (90, 10));
+        let metrics = counters.snapshot(std::iter::empty());
+        assert_eq!((metrics.succeeded, metrics.failed), (90, 10));
         let near = |found: Duration, millis: f64| {
             let found = found.as_secs_f64() * 1e3;
             assert!((found - millis).abs() / millis < 0.07, "{found} instead of {millis}");
         };
-        near(measured.p50, 50.0);
-        near(measured.p95, 95.0);
-        near(measured.p99, 99.0);
-        near(measured.mean, 50.5);
-        near(measured.least, 1.0);
-        near(measured.most, 100.0);
+        near(metrics.p50, 50.0);
+        near(metrics.p95, 95.0);
+        near(metrics.p99, 99.0);
+        near(metrics.mean, 50.5);
+        near(metrics.min, 1.0);
+        near(metrics.max, 100.0);
     }
 
     #[test]
-    fn only_so_many_functions_are_counted_apart() {
+    fn number_of_function_counters_is_limited() {
         let counters = Counters::default();
-        for n in 0..FUNCTIONS + 2 {
+        for n in 0..MAX_FUNCTIONS + 2 {
             counters.of(&format!("f{n}").into()).fetch_add(1, Relaxed);
         }
         counters.of(&"f0".into()).fetch_add(1, Relaxed);
-        let measured = counters.measured(std::iter::empty());
-        assert_eq!((measured.by_function.len(), measured.others), (FUNCTIONS, 2));
-        assert_eq!(measured.by_function[0], ("f0".into(), 2));
+        let metrics = counters.snapshot(std::iter::empty());
+        assert_eq!((metrics.by_function.len(), metrics.other_functions), (MAX_FUNCTIONS, 2));
+        assert_eq!(metrics.by_function[0], ("f0".into(), 2));
     }
 }

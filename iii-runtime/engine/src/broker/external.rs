@@ -1,5 +1,5 @@
-//! Functions that a provider serves for the worker that registered them, such as those of HTTP endpoints (protocol
-//! section 4.8): who serves one, and calls of it.
+//! Functions that a provider serves on behalf of the worker that registered them, such as HTTP functions (protocol
+//! section 4.8).
 
 use std::sync::Arc;
 
@@ -17,18 +17,18 @@ use iii_wire::protocol::{ErrorBody, RegisterFunction, WorkerId};
 use iii_wire::sync::read;
 
 impl Broker {
-    /// The code of such a function. Where nobody can serve it, each call of it says why: SDKs take any refusal of a
-    /// registration, except that of a taken id, for the end of the worker (protocol section 3.8).
-    /// Workers of this project ask for it when they start, and do not go on.
+    /// Returns the code of such a function. If no provider can serve it, each call fails with the reason: SDKs stop on
+    /// the rejection of a registration, except for a taken id (protocol section 3.8). Workers of this project query the
+    /// reason at startup, and fail.
     pub(super) fn external(&self, m: &RegisterFunction) -> External {
         let providers = read(&self.inner.providers).clone();
-        let served = providers.iter().find_map(|provider| provider.external(m));
+        let served = providers.iter().find_map(|provider| provider.external_handler(m));
         let error = match served {
             Some(Ok(handler)) => return External { handler, unusable: None },
             Some(Err(error)) => error,
             None => ErrorBody::new(
                 code::HTTP_FUNCTIONS_UNAVAILABLE,
-                format!("`{}` is served over HTTP, which this engine does not do", m.id),
+                format!("`{}` is an HTTP function, which this engine does not serve", m.id),
             ),
         };
         tracing::warn!(function = %m.id, "the function cannot be called: {error}");
@@ -38,14 +38,14 @@ impl Broker {
     }
 }
 
-/// The code of a function that an endpoint serves.
+/// The code of a function that a provider serves.
 pub(crate) struct External {
     pub(super) handler: Handler,
-    /// Why every call of it fails.
+    /// Why every call fails, if it does.
     pub(super) unusable: Option<ErrorBody>,
 }
 
-/// A call under way. Dropping it ends the work: nobody waits any more.
+/// Aborts the task of a call when dropped.
 pub(crate) struct Work(AbortHandle);
 
 impl Drop for Work {
@@ -54,8 +54,8 @@ impl Drop for Work {
     }
 }
 
-/// Runs a call for the worker that owns the function. It is noted there like a call that the worker itself serves, so
-/// that it ends when the worker leaves, and when nobody waits for its answer any more.
+/// Runs a call on behalf of the worker that owns the function. It is pending at that worker like one that it serves
+/// itself, so that it ends when the worker disconnects or the caller cancels it.
 pub(super) fn run_for(
     counters: &Arc<Counters>,
     owner: &Arc<Connection>,
@@ -64,7 +64,7 @@ pub(super) fn run_for(
     caller: Option<WorkerId>,
     asker: Asker,
 ) -> Option<Sent> {
-    // While the program ends there is no runtime, and nobody to answer.
+    // During the exit of the process there is no runtime, and nobody waits.
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
         asker.answer(Err(stopped()));
         return None;
@@ -76,14 +76,14 @@ pub(super) fn run_for(
     );
     let work = work(handler, Request { baggage, ..request }, caller);
     if !asker.wants_answer() {
-        // A void call counts for its caller until it is done.
+        // A void call holds its permit until it has run.
         runtime.spawn(async move { asker.answer(work.await) });
         return None;
     }
     let (abort, registration) = AbortHandle::new_pair();
     let asker = Asker::Working { then: Box::new(asker), _work: Work(abort) };
     let Some(id) = owner.pending.insert(asker, owner.limits.workers.serving) else {
-        counters.ended(Instant::now(), false);
+        counters.completed(Instant::now(), false);
         return None;
     };
     let (noted, counters) = (owner.clone(), counters.clone());
@@ -91,7 +91,7 @@ pub(super) fn run_for(
         if let Ok(outcome) = Abortable::new(work, registration).await
             && let Some(Waiting { asker, since, .. }) = noted.pending.take(id)
         {
-            counters.ended(since, outcome.is_ok());
+            counters.completed(since, outcome.is_ok());
             asker.answer(outcome);
         }
     });

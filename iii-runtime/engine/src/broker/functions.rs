@@ -1,14 +1,14 @@
-//! Registration of functions and services, and who owns which id (protocol sections 2.3 and 3.4).
+//! Registration and ownership of functions, and registration of services (protocol sections 2.3 and 3.4).
 
 use std::sync::Arc;
 
 use super::Broker;
 use super::connection::Connection;
-use super::gate::rename;
+use super::policy::rename;
 use super::registry::{Function, Registry, Target, WEIGHT};
 use super::standby::Waiting;
 use crate::provider::overloaded;
-use crate::provider::{Event, Schema};
+use crate::provider::{BrokerEvent, LazySchema};
 use iii_wire::code;
 use iii_wire::protocol::{
     DEFAULT_NAMESPACE, ErrorBody, FunctionId, Message, Namespace, RegisterFunction,
@@ -16,12 +16,12 @@ use iii_wire::protocol::{
 };
 use iii_wire::sync::lock;
 
-/// The function that takes queued calls. The one built-in id that a worker may take over.
+/// The function that enqueues calls, which is the only built-in function that a worker may replace.
 pub(crate) const ENQUEUE: &str = "engine::queue::enqueue";
 
 impl Broker {
-    /// Gives a function id to a connection, or tells it why not. `own`: the id by which its worker knows it, if a gate
-    /// may have given it another one.
+    /// Registers a function for a connection, or rejects it. `own` is the id that its worker chose, if a policy may
+    /// have renamed it.
     pub(super) fn register_function(
         &self,
         owner: &Arc<Connection>,
@@ -30,7 +30,7 @@ impl Broker {
     ) {
         let namespace = owner.namespace().cloned().unwrap_or_default();
         if m.id.is_empty() {
-            return complain(owner, "a function needs an `id` that is not empty");
+            return complain(owner, "the `id` of a function must not be empty");
         }
         let id = own.clone().unwrap_or_else(|| m.id.clone());
         let claim = Waiting {
@@ -52,7 +52,7 @@ impl Broker {
         }
     }
 
-    /// Takes a function away from its owner. Of anybody else the message is ignored.
+    /// Unregisters a function. Ignored unless the connection owns it.
     pub(super) fn unregister_function(&self, owner: &Arc<Connection>, id: &FunctionId) {
         let namespace = owner.namespace().cloned().unwrap_or_default();
         {
@@ -66,7 +66,7 @@ impl Broker {
             let id = became.as_ref().unwrap_or(id);
             let functions = registry.functions.get(&namespace);
             let function = functions.and_then(|functions| functions.get(id));
-            // Another of its functions may have become the same since.
+            // A policy may since have mapped another function of the worker to the same id.
             let is_it = function.is_some_and(|one| one.known_as() == own);
             if !is_it || !entry.functions.remove(id) {
                 return;
@@ -80,7 +80,7 @@ impl Broker {
         self.functions_changed();
     }
 
-    /// Keeps a service. Nothing reads it (protocol section 2.11).
+    /// Stores a service. Services are not used otherwise (protocol section 2.11).
     pub(super) fn register_service(&self, owner: &Arc<Connection>, m: RegisterService) {
         let mut registry = self.registry_mut();
         let Some(entry) = registry.connections.get_mut(&owner.id) else { return };
@@ -89,29 +89,29 @@ impl Broker {
         let after = weight_of_service(&m);
         let too_many = entry.services.len() >= limits.services && before == 0;
         if too_many || entry.bytes - before + after > limits.registration_bytes {
-            // There is no message for this.
-            return tracing::warn!(worker = %owner.id, "the service `{}` was not registered: there are too many", m.id);
+            // The protocol has no message for this.
+            return tracing::warn!(worker = %owner.id, "the service `{}` was not registered: the quota of the connection is exceeded", m.id);
         }
         entry.weigh(before, after);
         entry.services.insert(m.id.clone(), m);
     }
 
     fn functions_changed(&self) {
-        self.notice(&Event::FunctionsChanged);
+        self.notify(&BrokerEvent::FunctionsChanged);
     }
 }
 
-/// Why a function is not entered.
+/// Why a function was not registered.
 #[derive(Default)]
 pub(super) struct Refusal {
-    /// The connection that has the id; empty if it is the engine's, or nobody's.
+    /// The connection that owns the id; empty if it is reserved or no conflict.
     holder: String,
-    /// What is wrong, if it is not that the id is taken.
+    /// The error, unless the id is taken.
     error: Option<Box<ErrorBody>>,
 }
 
 impl Registry {
-    /// Enters a function. A worker that is refused because of another one is in line for the id from then on.
+    /// Registers a function. If another worker owns the id, the registration is put on standby.
     pub(super) fn claim(&mut self, claim: Waiting) -> Result<(), Refusal> {
         let registry = self;
         let namespace = &claim.owner.namespace().cloned().unwrap_or_default();
@@ -134,7 +134,7 @@ impl Registry {
             return Err(Refusal { holder, error: None });
         }
         let Waiting { owner, registration: m, own, external, calls } = claim;
-        // A connection that was ended meanwhile gets nothing more.
+        // The connection may have ended meanwhile.
         let Some(entry) = registry.connections.get_mut(&owner.id) else { return Ok(()) };
         let limits = &owner.limits.workers;
         let before = functions.get(&m.id).map_or(0, |function| function.weight());
@@ -142,8 +142,8 @@ impl Registry {
             id: m.id,
             namespace: namespace.clone(),
             description: m.description.map(Into::into),
-            request_schema: Schema::Given(m.request_format),
-            response_schema: Schema::Given(m.response_format),
+            request_schema: LazySchema::Document(m.request_format),
+            response_schema: LazySchema::Document(m.response_format),
             metadata: m.metadata,
             own_id: own.clone(),
             calls,
@@ -161,7 +161,7 @@ impl Registry {
         let id = function.id.clone();
         entry.functions.insert(id.clone());
         entry.weigh(before, after);
-        // A worker that registers an id again, which now becomes something else, does not keep what it was.
+        // A worker may register an id again that a policy now maps to another one: the previous function is removed.
         let became = &mut entry.renamed.functions;
         let was = match &own {
             Some(own) => rename(became, entry.functions.len(), own.clone(), &id),
@@ -183,7 +183,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Removes a worker's function from its namespace. What it weighed.
+    /// Removes a function of a worker. Returns its weight.
     pub(super) fn remove_function(&mut self, namespace: &Namespace, id: &FunctionId) -> usize {
         let Some(functions) = self.functions.get_mut(namespace) else { return 0 };
         let weight = functions.remove(id).map_or(0, |function| function.weight());
@@ -194,9 +194,9 @@ impl Registry {
     }
 }
 
-/// Tells a worker that one of its messages cannot be used, where no other message fits.
+/// Reports an invalid message to a worker for which the protocol has no specific message.
 pub(super) fn complain(worker: &Connection, message: &str) {
-    tracing::warn!(worker = %worker.id, "a message was refused: {message}");
+    tracing::warn!(worker = %worker.id, "a message was rejected: {message}");
     worker.send(Message::Error(Box::new(ErrorBody::new(code::INVALID_MESSAGE, message))));
 }
 
@@ -205,9 +205,9 @@ fn weight_of_service(m: &RegisterService) -> usize {
     texts.into_iter().flatten().map(String::len).sum::<usize>() + m.id.len() + WEIGHT
 }
 
-/// Tells a worker that it does not get an id.
+/// Rejects the registration of a function.
 ///
-/// The code is the only one that stops no worker (protocol section 3.8); those of this project read the error as well.
+/// SDKs stop on every other code (protocol section 3.8); workers of this project also read the error.
 pub(super) fn reject(
     worker: &Connection,
     namespace: Namespace,
@@ -215,8 +215,10 @@ pub(super) fn reject(
     owner_worker_id: String,
     error: Option<ErrorBody>,
 ) {
-    let why = error.as_ref().map_or_else(|| code::FUNCTION_NAMESPACE_CONFLICT.to_owned(), ToString::to_string);
-    tracing::warn!(worker = %worker.id, id = %function_id, %namespace, "a registration was refused: {why}");
+    let why = error
+        .as_ref()
+        .map_or_else(|| code::FUNCTION_NAMESPACE_CONFLICT.to_owned(), ToString::to_string);
+    tracing::warn!(worker = %worker.id, id = %function_id, %namespace, "a registration was rejected: {why}");
     worker.send(Message::RegistrationRejected(Box::new(RegistrationRejected {
         code: code::FUNCTION_NAMESPACE_CONFLICT.to_owned(),
         namespace,

@@ -1,4 +1,4 @@
-//! Calls on their way: who serves them, how they reach the callee, how the answer comes back (protocol section 4).
+//! Invocation: resolving functions, sending calls to them, and returning results (protocol section 4).
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use iii_wire::protocol::{
 };
 use iii_wire::transport::{Outbox, SendError};
 
-/// A call that the engine makes.
+/// An invocation by the engine.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     /// The namespace of the function.
@@ -35,7 +35,7 @@ pub(crate) struct Request {
     pub(crate) function_id: FunctionId,
     /// The input.
     pub(crate) data: Payload,
-    /// Side data of the call.
+    /// Metadata of the call.
     pub(crate) metadata: Option<Payload>,
     /// W3C trace context.
     pub(crate) traceparent: Option<String>,
@@ -44,7 +44,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// The call that a binding makes when it fires: its function, with its metadata.
+    /// The invocation of the function of a trigger that fires, with the metadata of the trigger.
     pub(crate) fn fired(binding: &Binding, data: Payload) -> Self {
         Self {
             namespace: binding.namespace.clone(),
@@ -56,14 +56,14 @@ impl Request {
         }
     }
 
-    /// A call of another function in the namespace of a binding's target, such as its condition.
+    /// The invocation of another function in the namespace of a trigger's function, such as its condition.
     pub(crate) fn beside(binding: &Binding, function_id: &FunctionId, data: Payload) -> Self {
         Self { function_id: function_id.clone(), metadata: None, ..Self::fired(binding, data) }
     }
 }
 
 impl Broker {
-    /// Makes a call. It is on its way when this returns; dropping the answer forgets it.
+    /// Invokes a function. The call is sent when this returns; dropping the future cancels it.
     pub(crate) fn invoke(&self, request: Request) -> Answer {
         let (sender, receiver) = oneshot::channel();
         let sent = self.forward(request, None, Asker::Engine(sender));
@@ -71,13 +71,13 @@ impl Broker {
         Answer::new(receiver, place)
     }
 
-    /// Makes a call for whose answer nobody waits. An error is logged.
+    /// Invokes a function without awaiting its result. Errors are logged.
     pub(crate) fn fire(&self, request: Request) {
         let asker = Asker::Log(request.function_id.clone());
         self.forward(request, None, asker);
     }
 
-    /// Handles a worker's call. Gives back the queue of a callee that is behind.
+    /// Handles a call of a worker. Returns the outbox of a callee with backpressure.
     pub(super) fn invoked(&self, caller: &Arc<Connection>, m: InvokeFunction) -> Option<Outbox> {
         let id = m.invocation_id.filter(|_| m.action != Some(Action::Void));
         let Some(ticket) = Ticket::new(caller) else {
@@ -115,7 +115,7 @@ impl Broker {
             baggage: m.baggage,
         };
         let sent = match (&caller.gated, m.action) {
-            (Some(gated), action) => self.pass(&*gated.gate, caller.id, request, action, asker),
+            (Some(gated), action) => self.pass(&*gated.policy, caller.id, request, action, asker),
             (None, Some(Action::Enqueue { queue })) => {
                 self.enqueue(&queue, request, caller.id, asker)
             }
@@ -123,23 +123,23 @@ impl Broker {
         };
         let Sent { callee, is_queued, .. } = sent?;
         if caller.is_gone() {
-            // It was ended by another task while its call was noted.
+            // Another task may have removed the connection while the call was added.
             callee.pending.forget(caller.id);
         }
         if is_queued { callee.brake() } else { None }
     }
 
-    /// Handles a worker's answer. Only the callee's own calls can be answered by it.
+    /// Handles the result of a call. A callee can only complete its own calls.
     pub(super) fn answered(&self, callee: &Arc<Connection>, m: InvocationResult) {
-        // An unknown id is a void call, or one that nobody waits for any more.
+        // An unknown id belongs to a void or a cancelled call.
         if let Some(Waiting { asker, since, .. }) = callee.pending.take(m.invocation_id) {
-            self.inner.counters.ended(since, m.result.is_ok());
+            self.inner.counters.completed(since, m.result.is_ok());
             let outcome = m.result.map(|result| result.filter(|result| !result.is_null()));
             asker.answer(outcome);
         }
     }
 
-    /// Turns a call into a call of whoever keeps the queues (protocol section 4.5).
+    /// Enqueues a call by invoking the function that serves queues (protocol section 4.5).
     pub(super) fn enqueue(
         &self,
         queue: &str,
@@ -179,7 +179,7 @@ impl Broker {
             traceparent: request.traceparent,
             baggage: request.baggage,
         };
-        // Queues of the engine take what a worker sends in its order; a worker that keeps queues is not told who calls.
+        // Built-in queues keep the calls of one worker in order; a worker that serves queues is not told the caller.
         let caller = match self.find(&call.namespace, &call.function_id) {
             Ok(function) if function.owner().is_none() => Some(caller),
             _ => None,
@@ -187,7 +187,7 @@ impl Broker {
         self.forward(call, caller, asker)
     }
 
-    /// Sends a call to whoever serves it. Where it was sent, if a worker does.
+    /// Sends a call to the function. Returns where it is pending, if a worker serves it.
     pub(super) fn forward(
         &self,
         request: Request,
@@ -205,14 +205,14 @@ impl Broker {
                 deliver(&self.inner.counters, &function, request, caller, asker)
             }
             Err(error) => {
-                self.inner.counters.refused();
+                self.inner.counters.unknown_function();
                 asker.answer(Err(error));
                 None
             }
         }
     }
 
-    /// The function, or the error that says where else it is.
+    /// Looks up a function. The error names other namespaces that have it.
     fn find(&self, namespace: &Namespace, id: &FunctionId) -> Result<Arc<Function>, ErrorBody> {
         let registry = self.registry();
         if let Some(function) = registry.function(namespace, id) {
@@ -232,17 +232,17 @@ impl Broker {
     }
 }
 
-/// A call that is noted at a worker.
+/// A call that is pending at a worker.
 pub(super) struct Sent {
     /// The worker.
     pub(super) callee: Arc<Connection>,
-    /// Its id there.
+    /// Its id on the worker's connection.
     pub(super) id: InvocationId,
-    /// Whether it was sent to the worker, and not served in its name.
+    /// Whether it was sent to the worker, rather than served on its behalf.
     pub(super) is_queued: bool,
 }
 
-/// Gives a call to a function. Where it was noted, if a worker owns the function.
+/// Delivers a call to a function. Returns where it is pending, if a worker owns the function.
 pub(super) fn deliver(
     counters: &Arc<Counters>,
     function: &Function,
@@ -250,7 +250,7 @@ pub(super) fn deliver(
     caller: Option<WorkerId>,
     asker: Asker,
 ) -> Option<Sent> {
-    counters.began(function);
+    counters.started(function);
     match &function.target {
         Target::BuiltIn { handler, .. } => {
             run(counters, handler, request, caller, asker);
@@ -263,7 +263,7 @@ pub(super) fn deliver(
     }
 }
 
-/// Sends a call to a worker. It is noted before it is sent, so that no answer can come too early.
+/// Sends a call to a worker. It is added to the pending calls first, so that a fast result finds it.
 fn send(
     counters: &Counters,
     callee: &Arc<Connection>,
@@ -275,7 +275,7 @@ fn send(
     let waits = asker.wants_answer();
     let id = if waits {
         let Some(id) = callee.pending.insert(asker, callee.limits.workers.serving) else {
-            counters.ended(Instant::now(), false);
+            counters.completed(Instant::now(), false);
             return None;
         };
         id
@@ -288,7 +288,7 @@ fn send(
         request.baggage.as_deref(),
     );
     let size = request.data.as_str().len();
-    // What a worker publishes, for example, may hold the key that names a caller. Of a worker's own call it is gone already.
+    // Payloads of events may contain the caller's key. For a call of a worker, decoding has removed it.
     let data = if caller.is_some() { request.data } else { without_caller(request.data) };
     let sent = callee.try_send(Message::InvokeFunction(Box::new(InvokeFunction {
         invocation_id: Some(id),
@@ -306,23 +306,23 @@ fn send(
         Err(SendError::Closed) => stopped(),
         Err(SendError::Full) => {
             let id = &function.id;
-            overloaded(format!("the worker that serves `{id}` is too far behind"))
+            overloaded(format!("the worker that serves `{id}` reads too slowly"))
         }
         Err(SendError::TooLarge) => too_large("the call", size, &callee.limits),
     };
-    // Nobody is there to answer any more if the callee's end took the call out meanwhile.
+    // The end of the callee may have completed the call meanwhile.
     if waits && let Some(Waiting { asker, since, .. }) = callee.pending.take(id) {
-        counters.ended(since, false);
+        counters.completed(since, false);
         asker.answer(Err(error));
     }
     None
 }
 
-/// Runs code of the engine.
+/// Runs a built-in function.
 ///
-/// Called by a worker, code that need not wait is done when this returns, so that the calls of one worker take effect in
-/// their order; the rest goes on as a task. What the engine itself calls is always a task: a trigger whose target is
-/// built in, and fires again, must not nest.
+/// For the call of a worker, a future that is ready at once is completed before this returns, so that the calls of one
+/// worker take effect in order; any other is spawned. Calls of the engine itself are always spawned: a trigger whose
+/// built-in target fires it again must not recurse.
 fn run(
     counters: &Arc<Counters>,
     handler: &Handler,
@@ -332,14 +332,14 @@ fn run(
 ) {
     let (counters, since) = (counters.clone(), Instant::now());
     let finish = move |outcome: Outcome, asker: Asker| {
-        counters.ended(since, outcome.is_ok());
+        counters.completed(since, outcome.is_ok());
         asker.answer(outcome);
     };
     let mut work = work(handler, request, caller);
     let done = if caller.is_some() { (&mut work).now_or_never() } else { None };
     match done {
         Some(outcome) => finish(outcome, asker),
-        // While the program ends there is no runtime, and nobody to answer.
+        // During the exit of the process there is no runtime, and nobody waits.
         None => match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(async move { finish(work.await, asker) })),
             Err(_) => asker.answer(Err(stopped())),
@@ -347,7 +347,7 @@ fn run(
     }
 }
 
-/// A call of code of the engine. A panic is an answer like any other.
+/// Calls a built-in function. A panic becomes an error.
 pub(super) fn work(
     handler: &Handler,
     request: Request,
@@ -361,7 +361,7 @@ pub(super) fn work(
         traceparent: request.traceparent,
         baggage: request.baggage,
     };
-    // The code is entered inside the future, so that a panic on the way in is caught as well.
+    // The handler is called inside of the future, so that a panic of the call itself is caught as well.
     let work = AssertUnwindSafe(async move { handler(call).await }).catch_unwind();
     work.map(move |done| {
         done.unwrap_or_else(|_| {
@@ -372,9 +372,9 @@ pub(super) fn work(
     .boxed()
 }
 
-/// Tells a worker that it has too many calls open.
+/// Rejects a call of a worker that has too many pending calls.
 fn too_many(caller: &Connection, invocation_id: Option<InvocationId>, function_id: FunctionId) {
-    let message = "too many calls of this connection wait for an answer";
+    let message = "this connection has too many pending calls";
     let Some(invocation_id) = invocation_id else {
         return tracing::warn!(worker = %caller.id, function = %function_id, "a void call was dropped: {message}");
     };
@@ -387,7 +387,7 @@ fn too_many(caller: &Connection, invocation_id: Option<InvocationId>, function_i
     });
 }
 
-/// The error for a namespace that is named but empty.
+/// The error for a blank namespace.
 pub(super) fn blank(field: &str) -> ErrorBody {
     ErrorBody::new(code::INVALID_NAMESPACE, format!("the field `{field}` must not be blank"))
 }

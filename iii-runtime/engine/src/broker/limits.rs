@@ -1,14 +1,13 @@
-//! How long things of a connection may take, and how long its names may be. What it may use up is in
-//! [`Limits`](crate::Limits).
+//! Timeouts of connections, and the length of worker names. All other limits are in [`Limits`](crate::Limits).
 
 use std::time::Duration;
 
-/// Characters of a worker's name and of its description.
+/// Maximum length of a worker's name and description, in characters.
 pub(crate) const NAME_CHARS: usize = 280;
 
-/// How long a caller's messages wait for a callee that reads slowly, each time.
+/// How long the messages of a caller wait for backpressure of a callee, per call.
 pub(crate) const BRAKE: Duration = Duration::from_secs(1);
-/// How long a connection that was told to end may take to send what is queued.
+/// How long a closing connection may take to send its queued messages.
 pub(crate) const LINGER: Duration = Duration::from_secs(2);
 /// How long `engine::register_trigger` waits for a worker that provides the type.
 pub(crate) const PROVIDER_ANSWER: Duration = Duration::from_secs(10);

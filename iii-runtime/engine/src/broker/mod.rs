@@ -1,18 +1,15 @@
-//! The broker: it knows connections, functions, trigger types, bindings and calls, and moves messages between them.
-//!
-//! It knows nothing of HTTP, schedules or storage: those are providers. Everything here is synchronous; only the
-//! answer of a call that the engine itself made is waited for.
+//! The broker: it keeps connections, functions, trigger types, triggers and calls, and routes messages between them.
 
-mod admission;
+mod authorized_calls;
+mod authorized_registrations;
 mod calls;
 mod connection;
 mod counters;
 mod external;
 mod functions;
-mod gate;
 mod invoke;
 pub(crate) mod limits;
-mod passage;
+mod policy;
 mod registry;
 mod standby;
 mod trace;
@@ -31,16 +28,16 @@ use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use crate::limits::Limits;
-use crate::provider::{Event, Health, Provider};
+use crate::provider::{BrokerEvent, ComponentHealth, Provider};
 use iii_wire::clock::Clock;
 use iii_wire::protocol::{Message, TriggerTypeId};
 use iii_wire::sync::{lock, read, write};
-use iii_wire::transport::ws::Telemetry;
-use iii_wire::transport::{Link, Outbox};
+use iii_wire::transport::ws::TelemetryHandler;
+use iii_wire::transport::{self, Outbox};
 
-pub(crate) use counters::Measured;
-pub(crate) use gate::{Detour, Eyes, Gate, forbidden};
+pub(crate) use counters::BrokerMetrics;
 pub(crate) use invoke::Request;
+pub(crate) use policy::{ConnectionPolicy, Redirect, Visibility, forbidden};
 pub(crate) use registry::WorkerInfo;
 pub(crate) use view::{FunctionView, TriggerTypeView, WorkerView};
 pub(crate) use workers::{ANNOUNCE, Announcement, announcement_error};
@@ -50,15 +47,15 @@ use counters::Counters;
 use registry::{Bound, Entry, Function, Registry, Source, Target, TriggerType};
 use triggers::Waiters;
 
-/// The broker of one engine. Clones are the same broker.
+/// The broker of one engine. Clones share its state.
 #[derive(Clone)]
 pub(crate) struct Broker {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    /// Held while a registration is applied, so that providers see changes in one order. Always taken before
-    /// `registry`, which is held only to look at or alter the tables.
+    /// Held while a registration is applied, so that providers observe changes in one order. Always acquired before
+    /// `registry`, which is only held to read or modify the tables.
     changes: Mutex<()>,
     registry: RwLock<Registry>,
     providers: RwLock<Arc<Vec<Arc<dyn Provider>>>>,
@@ -68,24 +65,24 @@ struct Inner {
     started_at_ms: u64,
     grace: Duration,
     limits: Arc<Limits>,
-    /// Sees each call of a built-in function, in tests.
+    /// Observes each call of a built-in function, in tests.
     #[cfg(feature = "testing")]
     built_in_observer: std::sync::OnceLock<BuiltInObserver>,
 }
 
-/// Sees the id and the input of a call.
+/// Receives the id and the input of a call.
 #[cfg(feature = "testing")]
 pub type BuiltInObserver =
     Box<dyn Fn(&iii_wire::protocol::FunctionId, &iii_wire::protocol::Payload) + Send + Sync>;
 
 impl Broker {
-    /// For tests: a broker with the usual limits.
+    /// Creates a broker with the default limits, for tests.
     #[cfg(test)]
     pub(crate) fn new(clock: Clock, grace: Duration) -> Self {
         Self::with_limits(clock, grace, Limits::default())
     }
 
-    /// A broker without providers. `grace` is how long a connection may take to say its namespace.
+    /// Creates a broker without providers. `grace` is how long a connection may take to announce its namespace.
     pub(crate) fn with_limits(clock: Clock, grace: Duration, limits: Limits) -> Self {
         let started_at_ms = clock.unix_millis();
         Self {
@@ -105,29 +102,29 @@ impl Broker {
         }
     }
 
-    /// For tests: whether the broker is still there.
+    /// Lets a test check that the broker was freed.
     #[cfg(test)]
     pub(crate) fn downgrade(&self) -> std::sync::Weak<impl Sized + use<>> {
         Arc::downgrade(&self.inner)
     }
 
-    /// Lets `built_in_observer` see each call of a built-in function. Only the first one counts.
+    /// Sets the observer of built-in function calls. Only the first call has an effect.
     #[cfg(feature = "testing")]
     pub(crate) fn watch(&self, built_in_observer: BuiltInObserver) {
         let _ = self.inner.built_in_observer.set(built_in_observer);
     }
 
-    /// The clock of the engine.
+    /// Returns the clock of the engine.
     pub(crate) fn clock(&self) -> &Clock {
         &self.inner.clock
     }
 
-    /// What clients can use up.
+    /// Returns the limits of what clients can consume.
     pub(crate) fn limits(&self) -> &Arc<Limits> {
         &self.inner.limits
     }
 
-    /// Adds a provider: its trigger types and functions can be used from now on.
+    /// Adds a provider, whose trigger types and functions are available from then on.
     pub(crate) fn install<P: Provider>(&self, provider: Arc<P>) {
         let _changes = lock(&self.inner.changes);
         let mut registry = self.registry_mut();
@@ -161,26 +158,26 @@ impl Broker {
         Arc::make_mut(&mut write(&self.inner.providers)).push(provider);
     }
 
-    /// Takes a link in whose worker may do everything. The future reads it until it ends; the caller runs it as a task.
+    /// Adds a connection of an unrestricted worker. The future reads it until it ends; the caller spawns it.
     pub(crate) fn attach(
         &self,
-        link: Link,
+        link: transport::Connection,
         peer: Option<IpAddr>,
     ) -> impl Future<Output = ()> + Send + use<> {
-        self.attach_behind(None, link, peer)
+        self.attach_with_policy(None, link, peer)
     }
 
-    /// Like [`Broker::attach`], with a gate that decides what the worker may do.
-    pub(crate) fn attach_behind(
+    /// Like [`Broker::attach`], with a policy that restricts the worker.
+    pub(crate) fn attach_with_policy(
         &self,
-        gate: Option<Arc<dyn Gate>>,
-        link: Link,
+        policy: Option<Arc<dyn ConnectionPolicy>>,
+        link: transport::Connection,
         peer: Option<IpAddr>,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let Link { outbox, inbox } = link;
+        let transport::Connection { outbox, inbox } = link;
         let (now, limits) = (self.inner.clock.unix_millis(), self.inner.limits.clone());
-        let came = (self.inner.counters.worker_came(), now);
-        let connection = Arc::new(Connection::new(outbox, peer, gate, came, limits));
+        let came = (self.inner.counters.worker_connected(), now);
+        let connection = Arc::new(Connection::new(outbox, peer, policy, came, limits));
         connection.send(Message::WorkerRegistered {
             worker_id: connection.id,
             reattach_token: Some(connection.token),
@@ -188,19 +185,19 @@ impl Broker {
         self.registry_mut().connections.insert(connection.id, Entry::new(connection.clone()));
         let broker = self.clone();
         async move {
-            broker.notice(&Event::WorkerConnected(connection.id));
+            broker.notify(&BrokerEvent::WorkerConnected(connection.id));
             broker.read(connection, inbox).await;
         }
     }
 
-    /// Ends all connections with a WebSocket close code, and stops all providers.
+    /// Closes all connections with a WebSocket close code, and stops all providers.
     pub(crate) fn shut_down(&self, code: u16) {
         let mut connections: Vec<_> =
             self.registry().connections.values().map(|entry| entry.connection.clone()).collect();
-        // Who came first hears of it first: a test runs the same way each time.
+        // In the order of arrival, so that test runs are deterministic.
         connections.sort_by_key(|connection| connection.arrival);
         for provider in read(&self.inner.providers).clone().iter() {
-            provider.ending();
+            provider.before_stop();
         }
         for connection in connections {
             connection.close(Some(code));
@@ -210,12 +207,12 @@ impl Broker {
         for provider in providers.iter() {
             provider.stop();
         }
-        // Providers know the broker, and the broker knows them: here the circle is opened.
+        // Providers and the broker refer to each other: this breaks the cycle.
         let registry = std::mem::take(&mut *self.registry_mut());
         drop(registry);
     }
 
-    /// Handles one message. Gives back the queue of a callee that is behind, for the caller to wait for.
+    /// Handles a message. Returns the outbox of a callee with backpressure, for the caller to wait on.
     fn handle(&self, connection: &Arc<Connection>, message: Message) -> Option<Outbox> {
         match message {
             Message::InvokeFunction(m) => return self.invoked(connection, *m),
@@ -236,8 +233,8 @@ impl Broker {
                     self.apply(connection, message);
                 }
             }
-            Message::Invalid(m) => connection.send(m.answer()),
-            // Those that only an engine sends mean nothing here.
+            Message::Invalid(m) => connection.send(m.into_reply()),
+            // Messages that only an engine sends are ignored.
             Message::WorkerRegistered { .. }
             | Message::RegistrationRejected(_)
             | Message::Error(_)
@@ -246,7 +243,7 @@ impl Broker {
         None
     }
 
-    /// Enters a registration in the tables, as it is.
+    /// Applies a registration to the tables.
     fn enter(&self, connection: &Arc<Connection>, message: Message) {
         match message {
             Message::RegisterFunction(m) => self.register_function(connection, *m, None),
@@ -262,29 +259,29 @@ impl Broker {
         }
     }
 
-    /// Tells all providers of a change. Never called while a lock is held.
-    fn notice(&self, event: &Event) {
+    /// Notifies all providers of an event. Never called while a lock is held.
+    fn notify(&self, event: &BrokerEvent) {
         let providers = read(&self.inner.providers).clone();
         for provider in providers.iter() {
-            provider.notice(event);
+            provider.on_event(event);
         }
     }
 
-    /// Who takes the telemetry frames of a connection; `None`: nobody does.
-    pub(crate) fn telemetry(&self) -> Option<Telemetry> {
+    /// Returns the handler of the telemetry frames of a connection, if a provider accepts them.
+    pub(crate) fn telemetry(&self) -> Option<TelemetryHandler> {
         read(&self.inner.providers).iter().find_map(|provider| provider.telemetry())
     }
 
-    /// How the parts of the engine are, of those that say so.
-    pub(crate) fn health(&self) -> Vec<Health> {
+    /// Returns the health of the components that report it.
+    pub(crate) fn health(&self) -> Vec<ComponentHealth> {
         let providers = read(&self.inner.providers).clone();
         providers.iter().filter_map(|provider| provider.health()).collect()
     }
 
-    /// What the broker has measured since it started.
-    pub(crate) fn measured(&self) -> Measured {
+    /// Returns the metrics since the broker started.
+    pub(crate) fn metrics(&self) -> BrokerMetrics {
         let registry = self.registry();
-        self.inner.counters.measured(registry.builtins.values().map(|one| &**one))
+        self.inner.counters.snapshot(registry.builtins.values().map(|one| &**one))
     }
 
     fn registry(&self) -> RwLockReadGuard<'_, Registry> {

@@ -1,4 +1,4 @@
-//! The tables of the broker: connections, names, functions, trigger types and bindings. Data only, no messages.
+//! The tables of the broker: connections, names, functions, trigger types and triggers.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -8,15 +8,15 @@ use std::sync::atomic::AtomicU64;
 
 use super::connection::Connection;
 use super::external::External;
-use super::gate::Renamed;
+use super::policy::Renamed;
 use super::standby::Standby;
-use crate::provider::{Binding, Handler, Provider, Schema, refused};
+use crate::provider::{Binding, Handler, LazySchema, Provider, refused};
 use iii_wire::protocol::{
     DEFAULT_NAMESPACE, ErrorBody, FunctionId, Message, Namespace, Payload, RegisterService,
     RegisterTrigger, TriggerId, TriggerTypeId, WorkerId,
 };
 
-/// What a registration weighs beside its texts, in bytes.
+/// The fixed part of the weight of a registration, in bytes.
 pub(crate) const WEIGHT: usize = 256;
 
 pub(super) fn weigh(id: &str, text: Option<&str>, payloads: &[Option<&Payload>]) -> usize {
@@ -24,29 +24,29 @@ pub(super) fn weigh(id: &str, text: Option<&str>, payloads: &[Option<&Payload>])
     id.len() + text.map_or(0, str::len) + payloads + WEIGHT
 }
 
-/// A function that can be called.
+/// A registered function.
 pub(crate) struct Function {
     /// Its id.
     pub(crate) id: FunctionId,
-    /// The partition it is in.
+    /// Its namespace.
     pub(crate) namespace: Namespace,
-    /// What it does.
+    /// The description.
     pub(crate) description: Option<Cow<'static, str>>,
     /// JSON Schema of the input.
-    pub(crate) request_schema: Schema,
+    pub(crate) request_schema: LazySchema,
     /// JSON Schema of the output.
-    pub(crate) response_schema: Schema,
-    /// What its worker says about it.
+    pub(crate) response_schema: LazySchema,
+    /// The metadata that its worker registered.
     pub(crate) metadata: Option<Payload>,
-    /// The id by which its worker knows it, if that is another one: calls are sent under it.
+    /// The id under which its worker registered it, if a policy renamed it: calls are sent with it.
     pub(crate) own_id: Option<FunctionId>,
-    /// Who runs it.
+    /// What runs it.
     pub(crate) target: Target,
-    /// How often it was called. Functions of one id share it.
+    /// The number of calls, shared by functions with the same id.
     pub(crate) calls: Arc<AtomicU64>,
 }
 
-/// Who runs a function.
+/// What runs a function.
 pub(crate) enum Target {
     /// A provider of the engine.
     BuiltIn {
@@ -57,7 +57,7 @@ pub(crate) enum Target {
     },
     /// The worker that registered it.
     Worker(Arc<Connection>),
-    /// A provider, for the worker that registered it (protocol section 4.8).
+    /// A provider, on behalf of the worker that registered it (protocol section 4.8).
     External {
         /// The worker.
         owner: Arc<Connection>,
@@ -67,19 +67,19 @@ pub(crate) enum Target {
 }
 
 impl Function {
-    /// What it counts against the bytes that its connection may register.
+    /// The size that counts against the registration quota of its connection, in bytes.
     pub(crate) fn weight(&self) -> usize {
         let Self { request_schema, response_schema, metadata, .. } = self;
-        let payloads = [request_schema.given(), response_schema.given(), metadata.as_ref()];
+        let payloads = [request_schema.document(), response_schema.document(), metadata.as_ref()];
         weigh(&self.id, self.description.as_deref(), &payloads)
     }
 
-    /// The id by which its worker knows it.
+    /// Returns the id under which its worker registered it.
     pub(crate) fn known_as(&self) -> &FunctionId {
         self.own_id.as_ref().unwrap_or(&self.id)
     }
 
-    /// The connection that registered it; `None` for built-in ones.
+    /// Returns the connection that registered it; `None` for built-in functions.
     pub(crate) fn owner(&self) -> Option<&Arc<Connection>> {
         match &self.target {
             Target::BuiltIn { .. } => None,
@@ -88,35 +88,35 @@ impl Function {
     }
 }
 
-/// A trigger type and who provides it.
+/// A registered trigger type.
 pub(crate) struct TriggerType {
     /// Its id.
     pub(crate) id: TriggerTypeId,
-    /// The partition it is in.
+    /// Its namespace.
     pub(crate) namespace: Namespace,
-    /// What fires it.
+    /// What fires its triggers.
     pub(crate) description: Cow<'static, str>,
-    /// JSON Schema of a binding's config.
+    /// JSON Schema of a trigger's config.
     pub(crate) config_schema: Option<Payload>,
-    /// JSON Schema of the payload that functions get.
+    /// JSON Schema of the payload of invoked functions.
     pub(crate) request_schema: Option<Payload>,
-    /// The id by which its provider knows it, if that is another one.
+    /// The id under which its provider registered it, if a policy renamed it.
     pub(crate) own_id: Option<TriggerTypeId>,
-    /// Who provides it.
+    /// The provider.
     pub(crate) source: Source,
 }
 
-/// Who provides a trigger type.
+/// The provider of a trigger type.
 #[derive(Clone)]
 pub(crate) enum Source {
-    /// A part of the engine.
+    /// A component of the engine.
     BuiltIn(Arc<dyn Provider>),
     /// A worker.
     Worker(Arc<Connection>),
 }
 
 impl Source {
-    /// The worker, if it is one.
+    /// Returns the worker, if it is one.
     pub(crate) fn worker(&self) -> Option<&Arc<Connection>> {
         match self {
             Self::Worker(connection) => Some(connection),
@@ -124,7 +124,7 @@ impl Source {
         }
     }
 
-    /// Whether both are the same provider.
+    /// Returns whether both are the same provider.
     pub(crate) fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::BuiltIn(a), Self::BuiltIn(b)) => a.name() == b.name(),
@@ -135,23 +135,26 @@ impl Source {
 }
 
 impl TriggerType {
-    /// What it counts against the bytes that its connection may register.
+    /// The size that counts against the registration quota of its connection, in bytes.
     pub(crate) fn weight(&self) -> usize {
         let payloads = [self.config_schema.as_ref(), self.request_schema.as_ref()];
         weigh(&self.id, Some(&self.description), &payloads)
     }
 
-    /// The id by which its provider knows it.
+    /// Returns the id under which its provider registered it.
     pub(crate) fn known_as(&self) -> &TriggerTypeId {
         self.own_id.as_ref().unwrap_or(&self.id)
     }
 
-    /// Gives a binding to the provider. A worker's refusal comes later, as a message.
+    /// Forwards a trigger to the provider. A worker rejects it later, with a message.
     pub(crate) fn place(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
         match &self.source {
             Source::BuiltIn(provider) => catch_unwind(AssertUnwindSafe(|| provider.bind(binding)))
                 .unwrap_or_else(|_| {
-                    Err(refused(format!("`{}` panicked over this trigger", provider.name())))
+                    Err(refused(format!(
+                        "`{}` panicked while adding this trigger",
+                        provider.name()
+                    )))
                 }),
             Source::Worker(connection) => {
                 let named = |namespace: &Namespace| {
@@ -171,12 +174,12 @@ impl TriggerType {
         }
     }
 
-    /// Takes a binding away from the provider.
+    /// Removes a trigger from the provider.
     pub(crate) fn displace(&self, binding: &Arc<Binding>) {
         match &self.source {
             Source::BuiltIn(provider) => {
                 if catch_unwind(AssertUnwindSafe(|| provider.unbind(binding))).is_err() {
-                    tracing::error!("`{}` panicked over the end of a trigger", provider.name());
+                    tracing::error!("`{}` panicked while removing a trigger", provider.name());
                 }
             }
             Source::Worker(connection) if connection.is_gone() => {}
@@ -188,60 +191,60 @@ impl TriggerType {
     }
 }
 
-/// A binding and where it is.
+/// A trigger and its current provider.
 #[derive(Clone)]
 pub(crate) struct Bound {
-    /// The binding.
+    /// The trigger.
     pub(crate) binding: Arc<Binding>,
-    /// The type that has it; `None`: it is parked (protocol section 3.6).
+    /// The type whose provider has it; `None` if it is parked (protocol section 3.6).
     pub(crate) at: Option<Arc<TriggerType>>,
-    /// Why its provider refused it, if that is why it is parked.
+    /// Why its provider rejected it, if that is why it is parked.
     pub(crate) refusal: Option<ErrorBody>,
 }
 
-/// What a worker says about itself (protocol section 3.2).
+/// How a worker describes itself (protocol section 3.2).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct WorkerInfo {
-    /// The language and library it runs on.
+    /// Its language and SDK.
     pub(crate) runtime: String,
-    /// The version of that.
+    /// The version of the SDK.
     pub(crate) version: Option<String>,
     /// Its name.
     pub(crate) name: Option<String>,
-    /// What it is for.
+    /// The description.
     pub(crate) description: Option<String>,
     /// Its operating system.
     pub(crate) os: Option<String>,
-    /// How it is isolated.
+    /// Its isolation, such as a container.
     pub(crate) isolation: Option<String>,
     /// Its process id.
     pub(crate) pid: Option<u64>,
 }
 
-/// A connection and what it has.
+/// A connection and its registrations.
 pub(crate) struct Entry {
     /// The connection.
     pub(crate) connection: Arc<Connection>,
-    /// What it says about itself; `None` before it announced itself.
+    /// The announced description; `None` before the announcement.
     pub(crate) info: Option<WorkerInfo>,
     /// Its functions.
     pub(crate) functions: BTreeSet<FunctionId>,
-    /// The ids for which it is in line.
+    /// The functions for which it is on standby.
     pub(crate) standby: BTreeSet<FunctionId>,
-    /// Its bindings.
+    /// Its triggers.
     pub(crate) triggers: BTreeSet<TriggerId>,
-    /// The trigger types that it provides, and what each weighs.
+    /// The trigger types that it provides, with the weight of each.
     pub(crate) types: HashMap<(Namespace, TriggerTypeId), usize>,
     /// Its services.
     pub(crate) services: BTreeMap<String, RegisterService>,
-    /// What all of that weighs.
+    /// The total weight of its registrations.
     pub(crate) bytes: usize,
-    /// What it knows by other names than the tables have.
+    /// The ids that a policy renamed.
     pub(crate) renamed: Renamed,
 }
 
 impl Entry {
-    /// A connection that has nothing yet.
+    /// Creates an entry without registrations.
     pub(crate) fn new(connection: Arc<Connection>) -> Self {
         Self {
             connection,
@@ -256,7 +259,7 @@ impl Entry {
         }
     }
 
-    /// Counts `after` bytes in the place of `before`.
+    /// Replaces the weight `before` by `after`.
     pub(crate) fn weigh(&mut self, before: usize, after: usize) {
         self.bytes = self.bytes.saturating_sub(before) + after;
     }
@@ -267,26 +270,26 @@ impl Entry {
 pub(crate) struct Registry {
     /// The open connections.
     pub(crate) connections: BTreeMap<WorkerId, Entry>,
-    /// Who has which worker name.
+    /// Owners of worker names.
     pub(crate) names: BTreeMap<(Namespace, String), WorkerId>,
     /// The functions of workers.
     pub(crate) functions: HashMap<Namespace, HashMap<FunctionId, Arc<Function>>>,
-    /// The registrations that wait until their ids are free.
+    /// Registrations of functions that another worker owns.
     pub(crate) standby: Standby,
-    /// The functions of the engine, all in `default`.
+    /// Functions of the engine, all in `default`.
     pub(crate) builtins: BTreeMap<FunctionId, Arc<Function>>,
-    /// The providers of each trigger type, the newest last: that one counts.
+    /// The providers of each trigger type. The last one is active.
     pub(crate) types: BTreeMap<TriggerTypeId, BTreeMap<Namespace, Vec<Arc<TriggerType>>>>,
-    /// The bindings.
+    /// The triggers.
     pub(crate) bindings: BTreeMap<TriggerId, Bound>,
-    /// Those that were refused and may be taken later, and some that are no such any more.
+    /// Triggers that were rejected and may be accepted later; may contain stale ids.
     pub(crate) refused: BTreeSet<TriggerId>,
-    /// How many of them no connection owns, and what those weigh.
+    /// The number of triggers without an owning connection, and their total weight.
     pub(crate) ownerless: (usize, usize),
 }
 
 impl Registry {
-    /// Notes where a binding is from now on.
+    /// Records the current provider of a trigger.
     pub(crate) fn put(
         &mut self,
         binding: Arc<Binding>,
@@ -300,13 +303,13 @@ impl Registry {
         self.bindings.insert(id, Bound { binding, at, refusal });
     }
 
-    /// The function `id` as seen from `namespace`. Built-in ones are seen from everywhere.
+    /// Looks up a function in a namespace. Built-in functions are visible in all of them.
     pub(crate) fn function(&self, namespace: &str, id: &str) -> Option<&Arc<Function>> {
         let own = self.functions.get(namespace).and_then(|functions| functions.get(id));
         own.or_else(|| self.builtins.get(id))
     }
 
-    /// The namespaces in which workers have registered the function, in order.
+    /// Returns the namespaces in which workers registered the function, sorted.
     pub(crate) fn namespaces_of(&self, id: &str) -> Vec<&Namespace> {
         let mut found: Vec<_> = self
             .functions
@@ -318,12 +321,12 @@ impl Registry {
         found
     }
 
-    /// The type `id` in exactly this namespace.
+    /// Looks up a trigger type in exactly this namespace.
     pub(crate) fn trigger_type(&self, namespace: &str, id: &str) -> Option<&Arc<TriggerType>> {
         self.types.get(id)?.get(namespace)?.last()
     }
 
-    /// The type that is to have a binding: where it says, else at home, else in `default`.
+    /// Looks up the type for a trigger: in the namespace it names, otherwise in its home namespace, then in `default`.
     pub(crate) fn provider_of(&self, binding: &Binding) -> Option<&Arc<TriggerType>> {
         let id = &binding.trigger_type;
         match &binding.provider_namespace {
@@ -334,7 +337,7 @@ impl Registry {
         }
     }
 
-    /// Removes one provider's entry of a type, and gives it back.
+    /// Removes the registration of a type by one provider, and returns it.
     pub(crate) fn remove_type(
         &mut self,
         namespace: &Namespace,
@@ -354,7 +357,7 @@ impl Registry {
         Some(removed)
     }
 
-    /// The bindings that `which` picks, in the order of their ids.
+    /// Returns the triggers that match a predicate, ordered by id.
     pub(crate) fn bindings_where(&self, which: impl Fn(&Bound) -> bool) -> Vec<Bound> {
         self.bindings.values().filter(|one| which(one)).cloned().collect()
     }

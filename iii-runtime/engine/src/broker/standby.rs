@@ -1,4 +1,4 @@
-//! Workers in line for what another worker has: when it gives a function id back, the first of them takes it over.
+//! Standby registrations: workers that wait for a function id of another worker, in FIFO order.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -8,33 +8,33 @@ use super::Broker;
 use super::connection::Connection;
 use super::external::External;
 use super::registry::{Registry, weigh};
-use crate::provider::Event;
+use crate::provider::BrokerEvent;
 use iii_wire::protocol::{FunctionId, Namespace, RegisterFunction, WorkerId};
 use iii_wire::sync::lock;
 
-/// A registration that waits until its id is free.
+/// A function registration on standby until its id is free.
 pub(crate) struct Waiting {
-    /// Who registers.
+    /// The connection that registers it.
     pub(crate) owner: Arc<Connection>,
-    /// What is registered.
+    /// The registration.
     pub(crate) registration: RegisterFunction,
-    /// The id by which its worker knows it, if a gate gave it another one.
+    /// The id that its worker chose, if a policy renamed it.
     pub(crate) own: Option<FunctionId>,
-    /// The code, if an endpoint serves the function.
+    /// The code, if a provider serves the function.
     pub(crate) external: Option<External>,
-    /// How often the id was called.
+    /// The call counter of the id.
     pub(crate) calls: Arc<AtomicU64>,
 }
 
-/// The registrations that wait until their ids are free.
+/// All standby registrations.
 #[derive(Default)]
 pub(crate) struct Standby {
-    /// Those of each id, in the order of their coming. No line is empty.
+    /// The registrations of each id in order of arrival. No queue is empty.
     lines: BTreeMap<(Namespace, FunctionId), VecDeque<Waiting>>,
 }
 
 impl Waiting {
-    /// What it counts against the bytes that its connection may register.
+    /// The size that counts against the registration quota of its connection, in bytes.
     fn weight(&self) -> usize {
         let m = &self.registration;
         let payloads = [m.request_format.as_ref(), m.response_format.as_ref(), m.metadata.as_ref()];
@@ -43,12 +43,12 @@ impl Waiting {
 }
 
 impl Standby {
-    /// Whether somebody waits for an id.
+    /// Returns whether a registration waits for an id.
     fn waits(&self, namespace: &Namespace, id: &FunctionId) -> bool {
         self.lines.contains_key(&(namespace.clone(), id.clone()))
     }
 
-    /// Puts a registration in line, in the place of the one that its worker has there already.
+    /// Enqueues a registration, or replaces the one of the same worker.
     fn push(&mut self, namespace: Namespace, waiting: Waiting) {
         let line = self.lines.entry((namespace, waiting.registration.id.clone())).or_default();
         match line.iter_mut().find(|one| one.owner.id == waiting.owner.id) {
@@ -57,7 +57,7 @@ impl Standby {
         }
     }
 
-    /// What a worker has in line for an id.
+    /// Returns the registration of a worker for an id.
     fn of(&self, owner: WorkerId, namespace: &Namespace, id: &FunctionId) -> Option<&Waiting> {
         let line = self.lines.get(&(namespace.clone(), id.clone()))?;
         line.iter().find(|one| one.owner.id == owner)
@@ -85,7 +85,7 @@ impl Standby {
 }
 
 impl Registry {
-    /// Lets a worker wait for an id that another one has. A worker that has too much already does not wait.
+    /// Puts a registration on standby. It is dropped if the quota of the worker is exceeded.
     pub(super) fn stand_by(&mut self, waiting: Waiting) {
         let Some(entry) = self.connections.get_mut(&waiting.owner.id) else { return };
         let (has, id) = (entry.functions.len() + entry.standby.len(), &waiting.registration.id);
@@ -102,7 +102,7 @@ impl Registry {
         self.standby.push(namespace, waiting);
     }
 
-    /// Takes a worker out of the line for an id.
+    /// Removes the standby registration of a worker for an id.
     pub(super) fn leave_line(&mut self, owner: WorkerId, namespace: &Namespace, id: &FunctionId) {
         let Some(entry) = self.connections.get_mut(&owner) else { return };
         if entry.standby.remove(id) {
@@ -111,7 +111,7 @@ impl Registry {
         }
     }
 
-    /// Takes a worker out of the line for what it knows by the id `own`.
+    /// Removes the standby registration of a worker by the id that it chose.
     pub(super) fn stop_waiting(
         &mut self,
         owner: WorkerId,
@@ -128,7 +128,7 @@ impl Registry {
         }
     }
 
-    /// Takes a worker that is gone out of the lines for these ids.
+    /// Removes the standby registrations of a connection that ended.
     pub(super) fn leave_lines<'a>(
         &mut self,
         owner: WorkerId,
@@ -138,7 +138,7 @@ impl Registry {
         ids.for_each(|id| self.standby.remove(owner, namespace, id));
     }
 
-    /// Gives an id that nobody has to the first in line.
+    /// Gives a free id to the first registration on standby.
     pub(super) fn take_over(&mut self, namespace: &Namespace, id: &FunctionId) {
         if self.functions.get(namespace).is_some_and(|functions| functions.contains_key(id)) {
             return;
@@ -151,13 +151,13 @@ impl Registry {
                 entry.weigh(weight, 0);
             }
             if !owner.is_gone() && self.claim(waiting).is_ok() {
-                tracing::info!(worker = %owner.id, function = %id, %namespace, "the next in line takes a function over");
+                tracing::info!(worker = %owner.id, function = %id, %namespace, "a standby worker took over a function");
                 return;
             }
         }
     }
 
-    /// Of ids that were given back, those for which somebody waits.
+    /// Of released ids, returns those with a standby registration.
     pub(super) fn waited_for(
         &self,
         namespace: &Namespace,
@@ -168,8 +168,8 @@ impl Registry {
 }
 
 impl Broker {
-    /// Keeps what a connection had for its successor, which is about to register it again. Function ids that it has not
-    /// taken by the end of the grace go to the first in line, and triggers that were refused are tried again.
+    /// Reserves the ids of a replaced connection for its successor during the grace period. Ids that it has not
+    /// registered by then go to the next standby registration, and rejected triggers are retried.
     pub(super) fn keep_for_successor(&self, namespace: Namespace, ids: Vec<FunctionId>) {
         if ids.is_empty() && self.registry().refused.is_empty() {
             return;
@@ -185,7 +185,7 @@ impl Broker {
                 ids.iter().for_each(|id| broker.registry_mut().take_over(&namespace, id));
                 broker.retry_refused();
             }
-            broker.notice(&Event::FunctionsChanged);
+            broker.notify(&BrokerEvent::FunctionsChanged);
         });
     }
 }

@@ -1,4 +1,4 @@
-//! For tests: workers that speak raw messages to a broker in this process.
+//! Test workers that exchange raw messages with a broker in this process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use uuid::Uuid;
 
-use super::{Broker, Gate};
+use super::{Broker, ConnectionPolicy};
 use crate::provider::Outcome;
 use iii_wire::clock::Clock;
 use iii_wire::protocol::{
@@ -14,53 +14,56 @@ use iii_wire::protocol::{
     RegisterFunction, RegisterTrigger, RegisterTriggerType, RegistrationRejected,
     TriggerRegistrationResult, WorkerId,
 };
-use iii_wire::transport::{Limits, Link, local};
+use iii_wire::transport::{Connection, OutboxLimits, local};
 
-/// How long a test waits for what must come.
+/// Timeout of everything that a test awaits.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A broker with the clock of the machine and the usual grace.
+/// Creates a broker with the system clock and the default grace period.
 pub(crate) fn broker() -> Broker {
     Broker::new(Clock::system(), Duration::from_secs(5))
 }
 
-/// JSON from its text.
+/// Parses JSON.
 pub(crate) fn json(text: &str) -> Payload {
     Payload::from_json(text.to_owned()).expect("a test writes JSON")
 }
 
-/// A worker's end of a link.
+/// The worker's endpoint of a connection.
 pub(crate) struct Worker {
-    /// The link.
-    pub(crate) link: Link,
+    /// The connection.
+    pub(crate) link: Connection,
     /// The id that the engine gave the connection.
     pub(crate) id: WorkerId,
-    /// The secret for reattaching.
+    /// The token for reattaching.
     pub(crate) token: Uuid,
 }
 
 impl Worker {
-    /// Connects, without announcing anything.
+    /// Connects without an announcement.
     pub(crate) async fn connect(broker: &Broker) -> Self {
-        Self::connect_with(broker, Limits::default()).await
+        Self::connect_with(broker, OutboxLimits::default()).await
     }
 
-    /// Connects over a link with its own limits.
-    pub(crate) async fn connect_with(broker: &Broker, limits: Limits) -> Self {
+    /// Connects with other outbox limits.
+    pub(crate) async fn connect_with(broker: &Broker, limits: OutboxLimits) -> Self {
         let (ours, theirs) = local::pair(limits);
         tokio::spawn(broker.attach(theirs, None));
         Self::greeted(ours).await
     }
 
-    /// Connects through a gate.
-    pub(crate) async fn connect_behind(broker: &Broker, gate: Arc<dyn Gate>) -> Self {
-        let (ours, theirs) = local::pair(Limits::default());
-        tokio::spawn(broker.attach_behind(Some(gate), theirs, None));
+    /// Connects with a policy.
+    pub(crate) async fn connect_with_policy(
+        broker: &Broker,
+        policy: Arc<dyn ConnectionPolicy>,
+    ) -> Self {
+        let (ours, theirs) = local::pair(OutboxLimits::default());
+        tokio::spawn(broker.attach_with_policy(Some(policy), theirs, None));
         Self::greeted(ours).await
     }
 
-    /// Waits for the first message of the engine.
-    pub(crate) async fn greeted(mut link: Link) -> Self {
+    /// Awaits the first message of the engine.
+    pub(crate) async fn greeted(mut link: Connection) -> Self {
         let first = tokio::time::timeout(DEADLINE, link.inbox.next()).await;
         let Ok(Some(Message::WorkerRegistered { worker_id, reattach_token: Some(token) })) = first
         else {
@@ -95,19 +98,19 @@ impl Worker {
         self.link.outbox.send(message).expect("the engine reads");
     }
 
-    /// The next message; panics if none comes in time.
+    /// Receives the next message; panics after a timeout.
     pub(crate) async fn next(&mut self) -> Message {
         let next = tokio::time::timeout(DEADLINE, self.link.inbox.next()).await;
         next.expect("a message in time").expect("an open link")
     }
 
-    /// Waits until the link has ended; what still comes is dropped.
+    /// Waits until the connection is closed, ignoring messages.
     pub(crate) async fn closed(&mut self) {
         let all = async { while self.link.inbox.next().await.is_some() {} };
-        tokio::time::timeout(DEADLINE, all).await.expect("the link ends in time");
+        tokio::time::timeout(DEADLINE, all).await.expect("the connection closes in time");
     }
 
-    /// A ping and its pong: everything sent before was handled, and nothing else had come.
+    /// Sends a ping and expects its pong: all earlier messages were handled, and no other message was received.
     pub(crate) async fn nothing_else(&mut self) {
         self.send(Message::Ping);
         assert_eq!(self.next().await, Message::Pong);
@@ -136,7 +139,7 @@ impl Worker {
         })));
     }
 
-    /// A binding with metadata `{"m":1}`, to register as it is or altered.
+    /// Creates a trigger with the metadata `{"m":1}`.
     pub(crate) fn binding(
         id: &str,
         trigger_type: &str,
@@ -154,18 +157,18 @@ impl Worker {
         }
     }
 
-    /// Registers a binding.
+    /// Registers a trigger.
     pub(crate) fn bind(&self, id: &str, trigger_type: &str, function_id: &str, config: &str) {
         let binding = Self::binding(id, trigger_type, function_id, config);
         self.send(Message::RegisterTrigger(Box::new(binding)));
     }
 
-    /// Removes a binding.
+    /// Removes a trigger.
     pub(crate) fn unbind(&self, id: &str) {
         self.send(Message::UnregisterTrigger { id: id.into(), trigger_type: None });
     }
 
-    /// A call, to send as it is or altered.
+    /// Creates a call.
     pub(crate) fn invocation(function_id: &str, data: &str) -> InvokeFunction {
         InvokeFunction {
             invocation_id: Some(InvocationId::random()),
@@ -180,12 +183,12 @@ impl Worker {
         }
     }
 
-    /// Sends a call. Its id.
+    /// Sends a call and returns its id.
     pub(crate) fn start(&self, function_id: &str, data: &str) -> InvocationId {
         self.start_with(Self::invocation(function_id, data))
     }
 
-    /// Sends a call as it is.
+    /// Sends a call.
     pub(crate) fn start_with(&self, m: InvokeFunction) -> InvocationId {
         let id = m.invocation_id.unwrap_or_else(InvocationId::random);
         self.send(Message::InvokeFunction(Box::new(m)));
@@ -198,61 +201,61 @@ impl Worker {
         self.start_with(InvokeFunction { action: Some(Action::Void), invocation_id: None, ..m });
     }
 
-    /// Calls and waits for the answer, which must be the next message.
+    /// Calls a function and awaits its result, which must be the next message.
     pub(crate) async fn call(&mut self, function_id: &str, data: &str) -> Outcome {
         let id = self.start(function_id, data);
         self.answer_to(id).await
     }
 
-    /// The answer to a call, which must be the next message.
+    /// Receives the result of a call, which must be the next message.
     pub(crate) async fn answer_to(&mut self, id: InvocationId) -> Outcome {
         match self.next().await {
             Message::InvocationResult(m) if m.invocation_id == id => m.result,
-            other => panic!("not the answer to {id}: {other:?}"),
+            other => panic!("expected the result of {id}: {other:?}"),
         }
     }
 
-    /// The next message, which must be a call.
+    /// Receives a call, which must be the next message.
     pub(crate) async fn called(&mut self) -> InvokeFunction {
         match self.next().await {
             Message::InvokeFunction(m) => *m,
-            other => panic!("not a call: {other:?}"),
+            other => panic!("expected a call: {other:?}"),
         }
     }
 
-    /// The next message, which must be a refused binding.
+    /// Receives a rejected trigger, which must be the next message.
     pub(crate) async fn binding_error(&mut self) -> TriggerRegistrationResult {
         match self.next().await {
             Message::TriggerRegistrationResult(m) => *m,
-            other => panic!("not a refused binding: {other:?}"),
+            other => panic!("expected a rejected trigger: {other:?}"),
         }
     }
 
-    /// The next message, which must be a refused registration.
+    /// Receives a rejected registration, which must be the next message.
     pub(crate) async fn rejection(&mut self) -> RegistrationRejected {
         match self.next().await {
             Message::RegistrationRejected(m) => *m,
-            other => panic!("not a refused registration: {other:?}"),
+            other => panic!("expected a rejected registration: {other:?}"),
         }
     }
 
-    /// The next message, which must be a binding for this provider.
+    /// Receives a trigger as its provider, which must be the next message.
     pub(crate) async fn bound(&mut self) -> RegisterTrigger {
         match self.next().await {
             Message::RegisterTrigger(m) => *m,
-            other => panic!("not a binding: {other:?}"),
+            other => panic!("expected a trigger: {other:?}"),
         }
     }
 
-    /// The next message, which must end a binding of this provider. Its id.
+    /// Receives the removal of a trigger as its provider, which must be the next message, and returns its id.
     pub(crate) async fn unbound(&mut self) -> String {
         match self.next().await {
             Message::UnregisterTrigger { id, trigger_type: Some(_) } => id.to_string(),
-            other => panic!("not the end of a binding: {other:?}"),
+            other => panic!("expected the removal of a trigger: {other:?}"),
         }
     }
 
-    /// Answers a call.
+    /// Sends the result of a call.
     pub(crate) fn answer(&self, call: &InvokeFunction, result: Result<Option<Payload>, ErrorBody>) {
         self.send(Message::InvocationResult(Box::new(InvocationResult {
             invocation_id: call.invocation_id.expect("the engine always sends an id"),
@@ -264,17 +267,17 @@ impl Worker {
     }
 }
 
-/// Lets other tasks run until `done`.
+/// Yields to other tasks until `done` returns true.
 pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let waiting = async {
         while !done() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(DEADLINE, waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
+    tokio::time::timeout(DEADLINE, waiting).await.unwrap_or_else(|_| panic!("timed out: {what}"));
 }
 
-/// Installs a provider for a test.
+/// Installs a provider.
 pub(crate) fn with_provider<P: super::Provider>(broker: &Broker, provider: P) -> Arc<P> {
     let provider = Arc::new(provider);
     broker.install(provider.clone());

@@ -1,11 +1,11 @@
-//! What the engine adds to W3C baggage (protocol section 4.6).
+//! The W3C baggage that the engine sends to callees (protocol section 4.6).
 
-/// The entry that names the function which a call is for.
+/// The baggage entry with the id of the called function.
 const FUNCTION_KEY: &str = "iii.function.id";
 
-/// The baggage to send to a callee: the caller's, and an entry that names the function.
+/// Returns the baggage for a callee: the entries of the caller, and the id of the function.
 ///
-/// `None` if the call has no trace context at all. An entry of an earlier call gives way to the new one.
+/// `None` if the call has no trace context. Replaces the entry of an earlier call.
 pub(crate) fn baggage_for(
     function_id: &str,
     traceparent: Option<&str>,
@@ -30,7 +30,7 @@ pub(crate) fn baggage_for(
     Some(text)
 }
 
-/// Writes a value, percent-encoded where baggage does not allow the character.
+/// Appends a value, percent-encoded as baggage requires.
 fn push_value(text: &mut String, value: &str) {
     for byte in value.bytes() {
         match byte {
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_function_is_named_first() {
+    fn function_entry_comes_first() {
         assert_eq!(
             baggage_for("a::b", None, Some("tenant=7, x=y;p=1")).as_deref(),
             Some("iii.function.id=a::b,tenant=7,x=y;p=1")
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_function_gives_way_and_odd_ids_are_encoded() {
+    fn earlier_entry_is_replaced_and_values_are_encoded() {
         assert_eq!(
             baggage_for("a b,ü", None, Some("iii.function.id=old,k=v")).as_deref(),
             Some("iii.function.id=a%20b%2C%C3%BC,k=v")

@@ -1,4 +1,4 @@
-//! Bindings and trigger types: who provides what, parking, and moving between providers (protocol section 3.6).
+//! Triggers and trigger types: providers, parking, and moving triggers between providers (protocol section 3.6).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 
 use super::connection::Connection;
 use super::functions::{complain, reject};
-use super::gate::rename;
 use super::invoke::blank;
+use super::policy::rename;
 use super::registry::{Bound, Source, TriggerType};
 use super::{Broker, limits};
 use crate::provider::overloaded;
@@ -19,12 +19,12 @@ use iii_wire::protocol::{
 };
 use iii_wire::sync::lock;
 
-/// Who waits for a worker that provides a type to answer about a binding.
+/// Requests that wait for a worker to accept or reject a trigger.
 pub(super) type Waiters = Mutex<HashMap<TriggerId, oneshot::Sender<Option<ErrorBody>>>>;
 
 impl Broker {
-    /// Handles a worker's binding. Only a failure is answered. `own`: the id by which the worker knows it, if a gate may
-    /// have given it another one.
+    /// Registers a trigger of a worker. Only failures are answered. `own` is the id that the worker chose, if a policy
+    /// may have renamed it.
     pub(super) fn register_trigger(
         &self,
         owner: &Arc<Connection>,
@@ -60,12 +60,12 @@ impl Broker {
         }
     }
 
-    /// Adds a binding, or replaces the one of the same id and owner. Without a provider it is parked.
+    /// Adds a trigger, or replaces the one with the same id and owner. Without a provider it is parked.
     ///
     /// # Errors
     ///
-    /// If the provider refuses it: a new one is parked then, an existing one stays as it was. If the id belongs to
-    /// another connection, or the owner has too many.
+    /// If the provider rejects it: a new trigger is then parked, an existing one is unchanged. If the id belongs to
+    /// another connection, or the quota of the owner is exceeded.
     pub(crate) fn bind(&self, binding: Arc<Binding>) -> Result<(), ErrorBody> {
         let _changes = lock(&self.inner.changes);
         let (old, provider) = {
@@ -78,7 +78,7 @@ impl Broker {
                 )));
             }
             if let Some(owner) = binding.owner {
-                // A connection that was ended meanwhile gets nothing more.
+                // The connection may have ended meanwhile.
                 let Some(entry) = registry.connections.get(&owner) else { return Ok(()) };
                 let limits = &self.limits().workers;
                 if old.is_none() && entry.triggers.len() >= limits.triggers {
@@ -121,7 +121,7 @@ impl Broker {
         if at.is_none() && refusal.is_none() {
             tracing::info!(
                 trigger = %binding.id,
-                "nobody provides the trigger type `{}` yet: the trigger waits",
+                "the trigger type `{}` has no provider yet: the trigger is parked",
                 binding.trigger_type
             );
         }
@@ -137,13 +137,13 @@ impl Broker {
         registry.put(binding, at, refusal.clone());
         drop(registry);
         if before.is_some() {
-            // What it had before is free now.
+            // Its previous route or slot may be what other triggers were rejected for.
             self.retry_refused();
         }
         refusal.map_or(Ok(()), Err)
     }
 
-    /// Notes the id by which a worker knows its binding. What it had under that id before is gone.
+    /// Records the id that a worker chose for a trigger. Its previous trigger with that id is removed.
     fn rename_trigger(&self, owner: &Arc<Connection>, own: TriggerId, became: TriggerId) {
         let before = {
             let mut registry = self.registry_mut();
@@ -162,7 +162,7 @@ impl Broker {
         }
     }
 
-    /// Like [`Broker::bind`]; if a worker provides the type, also waits a while for what it says.
+    /// Like [`Broker::bind`], but also awaits the result of a worker that provides the type, with a timeout.
     pub(crate) async fn bind_and_wait(&self, binding: Arc<Binding>) -> Result<(), ErrorBody> {
         let (sender, receiver) = oneshot::channel();
         let id = binding.id.clone();
@@ -172,7 +172,7 @@ impl Broker {
             one.at.as_ref().is_some_and(|provider| provider.source.worker().is_some())
         });
         let outcome = match bound {
-            // No answer counts as consent.
+            // A provider that does not answer has accepted.
             Ok(()) if asked => {
                 match tokio::time::timeout(limits::PROVIDER_ANSWER, receiver).await {
                     Ok(Ok(Some(error))) => Err(error),
@@ -185,7 +185,7 @@ impl Broker {
         outcome
     }
 
-    /// Removes a binding. Only its owner can; one without owner, everybody. Says whether it was there.
+    /// Removes a trigger. Only its owner may remove it; one without an owner, everybody. Returns whether it existed.
     pub(crate) fn unregister_trigger(&self, by: Option<WorkerId>, id: &TriggerId) -> bool {
         let _changes = lock(&self.inner.changes);
         let bound = {
@@ -197,7 +197,7 @@ impl Broker {
             let Some(bound) = registry.bindings.get(id) else { return false };
             let (owner, weight) = (bound.binding.owner, bound.binding.weight());
             if owner != by && (owner.is_some() || limited) {
-                tracing::warn!(trigger = %id, "a worker cannot remove the trigger of another one");
+                tracing::warn!(trigger = %id, "a worker tried to remove a trigger of another worker");
                 return false;
             }
             if let Some(entry) = owner.and_then(|owner| registry.connections.get_mut(&owner)) {
@@ -216,8 +216,8 @@ impl Broker {
         true
     }
 
-    /// Gives bindings that were refused once more to providers of the engine, now that another binding is gone: it may
-    /// have been in their way. `changes` is held.
+    /// Offers rejected triggers to the engine's own providers again after another trigger was removed, which may have
+    /// been the conflict. `changes` is held.
     pub(super) fn retry_refused(&self) {
         let refused = std::mem::take(&mut self.registry_mut().refused);
         for id in refused {
@@ -235,14 +235,14 @@ impl Broker {
             };
             let refusal = provider.place(&binding).err();
             if refusal.is_none() {
-                tracing::info!(trigger = %id, "a `{}` trigger that was refused serves now", binding.trigger_type);
+                tracing::info!(trigger = %id, "a rejected `{}` trigger was accepted", binding.trigger_type);
             }
             let at = refusal.is_none().then_some(provider);
             self.registry_mut().put(binding, at, refusal);
         }
     }
 
-    /// Handles what a worker that provides a type says about a binding. Consent is silent.
+    /// Handles the result that a provider sent for a trigger. Acceptance is not forwarded.
     pub(super) fn provider_answered(
         &self,
         provider: &Arc<Connection>,
@@ -265,7 +265,7 @@ impl Broker {
             bound.refusal.clone_from(&m.error);
             let binding = bound.binding.clone();
             let owner = binding.owner.and_then(|owner| registry.connections.get(&owner));
-            owner.map(|one| (one.connection.clone(), one.renamed.own_trigger(&m.id), binding))
+            owner.map(|one| (one.connection.clone(), one.renamed.local_trigger_id(&m.id), binding))
         };
         if let Some(waiter) = lock(&self.inner.waiters).remove(&m.id) {
             let _ = waiter.send(m.error.clone());
@@ -275,8 +275,8 @@ impl Broker {
         }
     }
 
-    /// Makes a worker the provider of a type, and hands it the bindings that are to be with it. `own`: the id by which
-    /// the worker knows it, if a gate may have given it another one.
+    /// Makes a worker the provider of a type, and forwards the triggers of the type to it. `own` is the id that the
+    /// worker chose, if a policy may have renamed it.
     pub(super) fn register_type(
         &self,
         connection: &Arc<Connection>,
@@ -312,7 +312,7 @@ impl Broker {
             let too_many = entry.types.len() >= limits.trigger_types && before == 0;
             let too_much = entry.bytes - before + after > limits.registration_bytes;
             if built_in || too_many || too_much {
-                // There is no message for this; workers show the refusal of a function id as a warning.
+                // The protocol has no message for this; workers log a rejected function id as a warning.
                 let error = overloaded("this connection has registered too much");
                 let error = Some(error).filter(|_| !built_in);
                 let id = FunctionId::from(own.as_str());
@@ -346,7 +346,7 @@ impl Broker {
         }
     }
 
-    /// Ends a worker's provision of a type, in every namespace where it provides it.
+    /// Unregisters a trigger type of a worker in all namespaces.
     pub(super) fn unregister_type(&self, connection: &Arc<Connection>, id: &TriggerTypeId) {
         let _changes = lock(&self.inner.changes);
         let spaces: Vec<_> = {
@@ -363,7 +363,7 @@ impl Broker {
         }
     }
 
-    /// Takes a type from its provider and finds another one for each of its bindings. `changes` is held.
+    /// Removes a provider and moves each of its triggers to another one. `changes` is held.
     pub(super) fn provider_leaves(
         &self,
         connection: &Arc<Connection>,
@@ -381,7 +381,7 @@ impl Broker {
         }
     }
 
-    /// Puts a binding where it belongs now, or parks it. `changes` is held.
+    /// Moves a trigger to its current provider, or parks it. `changes` is held.
     fn settle(&self, binding: &Arc<Binding>) {
         let provider = self.registry().provider_of(binding).cloned();
         let refusal = provider.as_ref().and_then(|provider| provider.place(binding).err());
@@ -392,7 +392,7 @@ impl Broker {
             }
             registry.put(binding.clone(), provider.filter(|_| refusal.is_none()), refusal.clone());
             let owner = binding.owner.and_then(|owner| registry.connections.get(&owner));
-            owner.map(|one| (one.connection.clone(), one.renamed.own_trigger(&binding.id)))
+            owner.map(|one| (one.connection.clone(), one.renamed.local_trigger_id(&binding.id)))
         };
         if let (Some((owner, own)), Some(error)) = (owner, refusal) {
             let binding = (**binding).clone();
@@ -401,7 +401,7 @@ impl Broker {
     }
 }
 
-/// Tells a worker that its binding was refused.
+/// Notifies a worker that its trigger was rejected.
 pub(super) fn tell(
     owner: &Connection,
     id: TriggerId,

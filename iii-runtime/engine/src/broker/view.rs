@@ -1,4 +1,4 @@
-//! What the broker holds, as plain data for those who list it.
+//! Snapshots of the broker's tables as plain data, for discovery.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,42 +17,42 @@ use iii_wire::protocol::{
 pub(crate) struct FunctionView {
     /// Its id.
     pub(crate) id: FunctionId,
-    /// The partition it is in.
+    /// Its namespace.
     pub(crate) namespace: Namespace,
-    /// The worker that serves it: its name, else the first part of the function's id.
+    /// The name of the worker that serves it, or the first segment of the function id if the worker has no name.
     pub(crate) worker_name: String,
     /// The connection of that worker; `None` for built-in functions.
     pub(crate) owner: Option<WorkerId>,
-    /// What it does.
+    /// The description.
     pub(crate) description: Option<String>,
-    /// What its worker says about it.
+    /// The metadata that its worker registered.
     pub(crate) metadata: Option<Payload>,
     /// JSON Schema of the input.
     pub(crate) request_schema: Option<Payload>,
     /// JSON Schema of the output.
     pub(crate) response_schema: Option<Payload>,
-    /// Why an endpoint that serves it cannot be called.
+    /// Why calls of it fail, if a provider cannot serve it.
     pub(crate) unusable: Option<ErrorBody>,
 }
 
-/// A trigger type, as its current provider describes it.
+/// A trigger type, as described by its active provider.
 #[derive(Debug, Clone)]
 pub(crate) struct TriggerTypeView {
     /// Its id.
     pub(crate) id: TriggerTypeId,
-    /// The partition it is in.
+    /// Its namespace.
     pub(crate) namespace: Namespace,
-    /// The name of the provider, else the first part of the type's id.
+    /// The name of the provider, or the first segment of the type id if the provider has no name.
     pub(crate) worker_name: String,
     /// The connection that provides it; `None` for built-in types.
     pub(crate) owner: Option<WorkerId>,
-    /// What fires it.
+    /// What fires its triggers.
     pub(crate) description: String,
-    /// JSON Schema of a binding's config.
+    /// JSON Schema of a trigger's config.
     pub(crate) config_schema: Option<Payload>,
-    /// JSON Schema of the payload that functions get.
+    /// JSON Schema of the payload of invoked functions.
     pub(crate) request_schema: Option<Payload>,
-    /// How many bindings the provider has.
+    /// The number of triggers of the provider.
     pub(crate) instance_count: usize,
 }
 
@@ -63,26 +63,26 @@ pub(crate) struct WorkerView {
     pub(crate) id: String,
     /// The connection; `None` for providers.
     pub(crate) connection: Option<WorkerId>,
-    /// The partition of all that it registers.
+    /// The namespace of its registrations.
     pub(crate) namespace: Namespace,
-    /// What it says about itself; `None` before it announced itself.
+    /// The announced description; `None` before the announcement.
     pub(crate) info: Option<WorkerInfo>,
-    /// The address it came from.
+    /// The address of the peer.
     pub(crate) peer: Option<IpAddr>,
-    /// When it came, in milliseconds since 1970.
+    /// When it connected, in milliseconds since the Unix epoch.
     pub(crate) connected_at_ms: u64,
-    /// How many functions it serves.
+    /// The number of functions it serves.
     pub(crate) function_count: usize,
-    /// How many calls it is serving now.
+    /// The number of calls it is serving.
     pub(crate) active_invocations: usize,
 }
 
 impl Broker {
-    /// All functions, ordered by id and namespace.
+    /// Returns all functions, ordered by id and namespace.
     pub(crate) fn functions(&self) -> Vec<FunctionView> {
         let registry = self.registry();
         let workers = registry.functions.values().flat_map(|functions| functions.values());
-        // A built-in function that a worker took over is not shown twice.
+        // A built-in function that a worker replaced is not listed.
         let built_in = registry.builtins.values().filter(|one| {
             registry.function(&one.namespace, &one.id).is_some_and(|seen| Arc::ptr_eq(seen, one))
         });
@@ -91,7 +91,7 @@ impl Broker {
         views
     }
 
-    /// The functions with this id, one for each namespace that has it, ordered by namespace.
+    /// Returns the functions with this id, one per namespace, ordered by namespace.
     pub(crate) fn functions_called(&self, id: &str) -> Vec<FunctionView> {
         let registry = self.registry();
         let mut views: Vec<_> = registry
@@ -108,10 +108,14 @@ impl Broker {
         views
     }
 
-    /// The namespace in which a worker serves a function, as a caller sees it: its own, else `default`.
+    /// Resolves the namespace of a function for a caller: its own, otherwise `default`.
     ///
-    /// The engine itself has no namespace; for it, the first one that has the function counts after `default`.
-    pub(crate) fn served_for(&self, caller: Option<WorkerId>, id: &str) -> Option<Namespace> {
+    /// The engine itself has no namespace: after `default`, it uses the first one that has the function.
+    pub(crate) fn resolve_namespace(
+        &self,
+        caller: Option<WorkerId>,
+        id: &str,
+    ) -> Option<Namespace> {
         let registry = self.registry();
         let serves = |namespace: &str| {
             registry.functions.get(namespace).is_some_and(|functions| functions.contains_key(id))
@@ -128,7 +132,7 @@ impl Broker {
         home.or_else(default).or_else(any)
     }
 
-    /// The bindings of a function that a provider has, in the order of their ids.
+    /// Returns the active triggers of a function, ordered by id.
     pub(crate) fn bindings_of(&self, namespace: &str, id: &str) -> Vec<Arc<Binding>> {
         let its = |one: &super::Bound| {
             one.at.is_some() && one.binding.function_id == id && one.binding.namespace == namespace
@@ -136,7 +140,7 @@ impl Broker {
         self.registry().bindings_where(its).into_iter().map(|one| one.binding).collect()
     }
 
-    /// All trigger types, ordered by id and namespace.
+    /// Returns all trigger types, ordered by id and namespace.
     pub(crate) fn trigger_types(&self) -> Vec<TriggerTypeView> {
         let registry = self.registry();
         let current =
@@ -146,16 +150,16 @@ impl Broker {
         views
     }
 
-    /// The bindings that a provider has, in the order of their ids. Parked ones are left out.
+    /// Returns the active triggers, ordered by id.
     pub(crate) fn bindings(&self) -> Vec<Arc<Binding>> {
         let registry = self.registry();
         registry.bindings_where(|one| one.at.is_some()).into_iter().map(|one| one.binding).collect()
     }
 
-    /// The bindings that no provider has, in the order of their ids, and why.
+    /// Returns the parked triggers, ordered by id, with the reason of each.
     pub(crate) fn parked(&self) -> Vec<(Arc<Binding>, ErrorBody)> {
         let nobody = |binding: &Binding| {
-            let text = format!("nobody provides the trigger type `{}`", binding.trigger_type);
+            let text = format!("the trigger type `{}` has no provider", binding.trigger_type);
             ErrorBody::new(code::TRIGGER_TYPE_NOT_FOUND, text)
         };
         let parked = self.registry().bindings_where(|one| one.at.is_none()).into_iter();
@@ -167,37 +171,37 @@ impl Broker {
             .collect()
     }
 
-    /// The namespace of the provider that has a binding; `None` if it is parked or unknown.
+    /// Returns the namespace of the provider of a trigger; `None` if it is parked or unknown.
     pub(crate) fn provider_namespace_of(&self, id: &TriggerId) -> Option<Namespace> {
         let registry = self.registry();
         registry.bindings.get(id)?.at.as_ref().map(|at| at.namespace.clone())
     }
 
-    /// Whether a connection is open.
+    /// Returns whether a connection is open.
     pub(crate) fn is_connected(&self, worker: WorkerId) -> bool {
         self.registry().connections.contains_key(&worker)
     }
 
-    /// How many connections are open, and how many calls they are serving together.
+    /// Returns the number of open connections, and of the calls that they serve.
     pub(crate) fn load(&self) -> (usize, usize) {
         let registry = self.registry();
         let pending = registry.connections.values().map(|entry| entry.connection.pending.len());
         (registry.connections.len(), pending.sum())
     }
 
-    /// All bindings, those that are parked included, in the order of their ids.
+    /// Returns all triggers, including parked ones, ordered by id.
     #[cfg(feature = "testing")]
     pub(crate) fn all_bindings(&self) -> Vec<Arc<Binding>> {
         self.registry().bindings_where(|_| true).into_iter().map(|one| one.binding).collect()
     }
 
-    /// Whether the engine itself serves a function.
+    /// Returns whether the engine itself serves a function.
     #[cfg(feature = "testing")]
     pub(crate) fn is_built_in(&self, id: &str) -> bool {
         self.registry().builtins.contains_key(id)
     }
 
-    /// All workers: providers of the engine first, then connections in the order of their arrival.
+    /// Returns all workers: providers of the engine, then connections in order of arrival.
     pub(crate) fn workers(&self) -> Vec<WorkerView> {
         let providers = super::read(&self.inner.providers).clone();
         let registry = self.registry();
@@ -239,7 +243,7 @@ impl Broker {
 }
 
 impl Registry {
-    /// The announced name of a connection, else the first part of `id`.
+    /// Returns the announced name of a connection, or the first segment of `id`.
     fn name_of(&self, owner: WorkerId, id: &str) -> String {
         let entry = self.connections.get(&owner);
         let name = entry.and_then(|entry| entry.info.as_ref()).and_then(|info| info.name.clone());

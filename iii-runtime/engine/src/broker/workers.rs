@@ -1,4 +1,4 @@
-//! Workers come and go: announcement, names, reattachment, and the cleanup when a connection ends.
+//! The life cycle of workers: announcement, names, reattachment, and cleanup.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::calls::{Waiting, stopped};
 use super::connection::Connection;
 use super::registry::WorkerInfo;
 use super::{Bound, Broker, limits};
-use crate::provider::{Event, Outcome, misfit};
+use crate::provider::{BrokerEvent, Outcome, invalid_input};
 use iii_wire::code;
 use iii_wire::protocol::{
     ErrorBody, FunctionId, Message, Namespace, Payload, RegistrationRejected, WorkerId,
@@ -19,31 +19,31 @@ use iii_wire::sync::lock;
 /// The function with which a worker announces itself.
 pub(crate) const ANNOUNCE: &str = "engine::workers::register";
 
-/// What a worker says about itself, as it comes (protocol section 3.2).
+/// How a worker describes itself, as received (protocol section 3.2).
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 pub(crate) struct Announcement {
-    /// The language and library the worker runs on.
+    /// The language and SDK of the worker.
     runtime: Option<String>,
-    /// The version of that.
+    /// The version of the SDK.
     version: Option<String>,
     /// The name of the worker.
     name: Option<String>,
-    /// What the worker is for.
+    /// The description of the worker.
     description: Option<String>,
     /// The operating system.
     os: Option<String>,
-    /// How the worker is isolated.
+    /// The isolation of the worker, such as a container.
     isolation: Option<String>,
     /// The process id.
     pid: Option<u64>,
-    /// The namespace of all that the worker registers.
+    /// The namespace of the worker's registrations.
     namespace: Option<String>,
 }
 
 impl Broker {
-    /// Takes a worker's announcement: claims its name, fixes its namespace, applies what waited for that.
+    /// Handles an announcement: claims the name, sets the namespace, and applies the buffered registrations.
     ///
-    /// `answered`: whether the worker waits for the outcome.
+    /// `answered` is whether the worker awaits the result.
     pub(super) fn announce(
         &self,
         connection: &Arc<Connection>,
@@ -51,9 +51,9 @@ impl Broker {
         answered: bool,
     ) -> Outcome {
         if let Some(gated) = &connection.gated {
-            gated.gate.calls(&Namespace::default(), &ANNOUNCE.into(), None)?;
+            gated.policy.check_call(&Namespace::default(), &ANNOUNCE.into(), None)?;
         }
-        let said: Announcement = data.parse().map_err(|error| misfit(ANNOUNCE, &error))?;
+        let said: Announcement = data.parse().map_err(|error| invalid_input(ANNOUNCE, &error))?;
         let wanted = match said.namespace.as_deref() {
             Some(namespace) if namespace.trim().is_empty() => {
                 return Err(super::invoke::blank("namespace"));
@@ -64,7 +64,7 @@ impl Broker {
         let namespace = match connection.namespace() {
             Some(fixed) => {
                 if *fixed != wanted && said.namespace.is_some() {
-                    tracing::warn!(worker = %connection.id, "the namespace stays `{fixed}`, it cannot become `{wanted}`");
+                    tracing::warn!(worker = %connection.id, "the namespace `{fixed}` cannot be changed to `{wanted}`");
                 }
                 fixed.clone()
             }
@@ -83,7 +83,7 @@ impl Broker {
             pid: said.pid,
         };
         if let Err((holder, name)) = self.claim_name(connection, &namespace, info) {
-            tracing::warn!(worker = %connection.id, "the name `{name}` is taken: the worker is disconnected");
+            tracing::warn!(worker = %connection.id, "disconnecting a worker: the name `{name}` is in use");
             connection.send(Message::RegistrationRejected(Box::new(RegistrationRejected {
                 code: code::WORKER_NAMESPACE_CONFLICT.to_owned(),
                 namespace,
@@ -92,16 +92,16 @@ impl Broker {
                 owner_worker_id: holder.to_string(),
                 error: None,
             })));
-            // The reading task sees that the connection has nothing any more, and closes it.
+            // The reading task notices that the connection was removed, and closes it.
             self.detach(connection);
             return Ok(Some(Payload::from_built(r#"{"success":false}"#.to_owned())));
         }
         self.open(connection, namespace);
-        self.notice(&Event::WorkerUpdated(connection.id));
+        self.notify(&BrokerEvent::WorkerUpdated(connection.id));
         Ok(Some(Payload::from_built(r#"{"success":true}"#.to_owned())))
     }
 
-    /// Notes what a worker says about itself, unless its name belongs to another connection.
+    /// Records the description of a worker, unless its name belongs to another connection.
     fn claim_name(
         &self,
         connection: &Connection,
@@ -129,28 +129,28 @@ impl Broker {
         Ok(())
     }
 
-    /// Fixes the namespace of a connection and applies the registrations that waited for it, in their order.
+    /// Sets the namespace of a connection and applies its buffered registrations in order.
     pub(super) fn open(&self, connection: &Arc<Connection>, namespace: Namespace) {
         for message in connection.open(namespace) {
             self.apply(connection, message);
         }
     }
 
-    /// Puts a connection that did not say its namespace in time into `default`. If it may not be there, what it
-    /// registers goes on waiting until it says another one.
+    /// Puts a connection that did not announce a namespace in time into `default`. If that is not allowed, its
+    /// registrations remain buffered until it announces another one.
     pub(super) fn open_late(&self, connection: &Arc<Connection>) {
         if self.check_entry(connection, &Namespace::default(), None, true).is_ok() {
             self.open(connection, Namespace::default());
         }
     }
 
-    /// Lets a connection take the place of an earlier one, whose things are gone when this returns.
+    /// Replaces an earlier connection, whose registrations are removed before this returns.
     ///
     /// A wrong id or token is ignored (protocol section 3.5).
     pub(super) fn reattach(&self, connection: &Connection, previous: WorkerId, token: Uuid) {
         let old = self.registry().connections.get(&previous).map(|one| one.connection.clone());
         let Some(old) = old.filter(|old| old.id != connection.id && old.token == token) else {
-            tracing::debug!(worker = %connection.id, "nothing to reattach to");
+            tracing::debug!(worker = %connection.id, "unknown connection to reattach to");
             return;
         };
         let kept = self.remove(&old, true);
@@ -158,12 +158,13 @@ impl Broker {
         self.keep_for_successor(old.namespace().cloned().unwrap_or_default(), kept);
     }
 
-    /// Removes all that a connection has, and ends the calls it takes part in. Does nothing the second time.
+    /// Removes all registrations of a connection, and ends its calls. Idempotent.
     pub(super) fn detach(&self, connection: &Arc<Connection>) {
         self.remove(connection, false);
     }
 
-    /// As [`Broker::detach`]. With a successor, nobody in line takes a function over: these are given back.
+    /// Like [`Broker::detach`]. With a successor, standby registrations do not take over; returns the ids they wait
+    /// for.
     fn remove(&self, connection: &Arc<Connection>, has_successor: bool) -> Vec<FunctionId> {
         if !connection.mark_gone() {
             return Vec::new();
@@ -172,9 +173,9 @@ impl Broker {
             let _changes = lock(&self.inner.changes);
             self.remove_everything_of(connection, has_successor)
         };
-        self.inner.counters.worker_went();
+        self.inner.counters.worker_disconnected();
         for Waiting { asker, since, .. } in connection.pending.close() {
-            self.inner.counters.ended(since, false);
+            self.inner.counters.completed(since, false);
             asker.answer(Err(stopped()));
         }
         if connection.calls.load(std::sync::atomic::Ordering::Acquire) > 0 {
@@ -184,12 +185,12 @@ impl Broker {
                 other.pending.forget(connection.id);
             }
         }
-        self.notice(&Event::FunctionsChanged);
-        self.notice(&Event::WorkerDisconnected(connection.id));
+        self.notify(&BrokerEvent::FunctionsChanged);
+        self.notify(&BrokerEvent::WorkerDisconnected(connection.id));
         kept
     }
 
-    /// Empties the tables of a connection. `changes` is held. The functions that are kept for a successor.
+    /// Removes a connection from the tables. `changes` is held. Returns the function ids reserved for a successor.
     fn remove_everything_of(
         &self,
         connection: &Arc<Connection>,
@@ -233,7 +234,7 @@ impl Broker {
     }
 }
 
-/// A name for people: without control and direction characters, not too long. `None` if nothing is left.
+/// Sanitizes a name: removes control and direction characters, and truncates it. `None` if nothing is left.
 fn clean(text: &str) -> Option<String> {
     let is_direction = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let kept: String = text
@@ -245,9 +246,12 @@ fn clean(text: &str) -> Option<String> {
     (!kept.is_empty()).then(|| kept.to_owned())
 }
 
-/// The announcement as it is listed among the built-in functions; the broker itself handles it.
+/// The error of the built-in entry of the announcement, which the broker itself handles.
 pub(crate) fn announcement_error() -> ErrorBody {
-    ErrorBody::new(code::INVALID_ARGUMENTS, format!("only a connected worker can call `{ANNOUNCE}`"))
+    ErrorBody::new(
+        code::INVALID_ARGUMENTS,
+        format!("only a connected worker can call `{ANNOUNCE}`"),
+    )
 }
 
 #[cfg(test)]
@@ -255,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_cleaned() {
+    fn names_are_sanitized() {
         assert_eq!(clean(" a\u{202e}b\n\u{7}c ").as_deref(), Some("abc"));
         assert_eq!(clean("\u{200e} \n"), None);
         assert_eq!(clean(&"x".repeat(400)).unwrap().len(), limits::NAME_CHARS);

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::provider::{BuiltIn, Provider};
 use crate::limits::ChannelLimits;
 use crate::provider::overloaded;
-use iii_wire::protocol::{ChannelRef, ErrorBody, WorkerId, push_uuid};
+use iii_wire::protocol::{ChannelRef, ErrorBody, WorkerId, push_json_uuid};
 use iii_wire::sync::lock;
 
 pub(crate) use iii_wire::protocol::ChannelDirection;
@@ -241,9 +241,9 @@ impl OwnedChannel {
     /// Appends the reference to an endpoint, as the JSON of a [`ChannelRef`].
     pub(crate) fn push_ref(&self, direction: ChannelDirection, json: &mut String) {
         json.push_str("{\"channel_id\":");
-        push_uuid(json, self.channel.id);
+        push_json_uuid(json, self.channel.id);
         json.push_str(",\"access_key\":");
-        push_uuid(json, self.channel.key);
+        push_json_uuid(json, self.channel.key);
         json.push_str(match direction {
             ChannelDirection::Read => ",\"direction\":\"read\"}",
             ChannelDirection::Write => ",\"direction\":\"write\"}",

@@ -11,7 +11,7 @@ use super::parts;
 use super::settings::EngineSettings;
 use super::tree::{Block, Key, Node, Problems, Value, parse};
 use super::{EngineBuilder, access};
-use crate::expand::expand;
+use crate::expand::expand_variables;
 use iii_wire::{Error, Result, code};
 
 /// Parts that every engine has, and that have no settings here.
@@ -113,7 +113,7 @@ fn with_variables(
             expanded.push_str(line);
             continue;
         }
-        match expand(line, &one_line) {
+        match expand_variables(line, &one_line) {
             Ok(line) => expanded.push_str(&line),
             Err(unset) if variable(&unset.name).is_some() => {
                 let name = unset.name;

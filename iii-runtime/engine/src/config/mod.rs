@@ -15,7 +15,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::expand::environment;
+use super::expand::env_variable;
 use super::http::CorsSettings;
 use super::http_function::HttpFunctionSettings;
 use super::observability::ObservabilitySettings;
@@ -68,7 +68,7 @@ impl EngineBuilder {
     /// Code [`INVALID_CONFIGURATION`](iii_wire::code::INVALID_CONFIGURATION): the message lists everything that is
     /// wrong or not supported, by line.
     pub fn from_yaml(text: &str) -> Result<Self> {
-        file::read("the configuration", text, &environment)
+        file::read("the configuration", text, &env_variable)
     }
 
     /// The settings of a YAML file; see [`EngineBuilder::from_yaml`]. The file is only read, and only once.
@@ -82,7 +82,7 @@ impl EngineBuilder {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Error::new(code::INVALID_CONFIGURATION, format!("{name} cannot be read: {error}"))
         })?;
-        file::read(&name, &text, &environment)
+        file::read(&name, &text, &env_variable)
     }
 
     /// The address that all listeners are on, those declared before included. Default `127.0.0.1`: only programs of this

@@ -7,7 +7,7 @@ use super::settings::{Address, HttpPart, Keep, StreamSettings};
 use super::tree::{Block, Problems};
 use crate::http::{CorsPolicy, CorsSettings};
 use crate::http_function::HttpFunctionSettings;
-use crate::origins::Origins;
+use crate::origins::OriginPolicy;
 use crate::queue::{NamedQueue, QueueKind, QueueSettings};
 use crate::state::StateSettings;
 
@@ -219,7 +219,7 @@ pub(super) fn address(block: &mut Block<'_>, address: &mut Address, problems: &m
 /// Reads `allowed_origins`, which the official engine does not have.
 pub(super) fn origins(block: &mut Block<'_>, problems: &mut Problems) -> Vec<String> {
     let origins = block.texts("allowed_origins", problems);
-    if let Err(problem) = Origins::new(&origins) {
+    if let Err(problem) = OriginPolicy::new(&origins) {
         problems.add(block.line_of("allowed_origins"), problem);
     }
     origins

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::broker::Broker;
-use super::expand::{Unset, environment};
-use super::provider::{Binding, BuiltIn, Health, Provider, TriggerTypeInfo, to_payload};
+use super::expand::{UnsetVariable, env_variable};
+use super::provider::{Binding, BuiltIn, ComponentHealth, Provider, TriggerTypeInfo, to_payload};
 use super::store::{Change, PendingWrite, StoreError, Table, write_function};
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, Payload};
@@ -155,7 +155,7 @@ pub(crate) struct Configurations {
 impl Configurations {
     /// Creates the provider with configurations stored in `table`. Values are expanded with environment variables.
     pub(crate) fn new(broker: Broker, table: Table) -> Self {
-        Self::with_variables(broker, table, Box::new(environment))
+        Self::with_variables(broker, table, Box::new(env_variable))
     }
 
     fn with_variables(broker: Broker, table: Table, variables: Box<Variables>) -> Self {
@@ -204,7 +204,7 @@ impl Configurations {
         self.triggers.dispatch(event_type, old.as_ref(), &new, &expand);
     }
 
-    fn expand(&self, value: &Payload) -> Result<Payload, Unset> {
+    fn expand(&self, value: &Payload) -> Result<Payload, UnsetVariable> {
         expand_value(value, &*self.variables)
     }
 
@@ -311,7 +311,7 @@ impl Provider for Configurations {
     }
 
     /// Reports the health of the store, because this provider is always installed.
-    fn health(&self) -> Option<Health> {
+    fn health(&self) -> Option<ComponentHealth> {
         Some(self.table.health())
     }
 

@@ -3,7 +3,7 @@
 use jsonschema::PatternOptions;
 use serde_json::Value;
 
-use crate::expand::{Unset, expand, is_one_variable};
+use crate::expand::{UnsetVariable, expand_variables, is_single_placeholder};
 use iii_wire::protocol::Payload;
 
 /// Maximum size of a schema, in bytes. Schemas are compiled while callers wait.
@@ -20,7 +20,7 @@ const MAX_PATTERN_BYTES: usize = 1 << 20;
 pub(super) fn expand_value(
     value: &Payload,
     variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Payload, Unset> {
+) -> Result<Payload, UnsetVariable> {
     let json = value.as_str();
     // Variables whose `$` is written as an escape sequence are not supported.
     if !json.contains("${") {
@@ -36,8 +36,8 @@ pub(super) fn expand_value(
         let is_key = rest.trim_start().starts_with(':');
         match serde_json::from_str::<String>(quoted) {
             Ok(string) if !is_key && string.contains("${") => {
-                let is_variable = is_one_variable(&string);
-                let string = expand(&string, variable)?;
+                let is_variable = is_single_placeholder(&string);
+                let string = expand_variables(&string, variable)?;
                 let typed = if is_variable { parse_yaml(&string) } else { Value::from(&*string) };
                 expanded.push_str(&typed.to_string());
             }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::output::FunctionSummary;
 use crate::broker::{Broker, FunctionView, Request};
-use crate::provider::{Binding, Event, to_payload};
+use crate::provider::{Binding, BrokerEvent, to_payload};
 use iii_wire::protocol::{ErrorBody, FunctionId, Namespace, Payload, TriggerId};
 use iii_wire::sync::lock;
 
@@ -73,12 +73,12 @@ impl ChangeNotifier {
     }
 
     /// Fires the triggers for an event of the broker.
-    pub(crate) fn on_event(self: &Arc<Self>, event: &Event) {
+    pub(crate) fn on_event(self: &Arc<Self>, event: &BrokerEvent) {
         let (name, worker) = match event {
-            Event::FunctionsChanged => return self.schedule(),
-            Event::WorkerConnected(id) => ("worker_connected", id),
-            Event::WorkerUpdated(id) => ("worker_metadata_updated", id),
-            Event::WorkerDisconnected(id) => ("worker_disconnected", id),
+            BrokerEvent::FunctionsChanged => return self.schedule(),
+            BrokerEvent::WorkerConnected(id) => ("worker_connected", id),
+            BrokerEvent::WorkerUpdated(id) => ("worker_metadata_updated", id),
+            BrokerEvent::WorkerDisconnected(id) => ("worker_disconnected", id),
         };
         let bindings = self.bindings_of_type(WORKERS_AVAILABLE);
         if bindings.is_empty() {
@@ -118,8 +118,8 @@ impl ChangeNotifier {
         // Owners with unrestricted visibility share one payload.
         let mut unrestricted = None;
         for binding in self.bindings_of_type(FUNCTIONS_AVAILABLE) {
-            let visibility = self.broker.eyes(binding.owner);
-            let data = if visibility.are_limited() {
+            let visibility = self.broker.visibility(binding.owner);
+            let data = if visibility.is_restricted() {
                 functions_changed(functions.iter().filter(|view| visibility.function(view)))
             } else {
                 unrestricted.get_or_insert_with(|| functions_changed(functions.iter())).clone()

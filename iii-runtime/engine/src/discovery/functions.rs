@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::output::{FunctionDetail, FunctionSummary};
 use super::{Discovery, invalid_arguments, not_found};
-use crate::broker::{Eyes, FunctionView, forbidden};
+use crate::broker::{FunctionView, Visibility, forbidden};
 use crate::provider::BuiltIn;
 use iii_wire::code;
 use iii_wire::protocol::{DEFAULT_NAMESPACE, ErrorBody, FunctionId, Namespace};
@@ -107,7 +107,11 @@ impl Discovery {
         ]
     }
 
-    fn list_functions(&self, input: &FunctionListInput, visibility: &Eyes) -> FunctionListOutput {
+    fn list_functions(
+        &self,
+        input: &FunctionListInput,
+        visibility: &Visibility,
+    ) -> FunctionListOutput {
         let matches_worker = |view: &FunctionView| {
             let name = &view.worker_name;
             input.worker.as_ref().is_none_or(|worker| worker == name)
@@ -139,7 +143,7 @@ impl Discovery {
     fn describe_functions(
         &self,
         input: &FunctionInfoInput,
-        visibility: &Eyes,
+        visibility: &Visibility,
     ) -> Result<FunctionInfoOutput, ErrorBody> {
         let namespace = input.namespace.as_deref();
         match (&input.function_id, &input.function_ids) {
@@ -178,10 +182,10 @@ impl Discovery {
         &self,
         id: &str,
         namespace: Option<&str>,
-        visibility: &Eyes,
+        visibility: &Visibility,
     ) -> Result<Box<FunctionDetail>, ErrorBody> {
         // A worker may refer to its own functions by the ids before they were rewritten.
-        let view = match visibility.own_function(id) {
+        let view = match visibility.resolve_own_function(id) {
             Some((home, id)) => self.function(&id, Some(&home), visibility)?,
             None => self.function(id, namespace, visibility)?,
         };
@@ -198,7 +202,7 @@ impl Discovery {
         &self,
         id: &str,
         namespace: Option<&str>,
-        visibility: &Eyes,
+        visibility: &Visibility,
     ) -> Result<FunctionView, ErrorBody> {
         let mut all = self.broker.functions_called(id);
         all.retain(|view| visibility.function(view));

@@ -16,9 +16,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::broker::{Broker, Eyes};
+use super::broker::{Broker, Visibility};
 use super::observability::WorkerGauges;
-use super::provider::{Binding, BuiltIn, Call, Event, Provider, TriggerTypeInfo};
+use super::provider::{Binding, BrokerEvent, BuiltIn, Call, Provider, TriggerTypeInfo};
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, WorkerId};
 
@@ -39,11 +39,14 @@ impl Discovery {
     }
 
     /// Waits until the earlier registrations of a caller have been authorized, and returns what it may see.
-    fn visibility(&self, caller: Option<WorkerId>) -> impl Future<Output = Eyes> + Send + use<> {
+    fn visibility(
+        &self,
+        caller: Option<WorkerId>,
+    ) -> impl Future<Output = Visibility> + Send + use<> {
         let broker = self.broker.clone();
         async move {
             broker.settled(caller).await;
-            broker.eyes(caller)
+            broker.visibility(caller)
         }
     }
 
@@ -57,7 +60,7 @@ impl Discovery {
     where
         I: DeserializeOwned + JsonSchema + Send + 'static,
         O: Serialize + JsonSchema,
-        F: Fn(&Self, &I, &Eyes) -> Result<O, ErrorBody> + Copy + Send + Sync + 'static,
+        F: Fn(&Self, &I, &Visibility) -> Result<O, ErrorBody> + Copy + Send + Sync + 'static,
     {
         let this = self.clone();
         BuiltIn::typed(id, description, move |input: I, call: Call| {
@@ -124,7 +127,7 @@ impl Provider for Discovery {
         self.notifier.unbind(&binding.id);
     }
 
-    fn notice(&self, event: &Event) {
+    fn on_event(&self, event: &BrokerEvent) {
         self.notifier.on_event(event);
     }
 }

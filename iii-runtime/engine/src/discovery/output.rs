@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::broker::{Broker, Eyes, FunctionView, TriggerTypeView, WorkerView};
+use crate::broker::{Broker, FunctionView, TriggerTypeView, Visibility, WorkerView};
 use crate::provider::Binding;
 use iii_wire::protocol::{ErrorBody, FunctionId, Namespace, Payload, TriggerId, TriggerTypeId};
 
@@ -75,12 +75,12 @@ pub(crate) struct FunctionTrigger {
 
 impl FunctionDetail {
     /// Describes a function with its triggers, by the trigger ids that the caller uses.
-    pub(crate) fn new(broker: &Broker, view: &FunctionView, visibility: &Eyes) -> Self {
+    pub(crate) fn new(broker: &Broker, view: &FunctionView, visibility: &Visibility) -> Self {
         let registered_triggers = broker
             .bindings_of(&view.namespace, &view.id)
             .iter()
             .map(|binding| FunctionTrigger {
-                id: visibility.own_trigger(&binding.id),
+                id: visibility.local_trigger_id(&binding.id),
                 trigger_type: binding.trigger_type.clone(),
                 config: binding.config.clone(),
             })
@@ -189,7 +189,7 @@ impl From<ErrorBody> for ParkedReason {
 
 impl TriggerSummary {
     /// Describes a trigger. `workers` are the workers among which the owner is looked up.
-    pub(crate) fn new(binding: &Binding, workers: &[WorkerView], visibility: &Eyes) -> Self {
+    pub(crate) fn new(binding: &Binding, workers: &[WorkerView], visibility: &Visibility) -> Self {
         let owner = workers
             .iter()
             .find(|worker| worker.connection.is_some() && worker.connection == binding.owner);
@@ -197,7 +197,7 @@ impl TriggerSummary {
         let function_id = &binding.function_id;
         let id_prefix = || function_id.split("::").next().unwrap_or(function_id).to_owned();
         Self {
-            id: visibility.own_trigger(&binding.id),
+            id: visibility.local_trigger_id(&binding.id),
             trigger_type: binding.trigger_type.clone(),
             function_id: function_id.clone(),
             worker_name: name.unwrap_or_else(id_prefix),

@@ -11,7 +11,7 @@ use super::output::{
     FunctionDetail, ParkedReason, TriggerSummary, TriggerTypeDetail, TriggerTypeSummary,
 };
 use super::{Discovery, not_found};
-use crate::broker::Eyes;
+use crate::broker::Visibility;
 use crate::provider::{Binding, BuiltIn, Call};
 use iii_wire::code;
 use iii_wire::protocol::{
@@ -178,7 +178,7 @@ impl Discovery {
     fn list_trigger_types(
         &self,
         input: &TriggerTypeListInput,
-        visibility: &Eyes,
+        visibility: &Visibility,
     ) -> TriggerTypeListOutput {
         let all = input.include_internal.unwrap_or(false);
         let search = input.search.as_deref().unwrap_or_default().to_lowercase();
@@ -199,7 +199,7 @@ impl Discovery {
     fn describe_trigger_type(
         &self,
         input: &TriggerTypeInfoInput,
-        visibility: &Eyes,
+        visibility: &Visibility,
     ) -> Result<TriggerTypeDetail, ErrorBody> {
         let namespace = input.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
         self.trigger_type(&input.id, namespace, visibility).ok_or_else(|| {
@@ -214,14 +214,18 @@ impl Discovery {
         &self,
         id: &str,
         namespace: &str,
-        visibility: &Eyes,
+        visibility: &Visibility,
     ) -> Option<TriggerTypeDetail> {
         let types = self.broker.trigger_types();
         let mut matching = types.iter().filter(|view| view.id == id && view.namespace == namespace);
         matching.find(|view| visibility.trigger_type(view)).map(Into::into)
     }
 
-    fn list_triggers(&self, input: &TriggerListInput, visibility: &Eyes) -> TriggerListOutput {
+    fn list_triggers(
+        &self,
+        input: &TriggerListInput,
+        visibility: &Visibility,
+    ) -> TriggerListOutput {
         let all = input.include_internal.unwrap_or(false);
         let search = input.search.as_deref().unwrap_or_default().to_lowercase();
         let matches = |filter: &Option<String>, value: &str| {
@@ -264,10 +268,11 @@ impl Discovery {
     fn describe_trigger(
         &self,
         input: &TriggerInfoInput,
-        visibility: &Eyes,
+        visibility: &Visibility,
     ) -> Result<TriggerDetail, ErrorBody> {
         let is_requested = |binding: &Binding| {
-            visibility.own_trigger(&binding.id) == input.id.as_str() && visibility.binding(binding)
+            visibility.local_trigger_id(&binding.id) == input.id.as_str()
+                && visibility.binding(binding)
         };
         let (binding, parked) = self
             .all_triggers(true)
@@ -312,10 +317,10 @@ impl Discovery {
             namespace: input.namespace.map(Into::into),
             trigger_namespace: input.trigger_namespace.map(Into::into),
         };
-        let gate = caller.and_then(|caller| self.broker.gate_of(caller));
-        let owner = caller.filter(|_| gate.is_some());
-        if let Some(gate) = gate {
-            m = gate.binding(m).await?;
+        let policy = caller.and_then(|caller| self.broker.policy_of(caller));
+        let owner = caller.filter(|_| policy.is_some());
+        if let Some(policy) = policy {
+            m = policy.check_trigger(m).await?;
         }
         let binding = Arc::new(Binding {
             id: m.id,

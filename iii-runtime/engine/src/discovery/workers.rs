@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::output::{FunctionSummary, TriggerSummary, TriggerTypeSummary, WorkerSummary};
 use super::{Discovery, not_found};
 use crate::broker::{
-    ANNOUNCE, Announcement, Eyes, FunctionView, WorkerInfo, WorkerView, announcement_error,
+    ANNOUNCE, Announcement, FunctionView, Visibility, WorkerInfo, WorkerView, announcement_error,
 };
 use crate::observability::WorkerMetrics;
 use crate::provider::BuiltIn;
@@ -99,15 +99,15 @@ impl Discovery {
 
     /// Returns the workers that a caller may see: itself, and those with a function that it may call. The addresses of
     /// other workers are removed.
-    fn workers(&self, visibility: &Eyes) -> Vec<WorkerView> {
+    fn workers(&self, visibility: &Visibility) -> Vec<WorkerView> {
         let mut workers = self.broker.workers();
-        if !visibility.are_limited() {
+        if !visibility.is_restricted() {
             return workers;
         }
         let mut functions = self.broker.functions();
         functions.retain(|function| visibility.function(function));
         for view in &mut workers {
-            if visibility.are_of(view.connection) {
+            if visibility.is_owner(view.connection) {
                 continue;
             }
             view.peer = None;
@@ -117,11 +117,11 @@ impl Discovery {
             };
             view.function_count = functions.iter().filter(is_owned).count();
         }
-        workers.retain(|view| visibility.are_of(view.connection) || view.function_count > 0);
+        workers.retain(|view| visibility.is_owner(view.connection) || view.function_count > 0);
         workers
     }
 
-    fn list_workers(&self, input: &WorkerListInput, visibility: &Eyes) -> WorkerListOutput {
+    fn list_workers(&self, input: &WorkerListInput, visibility: &Visibility) -> WorkerListOutput {
         let search = input.search.as_deref().unwrap_or_default().to_lowercase();
         let matches_search = |worker: &WorkerSummary| {
             let fields = [Some(&worker.id), worker.name.as_ref(), worker.description.as_ref()];
@@ -145,7 +145,7 @@ impl Discovery {
     fn describe_worker(
         &self,
         input: &WorkerInfoInput,
-        visibility: &Eyes,
+        visibility: &Visibility,
     ) -> Result<WorkerInfoOutput, ErrorBody> {
         let namespace = input.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
         let workers = self.workers(visibility);

@@ -168,7 +168,7 @@ impl HttpTriggers {
             }
         }
         // Middleware of all routes is named by the settings, middleware of a route by its worker.
-        let named = |id| self.broker.named_by(&route.binding, id);
+        let named = |id| self.broker.resolve_function_id(&route.binding, id);
         let functions: Vec<_> = route.middleware.iter().map(named).collect();
         middleware.run(&functions).await?;
         let mut exchange = Exchange::open(&self.channels).ok_or_else(response::overloaded)?;

@@ -12,7 +12,7 @@ use hyper::{HeaderMap, header};
 
 use super::exchange::Exchange;
 use super::routes::Route;
-use iii_wire::protocol::{ErrorBody, Payload, push_text};
+use iii_wire::protocol::{ErrorBody, Payload, push_json_string};
 use iii_wire::{BoxError, code};
 
 /// The IP address of the client, as a request extension. In-memory requests have none.
@@ -101,7 +101,7 @@ impl RequestJson {
     pub(crate) fn new(parts: &Parts, path_params: &[(String, String)]) -> Self {
         let mut text = String::with_capacity(512);
         text.push_str("\"method\":");
-        push_text(&mut text, parts.method.as_str());
+        push_json_string(&mut text, parts.method.as_str());
         let decoded =
             path_params.iter().map(|(name, value)| (name.as_str(), percent_decode(value)));
         push_map(&mut text, "path_params", decoded);
@@ -128,21 +128,21 @@ impl RequestJson {
         text.push('{');
         text.push_str(&self.members);
         text.push_str(",\"path\":");
-        push_text(&mut text, &route.api_path);
+        push_json_string(&mut text, &route.api_path);
         text.push_str(",\"raw_path\":");
-        push_text(&mut text, parts.uri.path());
+        push_json_string(&mut text, parts.uri.path());
         QueryParameters::parse(parts.uri.query().unwrap_or_default()).push_multi(&mut text);
         text.push_str(",\"ip_address\":");
         match parts.extensions.get::<PeerIp>() {
-            Some(PeerIp(ip)) => push_text(&mut text, &ip.to_string()),
+            Some(PeerIp(ip)) => push_json_string(&mut text, &ip.to_string()),
             None => text.push_str("null"),
         }
         text.push_str(",\"body\":");
         text.push_str(body);
         text.push_str(",\"trigger\":{\"type\":\"http\",\"path\":");
-        push_text(&mut text, &route.api_path);
+        push_json_string(&mut text, &route.api_path);
         text.push_str(",\"method\":");
-        push_text(&mut text, route.method.as_str());
+        push_json_string(&mut text, route.method.as_str());
         text.push('}');
         if let Some(exchange) = exchange {
             text.push_str(",\"request_body\":");
@@ -198,13 +198,13 @@ impl QueryParameters {
             if n > 0 {
                 text.push(',');
             }
-            push_text(text, name);
+            push_json_string(text, name);
             text.push_str(":[");
             for (n, value) in values.iter().enumerate() {
                 if n > 0 {
                     text.push(',');
                 }
-                push_text(text, value);
+                push_json_string(text, value);
             }
             text.push(']');
         }
@@ -241,9 +241,9 @@ fn push_map<'a, V: AsRef<str>>(
         if n > 0 {
             text.push(',');
         }
-        push_text(text, name);
+        push_json_string(text, name);
         text.push(':');
-        push_text(text, value.as_ref());
+        push_json_string(text, value.as_ref());
     }
     text.push('}');
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::body::ResponseBody;
 use iii_wire::protocol::{ErrorBody, Payload};
-use iii_wire::{STATUSES, code};
+use iii_wire::{RESPONSE_STATUSES, code};
 
 /// The response to a request.
 pub(crate) type HttpResponse = Response<ResponseBody>;
@@ -57,7 +57,7 @@ fn from_keys(keys: &ResponseKeys<'_>, result: &Payload) -> HttpResponse {
         .status_code
         .or(keys.camel_status_code)
         .and_then(|status| serde_json::from_str::<u16>(status.get()).ok())
-        .filter(|status| STATUSES.contains(status))
+        .filter(|status| RESPONSE_STATUSES.contains(status))
         .and_then(|status| StatusCode::from_u16(status).ok())
         .unwrap_or(StatusCode::OK);
     let mut response = with_status(status, Bytes::new());

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use sha2::Sha256;
 
 use super::invocation::invalid_invocation;
+use iii_wire::code;
 use iii_wire::protocol::ErrorBody;
 
 /// The field with the HMAC signature.
@@ -57,19 +58,19 @@ impl EndpointAuth {
         };
         match config.kind.as_str() {
             "hmac" => {
-                let secret = secret(&config.secret_key, "secret_key", "secret_not_found")?;
+                let secret = secret(&config.secret_key, "secret_key", code::SECRET_NOT_FOUND)?;
                 let mac = Hmac::new_from_slice(secret.as_bytes());
                 Ok(Self::Hmac(mac.map_err(|_| invalid_secret("secret_key"))?))
             }
             "bearer" => {
-                let token = secret(&config.token_key, "token_key", "token_not_found")?;
+                let token = secret(&config.token_key, "token_key", code::TOKEN_NOT_FOUND)?;
                 let value = sensitive(&format!("Bearer {token}"), "token_key")?;
                 Ok(Self::Header(AUTHORIZATION, value))
             }
             "api_key" => {
                 let name = config.header.as_deref().unwrap_or_default();
                 let name = super::invocation::header_name(name)?;
-                let key = secret(&config.value_key, "value_key", "api_key_not_found")?;
+                let key = secret(&config.value_key, "value_key", code::API_KEY_NOT_FOUND)?;
                 Ok(Self::Header(name, sensitive(&key, "value_key")?))
             }
             _ => Err(invalid_invocation("`auth.type` must be `hmac`, `bearer` or `api_key`")),

@@ -20,6 +20,7 @@ use tower_service::Service;
 
 use super::policy::EndpointPolicy;
 use super::response::BAD_GATEWAY;
+use iii_wire::code;
 use iii_wire::protocol::ErrorBody;
 
 /// Timeout for establishing a connection.
@@ -140,7 +141,10 @@ fn client_error(origin: &str, error: &ClientError) -> ErrorBody {
 fn request_failed(origin: &str, why: &str) -> ErrorBody {
     ErrorBody {
         status: Some(BAD_GATEWAY),
-        ..ErrorBody::new("http_request_failed", format!("the request to `{origin}` failed: {why}"))
+        ..ErrorBody::new(
+            code::HTTP_REQUEST_FAILED,
+            format!("the request to `{origin}` failed: {why}"),
+        )
     }
 }
 

@@ -14,6 +14,7 @@ use super::auth::{AuthConfig, EndpointAuth};
 use super::policy::EndpointPolicy;
 use crate::http::FRAMING;
 use crate::provider::Call;
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, RegisterFunction, with_caller};
 
 /// Timeout of an endpoint if the function sets none.
@@ -191,7 +192,7 @@ pub(super) fn header_name(name: &str) -> Result<HeaderName, ErrorBody> {
 
 /// Creates the error of an invalid `invocation` object.
 pub(super) fn invalid_invocation(message: impl Into<String>) -> ErrorBody {
-    ErrorBody::new("invalid_invocation", message)
+    ErrorBody::new(code::INVALID_INVOCATION, message)
 }
 
 #[cfg(test)]

@@ -17,10 +17,11 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::expand::environment;
+use super::expand::env_variable;
 use super::provider::{Call, Handler, Outcome, Provider};
 use crate::provider::overloaded;
 use iii_wire::clock::Clock;
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, RegisterFunction};
 
 use client::HttpClient;
@@ -98,7 +99,7 @@ impl HttpFunctions {
     ///
     /// See [`HttpFunctionSettings::check`].
     pub(crate) fn new(settings: &HttpFunctionSettings, clock: Clock) -> Result<Self, String> {
-        Self::with(settings, clock, environment)
+        Self::with(settings, clock, env_variable)
     }
 
     fn with(
@@ -131,7 +132,7 @@ impl EndpointInvoker {
                     format!("the request to `{origin}` timed out after {} ms", limit.as_millis());
                 Err(ErrorBody {
                     status: Some(504),
-                    ..ErrorBody::new("http_request_failed", message)
+                    ..ErrorBody::new(code::HTTP_REQUEST_FAILED, message)
                 })
             }
         }
@@ -155,7 +156,7 @@ impl EndpointInvoker {
             };
             ErrorBody {
                 status: Some(BAD_GATEWAY),
-                ..ErrorBody::new("http_response_failed", message)
+                ..ErrorBody::new(code::HTTP_RESPONSE_FAILED, message)
             }
         })?;
         response::into_outcome(head.status, body.to_bytes())
@@ -171,7 +172,7 @@ impl Provider for HttpFunctions {
         "Call functions at HTTP endpoints."
     }
 
-    fn external(&self, function: &RegisterFunction) -> Option<Result<Handler, ErrorBody>> {
+    fn external_handler(&self, function: &RegisterFunction) -> Option<Result<Handler, ErrorBody>> {
         let invoker = self.invoker.clone();
         Some(Endpoint::new(function, &invoker.policy, invoker.variable).map(|endpoint| {
             let endpoint = Arc::new(endpoint);

@@ -7,10 +7,8 @@ use hyper::Uri;
 use super::HttpFunctionSettings;
 use super::address::is_public;
 use crate::wildcard::WildcardPattern;
+use iii_wire::code;
 use iii_wire::protocol::ErrorBody;
-
-/// The error code of an endpoint that the policy rejects.
-const URL_VALIDATION_FAILED: &str = "url_validation_failed";
 
 /// The validated [`HttpFunctionSettings`].
 pub(super) struct EndpointPolicy {
@@ -148,7 +146,7 @@ fn host_of(uri: &Uri) -> &str {
 }
 
 fn rejected(message: String) -> ErrorBody {
-    ErrorBody::new(URL_VALIDATION_FAILED, message)
+    ErrorBody::new(code::URL_VALIDATION_FAILED, message)
 }
 
 #[cfg(test)]
@@ -258,9 +256,12 @@ mod tests {
         assert_eq!(good.len(), 2);
         let error = strict.check_resolved("a", all(&["1.1.1.1:0", "10.0.0.1:0"])).unwrap_err();
         assert!(!error.message.contains("10.0.0.1"), "{}", error.message);
-        assert_eq!((error.code.as_str(), error.retryable), (URL_VALIDATION_FAILED, None));
+        assert_eq!((error.code.as_str(), error.retryable), (code::URL_VALIDATION_FAILED, None));
         let error = strict.check_resolved("a", Vec::new()).unwrap_err();
-        assert_eq!((error.code.as_str(), error.retryable), (URL_VALIDATION_FAILED, Some(true)));
+        assert_eq!(
+            (error.code.as_str(), error.retryable),
+            (code::URL_VALIDATION_FAILED, Some(true))
+        );
     }
 
     #[tokio::test]
@@ -269,7 +270,7 @@ mod tests {
         for host in ["localhost", "127.1", "2130706433"] {
             strict.url(&format!("http://{host}/")).unwrap();
             let error = strict.resolve(host).await.unwrap_err();
-            assert_eq!(error.code, URL_VALIDATION_FAILED, "{host}");
+            assert_eq!(error.code, code::URL_VALIDATION_FAILED, "{host}");
         }
     }
 }

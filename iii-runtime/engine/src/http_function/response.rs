@@ -6,10 +6,9 @@ use hyper::body::Bytes;
 use serde::Deserialize;
 
 use crate::provider::Outcome;
+use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, Payload};
 
-/// The code of an error response without a code.
-const HTTP_ERROR: &str = "http_error";
 /// The HTTP status of a call that fails because of its endpoint.
 pub(super) const BAD_GATEWAY: u16 = 502;
 
@@ -48,7 +47,7 @@ pub(super) fn into_outcome(status: StatusCode, body: Bytes) -> Outcome {
         Err(why) => Err(ErrorBody {
             status: Some(BAD_GATEWAY),
             ..ErrorBody::new(
-                "invalid_response",
+                code::INVALID_RESPONSE,
                 format!("the response of the endpoint is not valid JSON: {why}"),
             )
         }),
@@ -63,13 +62,13 @@ fn error_of(status: StatusCode, body: &[u8]) -> ErrorBody {
             retry_after_ms: error.retry_after_ms,
             details: error.details,
             ..ErrorBody::new(
-                error.code.unwrap_or_else(|| HTTP_ERROR.to_owned()),
+                error.code.unwrap_or_else(|| code::HTTP_ERROR.to_owned()),
                 error.message.unwrap_or_else(|| "HTTP request failed".to_owned()),
             )
         },
         Err(_) => ErrorBody {
             status: Some(BAD_GATEWAY),
-            ..ErrorBody::new(HTTP_ERROR, format!("HTTP {status}"))
+            ..ErrorBody::new(code::HTTP_ERROR, format!("HTTP {status}"))
         },
     }
 }

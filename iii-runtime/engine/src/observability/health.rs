@@ -15,7 +15,7 @@ struct HealthCheckOutput {
     /// `healthy`, or `degraded` if a component is degraded.
     status: &'static str,
     /// The components of the engine.
-    components: BTreeMap<&'static str, ComponentHealth>,
+    components: BTreeMap<&'static str, ComponentStatus>,
     /// The current time, in milliseconds since the Unix epoch.
     timestamp: u64,
     /// The version of the engine.
@@ -24,7 +24,7 @@ struct HealthCheckOutput {
 
 /// The health of a component.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct ComponentHealth {
+struct ComponentStatus {
     /// `healthy`, `degraded` or `disabled`.
     status: &'static str,
     /// The problem of a degraded component.
@@ -34,7 +34,7 @@ struct ComponentHealth {
     details: Value,
 }
 
-impl ComponentHealth {
+impl ComponentStatus {
     fn new(enabled: bool, details: Value) -> Self {
         let status = if enabled { "healthy" } else { "disabled" };
         Self { status, message: None, details }
@@ -42,7 +42,7 @@ impl ComponentHealth {
 }
 
 /// Returns the components of observability.
-fn telemetry_components(inner: &Inner) -> [(&'static str, ComponentHealth); 4] {
+fn telemetry_components(inner: &Inner) -> [(&'static str, ComponentStatus); 4] {
     let settings = &inner.settings;
     let enabled = settings.enabled;
     let (stored_spans, hot_bytes) = inner.traces.size();
@@ -55,22 +55,22 @@ fn telemetry_components(inner: &Inner) -> [(&'static str, ComponentHealth); 4] {
         "stored_spans": stored_spans, "hot_bytes": hot_bytes, "archive": inner.traces.storage(),
     });
     [
-        ("otel", ComponentHealth::new(enabled, otel)),
-        ("metrics", ComponentHealth::new(enabled && settings.metrics.enabled, metrics)),
-        ("logs", ComponentHealth::new(enabled && settings.logs.enabled, logs)),
-        ("spans", ComponentHealth::new(enabled, spans)),
+        ("otel", ComponentStatus::new(enabled, otel)),
+        ("metrics", ComponentStatus::new(enabled && settings.metrics.enabled, metrics)),
+        ("logs", ComponentStatus::new(enabled && settings.logs.enabled, logs)),
+        ("spans", ComponentStatus::new(enabled, spans)),
     ]
 }
 
 /// Returns the components of the broker.
-fn broker_components(inner: &Inner) -> [(&'static str, ComponentHealth); 2] {
-    let measured = inner.broker.measured();
+fn broker_components(inner: &Inner) -> [(&'static str, ComponentStatus); 2] {
+    let measured = inner.broker.metrics();
     let (connected, pending) = inner.broker.load();
     let workers = json!({
-        "connected": connected, "spawns": measured.workers_came, "deaths": measured.workers_went,
+        "connected": connected, "spawns": measured.workers_connected, "deaths": measured.workers_disconnected,
     });
     let calls = json!({ "pending": pending, "total": measured.total, "errors": measured.failed });
-    [("workers", ComponentHealth::new(true, workers)), ("calls", ComponentHealth::new(true, calls))]
+    [("workers", ComponentStatus::new(true, workers)), ("calls", ComponentStatus::new(true, calls))]
 }
 
 fn check(inner: &Inner) -> HealthCheckOutput {
@@ -79,7 +79,7 @@ fn check(inner: &Inner) -> HealthCheckOutput {
     for provider in inner.broker.health() {
         let status = if provider.trouble.is_some() { "degraded" } else { "healthy" };
         let health =
-            ComponentHealth { status, message: provider.trouble, details: provider.details };
+            ComponentStatus { status, message: provider.trouble, details: provider.details };
         components.insert(provider.component, health);
     }
     let degraded = components.values().any(|component| component.status == "degraded");

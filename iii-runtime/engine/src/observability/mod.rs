@@ -25,11 +25,11 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::broker::Broker;
-use super::provider::{Binding, BuiltIn, Event, Provider, TriggerTypeInfo, schema};
+use super::provider::{Binding, BrokerEvent, BuiltIn, Provider, TriggerTypeInfo, schema};
 use super::stream::Streams;
 use iii_wire::clock::Clock;
 use iii_wire::protocol::ErrorBody;
-use iii_wire::transport::ws::Telemetry;
+use iii_wire::transport::ws::TelemetryHandler;
 
 pub(crate) use metrics::{WorkerGauges, WorkerMetrics};
 pub use settings::{
@@ -192,13 +192,13 @@ impl Provider for Observability {
         }
     }
 
-    fn notice(&self, event: &Event) {
-        if let Event::WorkerDisconnected(worker) = event {
+    fn on_event(&self, event: &BrokerEvent) {
+        if let BrokerEvent::WorkerDisconnected(worker) = event {
             self.inner.metrics.remove_worker(*worker);
         }
     }
 
-    fn telemetry(&self) -> Option<Telemetry> {
+    fn telemetry(&self) -> Option<TelemetryHandler> {
         if !self.inner.settings.enabled {
             return None;
         }

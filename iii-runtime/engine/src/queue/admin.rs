@@ -10,7 +10,7 @@ use super::backlog::QueuedMessage;
 use super::delivery_queue::{DeliveryQueue, QueueDepth};
 use super::manager::QueueManager;
 use super::record::{self, MessageRecord};
-use crate::provider::{Health, Outcome, to_payload};
+use crate::provider::{ComponentHealth, Outcome, to_payload};
 use crate::store::{PendingWrite, StoreError};
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, Payload};
@@ -159,7 +159,8 @@ pub(super) async fn redrive(
         // Only those that exist now: a message that becomes a dead letter again meanwhile is left for the next call.
         for _ in 0..queue.depth().dead_letters {
             let Some(message) = queue.take_oldest_dead_letter() else { break };
-            last_write = Some(redrive_dead_letter(&manager, &queue, message, code::REDRIVE_FAILED)?);
+            last_write =
+                Some(redrive_dead_letter(&manager, &queue, message, code::REDRIVE_FAILED)?);
             redriven += 1;
             if redriven % REDRIVE_BATCH == 0 {
                 tokio::task::yield_now().await;
@@ -274,12 +275,12 @@ pub(super) fn list_topics(manager: &QueueManager) -> Vec<TopicInfo> {
 }
 
 /// Returns the health of all queues.
-pub(super) fn health(manager: &QueueManager) -> Health {
+pub(super) fn health(manager: &QueueManager) -> ComponentHealth {
     let registry = lock(&manager.registry);
     let topics = registry.topics.values().flat_map(|topic| &topic.queues);
     let queues = topics.chain(registry.named_queues.values());
     let depth: QueueDepth = queues.map(|queue| queue.depth()).sum();
-    Health {
+    ComponentHealth {
         component: "queues",
         trouble: None,
         details: serde_json::json!({

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::broker::Broker;
-use super::provider::{Binding, BuiltIn, Call, Health, Provider, TriggerTypeInfo, schema};
+use super::provider::{Binding, BuiltIn, Call, ComponentHealth, Provider, TriggerTypeInfo, schema};
 use super::store::Store;
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, Payload};
@@ -189,7 +189,10 @@ async fn publish(
     call: Call,
 ) -> Result<Option<()>, ErrorBody> {
     if input.topic.is_empty() {
-        return Err(ErrorBody::new(code::TOPIC_NOT_SET, "`iii::durable::publish` requires a topic"));
+        return Err(ErrorBody::new(
+            code::TOPIC_NOT_SET,
+            "`iii::durable::publish` requires a topic",
+        ));
     }
     if input.topic.len() > settings::MAX_NAME_BYTES {
         let text = format!("a topic must have at most {} bytes", settings::MAX_NAME_BYTES);
@@ -270,16 +273,16 @@ impl Provider for Queues {
         self.manager.unbind(&binding.id);
     }
 
-    fn health(&self) -> Option<Health> {
+    fn health(&self) -> Option<ComponentHealth> {
         Some(admin::health(&self.manager))
     }
 
-    fn ending(&self) {
+    fn before_stop(&self) {
         self.manager.ending.store(true, Ordering::Release);
     }
 
     fn stop(&self) {
-        self.ending();
+        self.before_stop();
         self.manager.tasks.abort();
     }
 }

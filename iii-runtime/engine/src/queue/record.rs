@@ -17,7 +17,7 @@ use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, FunctionId, Namespace, Payload};
 
 /// Memory that a message needs in addition to its record and its group, in bytes: keys, indexes and backlog entries.
-/// Measured as 510 with a million small messages, and rounded up so that the limits hold.
+/// BrokerMetrics as 510 with a million small messages, and rounded up so that the limits hold.
 const OVERHEAD: usize = 640;
 
 /// The maximum length of a stored error, in bytes.

@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 
 use super::journal::{Journal, JournalRecord, PendingWrite};
 use super::{Change, ChangeHook, StoreError, UpdateFn};
-use crate::provider::Health;
+use crate::provider::ComponentHealth;
 use iii_wire::protocol::Payload;
 use iii_wire::sync::{read, write};
 
@@ -40,10 +40,10 @@ impl Table {
     }
 
     /// Returns the health of the whole store, for `engine::health::check`.
-    pub(crate) fn health(&self) -> Health {
+    pub(crate) fn health(&self) -> ComponentHealth {
         let TableInner { usage, journal, .. } = &*self.inner;
         let failure = journal.as_ref().and_then(|journal| journal.failure());
-        Health {
+        ComponentHealth {
             component: "store",
             trouble: failure.map(|error| error.to_string()),
             details: serde_json::json!({

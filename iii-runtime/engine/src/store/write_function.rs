@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::PendingWrite;
-use crate::provider::{BuiltIn, Call, Handler, misfit};
+use crate::provider::{BuiltIn, Call, Handler, invalid_input};
 use iii_wire::protocol::{ErrorBody, Payload};
 
 /// A built-in function whose result waits for the store. The output is JSON already; `O` only provides its schema.
@@ -27,7 +27,7 @@ where
     let handler: Handler = Arc::new(move |call: Call| {
         let written = match call.data.parse::<I>() {
             Ok(input) => code(input),
-            Err(error) => Err(misfit(id, &error)),
+            Err(error) => Err(invalid_input(id, &error)),
         };
         Box::pin(async move {
             let (output, pending) = written?;

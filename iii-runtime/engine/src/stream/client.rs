@@ -73,7 +73,7 @@ pub(super) async fn serve(
     let mut client = StreamClient::new(streams, queue.clone(), context);
     let close_code = tokio::select! {
         () = send_queued(&mut sink, outgoing, &queue, heartbeat) => None,
-        () = client.receive(frames, heartbeat.give_up_after) => None,
+        () = client.receive(frames, heartbeat.timeout) => None,
         () = queue.overflowed() => {
             tracing::warn!("a subscriber was disconnected: its send queue overflowed");
             Some(CloseCode::Again)
@@ -103,15 +103,15 @@ async fn send_queued(
     queue: &ClientQueue,
     heartbeat: Heartbeat,
 ) {
-    let Heartbeat { every, give_up_after } = heartbeat;
-    let mut ping = interval(every);
+    let Heartbeat { interval: period, timeout: limit } = heartbeat;
+    let mut ping = interval(period);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ping.reset();
     loop {
         let first = tokio::select! {
             first = outgoing.recv() => first,
             _ = ping.tick() => {
-                let sent = timeout(give_up_after, sink.send(Message::Ping(Bytes::new()))).await;
+                let sent = timeout(limit, sink.send(Message::Ping(Bytes::new()))).await;
                 if !matches!(sent, Ok(Ok(()))) {
                     return;
                 }
@@ -128,7 +128,7 @@ async fn send_queued(
             sink.flush().await
         };
         // A client that accepts no data for so long counts as disconnected.
-        if !matches!(timeout(give_up_after, batch).await, Ok(Ok(()))) {
+        if !matches!(timeout(limit, batch).await, Ok(Ok(()))) {
             return;
         }
     }
@@ -150,9 +150,9 @@ impl StreamClient {
     }
 
     /// Handles the messages of the client, one after the other, until it disconnects.
-    async fn receive(&mut self, mut frames: WebSocketFrames, give_up_after: Duration) {
+    async fn receive(&mut self, mut frames: WebSocketFrames, limit: Duration) {
         loop {
-            let frame = match timeout(give_up_after, frames.next()).await {
+            let frame = match timeout(limit, frames.next()).await {
                 Ok(Some(Ok(frame))) => frame,
                 Ok(Some(Err(error))) => {
                     return tracing::debug!("the connection of a subscriber failed: {error}");
@@ -160,7 +160,7 @@ impl StreamClient {
                 Ok(None) => return,
                 Err(_) => {
                     return tracing::debug!(
-                        "a subscriber was disconnected: it sent nothing for {give_up_after:?}"
+                        "a subscriber was disconnected: it sent nothing for {limit:?}"
                     );
                 }
             };

@@ -43,7 +43,7 @@ pub(super) fn call(
     call: &Call,
 ) -> Option<impl Future<Output = Result<Payload, ErrorBody>> + Send + use<>> {
     let id = function_id(operation, stream);
-    let namespace = broker.served_for(call.caller, &id)?;
+    let namespace = broker.resolve_namespace(call.caller, &id)?;
     let output = broker.invoke(Request {
         namespace,
         function_id: id.into(),
@@ -74,8 +74,9 @@ pub(super) fn parse_output<T: serde::de::DeserializeOwned>(
 /// Returns whether a worker serves `get` and `set` for a stream, so that an update can be emulated. SDKs do not register
 /// `update`.
 pub(super) fn supports_read_modify_write(broker: &Broker, stream: &str, call: &Call) -> bool {
-    let is_served =
-        |operation| broker.served_for(call.caller, &function_id(operation, stream)).is_some();
+    let is_served = |operation| {
+        broker.resolve_namespace(call.caller, &function_id(operation, stream)).is_some()
+    };
     is_served("get") && is_served("set")
 }
 

@@ -11,7 +11,7 @@ use super::Streams;
 use super::custom::{self, CustomChange, CustomDeletion};
 use super::group::StreamGroup;
 use super::message::MessageEvent;
-use crate::provider::{BuiltIn, Call, Handler, Outcome, misfit, to_payload};
+use crate::provider::{BuiltIn, Call, Handler, Outcome, invalid_input, to_payload};
 use crate::state::update::{self, ChangeOutput, UpdateOp};
 use crate::store::StoreError;
 use iii_wire::code;
@@ -128,7 +128,7 @@ where
 {
     let handler: Handler = Arc::new(move |call: Call| match call.data.parse::<I>() {
         Ok(input) => Box::pin(code(input, call)),
-        Err(error) => Box::pin(std::future::ready(Err(misfit(id, &error)))),
+        Err(error) => Box::pin(std::future::ready(Err(invalid_input(id, &error)))),
     });
     BuiltIn::new::<I, O>(id, description, handler)
 }

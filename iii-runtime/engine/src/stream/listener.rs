@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::subscription_triggers::FUNCTION_TIMEOUT;
 use super::{Streams, client};
-use crate::origins::Origins;
+use crate::origins::OriginPolicy;
 use crate::tasks::Tasks;
 use iii_wire::protocol::Payload;
 use iii_wire::sync::lock;
@@ -37,7 +37,7 @@ pub(crate) async fn serve(
     listener: TcpListener,
     streams: Arc<Streams>,
     tasks: Arc<Tasks>,
-    origins: Arc<Origins>,
+    origins: Arc<OriginPolicy>,
 ) {
     let permits = Arc::new(Semaphore::new(streams.broker.limits().streams.connections));
     loop {
@@ -67,7 +67,7 @@ async fn serve_connection(
     stream: TcpStream,
     peer: SocketAddr,
     streams: Arc<Streams>,
-    origins: Arc<Origins>,
+    origins: Arc<OriginPolicy>,
 ) {
     let limits = &streams.broker.limits().clone().streams;
     if let Err(error) = stream.set_nodelay(true) {
@@ -78,7 +78,7 @@ async fn serve_connection(
         let (streams, accepted) = (streams.clone(), accepted.clone());
         move |request| {
             let (streams, accepted) = (streams.clone(), accepted.clone());
-            let allowed = origins.allow(request.headers().get(header::ORIGIN));
+            let allowed = origins.allows(request.headers().get(header::ORIGIN));
             async move {
                 Ok::<_, hyper::http::Error>(match allowed {
                     true => respond(request, peer, &streams, &accepted).await,

@@ -123,7 +123,7 @@ impl Options {
         if let Some(committed) = committed
             && !chosen
         {
-            asked = asked.as_in(committed);
+            asked = asked.same_selection_as(committed);
         }
         if let Some(namespace) = &self.namespace {
             asked = asked.namespace(namespace.clone());

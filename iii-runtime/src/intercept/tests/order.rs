@@ -154,7 +154,7 @@ fn the_catalogue_shows_what_runs_around_a_function() {
     let mut app = App::new();
     app.function::<one>().intercept(Tells("app"));
     let catalogue = app.catalogue().unwrap_err().to_string();
-    assert!(catalogue.contains("no one provides"), "{catalogue}");
+    assert!(catalogue.contains("is not provided"), "{catalogue}");
     app.state(Story::default());
     let catalogue = app.catalogue().unwrap();
     let interceptors = &catalogue.get("order::one").unwrap().interceptors;

@@ -1,4 +1,4 @@
-//! A stream store as data: its name, and the functions that the engine looks for.
+//! The static descriptor of a stream store, and the functions that serve it.
 
 use std::any::TypeId;
 use std::fmt;
@@ -11,52 +11,52 @@ use crate::extract::Resources;
 use crate::function::Location;
 use iii_wire::keyed_lock::KeyedLock;
 
-/// Serialises the writes to one item of one stream.
+/// Serialises writes to an item, by stream, group and item.
 pub(crate) type ItemLocks = KeyedLock<(&'static str, String, String)>;
 
-/// A declared stream store.
+/// The declaration of a stream store.
 pub struct StreamStoreDescriptor {
     /// The name of the stream.
     pub name: &'static str,
-    /// What it keeps: the doc comment.
+    /// The description: the doc comment.
     pub description: &'static str,
-    /// The module it is declared in; its first segment is the crate.
+    /// The module of the declaration; its first segment is the crate.
     pub module: &'static str,
-    /// Where it is declared.
+    /// The location of the declaration.
     pub location: Location,
-    make: fn(&Self) -> Vec<FunctionDescriptor>,
+    build_functions: fn(&Self) -> Vec<FunctionDescriptor>,
     functions: OnceLock<Vec<FunctionDescriptor>>,
     type_id: fn() -> TypeId,
 }
 
 impl StreamStoreDescriptor {
-    /// The descriptor of a store that is declared at `location`.
+    /// The descriptor of the store `T`, declared at `location`.
     pub const fn new<T: StreamStore>(module: &'static str, location: Location) -> Self {
         Self {
             name: T::NAME,
             description: T::DESCRIPTION,
             module,
             location,
-            make: serve::functions::<T>,
+            build_functions: serve::functions::<T>,
             functions: OnceLock::new(),
             type_id: TypeId::of::<T>,
         }
     }
 
-    /// Whether it is the store `T`.
+    /// Whether it declares the store `T`.
     pub(crate) fn is<T: StreamStore>(&self) -> bool {
         (self.type_id)() == TypeId::of::<T>()
     }
 
-    /// Whether the app provides the store itself.
+    /// Whether the app provides the store.
     #[cfg(feature = "testing")]
     pub(crate) fn is_provided(&self, provided: &Resources) -> bool {
         provided.contains((self.type_id)())
     }
 
-    /// The functions that it is served by: `stream::get(name)` and so on.
+    /// The functions that serve the stream: `stream::get(name)` and so on.
     pub fn functions(&'static self) -> &'static [FunctionDescriptor] {
-        self.functions.get_or_init(|| (self.make)(self))
+        self.functions.get_or_init(|| (self.build_functions)(self))
     }
 }
 
@@ -69,16 +69,16 @@ impl fmt::Debug for StreamStoreDescriptor {
     }
 }
 
-/// What the macros put into the inventory.
+/// A declaration in the inventory, which collects those of all linked crates.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamStoreDeclaration(pub &'static StreamStoreDescriptor);
 
 inventory::collect!(StreamStoreDeclaration);
 
-/// The stores that the macros have declared in all crates that are linked in, sorted by name.
-pub(crate) fn declared_stores() -> Vec<&'static StreamStoreDescriptor> {
+/// The stores that the macros declared in all linked crates, sorted by name.
+pub(crate) fn declared_stream_stores() -> Vec<&'static StreamStoreDescriptor> {
     let mut stores: Vec<_> =
         inventory::iter::<StreamStoreDeclaration>().map(|declaration| declaration.0).collect();
-    stores.sort_by_key(|one| (one.name, one.location.file, one.location.line));
+    stores.sort_by_key(|store| (store.name, store.location.file, store.location.line));
     stores
 }

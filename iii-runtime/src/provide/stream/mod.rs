@@ -1,4 +1,4 @@
-//! Streams that a worker keeps: the store that the engine asks in place of its own (protocol section 6.3).
+//! Stream stores of a worker, which replace the engine's store of a stream (protocol section 6.3).
 
 mod descriptor;
 mod serve;
@@ -15,19 +15,19 @@ use iii_wire::Result;
 #[doc(hidden)]
 pub use descriptor::StreamStoreDeclaration;
 pub use descriptor::StreamStoreDescriptor;
-pub(crate) use descriptor::{ItemLocks, declared_stores};
+pub(crate) use descriptor::{ItemLocks, declared_stream_stores};
 pub use types::{
     StreamDeleteInput, StreamDeleteResult, StreamGetInput, StreamListGroupsInput, StreamListInput,
     StreamSetInput, StreamSetResult, StreamUpdateInput, StreamUpdateResult,
 };
 
-/// Keeps the items of one stream, in place of the engine's own store: in a database, for example.
+/// Stores the items of one stream in place of the engine, for example in a database.
 ///
-/// Callers use the stream as any other. The engine asks the store, and tells subscribers and `stream` triggers of what it
-/// answers: so a result must say what was there before, where it is known.
+/// Callers use the stream like any other. The engine calls the store, and derives the events of subscribers and `stream`
+/// triggers from its results, so a result must contain the previous item if it is known.
 ///
-/// The store itself is a value that the app provides with [`App::state`](crate::App::state); functions of the worker may
-/// take it by `State<Self>`, too. [`#[iii::stream]`](macro@crate::stream) declares it:
+/// The store is state that the app provides with [`App::state`](crate::App::state); other functions can take it with
+/// `State<Self>`. [`#[iii::stream]`](macro@crate::stream) declares it:
 ///
 /// ```no_run
 /// use iii::prelude::*;
@@ -81,51 +81,50 @@ pub use types::{
 /// }
 /// ```
 ///
-/// Writes of one item come one after the other: the next one begins when the one before is done. So [`StreamStore::update`]
-/// need not care for others, unless somebody else writes into the same database.
+/// This worker serialises the writes to an item. So [`StreamStore::update`] needs no lock of its own, unless other processes
+/// write to the same database.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not keep a stream",
+    message = "`{Self}` is not a stream store",
     label = "not a stream store",
     note = "a store is `#[iii::stream(name = \"…\")] impl iii::StreamStore for {Self}`"
 )]
 pub trait StreamStore: Send + Sync + 'static {
-    /// The name of the stream. [`#[iii::stream]`](macro@crate::stream) writes it.
+    /// The name of the stream. [`#[iii::stream]`](macro@crate::stream) sets it.
     const NAME: &'static str;
-    /// What it keeps. The macro writes the doc comment of the `impl`.
+    /// The description. The macro sets it to the doc comment of the `impl`.
     const DESCRIPTION: &'static str = "";
 
-    /// An item. [`Payload`](crate::Payload) stands for any type.
+    /// The type of the items. Use [`Payload`](crate::Payload) for items of any type.
     type Item: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
 
     /// Reads an item; `None` if there is none.
     fn get(&self, at: StreamGetInput) -> impl Future<Output = Result<Option<Self::Item>>> + Send;
 
-    /// Sets an item, whatever was there before.
+    /// Sets an item, replacing an earlier one.
     fn set(
         &self,
         new: StreamSetInput<Self::Item>,
     ) -> impl Future<Output = Result<StreamSetResult<Self::Item>>> + Send;
 
-    /// Removes an item. One that is missing is no error.
+    /// Deletes an item. A missing item is not an error.
     fn delete(
         &self,
         at: StreamDeleteInput,
     ) -> impl Future<Output = Result<StreamDeleteResult<Self::Item>>> + Send;
 
-    /// All items of a group, the oldest first; none if there is no such group.
+    /// Lists the items of a group, the oldest first. A missing group has none.
     fn list(&self, at: StreamListInput) -> impl Future<Output = Result<Vec<Self::Item>>> + Send;
 
-    /// The groups that hold something.
+    /// Lists the groups that have items.
     fn list_groups(
         &self,
         of: StreamListGroupsInput,
     ) -> impl Future<Output = Result<Vec<String>>> + Send;
 
-    /// Changes parts of an item (protocol section 6.4). Default: reads it, does the operations with
-    /// [`Update::apply`](crate::Update::apply), and sets it. No other write of the item through this worker comes in
-    /// between.
+    /// Updates an item (protocol section 6.4). Default: reads the item, applies the operations with
+    /// [`Update::apply`](crate::Update::apply), and sets it. No other write through this worker interleaves.
     ///
-    /// If what comes out does not fit [`StreamStore::Item`], nothing is set, and the caller gets `invalid_payload`.
+    /// If the updated item does not match [`StreamStore::Item`], it is not set, and the caller gets `invalid_payload`.
     fn update(
         &self,
         change: StreamUpdateInput,

@@ -1,4 +1,4 @@
-//! The functions of a stream store: they take their input and the store out of an invocation, and ask it.
+//! The functions that serve a stream store: each extracts its input and the store from an invocation.
 
 use std::sync::Arc;
 
@@ -14,67 +14,67 @@ use crate::output::HandlerFuture;
 use crate::output::Output;
 use iii_wire::{Error, Result, code};
 
-/// What a function of a store is made of.
-struct One {
+/// A function of a store.
+struct StoreFunction {
     operation: &'static str,
     description: &'static str,
     handler: fn(Invocation) -> HandlerFuture,
     signature: fn() -> Signature,
 }
 
-/// The functions of `T`. Their texts live as long as the descriptor, which is once in a process.
+/// The functions of `T`. Leaks their strings: a process has one descriptor for each store.
 pub(super) fn functions<T: StreamStore>(store: &StreamStoreDescriptor) -> Vec<FunctionDescriptor> {
-    let all = [
-        One {
+    let functions = [
+        StoreFunction {
             operation: "get",
             description: "Reads an item of the stream.",
             handler: get::<T>,
             signature: signature::<T, StreamGetInput, Option<T::Item>>,
         },
-        One {
+        StoreFunction {
             operation: "set",
             description: "Sets an item of the stream.",
             handler: set::<T>,
             signature: signature::<T, StreamSetInput<T::Item>, StreamSetResult<T::Item>>,
         },
-        One {
+        StoreFunction {
             operation: "delete",
             description: "Removes an item of the stream.",
             handler: delete::<T>,
             signature: signature::<T, StreamDeleteInput, StreamDeleteResult<T::Item>>,
         },
-        One {
+        StoreFunction {
             operation: "list",
             description: "Lists the items of a group of the stream.",
             handler: list::<T>,
             signature: signature::<T, StreamListInput, Vec<T::Item>>,
         },
-        One {
+        StoreFunction {
             operation: "list_groups",
             description: "Lists the groups of the stream.",
             handler: list_groups::<T>,
             signature: signature::<T, StreamListGroupsInput, Vec<String>>,
         },
-        One {
+        StoreFunction {
             operation: "update",
-            description: "Changes parts of an item of the stream.",
+            description: "Updates parts of an item of the stream.",
             handler: update::<T>,
             signature: signature::<T, StreamUpdateInput, StreamUpdateResult<T::Item>>,
         },
     ];
-    let make = |one: One| {
+    let descriptor = |function: StoreFunction| {
         let description = match store.description {
-            "" => one.description,
-            about => format!("{} {about}", one.description).leak(),
+            "" => function.description,
+            about => format!("{} {about}", function.description).leak(),
         };
         FunctionDescriptor {
-            id: format!("stream::{}({})", one.operation, store.name).leak(),
+            id: format!("stream::{}({})", function.operation, store.name).leak(),
             description: Some(description),
             metadata: None,
             module: store.module,
             location: store.location,
-            handler: one.handler,
-            signature: one.signature,
+            handler: function.handler,
+            signature: function.signature,
             timeout: None,
             concurrency: None,
             intercept: Vec::new,
@@ -82,76 +82,75 @@ pub(super) fn functions<T: StreamStore>(store: &StreamStoreDescriptor) -> Vec<Fu
             endpoint: None,
         }
     };
-    all.into_iter().map(make).collect()
+    functions.into_iter().map(descriptor).collect()
 }
 
 fn signature<T: StreamStore, I: Input, O: Output>() -> Signature {
     let mut signature = Signature::new();
     State::<T>::describe(&mut signature);
-    signature.input(I::schema);
-    signature.give(O::schema());
+    signature.set_input(I::schema);
+    signature.set_output(O::schema());
     signature
 }
 
-/// The store, and what it is asked.
-async fn asked<T: StreamStore, I: Input>(call: &mut Invocation) -> Result<(State<T>, I)> {
+/// Extracts the store and the input from an invocation.
+async fn extract_input<T: StreamStore, I: Input>(call: &mut Invocation) -> Result<(State<T>, I)> {
     let input = I::from_invocation(call)?;
     Ok((State::extract(call).await?, input))
 }
 
-/// The locks that serialise the writes of the worker.
+/// The locks that serialise the writes of this worker.
 fn item_locks(call: &Invocation) -> Result<Arc<ItemLocks>> {
     let locks = call.resources().get::<ItemLocks>();
     locks.ok_or_else(|| {
-        Error::new(code::INTERNAL, "a stream is not written outside of a running worker")
+        Error::new(code::INTERNAL, "a stream cannot be written outside of a running worker")
     })
 }
 
 fn get<T: StreamStore>(mut call: Invocation) -> HandlerFuture {
     Box::pin(async move {
-        let (store, at) = asked::<T, StreamGetInput>(&mut call).await?;
-        store.get(at).await?.into_reply()
+        let (store, input) = extract_input::<T, StreamGetInput>(&mut call).await?;
+        store.get(input).await?.into_reply()
     })
 }
 
 fn set<T: StreamStore>(mut call: Invocation) -> HandlerFuture {
     Box::pin(async move {
-        let (store, new) = asked::<T, StreamSetInput<T::Item>>(&mut call).await?;
+        let (store, input) = extract_input::<T, StreamSetInput<T::Item>>(&mut call).await?;
         let locks = item_locks(&call)?;
-        let _guard = locks.acquire((T::NAME, new.group_id.clone(), new.item_id.clone())).await;
-        store.set(new).await?.into_reply()
+        let _guard = locks.acquire((T::NAME, input.group_id.clone(), input.item_id.clone())).await;
+        store.set(input).await?.into_reply()
     })
 }
 
 fn delete<T: StreamStore>(mut call: Invocation) -> HandlerFuture {
     Box::pin(async move {
-        let (store, at) = asked::<T, StreamDeleteInput>(&mut call).await?;
+        let (store, input) = extract_input::<T, StreamDeleteInput>(&mut call).await?;
         let locks = item_locks(&call)?;
-        let _guard = locks.acquire((T::NAME, at.group_id.clone(), at.item_id.clone())).await;
-        store.delete(at).await?.into_reply()
+        let _guard = locks.acquire((T::NAME, input.group_id.clone(), input.item_id.clone())).await;
+        store.delete(input).await?.into_reply()
     })
 }
 
 fn list<T: StreamStore>(mut call: Invocation) -> HandlerFuture {
     Box::pin(async move {
-        let (store, at) = asked::<T, StreamListInput>(&mut call).await?;
-        store.list(at).await?.into_reply()
+        let (store, input) = extract_input::<T, StreamListInput>(&mut call).await?;
+        store.list(input).await?.into_reply()
     })
 }
 
 fn list_groups<T: StreamStore>(mut call: Invocation) -> HandlerFuture {
     Box::pin(async move {
-        let (store, of) = asked::<T, StreamListGroupsInput>(&mut call).await?;
-        store.list_groups(of).await?.into_reply()
+        let (store, input) = extract_input::<T, StreamListGroupsInput>(&mut call).await?;
+        store.list_groups(input).await?.into_reply()
     })
 }
 
 fn update<T: StreamStore>(mut call: Invocation) -> HandlerFuture {
     Box::pin(async move {
-        let (store, change) = asked::<T, StreamUpdateInput>(&mut call).await?;
+        let (store, input) = extract_input::<T, StreamUpdateInput>(&mut call).await?;
         let locks = item_locks(&call)?;
-        let _guard =
-            locks.acquire((T::NAME, change.group_id.clone(), change.item_id.clone())).await;
-        store.update(change).await?.into_reply()
+        let _guard = locks.acquire((T::NAME, input.group_id.clone(), input.item_id.clone())).await;
+        store.update(input).await?.into_reply()
     })
 }

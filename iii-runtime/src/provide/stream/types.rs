@@ -1,98 +1,98 @@
-//! What a stream store is asked, and what it answers, in the form of the wire (protocol section 6.3).
+//! The inputs and results of a stream store, in the wire format (protocol section 6.3).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::update::{Update, UpdateError};
 
-/// Which item is read.
+/// The item to read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamGetInput {
-    /// The stream: that of the store.
+    /// The name of the stream: that of the store.
     pub stream_name: String,
-    /// The group.
+    /// The id of the group.
     pub group_id: String,
-    /// The item.
+    /// The id of the item.
     pub item_id: String,
 }
 
-/// Which item is set, and to what.
+/// The item to set, and its new value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamSetInput<T> {
-    /// The stream: that of the store.
+    /// The name of the stream: that of the store.
     pub stream_name: String,
-    /// The group.
+    /// The id of the group.
     pub group_id: String,
-    /// The item.
+    /// The id of the item.
     pub item_id: String,
-    /// What the item is from now on.
+    /// The new value of the item.
     pub data: T,
 }
 
-/// Which item is removed.
+/// The item to delete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamDeleteInput {
-    /// The stream: that of the store.
+    /// The name of the stream: that of the store.
     pub stream_name: String,
-    /// The group.
+    /// The id of the group.
     pub group_id: String,
-    /// The item.
+    /// The id of the item.
     pub item_id: String,
 }
 
-/// Which group is listed.
+/// The group to list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamListInput {
-    /// The stream: that of the store.
+    /// The name of the stream: that of the store.
     pub stream_name: String,
-    /// The group.
+    /// The id of the group.
     pub group_id: String,
 }
 
-/// Which stream's groups are listed.
+/// The stream whose groups are listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamListGroupsInput {
-    /// The stream: that of the store.
+    /// The name of the stream: that of the store.
     pub stream_name: String,
 }
 
-/// Which item is changed, and how.
+/// The item to update, and the operations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamUpdateInput {
-    /// The stream: that of the store.
+    /// The name of the stream: that of the store.
     pub stream_name: String,
-    /// The group.
+    /// The id of the group.
     pub group_id: String,
-    /// The item.
+    /// The id of the item.
     pub item_id: String,
-    /// What to do, in order.
+    /// The operations, in order.
     pub ops: Update,
 }
 
-/// What setting made of an item.
+/// The item before and after a write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamSetResult<T> {
-    /// The item before; `None` if there was none. Subscribers are told of a new item then, else of one that changed.
+    /// The previous item. If it is `None`, subscribers receive a `create` event, else an `update` event.
     pub old_value: Option<T>,
-    /// The item after: what subscribers are told.
+    /// The new item, which subscribers receive.
     pub new_value: T,
 }
 
-/// What was removed.
+/// The item that was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamDeleteResult<T> {
-    /// The item before; `None` if there was none, and then nobody is told.
+    /// The deleted item. If it is `None`, subscribers receive no event.
     pub old_value: Option<T>,
 }
 
-/// What an update made of an item.
+/// The item before and after an update.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamUpdateResult<T> {
-    /// The item before; `None` if there was none.
+    /// The previous item; `None` if there was none.
     pub old_value: Option<T>,
-    /// The item after.
+    /// The new item.
     pub new_value: T,
-    /// The operations that could not be done; the others were.
+    /// The operations that failed and were skipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<UpdateError>,
 }

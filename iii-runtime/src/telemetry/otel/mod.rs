@@ -113,7 +113,7 @@ impl Telemetry {
     }
 
     /// Says how the engine is reached.
-    pub(crate) fn reach_by(&self, transport: Arc<dyn Transport>) {
+    pub(crate) fn set_transport(&self, transport: Arc<dyn Transport>) {
         let Some(pipeline) = &self.pipeline else { return };
         let frames = pipeline.frames.clone();
         pipeline.socket.get_or_init(|| tokio::spawn(frames::carry(frames, transport)));

@@ -170,7 +170,7 @@ async fn a_handler_listens_for_as_long_as_it_runs(iii: Harness) -> iii::Result<(
 async fn lists_follow_their_changes(iii: Harness) -> iii::Result<()> {
     let client = iii.client();
     let mut functions = client.on_functions_available();
-    let mut mocked = client.functions().prefix("mocked::").follow();
+    let mut mocked = client.functions().prefix("mocked::").watch();
     let ids = |list: &[crate::discovery::FunctionSummary]| -> Vec<String> {
         // The engine has some, too.
         let ours = list.iter().filter(|one| {
@@ -199,7 +199,7 @@ async fn lists_follow_their_changes(iii: Harness) -> iii::Result<()> {
 
 #[iii::test(only(double))]
 async fn workers_come_and_go(iii: Harness) -> iii::Result<()> {
-    let mut workers = iii.client().workers().runtime("rust").follow();
+    let mut workers = iii.client().workers().runtime("rust").watch();
     let both = workers.next().await.unwrap()?;
     assert_eq!(both.len(), 2, "the worker under test, and the test");
     iii.drop_connection().await;

@@ -52,7 +52,7 @@ async fn a_queue_heeds_what_an_error_says(iii: Harness) {
     }
     iii.settle().await;
     let queue = iii.client().queue("mail");
-    let dead = queue.dead().await.unwrap();
+    let dead = queue.dead_letters().await.unwrap();
     let kinds: Vec<String> = dead.iter().map(|letter| letter.data().unwrap()).collect();
     assert_eq!(kinds, ["nowhere", "number"], "what is permanent is tried once");
     assert!(dead.iter().all(|letter| letter.attempts == 1));
@@ -60,7 +60,11 @@ async fn a_queue_heeds_what_an_error_says(iii: Harness) {
     assert_eq!(tries.of("other"), [Duration::ZERO, SECOND], "the pause of the queue");
     assert_eq!(tries.of("busy"), [Duration::ZERO, 90 * SECOND], "the pause of the error");
     assert_eq!(tries.of("long"), [Duration::ZERO, 24 * 3600 * SECOND], "no pause is longer");
-    assert_eq!(queue.stats().await.unwrap().dead, 5, "the attempts of the queue still count");
+    assert_eq!(
+        queue.stats().await.unwrap().dead_letters,
+        5,
+        "the attempts of the queue still count"
+    );
 }
 
 #[iii::test(only(mail))]
@@ -87,15 +91,15 @@ async fn dead_letters_are_listed_put_back_and_forgotten(iii: Harness) {
     let client = iii.client();
     let queue = client.queue("mail");
     assert_eq!(queue.name(), "mail");
-    let letters = queue.dead().await.unwrap();
+    let letters = queue.dead_letters().await.unwrap();
     assert_eq!(letters.len(), 3);
     assert_eq!(letters[0].error, "mail/no-address: no address");
     assert_eq!(letters[0].failed_at, start());
     assert_eq!(letters[0].data::<u32>().unwrap_err().code(), iii::code::INVALID_PAYLOAD);
-    let page = queue.dead().offset(1).limit(1).await.unwrap();
+    let page = queue.dead_letters().offset(1).limit(1).await.unwrap();
     assert_eq!(page, letters[1..2]);
     let listed = client.dead_letters().await.unwrap();
-    assert!(listed.iter().any(|one| one.name == "mail" && one.dead == 3), "{listed:?}");
+    assert!(listed.iter().any(|one| one.name == "mail" && one.dead_letters == 3), "{listed:?}");
     let listed = client.queues().await.unwrap();
     assert!(listed.iter().any(|one| one.name == "mail"), "{listed:?}");
 
@@ -108,8 +112,8 @@ async fn dead_letters_are_listed_put_back_and_forgotten(iii: Harness) {
     assert_eq!(queue.redrive().await.unwrap(), 2);
     iii.settle().await;
     assert_eq!(tries.of("nowhere").len(), 6);
-    assert_eq!(queue.stats().await.unwrap().dead, 2, "they fail again");
-    let nothing = client.queue("").dead().await.unwrap_err();
+    assert_eq!(queue.stats().await.unwrap().dead_letters, 2, "they fail again");
+    let nothing = client.queue("").dead_letters().await.unwrap_err();
     assert_eq!(nothing.code(), "topic_required");
 }
 

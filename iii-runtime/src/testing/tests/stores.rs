@@ -181,7 +181,7 @@ fn an_app_says_what_it_keeps_and_what_is_missing() {
     let text = problems.to_string();
     assert_eq!(problems.iter().count(), 1, "{text}");
     let problem = problems.iter().next().unwrap();
-    assert!(problem.message.contains("Notes`") && problem.places.len() == 1, "{text}");
+    assert!(problem.message.contains("Notes`") && problem.locations.len() == 1, "{text}");
     assert!(text.contains("tests/stores.rs:"), "{text}");
 
     let catalogue = app.state(Notes::default()).catalogue().unwrap();
@@ -224,8 +224,8 @@ fn two_stores_of_one_stream_are_a_problem() {
     let problems = app.catalogue().unwrap_err();
     let text = problems.to_string();
     assert_eq!(problems.iter().count(), 1, "{text}");
-    assert!(text.contains("the stream `notes` is kept 2 times"), "{text}");
-    assert_eq!(problems.iter().next().unwrap().places.len(), 2);
+    assert!(text.contains("the stream `notes` is declared 2 times"), "{text}");
+    assert_eq!(problems.iter().next().unwrap().locations.len(), 2);
 }
 
 #[test]
@@ -239,5 +239,5 @@ fn a_test_with_everything_needs_the_store() {
         });
         test.run(|iii| async move { iii.settle().await });
     });
-    assert!(text.contains("no one provides the state") && text.contains("Notes`"), "{text}");
+    assert!(text.contains("is not provided") && text.contains("Notes`"), "{text}");
 }

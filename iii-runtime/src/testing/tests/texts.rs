@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::worker::*;
-use crate::catalogue::AWKWARD;
+use crate::catalogue::UNUSUAL_STRINGS;
 use crate::prelude::*;
 use crate::{Error, Update};
 use iii_wire::TriggerKind;
@@ -27,7 +27,7 @@ fn ends<T>(text: &str, what: &str, result: Result<T, Error>) -> Option<Error> {
 async fn every_text_of_the_client_ends_in_a_result_or_a_code(iii: Harness) {
     let client = iii.client();
     let long = "x".repeat(100_000);
-    for text in AWKWARD.into_iter().chain([long.as_str()]) {
+    for text in UNUSUAL_STRINGS.into_iter().chain([long.as_str()]) {
         let error = ends(text, "function", client.call_raw::<Value>(text, &1).await);
         let blank = text.trim().is_empty();
         assert!(!blank || error.is_some_and(|error| error.code() == code::INVALID_ARGUMENT));
@@ -59,7 +59,7 @@ async fn every_text_of_the_client_ends_in_a_result_or_a_code(iii: Harness) {
         ends(text, "stream", stream.delete(text, text).await);
 
         let queue = client.queue(text);
-        ends(text, "dead letters", queue.dead().offset(u64::MAX).limit(u64::MAX).await);
+        ends(text, "dead letters", queue.dead_letters().offset(u64::MAX).limit(u64::MAX).await);
         ends(text, "stats", queue.stats().await);
         ends(text, "redrive", queue.redrive().await);
         ends(text, "redrive", queue.redrive_one(text).await);
@@ -91,7 +91,7 @@ async fn no_span_of_time_is_too_long_or_too_short(iii: Harness) {
 
 #[tokio::test]
 async fn settings_that_cannot_be_used_end_the_start() {
-    for text in AWKWARD {
+    for text in UNUSUAL_STRINGS {
         let name = {
             let mut app = App::new();
             app.function::<double>().url("ws://127.0.0.1:1").name(text).namespace(text);

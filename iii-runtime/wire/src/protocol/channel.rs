@@ -1,23 +1,24 @@
-//! References to the sides of a channel: what opens them, and how it travels in payloads (protocol section 7.5).
+//! References to the endpoints of channels, as they are passed in payloads (protocol section 7.5).
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
-/// What is written with `%` in an address: all but the unreserved characters (RFC 3986, section 2.3).
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Percent-encodes all but the unreserved characters (RFC 3986, section 2.3).
+const URL_ENCODE_SET: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// One side of a channel.
+/// An endpoint of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChannelDirection {
-    /// The side that reads.
+    /// The reading endpoint.
     Read,
-    /// The side that writes.
+    /// The writing endpoint.
     Write,
 }
 
 impl ChannelDirection {
-    /// The word that the wire has for it.
+    /// Returns the name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -26,32 +27,32 @@ impl ChannelDirection {
     }
 }
 
-/// What opens one side of a channel; may be passed on in a payload.
+/// A reference that opens one endpoint of a channel; it may be passed in payloads.
 ///
-/// It is a secret: who has it can open the side, once. Both refs of a channel carry the same key, as SDKs expect, so who
-/// has one of them can open either side.
+/// A reference is a secret: its holder can open the endpoint, once. Both references of a channel carry the same key, as
+/// SDKs expect, so the holder of one can open either endpoint.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[schemars(rename = "StreamChannelRef")]
 pub struct ChannelRef {
-    /// The channel.
+    /// The id of the channel.
     pub channel_id: String,
-    /// The secret of the channel.
+    /// The secret key of the channel.
     pub access_key: String,
-    /// The side.
+    /// The endpoint.
     pub direction: ChannelDirection,
 }
 
 impl ChannelRef {
-    /// The path and the query below the address of the engine (protocol section 7.2).
+    /// Returns the path and the query relative to the URL of the engine (protocol section 7.2).
     pub fn path_and_query(&self) -> String {
-        let encoded = |text| utf8_percent_encode(text, RESERVED);
+        let encoded = |text| utf8_percent_encode(text, URL_ENCODE_SET);
         let (id, key) = (encoded(&self.channel_id), encoded(&self.access_key));
         format!("/ws/channels/{id}?key={key}&dir={}", self.direction.as_str())
     }
 }
 
 impl std::fmt::Debug for ChannelRef {
-    /// The key is not shown.
+    /// Omits the key.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ChannelRef({} of {})", self.direction.as_str(), self.channel_id)
     }
@@ -62,15 +63,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ref_travels_as_the_sdks_have_it() {
+    fn channel_ref_is_serialized_as_in_the_sdks() {
         let text = r#"{"channel_id":"68ede432-7ad4-4006-9a38-69e589b1e19c","access_key":"c45f11b9-9587-45f3-b447-2c2d2e9998b0","direction":"write"}"#;
         let at: ChannelRef = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&at).unwrap(), text);
-        assert!(!format!("{at:?}").contains("c45f11b9"), "the key stays secret");
+        assert!(!format!("{at:?}").contains("c45f11b9"), "the key must be omitted");
     }
 
     #[test]
-    fn odd_keys_are_encoded() {
+    fn reserved_characters_of_the_key_are_encoded() {
         let at = ChannelRef {
             channel_id: "a-1".to_owned(),
             access_key: "b/c&d".to_owned(),

@@ -1,4 +1,4 @@
-//! Messages to and from JSON text, without ever looking into the payloads they carry.
+//! Encoding and decoding of messages as JSON, without parsing their payloads.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,25 +10,25 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::write::{push_text, push_uuid};
+use super::write::{push_json_string, push_json_uuid};
 use super::{
     Action, ErrorBody, HttpInvocation, InvocationId, InvocationResult, InvokeFunction, Message,
     Payload, RegisterFunction, RegisterService, RegisterTrigger, RegisterTriggerType,
     RegistrationRejected, TriggerRegistrationResult, WorkerId,
 };
 
-/// The key under which the engine tells a callee who calls (protocol section 4.2).
+/// The key with the id of the calling worker (protocol section 4.2).
 const CALLER_KEY: &str = "_caller_worker_id";
 
-/// Why a frame is not a message. The connection lives on.
+/// Why a frame could not be decoded. It does not close the connection.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The text is not a JSON object, or a field has the wrong type.
+    /// The frame is not a JSON object, or a field has the wrong type.
     Json(serde_json::Error),
-    /// No such message type.
+    /// The message type is unknown.
     UnknownType(String),
-    /// A field is missing that the message type needs.
+    /// A required field is missing.
     MissingField {
         /// The message type.
         message: &'static str,
@@ -58,8 +58,8 @@ impl std::error::Error for DecodeError {
     }
 }
 
-/// All fields of all messages. No two messages use one name for different types, so one flat pass reads any of them;
-/// an internally tagged enum could not keep the payloads raw.
+/// The fields of all messages. No two messages use one name for different types, so one flat struct deserializes any of
+/// them; an internally tagged enum could not keep the payloads raw.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(borrow, rename = "type")]
@@ -122,17 +122,17 @@ struct Envelope<'a> {
     parent_service_id: Option<String>,
 }
 
-/// Reads one frame. Text that is only white space is `None`.
+/// Decodes a frame. `None` if it contains only whitespace.
 ///
 /// # Errors
 ///
-/// If the frame is not a message of the protocol.
+/// If the frame is not a valid message.
 pub fn decode(frame: &ByteString) -> Result<Option<Message>, DecodeError> {
     if frame.trim_ascii().is_empty() {
         return Ok(None);
     }
     let e: Envelope<'_> = serde_json::from_str(frame).map_err(DecodeError::Json)?;
-    let payload = |raw: Option<&RawValue>| raw.map(|raw| Payload::out_of(frame, raw));
+    let payload = |raw: Option<&RawValue>| raw.map(|raw| Payload::retained_slice_of(frame, raw));
 
     macro_rules! need {
         ($field:ident of $message:literal) => {
@@ -238,12 +238,12 @@ pub fn decode(frame: &ByteString) -> Result<Option<Message>, DecodeError> {
     }))
 }
 
-/// Writes one message.
+/// Encodes a message.
 pub fn encode(message: &Message) -> String {
     match message {
         Message::InvokeFunction(m) => {
             let metadata = m.metadata.as_ref().map_or(0, |metadata| metadata.as_str().len());
-            let mut o = Object::new("invokefunction", 256 + m.data.as_str().len() + metadata);
+            let mut o = ObjectWriter::new("invokefunction", 256 + m.data.as_str().len() + metadata);
             o.id("invocation_id", m.invocation_id.map(|id| id.0));
             o.text("function_id", Some(&m.function_id));
             o.key("data");
@@ -258,7 +258,7 @@ pub fn encode(message: &Message) -> String {
         Message::InvocationResult(m) => {
             let size =
                 m.result.as_ref().ok().and_then(Option::as_ref).map_or(0, |r| r.as_str().len());
-            let mut o = Object::new("invocationresult", 160 + size);
+            let mut o = ObjectWriter::new("invocationresult", 160 + size);
             o.id("invocation_id", Some(m.invocation_id.0));
             o.text("function_id", Some(&m.function_id));
             match &m.result {
@@ -270,19 +270,19 @@ pub fn encode(message: &Message) -> String {
             o.end()
         }
         Message::WorkerRegistered { worker_id, reattach_token } => {
-            let mut o = Object::new("workerregistered", 128);
+            let mut o = ObjectWriter::new("workerregistered", 128);
             o.put("worker_id", Some(worker_id));
             o.put("reattach_token", reattach_token.as_ref());
             o.end()
         }
         Message::Reattach { previous_worker_id, reattach_token } => {
-            let mut o = Object::new("reattach", 128);
+            let mut o = ObjectWriter::new("reattach", 128);
             o.put("previous_worker_id", Some(previous_worker_id));
             o.put("reattach_token", Some(reattach_token));
             o.end()
         }
         Message::RegisterFunction(m) => {
-            let mut o = Object::new("registerfunction", 512);
+            let mut o = ObjectWriter::new("registerfunction", 512);
             o.put("id", Some(&m.id));
             o.put("description", m.description.as_ref());
             o.raw("request_format", m.request_format.as_ref());
@@ -292,12 +292,12 @@ pub fn encode(message: &Message) -> String {
             o.end()
         }
         Message::UnregisterFunction { id } => {
-            let mut o = Object::new("unregisterfunction", 64);
+            let mut o = ObjectWriter::new("unregisterfunction", 64);
             o.put("id", Some(id));
             o.end()
         }
         Message::RegisterTriggerType(m) => {
-            let mut o = Object::new("registertriggertype", 512);
+            let mut o = ObjectWriter::new("registertriggertype", 512);
             o.put("id", Some(&m.id));
             o.put("description", Some(&m.description));
             o.raw("trigger_request_format", m.trigger_request_format.as_ref());
@@ -306,12 +306,12 @@ pub fn encode(message: &Message) -> String {
             o.end()
         }
         Message::UnregisterTriggerType { id } => {
-            let mut o = Object::new("unregistertriggertype", 64);
+            let mut o = ObjectWriter::new("unregistertriggertype", 64);
             o.put("id", Some(id));
             o.end()
         }
         Message::RegisterTrigger(m) => {
-            let mut o = Object::new("registertrigger", 256);
+            let mut o = ObjectWriter::new("registertrigger", 256);
             o.put("id", Some(&m.id));
             o.put("trigger_type", Some(&m.trigger_type));
             o.put("function_id", Some(&m.function_id));
@@ -322,13 +322,13 @@ pub fn encode(message: &Message) -> String {
             o.end()
         }
         Message::UnregisterTrigger { id, trigger_type } => {
-            let mut o = Object::new("unregistertrigger", 96);
+            let mut o = ObjectWriter::new("unregistertrigger", 96);
             o.put("id", Some(id));
             o.put("trigger_type", trigger_type.as_ref());
             o.end()
         }
         Message::TriggerRegistrationResult(m) => {
-            let mut o = Object::new("triggerregistrationresult", 160);
+            let mut o = ObjectWriter::new("triggerregistrationresult", 160);
             o.put("id", Some(&m.id));
             o.put("trigger_type", Some(&m.trigger_type));
             o.put("function_id", Some(&m.function_id));
@@ -336,7 +336,7 @@ pub fn encode(message: &Message) -> String {
             o.end()
         }
         Message::RegistrationRejected(m) => {
-            let mut o = Object::new("registrationrejected", 160);
+            let mut o = ObjectWriter::new("registrationrejected", 160);
             o.put("code", Some(&m.code));
             o.put("namespace", Some(&m.namespace));
             o.put("function_id", m.function_id.as_ref());
@@ -346,7 +346,7 @@ pub fn encode(message: &Message) -> String {
             o.end()
         }
         Message::RegisterService(m) => {
-            let mut o = Object::new("registerservice", 128);
+            let mut o = ObjectWriter::new("registerservice", 128);
             o.put("id", Some(&m.id));
             o.put("name", m.name.as_ref());
             o.put("description", m.description.as_ref());
@@ -354,23 +354,23 @@ pub fn encode(message: &Message) -> String {
             o.end()
         }
         Message::Error(error) => {
-            let mut o = Object::new("error", 160);
+            let mut o = ObjectWriter::new("error", 160);
             o.put("error", Some(error));
             o.end()
         }
-        // What there is to say about it is its answer.
-        Message::Invalid(m) => encode(&m.as_ref().clone().answer()),
+        // It is encoded as the reply to the invalid frame.
+        Message::Invalid(m) => encode(&m.as_ref().clone().into_reply()),
         Message::Ping => r#"{"type":"ping"}"#.to_owned(),
         Message::Pong => r#"{"type":"pong"}"#.to_owned(),
     }
 }
 
-/// A JSON object that is written key by key; payloads are copied as they are.
-struct Object {
+/// Writes a JSON object field by field; payloads are copied verbatim.
+struct ObjectWriter {
     text: String,
 }
 
-impl Object {
+impl ObjectWriter {
     fn new(kind: &str, capacity: usize) -> Self {
         let mut text = String::with_capacity(capacity);
         text.push_str(r#"{"type":""#);
@@ -385,27 +385,27 @@ impl Object {
         self.text.push_str("\":");
     }
 
-    /// A field of any type.
+    /// Writes a field of any type.
     fn put<T: Serialize + ?Sized>(&mut self, key: &str, value: Option<&T>) {
         if let Some(value) = value {
             self.key(key);
-            self.text.push_str(&serde_json::to_string(value).expect("protocol fields serialise"));
+            self.text.push_str(&serde_json::to_string(value).expect("protocol fields serialize"));
         }
     }
 
-    /// A field of text.
+    /// Writes a string field.
     fn text(&mut self, key: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.key(key);
-            push_text(&mut self.text, value);
+            push_json_string(&mut self.text, value);
         }
     }
 
-    /// An id that is a UUID.
+    /// Writes a UUID field.
     fn id(&mut self, key: &str, value: Option<Uuid>) {
         if let Some(value) = value {
             self.key(key);
-            push_uuid(&mut self.text, value);
+            push_json_uuid(&mut self.text, value);
         }
     }
 
@@ -422,7 +422,7 @@ impl Object {
     }
 }
 
-/// `data` as it is sent, with the caller's id as first key if it is an object (protocol section 4.2).
+/// The bytes of `data`, with the caller's id as the first key if it is an object (protocol section 4.2).
 pub fn with_caller(data: Payload, caller: Option<WorkerId>) -> bytes::Bytes {
     if caller.is_none() || !data.is_object() {
         return data.into_bytes();
@@ -431,10 +431,10 @@ pub fn with_caller(data: Payload, caller: Option<WorkerId>) -> bytes::Bytes {
     put_with_caller(&mut text, &data, caller);
     text.into()
 }
-/// How an object begins that [`put_with_caller`] has written, up to the id.
-const CALLER_FIRST: &str = "{\"_caller_worker_id\":\"";
+/// The prefix of an object that [`put_with_caller`] wrote, up to the id.
+const LEADING_CALLER: &str = "{\"_caller_worker_id\":\"";
 
-/// Writes `data`, with the caller's id as first key if it is an object.
+/// Writes `data`, with the caller's id as the first key if it is an object.
 fn put_with_caller(text: &mut String, data: &Payload, caller: Option<WorkerId>) {
     let (Some(caller), Some(rest)) = (caller, data.as_str().strip_prefix('{')) else {
         text.push_str(data.as_str());
@@ -443,22 +443,22 @@ fn put_with_caller(text: &mut String, data: &Payload, caller: Option<WorkerId>) 
     text.push_str("{\"");
     text.push_str(CALLER_KEY);
     text.push_str("\":");
-    push_uuid(text, caller.0);
+    push_json_uuid(text, caller.0);
     if rest.trim_ascii_start() != "}" {
         text.push(',');
     }
     text.push_str(rest);
 }
 
-/// Takes the caller's id out of `data`. What a client put there itself is taken out as well, so it cannot be forged.
+/// Removes the caller's id from `data`. An id that a client inserted is removed as well, so it cannot be forged.
 fn take_caller(data: Payload) -> (Payload, Option<WorkerId>) {
     if !data.is_object() {
         return (data, None);
     }
-    if let Some(taken) = take_first(data.as_str()) {
+    if let Some(taken) = take_leading_caller(data.as_str()) {
         return taken;
     }
-    if !mentions_caller(data.as_str()) {
+    if !may_contain_caller(data.as_str()) {
         return (data, None);
     }
     let Ok(entries) = data.fields() else {
@@ -477,7 +477,7 @@ fn take_caller(data: Payload) -> (Payload, Option<WorkerId>) {
         if text.len() > 1 {
             text.push(',');
         }
-        push_text(&mut text, &key);
+        push_json_string(&mut text, &key);
         text.push(':');
         text.push_str(value.get());
     }
@@ -485,17 +485,17 @@ fn take_caller(data: Payload) -> (Payload, Option<WorkerId>) {
     if found { (Payload::from_built(text), caller) } else { (data, None) }
 }
 
-/// A payload in which nobody pretends to be the caller, for a call that no worker makes.
+/// Removes an id that a client may have inserted, for a call that no worker makes.
 pub fn without_caller(data: Payload) -> Payload {
     take_caller(data).0
 }
 
-/// As [`take_caller`], where the id is the first key and the only one of its name, as an engine writes it: the object is
-/// not parsed again. `None`: it is not written so.
-fn take_first(data: &str) -> Option<(Payload, Option<WorkerId>)> {
-    let (id, rest) = data.strip_prefix(CALLER_FIRST)?.split_once('"')?;
+/// The fast path of [`take_caller`], without parsing, for an id that is the first key and the only one of its name, as
+/// engines write it. `None` if `data` has another form.
+fn take_leading_caller(data: &str) -> Option<(Payload, Option<WorkerId>)> {
+    let (id, rest) = data.strip_prefix(LEADING_CALLER)?.split_once('"')?;
     let rest = rest.strip_prefix(',').or_else(|| rest.starts_with('}').then_some(rest))?;
-    if mentions_caller(rest) {
+    if may_contain_caller(rest) {
         return None;
     }
     let caller = Uuid::try_parse(id).ok()?;
@@ -505,8 +505,8 @@ fn take_first(data: &str) -> Option<(Payload, Option<WorkerId>)> {
     Some((Payload::from_built(text), Some(WorkerId(caller))))
 }
 
-/// A quick look that errs on the safe side: escapes may hide the key, so text with `\u` counts.
-fn mentions_caller(text: &str) -> bool {
+/// A conservative search: escapes may hide the key, so text with `\u` matches as well.
+fn may_contain_caller(text: &str) -> bool {
     static KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(CALLER_KEY));
     let text = text.as_bytes();
     KEY.find(text).is_some()
@@ -545,7 +545,7 @@ mod tests {
     }
 
     #[test]
-    fn every_message_survives_the_wire() {
+    fn every_message_round_trips() {
         let caller = Some(WorkerId::random());
         for data in
             [r#"{"sku":"A1"}"#, "{}", "{ }", "null", "[1,2]", "\"text\"", "12345678901234567890"]
@@ -648,7 +648,7 @@ mod tests {
     }
 
     #[test]
-    fn data_that_is_missing_counts_as_null() {
+    fn missing_data_decodes_as_null() {
         let message =
             decode_str(r#"{"type":"invokefunction","function_id":"a"}"#).unwrap().unwrap();
         let Message::InvokeFunction(m) = message else { panic!("{message:?}") };
@@ -656,14 +656,14 @@ mod tests {
     }
 
     #[test]
-    fn a_trigger_type_needs_no_description() {
+    fn description_of_a_trigger_type_is_optional() {
         let message = decode_str(r#"{"type":"registertriggertype","id":"mail"}"#).unwrap().unwrap();
         let Message::RegisterTriggerType(m) = message else { panic!("{message:?}") };
         assert_eq!((m.id.as_str(), m.description.as_str()), ("mail", ""));
     }
 
     #[test]
-    fn unknown_fields_are_ignored_and_unknown_types_are_named() {
+    fn unknown_fields_are_ignored_and_unknown_types_are_errors() {
         assert_eq!(decode_str(r#"{"type":"ping","x":{}}"#).unwrap(), Some(Message::Ping));
         assert_eq!(decode_str("  \n").unwrap(), None);
         assert!(
@@ -680,7 +680,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_invocation_drops_no_message() {
+    fn invocation_object_of_any_shape_is_decoded() {
         for odd in [r#""x""#, "7", "[]", "{}", r#"{"url":[],"method":"get","auth":{"type":"no"}}"#]
         {
             let text = format!(r#"{{"type":"registerfunction","id":"a","invocation":{odd}}}"#);
@@ -693,7 +693,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_cannot_be_forged() {
+    fn forged_caller_is_removed() {
         for key in ["_caller_worker_id", "\\u005fcaller_worker_id"] {
             let text = format!(
                 r#"{{"type":"invokefunction","function_id":"a","data":{{"x":1,"{key}":"forged","y":2}}}}"#
@@ -712,7 +712,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caller_is_taken_out_wherever_it_stands() {
+    fn caller_is_removed_at_any_position() {
         let id = WorkerId::random();
         for (data, left) in [
             (format!(r#"{{"_caller_worker_id":"{id}"}}"#), "{}"),
@@ -729,7 +729,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_keeps_its_text() {
+    fn payload_keeps_its_formatting() {
         let text = r#"{"type":"invocationresult","invocation_id":"7bf22097-7be4-48e5-a329-5a504bc71e09","function_id":"f","result":{"b":1.50,  "a":1e3}}"#;
         let Some(Message::InvocationResult(m)) = decode_str(text).unwrap() else { panic!() };
         assert_eq!(m.result.unwrap().unwrap().as_str(), r#"{"b":1.50,  "a":1e3}"#);

@@ -1,38 +1,39 @@
-//! JSON out of any deserializer: as raw text where it is text, and as a tree where serde has looked ahead.
-//!
-//! `RawValue` alone can only be read from text. Serde keeps what it has not yet decided about, in enums with a tag inside
-//! or without one and in flattened fields, as values of its own, and there a `RawValue` is an error.
+//! Deserializes JSON from any deserializer: as raw text from JSON text, and as a tree from serde's buffered content, as
+//! which internally tagged and untagged enums and flattened fields are read, and for which `RawValue` fails.
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// One JSON value.
-pub(super) enum Json {
-    /// As it was written.
+/// A JSON value.
+pub(super) enum RawOrParsed {
+    /// The original text.
     Raw(Box<RawValue>),
-    /// Put together from what serde kept.
+    /// The tree built from serde's buffer.
     Parsed(Value),
 }
 
-/// Reads one JSON value.
-pub(super) fn json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
+/// Deserializes a JSON value.
+pub(super) fn raw_or_parsed<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<RawOrParsed, D::Error> {
     let mut parsed = None;
-    let raw = Box::<RawValue>::deserialize(Asked { deserializer, parsed: &mut parsed });
+    let raw =
+        Box::<RawValue>::deserialize(CapturingDeserializer { deserializer, parsed: &mut parsed });
     match parsed {
-        Some(value) => Ok(Json::Parsed(value)),
-        None => raw.map(Json::Raw),
+        Some(value) => Ok(RawOrParsed::Parsed(value)),
+        None => raw.map(RawOrParsed::Raw),
     }
 }
 
-/// A deserializer that a `RawValue` asks for its text.
-struct Asked<'a, D> {
+/// A deserializer that captures the value of a `RawValue` for which it has no text.
+struct CapturingDeserializer<'a, D> {
     deserializer: D,
     parsed: &'a mut Option<Value>,
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Asked<'_, D> {
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for CapturingDeserializer<'_, D> {
     type Error = D::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -44,8 +45,8 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Asked<'_, D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        let answered = Answered { visitor, parsed: self.parsed };
-        self.deserializer.deserialize_newtype_struct(name, answered)
+        let visitor = CapturingVisitor { visitor, parsed: self.parsed };
+        self.deserializer.deserialize_newtype_struct(name, visitor)
     }
 
     forward_to_deserialize_any! {
@@ -54,28 +55,28 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Asked<'_, D> {
     }
 }
 
-/// What a deserializer answers to a `RawValue`.
-struct Answered<'a, V> {
+/// The visitor of a `RawValue`, which captures a value without text.
+struct CapturingVisitor<'a, V> {
     visitor: V,
     parsed: &'a mut Option<Value>,
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Answered<'_, V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for CapturingVisitor<'_, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.visitor.expecting(f)
     }
 
-    /// It reads text.
+    /// The deserializer reads JSON text.
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
         self.visitor.visit_map(map)
     }
 
-    /// It does not know what a `RawValue` wants.
+    /// The deserializer ignores the newtype name of `RawValue`.
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
         *self.parsed = Some(Value::deserialize(inner)?);
-        // There is no text to give; the value is what counts.
-        Err(D::Error::custom("this JSON is no longer text"))
+        // There is no text for the `RawValue`; the captured value replaces this error.
+        Err(D::Error::custom("this JSON value has no text"))
     }
 }

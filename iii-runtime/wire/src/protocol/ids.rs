@@ -1,4 +1,4 @@
-//! Names of things on the wire: cheap to clone, compared as text, never mixed up with one another.
+//! Typed ids: cheap to clone, compared as strings or UUIDs.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -15,7 +15,7 @@ macro_rules! text_id {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The id as text.
+            /// Returns the id as a string.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -101,7 +101,7 @@ text_id! {
     FunctionId
 }
 text_id! {
-    /// The id of a trigger binding, chosen by the worker that registers it.
+    /// The id of a trigger, chosen by the worker that registers it.
     TriggerId
 }
 text_id! {
@@ -109,14 +109,14 @@ text_id! {
     TriggerTypeId
 }
 text_id! {
-    /// A partition of function ids, worker names and trigger types (protocol section 3.10).
+    /// A namespace of function ids, worker names and trigger types (protocol section 3.10).
     Namespace
 }
 
 impl Default for Namespace {
     /// The namespace `default`.
     fn default() -> Self {
-        // Most things are in it: one text for all of them.
+        // Nearly all ids are in it: they share one allocation.
         static DEFAULT: LazyLock<Namespace> = LazyLock::new(|| super::DEFAULT_NAMESPACE.into());
         DEFAULT.clone()
     }
@@ -130,7 +130,7 @@ macro_rules! uuid_id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// A new random id.
+            /// Creates a random id.
             pub fn random() -> Self {
                 Self(Uuid::new_v4())
             }
@@ -151,10 +151,10 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// The id of one connection of a worker; a new one for each connection.
+    /// The id of one connection of a worker; each connection has a new one.
     WorkerId
 }
 uuid_id! {
-    /// The id of one invocation, the same at the caller and at the callee.
+    /// The id of one invocation, shared by the caller and the callee.
     InvocationId
 }

@@ -1,4 +1,4 @@
-//! Frames that are no messages: what can still be read of one, so that whoever sent it is answered.
+//! Invalid frames: what of one is still readable, to answer its sender.
 
 use bytestring::ByteString;
 use serde::Deserialize;
@@ -11,41 +11,41 @@ use super::{
 };
 use crate::code;
 
-/// A frame that came and is no message.
+/// A frame that could not be decoded.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Invalid {
-    /// What is wrong with it; the code is `invalid_message`.
+pub struct InvalidFrame {
+    /// The reason, with the code `invalid_message`.
     pub error: ErrorBody,
-    /// What it was about, as far as that can be read.
-    pub about: About,
+    /// What the frame was about, as far as it is readable.
+    pub subject: FrameSubject,
 }
 
-/// What a frame that is no message was about.
+/// The subject of an invalid frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum About {
-    /// A call, whose caller waits for an answer.
+pub enum FrameSubject {
+    /// A call, whose caller waits for a response.
     Call {
         /// The id of the call.
         invocation_id: InvocationId,
-        /// The function; empty if it is not readable.
+        /// The function; empty if unreadable.
         function_id: FunctionId,
     },
-    /// A binding, which will not be made.
+    /// The registration of a trigger, which fails.
     Binding {
-        /// The binding.
+        /// The trigger.
         id: TriggerId,
         /// Its type.
         trigger_type: TriggerTypeId,
-        /// The function; empty if it is not readable.
+        /// The function; empty if unreadable.
         function_id: FunctionId,
     },
-    /// Something else, or nothing that is readable.
+    /// Another or an unreadable message.
     Unknown,
 }
 
-/// The fields that say what a frame is about, whatever is in them.
+/// The fields that identify the subject of a frame, with any content.
 #[derive(Default, Deserialize)]
-struct Outline<'a> {
+struct FrameOutline<'a> {
     #[serde(borrow, default, rename = "type")]
     kind: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -58,23 +58,23 @@ struct Outline<'a> {
     trigger_type: Option<&'a RawValue>,
 }
 
-impl Invalid {
-    /// The frame that could not be decoded, and why.
+impl InvalidFrame {
+    /// Creates the description of a frame that could not be decoded.
     pub fn new(frame: &ByteString, error: &DecodeError) -> Self {
-        Self { error: body(error.to_string()), about: About::of(frame) }
+        Self { error: body(error.to_string()), subject: FrameSubject::of(frame) }
     }
 
-    /// A frame that is not even text.
-    pub fn not_text() -> Self {
-        Self { error: body("the frame is not UTF-8".to_owned()), about: About::Unknown }
+    /// Creates the description of a binary frame that is not UTF-8.
+    pub fn not_utf8() -> Self {
+        Self { error: body("the frame is not UTF-8".to_owned()), subject: FrameSubject::Unknown }
     }
 
-    /// The message that tells the sender. SDKs end a call by it, show a refused binding, and ignore the rest.
+    /// Returns the reply to the sender. SDKs fail the call, report the rejected trigger, and ignore other errors.
     #[must_use]
-    pub fn answer(self) -> Message {
-        let Self { error, about } = self;
-        match about {
-            About::Call { invocation_id, function_id } => {
+    pub fn into_reply(self) -> Message {
+        let Self { error, subject } = self;
+        match subject {
+            FrameSubject::Call { invocation_id, function_id } => {
                 Message::InvocationResult(Box::new(InvocationResult {
                     invocation_id,
                     function_id,
@@ -83,7 +83,7 @@ impl Invalid {
                     baggage: None,
                 }))
             }
-            About::Binding { id, trigger_type, function_id } => {
+            FrameSubject::Binding { id, trigger_type, function_id } => {
                 Message::TriggerRegistrationResult(Box::new(TriggerRegistrationResult {
                     id,
                     trigger_type,
@@ -91,14 +91,14 @@ impl Invalid {
                     error: Some(error),
                 }))
             }
-            About::Unknown => Message::Error(Box::new(error)),
+            FrameSubject::Unknown => Message::Error(Box::new(error)),
         }
     }
 }
 
-impl About {
+impl FrameSubject {
     fn of(frame: &ByteString) -> Self {
-        let outline: Outline<'_> = serde_json::from_str(frame).unwrap_or_default();
+        let outline: FrameOutline<'_> = serde_json::from_str(frame).unwrap_or_default();
         let text = |field| read::<String>(field).unwrap_or_default();
         match text(outline.kind).as_str() {
             "invokefunction" => match read(outline.invocation_id) {
@@ -133,14 +133,14 @@ mod tests {
     use super::*;
     use crate::protocol::{decode, encode};
 
-    /// The message with which a frame is answered.
+    /// The reply to a frame.
     fn answer(frame: &str) -> Message {
         let frame = ByteString::from(frame);
-        Invalid::new(&frame, &decode(&frame).unwrap_err()).answer()
+        InvalidFrame::new(&frame, &decode(&frame).unwrap_err()).into_reply()
     }
 
     #[test]
-    fn a_call_that_cannot_be_read_is_answered_as_a_call() {
+    fn invalid_call_gets_an_invocation_result() {
         let id = "7bf22097-7be4-48e5-a329-5a504bc71e09";
         for rest in [
             r#""function_id":"a::b","action":{"type":"later"}"#,
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_binding_that_cannot_be_read_is_refused() {
+    fn invalid_trigger_registration_is_rejected() {
         let frame = r#"{"type":"registertrigger","id":"t","trigger_type":"http","config":{}}"#;
         let Message::TriggerRegistrationResult(answer) = answer(frame) else { panic!() };
         assert_eq!((answer.id.as_str(), answer.trigger_type.as_str()), ("t", "http"));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_answered_with_the_reason() {
+    fn other_invalid_frames_get_an_error() {
         for (frame, word) in [
             ("{", "not a protocol message"),
             ("[1]", "not a protocol message"),
@@ -182,6 +182,6 @@ mod tests {
             let text = encode(&message);
             assert!(text.starts_with(r#"{"type":"error","error":{"code":"invalid_message","#));
         }
-        assert!(matches!(Invalid::not_text().answer(), Message::Error(_)));
+        assert!(matches!(InvalidFrame::not_utf8().into_reply(), Message::Error(_)));
     }
 }

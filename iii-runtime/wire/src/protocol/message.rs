@@ -1,77 +1,76 @@
-//! The messages of the worker connection, as types (protocol section 2).
+//! The messages of a worker connection (protocol section 2).
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    ErrorBody, FunctionId, Invalid, InvocationId, Namespace, Payload, TriggerId, TriggerTypeId,
-    WorkerId,
+    ErrorBody, FunctionId, InvalidFrame, InvocationId, Namespace, Payload, TriggerId,
+    TriggerTypeId, WorkerId,
 };
 
-/// One message of the worker connection, in either direction.
+/// A message of a worker connection, in either direction.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Message {
     /// Engine to worker: the first message of a connection.
     WorkerRegistered {
         /// The id of this connection.
         worker_id: WorkerId,
-        /// The secret that lets a later connection take this one's place.
+        /// The secret with which a later connection can replace this one.
         reattach_token: Option<Uuid>,
     },
-    /// Worker to engine: this connection succeeds an earlier one.
+    /// Worker to engine: this connection replaces an earlier one.
     Reattach {
         /// The id of the earlier connection.
         previous_worker_id: WorkerId,
         /// The secret of the earlier connection.
         reattach_token: Uuid,
     },
-    /// Worker to engine: own a function id.
+    /// Worker to engine: registers a function.
     RegisterFunction(Box<RegisterFunction>),
-    /// Worker to engine: give a function id back.
+    /// Worker to engine: unregisters a function.
     UnregisterFunction {
         /// The function.
         id: FunctionId,
     },
-    /// Worker to engine: provide a trigger type.
+    /// Worker to engine: registers a trigger type.
     RegisterTriggerType(Box<RegisterTriggerType>),
-    /// Worker to engine: provide a trigger type no longer.
+    /// Worker to engine: unregisters a trigger type.
     UnregisterTriggerType {
         /// The trigger type.
         id: TriggerTypeId,
     },
-    /// Bind a trigger; from the engine, to the provider of its type.
+    /// Registers a trigger; the engine forwards it to the provider of its type.
     RegisterTrigger(Box<RegisterTrigger>),
-    /// Unbind a trigger; from the engine, to the provider of its type.
+    /// Unregisters a trigger; the engine forwards it to the provider of its type.
     UnregisterTrigger {
-        /// The binding.
+        /// The trigger.
         id: TriggerId,
-        /// Its type. The engine always sends it: the Rust SDK cannot read the message without.
+        /// Its type. The engine always sends it, since the Rust SDK requires it.
         trigger_type: Option<TriggerTypeId>,
     },
-    /// The outcome of a binding.
+    /// The result of a trigger registration.
     TriggerRegistrationResult(Box<TriggerRegistrationResult>),
-    /// Call a function.
+    /// Invokes a function.
     InvokeFunction(Box<InvokeFunction>),
-    /// The answer to a call.
+    /// The result of an invocation.
     InvocationResult(Box<InvocationResult>),
-    /// Worker to engine: group functions.
+    /// Worker to engine: registers a service, a group of functions.
     RegisterService(Box<RegisterService>),
-    /// Engine to worker: a name or an id belongs to somebody else.
+    /// Engine to worker: rejects a registration.
     RegistrationRejected(Box<RegistrationRejected>),
-    /// Engine to worker: something went wrong for which there is no other message (protocol section 2.13). SDKs do not
-    /// look at it.
+    /// Engine to worker: an error without a more specific message (protocol section 2.13). SDKs ignore it.
     Error(Box<ErrorBody>),
-    /// Are you there?
+    /// A keep-alive request.
     Ping,
-    /// I am here.
+    /// The response to a ping.
     Pong,
-    /// A frame that came and is no message. It is never sent.
-    Invalid(Box<Invalid>),
+    /// A frame that could not be decoded. It is never sent.
+    Invalid(Box<InvalidFrame>),
 }
 
 impl Message {
-    /// What the message costs while it waits, in bytes: its payloads and longer texts, and a constant for the rest. Its
-    /// JSON is not longer than this, escapes apart.
+    /// The size that a queued message counts, in bytes: its payloads, its longer strings, and a constant for the rest.
+    /// It is an upper bound of the JSON size, except for escapes.
     pub fn weight(&self) -> usize {
         let json = |payload: Option<&Payload>| payload.map_or(0, |payload| payload.as_str().len());
         let text = |text: Option<&String>| text.map_or(0, String::len);
@@ -121,18 +120,18 @@ impl Message {
     }
 }
 
-/// Owns a function id (protocol section 2.3).
+/// Registers a function (protocol section 2.3).
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegisterFunction {
     /// The id, by convention `service::name`.
     pub id: FunctionId,
-    /// What the function does.
+    /// The description.
     pub description: Option<String>,
     /// JSON Schema of the input.
     pub request_format: Option<Payload>,
     /// JSON Schema of the output.
     pub response_format: Option<Payload>,
-    /// Anything else; `{"internal":true}` hides the function from lists.
+    /// Other metadata; `{"internal":true}` hides the function from lists.
     pub metadata: Option<Payload>,
     /// Set if an HTTP endpoint serves the function (protocol section 4.8).
     pub invocation: Option<HttpInvocation>,
@@ -143,100 +142,100 @@ pub struct RegisterFunction {
 #[serde(transparent)]
 pub struct HttpInvocation(pub Payload);
 
-/// Provides a trigger type (protocol section 2.5).
+/// Registers a trigger type (protocol section 2.5).
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegisterTriggerType {
     /// The id of the type.
     pub id: TriggerTypeId,
-    /// What fires it.
+    /// What fires the triggers.
     pub description: String,
-    /// JSON Schema of a binding's config.
+    /// JSON Schema of a trigger's config.
     pub trigger_request_format: Option<Payload>,
-    /// JSON Schema of the payload that functions get.
+    /// JSON Schema of the payload of invoked functions.
     pub call_request_format: Option<Payload>,
     /// The provider's namespace; absent: that of the connection.
     pub namespace: Option<Namespace>,
 }
 
-/// Binds a trigger (protocol section 2.6).
+/// Registers a trigger (protocol section 2.6).
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegisterTrigger {
-    /// The id of the binding.
+    /// The id of the trigger.
     pub id: TriggerId,
     /// Its type.
     pub trigger_type: TriggerTypeId,
     /// The function it invokes.
     pub function_id: FunctionId,
-    /// What the type needs to know.
+    /// The config, as the type defines it.
     pub config: Payload,
-    /// Handed to the function with each firing.
+    /// Passed to the function with each invocation.
     pub metadata: Option<Payload>,
     /// The namespace of the function; absent: `default`.
     pub namespace: Option<Namespace>,
-    /// The namespace of the provider; absent: the worker's, then `default`.
+    /// The namespace of the provider; absent: the worker's namespace, then `default`.
     pub trigger_namespace: Option<Namespace>,
 }
 
-/// The outcome of a binding (protocol section 2.8).
+/// The result of a trigger registration (protocol section 2.8).
 #[derive(Debug, Clone, PartialEq)]
 pub struct TriggerRegistrationResult {
-    /// The binding.
+    /// The trigger.
     pub id: TriggerId,
     /// Its type.
     pub trigger_type: TriggerTypeId,
     /// The function it invokes.
     pub function_id: FunctionId,
-    /// Why it was refused; absent: it was accepted.
+    /// Why it was rejected; absent: it was accepted.
     pub error: Option<ErrorBody>,
 }
 
-/// Calls a function (protocol section 2.9).
+/// Invokes a function (protocol section 2.9).
 #[derive(Debug, Clone, PartialEq)]
 pub struct InvokeFunction {
-    /// The id of the call; absent: no answer is wanted.
+    /// The id of the call; absent: no response is expected.
     pub invocation_id: Option<InvocationId>,
     /// The function.
     pub function_id: FunctionId,
-    /// The input. A message without it counts as `null`.
+    /// The input. A missing field decodes as `null`.
     pub data: Payload,
-    /// The connection that calls.
+    /// The calling worker.
     ///
-    /// On the wire this is the key `_caller_worker_id` inside `data`, if that is an object; encoding puts it there and
-    /// decoding takes it out, so that handlers never see it (protocol section 4.2).
+    /// On the wire it is the key `_caller_worker_id` of `data`, if that is an object; encoding inserts and decoding
+    /// removes it, so that handlers never see it (protocol section 4.2).
     pub caller: Option<WorkerId>,
     /// W3C trace context.
     pub traceparent: Option<String>,
     /// W3C baggage.
     pub baggage: Option<String>,
-    /// How the call is made; absent: with an answer.
+    /// The kind of call; absent: a call with a response.
     pub action: Option<Action>,
-    /// Side data of the call.
+    /// Metadata of the call.
     pub metadata: Option<Payload>,
     /// The namespace of the function; absent: `default`. Never sent by the engine.
     pub namespace: Option<Namespace>,
 }
 
-/// How a call is made, when it is not answered with the function's result.
+/// The kinds of calls whose response is not the function's result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Action {
-    /// No answer is wanted.
+    /// No response is expected.
     Void,
-    /// Put into a named queue; the answer is a receipt.
+    /// Enqueues the call in a named queue; the response is a receipt.
     Enqueue {
         /// The queue.
         queue: String,
     },
 }
 
-/// The answer to a call (protocol section 2.10).
+/// The result of an invocation (protocol section 2.10).
 #[derive(Debug, Clone, PartialEq)]
 pub struct InvocationResult {
     /// The id of the call.
     pub invocation_id: InvocationId,
     /// The function that was called.
     pub function_id: FunctionId,
-    /// The output, or why there is none. No output and `null` mean the same to the receiver.
+    /// The output, or the error. No output and `null` are equivalent.
     pub result: Result<Option<Payload>, ErrorBody>,
     /// The caller's trace context.
     pub traceparent: Option<String>,
@@ -244,32 +243,32 @@ pub struct InvocationResult {
     pub baggage: Option<String>,
 }
 
-/// Groups functions (protocol section 2.11).
+/// Registers a service (protocol section 2.11).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisterService {
     /// The id of the service.
     pub id: String,
-    /// Its name for people; absent: the id.
+    /// Its display name; absent: the id.
     pub name: Option<String>,
-    /// What it is.
+    /// The description.
     pub description: Option<String>,
-    /// The service it belongs to.
+    /// The parent service.
     pub parent_service_id: Option<String>,
 }
 
-/// A name or an id belongs to somebody else, or may not be used (protocol section 2.12).
+/// A rejected registration: a name or an id is taken or reserved (protocol section 2.12).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationRejected {
     /// `FUNCTION_NAMESPACE_CONFLICT` or `WORKER_NAMESPACE_CONFLICT`.
     pub code: String,
-    /// Where the conflict is.
+    /// The namespace of the conflict.
     pub namespace: Namespace,
-    /// The function that is taken.
+    /// The rejected function.
     pub function_id: Option<FunctionId>,
-    /// The worker name that is taken.
+    /// The rejected worker name.
     pub worker_name: Option<String>,
-    /// Who has it; empty if nobody may have it.
+    /// The current owner; empty for reserved names.
     pub owner_worker_id: String,
-    /// Why nobody may have it, if the engine says so. An addition of this project, which other workers ignore.
+    /// The reason, if the engine sends one. An extension of this project, which other workers ignore.
     pub error: Option<ErrorBody>,
 }

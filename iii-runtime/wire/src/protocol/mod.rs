@@ -1,6 +1,6 @@
-//! The wire protocol: messages, raw payloads, error bodies and ids, and how they become text.
-//!
-//! This room knows JSON and nothing of sockets, workers or engines.
+//! The wire protocol: messages, raw payloads, error bodies and ids, and their JSON encoding.
+#![doc = ""]
+#![doc = include_str!("../docs/protocol.md")]
 
 mod channel;
 mod codec;
@@ -17,7 +17,7 @@ pub use codec::{DecodeError, decode, encode};
 pub use codec::{with_caller, without_caller};
 pub use error_body::ErrorBody;
 pub use ids::{FunctionId, InvocationId, Namespace, TriggerId, TriggerTypeId, WorkerId};
-pub use invalid::{About, Invalid};
+pub use invalid::{FrameSubject, InvalidFrame};
 pub use message::{
     Action, HttpInvocation, InvocationResult, InvokeFunction, Message, RegisterFunction,
     RegisterService, RegisterTrigger, RegisterTriggerType, RegistrationRejected,
@@ -25,8 +25,8 @@ pub use message::{
 };
 pub use payload::Payload;
 pub use payload::fields;
-pub use write::push_text;
-pub use write::push_uuid;
+pub use write::push_json_string;
+pub use write::push_json_uuid;
 
-/// The namespace of everything that names none (protocol section 3.10).
+/// The default namespace (protocol section 3.10).
 pub const DEFAULT_NAMESPACE: &str = "default";

@@ -1,4 +1,4 @@
-//! Raw JSON on its way through: parsed once, by the one who needs what is in it.
+//! Raw JSON payloads, which are parsed once, by their consumer.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,16 +10,16 @@ use serde_json::value::RawValue;
 
 use super::from_any;
 
-/// A frame above this is not kept in memory for a small part of it, in bytes.
-const LARGE_FRAME: usize = 4096;
+/// A frame above this size is not retained for a small part of it, in bytes.
+const LARGE_FRAME_BYTES: usize = 4096;
 
-/// One well-formed JSON value, kept as text.
+/// A well-formed JSON value in its textual form.
 ///
-/// A payload is a view into the frame it came in: cloning it copies no text, and nothing on the way from the
-/// socket to a handler parses it. [`Payload::parse`] reads it into a type.
+/// A payload is a slice of the frame that carried it: cloning it copies no text, and nothing between the socket and a
+/// handler parses it. [`Payload::parse`] deserializes it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload {
-    // Invariant: exactly one well-formed JSON value. Every constructor keeps it.
+    // Invariant: exactly one well-formed JSON value. Every constructor maintains it.
     text: ByteString,
 }
 
@@ -29,20 +29,20 @@ impl Payload {
         Self { text: ByteString::from_static("null") }
     }
 
-    /// The JSON text of `value`.
+    /// Serializes `value`.
     ///
     /// # Errors
     ///
-    /// If the type refuses to be serialised, or has map keys that are not text.
+    /// If serialization fails, for example because a map has keys that are not strings.
     pub fn new<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
         serde_json::to_string(value).map(|text| Self { text: text.into() })
     }
 
-    /// Takes JSON text after checking that it is one well-formed value.
+    /// Creates a payload from JSON text after checking that it is one well-formed value.
     ///
     /// # Errors
     ///
-    /// If the text is not JSON.
+    /// If the text is not valid JSON.
     pub fn from_json(text: impl Into<ByteString>) -> Result<Self, serde_json::Error> {
         let text = text.into();
         let raw: &RawValue = serde_json::from_str(&text)?;
@@ -50,75 +50,75 @@ impl Payload {
         Ok(Self { text })
     }
 
-    /// The part `raw` of `frame`, without a copy. `raw` must have been parsed out of `frame`.
+    /// Returns the part `raw` of `frame` without copying. `raw` must have been parsed from `frame`.
     pub fn slice_of(frame: &ByteString, raw: &RawValue) -> Self {
         Self { text: frame.slice_ref(raw.get()) }
     }
 
-    /// Like [`Payload::slice_of`], for a part that may wait for long: a small part of a large frame is copied, so that it
-    /// does not keep the rest of the frame in memory.
-    pub fn out_of(frame: &ByteString, raw: &RawValue) -> Self {
+    /// Like [`Payload::slice_of`], for a part that may be retained for long: copies a small part of a large frame, so
+    /// that it does not keep the frame in memory.
+    pub fn retained_slice_of(frame: &ByteString, raw: &RawValue) -> Self {
         let text = raw.get();
-        if text.len() < frame.len() / 2 && frame.len() > LARGE_FRAME {
+        if text.len() < frame.len() / 2 && frame.len() > LARGE_FRAME_BYTES {
             return Self { text: text.into() };
         }
         Self::slice_of(frame, raw)
     }
 
-    /// Text that the caller has built as one well-formed JSON value.
+    /// Creates a payload from text that the caller guarantees to be one well-formed JSON value.
     pub fn from_built(text: String) -> Self {
         debug_assert!(
             serde_json::from_str::<&RawValue>(&text).is_ok(),
-            "a payload that was built by hand must be JSON: {text}"
+            "a payload must be valid JSON: {text}"
         );
         Self { text: text.into() }
     }
 
-    /// The part `raw` of this payload, without a copy. `raw` must have been parsed out of this payload.
+    /// Returns the part `raw` of this payload without copying. `raw` must have been parsed from this payload.
     pub fn part(&self, raw: &RawValue) -> Self {
         Self::slice_of(&self.text, raw)
     }
 
-    /// The JSON text as bytes, without a copy.
+    /// Returns the JSON text as bytes without copying.
     pub fn into_bytes(self) -> bytes::Bytes {
         self.text.into_bytes()
     }
 
-    /// The JSON text.
+    /// Returns the JSON text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether this is the JSON value `null`.
+    /// Returns whether this is the JSON value `null`.
     pub fn is_null(&self) -> bool {
         self.as_str() == "null"
     }
 
-    /// Whether this is a JSON object.
+    /// Returns whether this is a JSON object.
     pub fn is_object(&self) -> bool {
         self.text.starts_with('{')
     }
 
-    /// Reads the payload into a type.
+    /// Deserializes the payload.
     ///
     /// # Errors
     ///
-    /// If the JSON does not fit the type.
+    /// If the JSON does not match the type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.as_str())
     }
 
-    /// Reads the payload into a type that borrows from it.
+    /// Deserializes the payload into a type that borrows from it.
     pub fn parse_borrowed<'de, T: Deserialize<'de>>(&'de self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.as_str())
     }
 
-    /// See [`fields`].
+    /// Returns the fields of the object, see [`fields`].
     pub fn fields(&self) -> Result<Vec<(Cow<'_, str>, &RawValue)>, serde_json::Error> {
         fields(self.as_str())
     }
 
-    /// The payload as [`RawValue`], to put it into a larger value that is serialised.
+    /// Returns the payload as [`RawValue`], to embed it into a larger value.
     pub fn as_raw(&self) -> &RawValue {
         serde_json::from_str(self.as_str()).expect("a payload is well-formed JSON")
     }
@@ -151,9 +151,9 @@ impl Serialize for Payload {
 
 impl<'de> Deserialize<'de> for Payload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = match from_any::json(deserializer)? {
-            from_any::Json::Raw(raw) => raw,
-            from_any::Json::Parsed(value) => return Ok(value.into()),
+        let raw = match from_any::raw_or_parsed(deserializer)? {
+            from_any::RawOrParsed::Raw(raw) => raw,
+            from_any::RawOrParsed::Parsed(value) => return Ok(value.into()),
         };
         Ok(Self { text: String::from(Box::<str>::from(raw)).into() })
     }
@@ -173,7 +173,7 @@ impl schemars::JsonSchema for Payload {
     }
 }
 
-/// The fields of a JSON object in their order, values raw. One pass, no tree.
+/// Returns the fields of a JSON object in order, with raw values, in one pass.
 pub fn fields(json: &str) -> Result<Vec<(Cow<'_, str>, &RawValue)>, serde_json::Error> {
     serde_json::from_str::<Fields<'_>>(json).map(|fields| fields.0)
 }
@@ -214,9 +214,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_small_part_does_not_keep_a_large_frame() {
+    fn small_part_does_not_retain_a_large_frame() {
         let frame =
-            ByteString::from(format!(r#"{{"a":"small","b":"{}"}}"#, "x".repeat(LARGE_FRAME)));
+            ByteString::from(format!(r#"{{"a":"small","b":"{}"}}"#, "x".repeat(LARGE_FRAME_BYTES)));
         #[derive(Deserialize)]
         struct Parts<'a> {
             #[serde(borrow)]
@@ -226,15 +226,15 @@ mod tests {
         }
         let parts: Parts<'_> = serde_json::from_str(&frame).unwrap();
         let shares = |part| {
-            let part = Payload::out_of(&frame, part);
+            let part = Payload::retained_slice_of(&frame, part);
             frame.as_bytes().as_ptr_range().contains(&part.as_str().as_ptr())
         };
         assert!(!shares(parts.a) && shares(parts.b));
-        assert_eq!(Payload::out_of(&frame, parts.a).as_str(), r#""small""#);
+        assert_eq!(Payload::retained_slice_of(&frame, parts.a).as_str(), r#""small""#);
     }
 
     #[test]
-    fn a_slice_shares_the_text_of_its_frame() {
+    fn slice_shares_the_buffer_of_its_frame() {
         let frame = ByteString::from(r#"{"data": {"sku":"tea"} }"#);
         #[derive(Deserialize)]
         struct Envelope<'a> {
@@ -249,14 +249,14 @@ mod tests {
     }
 
     #[test]
-    fn from_json_refuses_what_is_not_one_value() {
+    fn from_json_rejects_all_but_one_value() {
         assert!(Payload::from_json("{").is_err());
         assert!(Payload::from_json("1 2").is_err());
         assert_eq!(Payload::from_json(" 1 ").unwrap().as_str(), "1");
     }
 
     #[test]
-    fn a_payload_is_read_where_serde_looks_ahead() {
+    fn payload_is_deserialized_from_buffered_content() {
         #[derive(Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "type")]
         enum Tagged {
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_serialises_as_the_value_it_is() {
+    fn payload_serializes_as_its_value() {
         let inner = Payload::from_json(r#"{"b":1,"a":2}"#).unwrap();
         assert_eq!(serde_json::to_string(&[inner]).unwrap(), r#"[{"b":1,"a":2}]"#);
     }

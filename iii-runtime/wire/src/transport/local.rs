@@ -1,4 +1,4 @@
-//! Links inside one process: messages are handed over as they are, without sockets and without text.
+//! Connections within one process: messages are passed by value, without sockets or serialization.
 
 use std::fmt;
 
@@ -10,19 +10,20 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::{
-    ChannelError, ChannelSocket, ConnectError, Limits, Link, Outbox, OutboxReader, Transport,
+    ChannelError, ChannelSocket, ConnectError, Connection, Outbox, OutboxLimits, OutboxReader,
+    Transport,
 };
 use crate::protocol::ChannelRef;
 
-/// How much of a channel waits between its two ends in this process, in bytes.
-const PIPE: usize = 64 << 10;
+/// Buffer size of one direction of a channel in this process, in bytes.
+const PIPE_BYTES: usize = 64 << 10;
 
-/// The two ends of a link in this process.
-pub fn pair(limits: Limits) -> (Link, Link) {
+/// Creates the two endpoints of a connection in this process.
+pub fn pair(limits: OutboxLimits) -> (Connection, Connection) {
     let (to_left, from_right) = Outbox::new(limits);
     let (to_right, from_left) = Outbox::new(limits);
-    let link = |outbox, reader| Link { outbox, inbox: inbox(reader).fuse().boxed() };
-    (link(to_right, from_right), link(to_left, from_left))
+    let endpoint = |outbox, reader| Connection { outbox, inbox: inbox(reader).fuse().boxed() };
+    (endpoint(to_right, from_right), endpoint(to_left, from_left))
 }
 
 fn inbox(reader: OutboxReader) -> impl stream::Stream<Item = crate::protocol::Message> {
@@ -32,55 +33,58 @@ fn inbox(reader: OutboxReader) -> impl stream::Stream<Item = crate::protocol::Me
     })
 }
 
-/// What arrives at an engine from within its process.
+/// An incoming connection from within the process of the engine.
 #[derive(Debug)]
-pub enum Arrival {
-    /// A worker.
-    Link(Link),
-    /// Somebody who wants one side of a channel.
+pub enum Incoming {
+    /// A worker connection.
+    Connection(Connection),
+    /// A request for one endpoint of a channel.
     Channel {
-        /// What opens it.
-        at: ChannelRef,
-        /// Carries the same frames as a socket would; answers whether there is such a channel.
-        answer: oneshot::Sender<Option<DuplexStream>>,
+        /// The reference of the endpoint.
+        channel: ChannelRef,
+        /// Receives a duplex for the WebSocket frames; `None` if there is no such channel.
+        reply: oneshot::Sender<Option<DuplexStream>>,
     },
-    /// Somebody who sends telemetry.
+    /// A telemetry connection.
     Telemetry {
-        /// Carries the same frames as a socket would.
-        answer: oneshot::Sender<DuplexStream>,
+        /// Receives a duplex for the WebSocket frames.
+        reply: oneshot::Sender<DuplexStream>,
     },
 }
 
-/// Reaches an engine that runs in this process.
+/// Connects to an engine in this process.
 #[derive(Debug, Clone)]
 pub struct LocalTransport {
-    door: mpsc::UnboundedSender<Arrival>,
-    limits: Limits,
+    incoming: mpsc::UnboundedSender<Incoming>,
+    limits: OutboxLimits,
 }
 
 impl LocalTransport {
-    /// A transport, and what arrives through it at the engine's side.
-    pub fn new(limits: Limits) -> (Self, mpsc::UnboundedReceiver<Arrival>) {
-        let (door, arrivals) = mpsc::unbounded_channel();
-        (Self { door, limits }, arrivals)
+    /// Creates a transport, and the receiver of its incoming connections for the engine.
+    pub fn new(limits: OutboxLimits) -> (Self, mpsc::UnboundedReceiver<Incoming>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Self { incoming: sender, limits }, receiver)
     }
 }
 
 impl Transport for LocalTransport {
-    fn connect(&self) -> BoxFuture<'_, Result<Link, ConnectError>> {
+    fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
         Box::pin(async {
             let (ours, theirs) = pair(self.limits);
-            self.door.send(Arrival::Link(theirs)).map_err(|_| stopped())?;
+            self.incoming.send(Incoming::Connection(theirs)).map_err(|_| stopped())?;
             Ok(ours)
         })
     }
 
-    fn open_channel(&self, at: &ChannelRef) -> BoxFuture<'_, Result<ChannelSocket, ChannelError>> {
-        let (answer, answered) = oneshot::channel();
-        let sent = self.door.send(Arrival::Channel { at: at.clone(), answer });
+    fn open_channel(
+        &self,
+        channel: &ChannelRef,
+    ) -> BoxFuture<'_, Result<ChannelSocket, ChannelError>> {
+        let (reply, replied) = oneshot::channel();
+        let sent = self.incoming.send(Incoming::Channel { channel: channel.clone(), reply });
         Box::pin(async move {
             sent.map_err(|_| ChannelError::Failed(stopped()))?;
-            let io = answered.await.map_err(|_| ChannelError::Failed(stopped()))?;
+            let io = replied.await.map_err(|_| ChannelError::Failed(stopped()))?;
             let io = io.ok_or(ChannelError::NotFound)?;
             let socket: ChannelSocket =
                 Box::new(WebSocketStream::from_raw_socket(io, Role::Client, None).await);
@@ -89,11 +93,11 @@ impl Transport for LocalTransport {
     }
 
     fn open_telemetry(&self) -> BoxFuture<'_, Result<ChannelSocket, ConnectError>> {
-        let (answer, answered) = oneshot::channel();
-        let sent = self.door.send(Arrival::Telemetry { answer });
+        let (reply, replied) = oneshot::channel();
+        let sent = self.incoming.send(Incoming::Telemetry { reply });
         Box::pin(async move {
             sent.map_err(|_| stopped())?;
-            let io = answered.await.map_err(|_| stopped())?;
+            let io = replied.await.map_err(|_| stopped())?;
             let socket: ChannelSocket =
                 Box::new(WebSocketStream::from_raw_socket(io, Role::Client, None).await);
             Ok(socket)
@@ -105,9 +109,9 @@ fn stopped() -> ConnectError {
     ConnectError::unreachable("the engine in this process has stopped")
 }
 
-/// The two ends of what carries the frames of a channel in this process.
+/// Creates the two ends of a duplex for the frames of a channel or of telemetry.
 pub fn pipe() -> (DuplexStream, DuplexStream) {
-    tokio::io::duplex(PIPE)
+    tokio::io::duplex(PIPE_BYTES)
 }
 
 impl fmt::Display for LocalTransport {
@@ -122,10 +126,12 @@ mod tests {
     use crate::protocol::Message;
 
     #[tokio::test]
-    async fn what_one_side_sends_the_other_side_gets() {
-        let (transport, mut arrivals) = LocalTransport::new(Limits::default());
+    async fn messages_pass_in_both_directions() {
+        let (transport, mut incoming) = LocalTransport::new(OutboxLimits::default());
         let mut ours = transport.connect().await.unwrap();
-        let Some(Arrival::Link(mut theirs)) = arrivals.recv().await else { panic!("a link") };
+        let Some(Incoming::Connection(mut theirs)) = incoming.recv().await else {
+            panic!("a connection")
+        };
         ours.outbox.send(Message::Ping).unwrap();
         assert_eq!(theirs.inbox.next().await, Some(Message::Ping));
         theirs.outbox.send(Message::Pong).unwrap();
@@ -133,11 +139,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_dropped_side_ends_the_link() {
-        let (mut left, right) = pair(Limits::default());
+    async fn dropping_one_endpoint_ends_the_connection() {
+        let (mut left, right) = pair(OutboxLimits::default());
         drop(right);
         assert_eq!(left.inbox.next().await, None);
-        assert_eq!(left.inbox.next().await, None, "the end may be asked for again");
+        assert_eq!(left.inbox.next().await, None, "the stream is fused");
         assert!(left.outbox.is_closed());
     }
 }

@@ -1,8 +1,4 @@
-//! Links between a worker and an engine: what both sides hold, whatever carries the messages.
-//!
-//! A [`Transport`] opens [`Link`]s. Over a WebSocket ([`ws`]) messages become text; in process ([`local`]) they are
-//! handed over as they are. Both give the same two ends: an [`Outbox`] to put messages into, and a stream of messages
-//! that ends when the link is lost.
+//! Transports: how a worker connects to an engine, over a WebSocket ([`ws`]) or within one process ([`local`]).
 
 pub mod local;
 mod outbox;
@@ -17,43 +13,43 @@ use tokio_tungstenite::tungstenite;
 
 use crate::protocol::{ChannelRef, Message};
 
-pub use outbox::{Limits, Outbox, OutboxReader, SendError};
+pub use outbox::{Outbox, OutboxLimits, OutboxReader, SendError};
 
-/// One open connection, seen from either side.
-pub struct Link {
-    /// Where messages to the other side go.
+/// One endpoint of an open connection.
+pub struct Connection {
+    /// Queues messages to the peer.
     pub outbox: Outbox,
-    /// The messages of the other side. The end of the stream is the end of the link; it may be polled after that.
+    /// The messages of the peer. The stream ends when the connection is closed; it is fused.
     pub inbox: BoxStream<'static, Message>,
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").finish_non_exhaustive()
+        f.debug_struct("Connection").finish_non_exhaustive()
     }
 }
 
-/// A way to reach an engine.
+/// Opens connections to an engine.
 pub trait Transport: fmt::Display + Send + Sync + 'static {
-    /// Opens a new link. Called again each time a link was lost.
-    fn connect(&self) -> BoxFuture<'_, Result<Link, ConnectError>>;
+    /// Opens a new connection. Called again for each reconnect.
+    fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>>;
 
-    /// Opens one side of a channel of the engine (protocol section 7.2).
+    /// Opens one endpoint of a channel of the engine (protocol section 7.2).
     fn open_channel(&self, at: &ChannelRef) -> BoxFuture<'_, Result<ChannelSocket, ChannelError>>;
 
-    /// Opens a way for telemetry: binary frames with a prefix, which the other side never answers (protocol section 1.6).
-    /// By default there is none.
+    /// Opens a telemetry connection: it carries prefixed binary frames, which the engine does not answer (protocol
+    /// section 1.6). The default implementation fails permanently.
     fn open_telemetry(&self) -> BoxFuture<'_, Result<ChannelSocket, ConnectError>> {
-        let error = ConnectError::permanent(format!("{self} takes no telemetry"));
+        let error = ConnectError::permanent(format!("{self} does not accept telemetry"));
         Box::pin(std::future::ready(Err(error)))
     }
 }
 
-/// The frames of one side of a channel, both ways. The end of the stream is the end of the socket.
-pub type ChannelSocket = Box<dyn Frames>;
+/// The WebSocket frames of one endpoint of a channel. The stream ends when the socket is closed.
+pub type ChannelSocket = Box<dyn FrameDuplex>;
 
-/// WebSocket frames both ways, whatever carries them.
-pub trait Frames:
+/// A duplex of WebSocket frames over any carrier.
+pub trait FrameDuplex:
     Stream<Item = Result<tungstenite::Message, tungstenite::Error>>
     + Sink<tungstenite::Message, Error = tungstenite::Error>
     + Send
@@ -62,7 +58,7 @@ pub trait Frames:
 {
 }
 
-impl<T> Frames for T where
+impl<T> FrameDuplex for T where
     T: Stream<Item = Result<tungstenite::Message, tungstenite::Error>>
         + Sink<tungstenite::Message, Error = tungstenite::Error>
         + Send
@@ -71,16 +67,16 @@ impl<T> Frames for T where
 {
 }
 
-/// Why a side of a channel could not be opened.
+/// Why an endpoint of a channel could not be opened.
 #[derive(Debug)]
 pub enum ChannelError {
-    /// The engine knows no such channel: it has ended, nobody opened it in time, or the key is wrong.
+    /// The engine has no such channel: it has ended, was not opened in time, or the key is wrong.
     NotFound,
-    /// The engine could not be reached, or has another reason.
+    /// The engine could not be reached or refused the handshake.
     Failed(ConnectError),
 }
 
-/// Why no link could be opened.
+/// Why a connection could not be opened.
 #[derive(Debug)]
 pub struct ConnectError {
     message: String,
@@ -88,17 +84,17 @@ pub struct ConnectError {
 }
 
 impl ConnectError {
-    /// The engine cannot be reached now; it may be later.
+    /// Creates a transient error: a retry may succeed.
     pub fn unreachable(message: impl Into<String>) -> Self {
         Self { message: message.into(), permanent: false }
     }
 
-    /// Trying again cannot help: for example an address that is no URL.
+    /// Creates a permanent error: no retry can succeed, for example because the URL is invalid.
     pub fn permanent(message: impl Into<String>) -> Self {
         Self { message: message.into(), permanent: true }
     }
 
-    /// Whether trying again cannot help.
+    /// Returns whether no retry can succeed.
     pub fn is_permanent(&self) -> bool {
         self.permanent
     }

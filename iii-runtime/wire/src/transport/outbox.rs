@@ -1,4 +1,4 @@
-//! The queue of messages that wait to be sent over one link, with its two bounds.
+//! The outbound message queue of one connection, with a soft and a hard limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,22 +8,22 @@ use tokio::sync::{Notify, mpsc};
 use crate::protocol::Message;
 use crate::protocol::Payload;
 
-/// Room for what goes with a payload in a message.
-const MARGIN: usize = 4 << 10;
+/// Reserve for the fields of a message beside its payload, in bytes.
+const ENVELOPE_BYTES: usize = 4 << 10;
 
-/// How much may wait in an [`Outbox`], in bytes of payload plus a small constant for each message.
+/// OutboxLimits of an [`Outbox`], in bytes of payload plus a small constant per message.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Above this, [`Outbox::ready`] waits: polite senders slow down. Default 1 MiB.
+pub struct OutboxLimits {
+    /// Above this size, [`Outbox::ready`] waits. Default 1 MiB.
     pub soft: usize,
-    /// Above this, [`Outbox::send`] refuses. Default 128 MiB.
+    /// Above this size, [`Outbox::send`] fails. Default 128 MiB.
     pub hard: usize,
-    /// The size of one message; [`Outbox::send`] refuses a larger one, which would end the link at the other side.
-    /// Default 64 MiB.
+    /// Maximum size of one message; [`Outbox::send`] rejects a larger one, for which the peer would close the
+    /// connection. Default 64 MiB.
     pub message: usize,
 }
 
-impl Default for Limits {
+impl Default for OutboxLimits {
     fn default() -> Self {
         Self { soft: 1 << 20, hard: 128 << 20, message: 64 << 20 }
     }
@@ -32,49 +32,50 @@ impl Default for Limits {
 /// Why a message could not be queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendError {
-    /// The link is gone.
+    /// The connection is closed.
     Closed,
-    /// The other side does not read fast enough, and the hard limit is reached.
+    /// The hard limit is reached: the peer reads too slowly.
     Full,
-    /// The message is larger than the other side takes.
+    /// The message exceeds the maximum size.
     TooLarge,
 }
 
-/// What waits in the queue.
+/// An entry of the queue.
 #[derive(Debug)]
-enum Item {
+enum OutboxItem {
     Message(Message),
     Close(Option<u16>),
 }
 
 #[derive(Debug)]
-struct Shared {
-    limits: Limits,
+struct OutboxState {
+    limits: OutboxLimits,
     queued: AtomicUsize,
     drained: Notify,
 }
 
-/// The sending end of a link. Sending never waits, so it can be done under a lock; [`Outbox::ready`] is the brake.
+/// The sending half of the queue. Sending never blocks, so it is allowed under a lock; [`Outbox::ready`] applies
+/// backpressure.
 #[derive(Debug, Clone)]
 pub struct Outbox {
-    queue: mpsc::UnboundedSender<Item>,
-    shared: Arc<Shared>,
+    queue: mpsc::UnboundedSender<OutboxItem>,
+    shared: Arc<OutboxState>,
 }
 
-/// The end of the queue that the carrier of the link empties.
+/// The receiving half of the queue, drained by the transport.
 #[derive(Debug)]
 pub struct OutboxReader {
-    queue: mpsc::UnboundedReceiver<Item>,
-    shared: Arc<Shared>,
+    queue: mpsc::UnboundedReceiver<OutboxItem>,
+    shared: Arc<OutboxState>,
     closing: Option<Option<u16>>,
 }
 
 impl Outbox {
-    /// A queue and the end that empties it.
-    pub fn new(limits: Limits) -> (Self, OutboxReader) {
+    /// Creates a queue.
+    pub fn new(limits: OutboxLimits) -> (Self, OutboxReader) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let shared =
-            Arc::new(Shared { limits, queued: AtomicUsize::new(0), drained: Notify::new() });
+            Arc::new(OutboxState { limits, queued: AtomicUsize::new(0), drained: Notify::new() });
         (
             Self { queue: sender, shared: shared.clone() },
             OutboxReader { queue: receiver, shared, closing: None },
@@ -85,7 +86,7 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// If the link is gone, more than the hard limit is waiting already, or the message is too large.
+    /// If the connection is closed, the hard limit is reached, or the message is too large.
     pub fn send(&self, message: Message) -> Result<(), SendError> {
         let weight = message.weight();
         if weight > self.shared.limits.message {
@@ -95,18 +96,18 @@ impl Outbox {
             return Err(if self.queue.is_closed() { SendError::Closed } else { SendError::Full });
         }
         self.shared.queued.fetch_add(weight, Ordering::Relaxed);
-        self.queue.send(Item::Message(message)).map_err(|_| {
+        self.queue.send(OutboxItem::Message(message)).map_err(|_| {
             self.shared.queued.fetch_sub(weight, Ordering::Relaxed);
             SendError::Closed
         })
     }
 
-    /// Whether a message can carry this.
-    pub fn takes(&self, payload: &Payload) -> bool {
-        payload.as_str().len() + MARGIN <= self.shared.limits.message
+    /// Returns whether a payload fits into a message.
+    pub fn fits(&self, payload: &Payload) -> bool {
+        payload.as_str().len() + ENVELOPE_BYTES <= self.shared.limits.message
     }
 
-    /// Waits until no more than the soft limit is queued, or the link is gone.
+    /// Waits until the queue is below the soft limit or the connection is closed.
     pub async fn ready(&self) {
         loop {
             if self.shared.queued.load(Ordering::Acquire) <= self.shared.limits.soft {
@@ -123,44 +124,45 @@ impl Outbox {
         }
     }
 
-    /// Ends the link after what is queued was sent, with a WebSocket close code if one is given (RFC 6455, section 7.4).
+    /// Closes the connection after the queued messages are sent, with a WebSocket close code if one is given (RFC 6455,
+    /// section 7.4).
     pub fn close(&self, code: Option<u16>) {
-        let _ = self.queue.send(Item::Close(code));
+        let _ = self.queue.send(OutboxItem::Close(code));
     }
 
-    /// Whether the link is gone.
+    /// Returns whether the connection is closed.
     pub fn is_closed(&self) -> bool {
         self.queue.is_closed()
     }
 }
 
 impl OutboxReader {
-    /// The next message; `None` when the link is to end.
+    /// Receives the next message; `None` once the connection is to be closed.
     pub async fn recv(&mut self) -> Option<Message> {
         if self.closing.is_some() {
             return None;
         }
         let item = self.queue.recv().await;
-        self.took(item)
+        self.dequeue(item)
     }
 
-    /// The next message if one is waiting.
+    /// Returns the next message if one is queued.
     pub fn try_recv(&mut self) -> Option<Message> {
         if self.closing.is_some() {
             return None;
         }
         let item = self.queue.try_recv().ok()?;
-        self.took(Some(item))
+        self.dequeue(Some(item))
     }
 
-    /// The close code to end with, after [`OutboxReader::recv`] gave `None`.
+    /// The close code to send, after [`OutboxReader::recv`] returned `None`.
     pub fn close_code(&self) -> Option<u16> {
         self.closing.flatten()
     }
 
-    fn took(&mut self, item: Option<Item>) -> Option<Message> {
+    fn dequeue(&mut self, item: Option<OutboxItem>) -> Option<Message> {
         match item {
-            Some(Item::Message(message)) => {
+            Some(OutboxItem::Message(message)) => {
                 let weight = message.weight();
                 let before = self.shared.queued.fetch_sub(weight, Ordering::AcqRel);
                 let soft = self.shared.limits.soft;
@@ -169,7 +171,7 @@ impl OutboxReader {
                 }
                 Some(message)
             }
-            Some(Item::Close(code)) => {
+            Some(OutboxItem::Close(code)) => {
                 self.closing = Some(code);
                 None
             }
@@ -193,11 +195,11 @@ mod tests {
     use super::*;
     use crate::protocol::{InvocationId, InvocationResult, Payload};
 
-    const SMALL: Limits = Limits { soft: 256, hard: 512, message: 1024 };
+    const SMALL: OutboxLimits = OutboxLimits { soft: 256, hard: 512, message: 1024 };
 
     #[tokio::test]
-    async fn what_is_queued_comes_out_in_order_and_then_the_close() {
-        let (outbox, mut reader) = Outbox::new(Limits::default());
+    async fn messages_are_received_in_order_before_the_close() {
+        let (outbox, mut reader) = Outbox::new(OutboxLimits::default());
         outbox.send(Message::Ping).unwrap();
         outbox.send(Message::Pong).unwrap();
         outbox.close(Some(1012));
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ready_waits_for_the_soft_limit_and_send_refuses_above_the_hard_one() {
+    async fn ready_waits_at_the_soft_limit_and_send_fails_at_the_hard_limit() {
         let (outbox, mut reader) = Outbox::new(SMALL);
         for _ in 0..3 {
             outbox.send(Message::Ping).unwrap();
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_link_lets_go_of_everybody() {
+    async fn dropping_the_reader_releases_all_waiters() {
         let (outbox, reader) = Outbox::new(SMALL);
         for _ in 0..3 {
             outbox.send(Message::Ping).unwrap();

@@ -1,4 +1,4 @@
-//! Links over a WebSocket: one JSON message a text frame, heartbeat by ping (protocol sections 1.3 and 1.4).
+//! Connections over a WebSocket: one JSON message per text frame, kept alive by pings (protocol sections 1.3 and 1.4).
 
 mod failed;
 mod inbox;
@@ -24,51 +24,53 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 use inbox::Inbox;
 
-use super::{ChannelError, ChannelSocket, ConnectError, Limits, Link, Outbox, Transport};
+use super::{
+    ChannelError, ChannelSocket, ConnectError, Connection, Outbox, OutboxLimits, Transport,
+};
 use crate::protocol::ChannelRef;
 
-/// What an engine may add to a message that just fits.
-const ADDED: usize = 64 << 10;
-/// What is read at once. The buffer is there for as long as the connection, so it is small.
-const READ_BUFFER: usize = 16 << 10;
+/// Bytes that an engine may add to a message of the maximum size.
+const ENVELOPE_BYTES: usize = 64 << 10;
+/// Size of the read buffer. It is allocated for the lifetime of the connection, so it is small.
+const READ_BUFFER_BYTES: usize = 16 << 10;
 
-/// The first bytes of binary frames that carry telemetry and no messages (protocol section 1.6).
-const TELEMETRY: [&[u8]; 3] = [b"OTLP", b"MTRC", b"LOGS"];
+/// Prefixes of binary frames that carry telemetry (protocol section 1.6).
+const TELEMETRY_PREFIXES: [&[u8]; 3] = [b"OTLP", b"MTRC", b"LOGS"];
 
-/// Takes the telemetry frames of a link, one after the other: the link reads on when the future is done.
-pub type Telemetry = Arc<dyn Fn(Bytes) -> BoxFuture<'static, ()> + Send + Sync>;
+/// Handles the telemetry frames of a connection one at a time: reading resumes when the future completes.
+pub type TelemetryHandler = Arc<dyn Fn(Bytes) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// How a side notices that the other one is gone although TCP does not say so.
+/// Detection of dead peers that TCP does not report.
 #[derive(Debug, Clone, Copy)]
 pub struct Heartbeat {
-    /// A ping is sent this often. Default 20 s.
-    pub every: Duration,
-    /// A link on which nothing came for this long is given up. Default 60 s.
-    pub give_up_after: Duration,
+    /// The interval of pings. Default 20 s.
+    pub interval: Duration,
+    /// A connection that receives nothing for this long is closed. Default 60 s.
+    pub timeout: Duration,
 }
 
 impl Default for Heartbeat {
     fn default() -> Self {
-        Self { every: Duration::from_secs(20), give_up_after: Duration::from_secs(60) }
+        Self { interval: Duration::from_secs(20), timeout: Duration::from_secs(60) }
     }
 }
 
-/// Reaches an engine over a WebSocket.
+/// Connects to an engine over a WebSocket.
 #[derive(Debug, Clone)]
 pub struct WsTransport {
     url: String,
     headers: Vec<(HeaderName, HeaderValue)>,
     connect_timeout: Duration,
     heartbeat: Heartbeat,
-    limits: Limits,
+    limits: OutboxLimits,
 }
 
 impl WsTransport {
-    /// A transport to the engine at `url`, such as `ws://127.0.0.1:49134`.
+    /// Creates a transport to the engine at `url`, such as `ws://127.0.0.1:49134`.
     ///
     /// # Errors
     ///
-    /// If the text is no WebSocket URL.
+    /// If the URL is not a valid WebSocket URL, or is a `wss://` URL and the feature `tls` is disabled.
     pub fn new(url: impl Into<String>) -> Result<Self, ConnectError> {
         let url = url.into();
         let request = url.as_str().into_client_request().map_err(|error| {
@@ -81,7 +83,7 @@ impl WsTransport {
             Some("wss") if cfg!(feature = "tls") => {}
             Some("wss") => {
                 return Err(ConnectError::permanent(format!(
-                    "`{url}` needs TLS: turn on the feature `tls` of iii-runtime"
+                    "`{url}` requires TLS: enable the feature `tls` of iii-runtime"
                 )));
             }
             _ => {
@@ -95,33 +97,32 @@ impl WsTransport {
             headers: Vec::new(),
             connect_timeout: Duration::from_secs(10),
             heartbeat: Heartbeat::default(),
-            limits: Limits::default(),
+            limits: OutboxLimits::default(),
         })
     }
 
-    /// Adds a header to the handshake, for engines that ask for one.
+    /// Adds a header to the handshake.
     ///
     /// # Errors
     ///
-    /// If the name or the value is not allowed in HTTP.
+    /// If the name or the value is invalid in HTTP.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, ConnectError> {
-        let bad = |what: &str| {
-            ConnectError::permanent(format!("`{what}` cannot be part of an HTTP header"))
-        };
+        let bad =
+            |what: &str| ConnectError::permanent(format!("`{what}` is invalid in an HTTP header"));
         let name = name.parse().map_err(|_| bad(name))?;
         let value = value.parse().map_err(|_| bad("the value"))?;
         self.headers.push((name, value));
         Ok(self)
     }
 
-    /// Sets how a lost engine is noticed. Default: [`Heartbeat::default`].
+    /// Sets the heartbeat. Default: [`Heartbeat::default`].
     #[must_use]
     pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
         self.heartbeat = heartbeat;
         self
     }
 
-    /// Does the handshake with `url`; `Err(None)`: the engine answered 404.
+    /// Performs the handshake with `url`; `Err(None)` if the engine answered 404.
     async fn open(&self, url: &str) -> Result<ClientSocket, Option<ConnectError>> {
         let mut request = url
             .into_client_request()
@@ -129,22 +130,21 @@ impl WsTransport {
         for (name, value) in &self.headers {
             request.headers_mut().append(name.clone(), value.clone());
         }
-        let most = self.limits.message.saturating_add(ADDED);
-        let config = config(most, most);
+        let max_bytes = self.limits.message.saturating_add(ENVELOPE_BYTES);
+        let config = config(max_bytes, max_bytes);
         let handshake = connect_async_with_config(request, Some(config), true);
         match timeout(self.connect_timeout, handshake).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(Error::Http(response))) if response.status() == 404 => Err(None),
             Ok(Err(error)) => Err(Some(ConnectError::unreachable(format!("{self}: {error}")))),
             Err(_) => Err(Some(ConnectError::unreachable(format!(
-                "{self} did not answer within {:?}",
+                "{self} did not respond within {:?}",
                 self.connect_timeout
             )))),
         }
     }
 
-    /// Where a side of a channel is opened: below the path of the engine's address, whose query is a token or the like
-    /// and stays.
+    /// The URL of an endpoint of a channel: below the path of the engine's URL, whose query, such as a token, is kept.
     fn channel_url(&self, at: &ChannelRef) -> String {
         let (base, query) = self.url.split_once('?').unwrap_or((&self.url, ""));
         let mut url = format!("{}{}", base.trim_end_matches('/'), at.path_and_query());
@@ -155,7 +155,7 @@ impl WsTransport {
         url
     }
 
-    /// Where telemetry is sent: below the path of the engine's address, whose query stays (protocol section 10.1).
+    /// The URL for telemetry: below the path of the engine's URL, whose query is kept (protocol section 10.1).
     fn telemetry_url(&self) -> String {
         let (base, query) = match self.url.split_once('?') {
             Some((base, query)) => (base, Some(query)),
@@ -167,10 +167,10 @@ impl WsTransport {
 }
 
 impl Transport for WsTransport {
-    fn connect(&self) -> BoxFuture<'_, Result<Link, ConnectError>> {
+    fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
         async move {
             match self.open(&self.url).await {
-                Ok(socket) => Ok(link(socket, self.heartbeat, self.limits)),
+                Ok(socket) => Ok(connection(socket, self.heartbeat, self.limits)),
                 Err(Some(error)) => Err(error),
                 Err(None) => Err(ConnectError::unreachable(format!(
                     "{self} answered 404: is it the port for workers?"
@@ -197,7 +197,9 @@ impl Transport for WsTransport {
             match self.open(&self.telemetry_url()).await {
                 Ok(socket) => Ok(Box::new(socket) as ChannelSocket),
                 Err(Some(error)) => Err(error),
-                Err(None) => Err(ConnectError::unreachable(format!("{self} takes no telemetry"))),
+                Err(None) => {
+                    Err(ConnectError::unreachable(format!("{self} does not accept telemetry")))
+                }
             }
         }
         .boxed()
@@ -206,43 +208,47 @@ impl Transport for WsTransport {
 
 impl fmt::Display for WsTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The query may hold a token.
+        // The query may contain a token.
         f.write_str(self.url.split('?').next().unwrap_or(&self.url))
     }
 }
 
-/// The socket type of outgoing connections.
+/// The socket type of client connections.
 pub type ClientSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// How a socket is read and written: frames and messages of at most so many bytes.
+/// The WebSocket configuration for a maximum frame size and a maximum message size.
 pub fn config(frame_bytes: usize, message_bytes: usize) -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
+        .read_buffer_size(READ_BUFFER_BYTES)
         .max_frame_size(Some(frame_bytes))
         .max_message_size(Some(message_bytes))
 }
 
-/// Makes a link of an open WebSocket, on either side of it. Telemetry frames are dropped.
-pub fn link<S>(socket: WebSocketStream<S>, heartbeat: Heartbeat, limits: Limits) -> Link
+/// Creates a connection from an open WebSocket of either side. Telemetry frames are dropped.
+pub fn connection<S>(
+    socket: WebSocketStream<S>,
+    heartbeat: Heartbeat,
+    limits: OutboxLimits,
+) -> Connection
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    link_with_telemetry(socket, heartbeat, limits, None)
+    connection_with_telemetry(socket, heartbeat, limits, None)
 }
 
-/// Like [`link`], for a side to which telemetry is sent as well.
-pub fn link_with_telemetry<S>(
+/// Like [`connection`], with a handler for telemetry frames.
+pub fn connection_with_telemetry<S>(
     socket: WebSocketStream<S>,
     heartbeat: Heartbeat,
-    limits: Limits,
-    telemetry: Option<Telemetry>,
-) -> Link
+    limits: OutboxLimits,
+    telemetry: Option<TelemetryHandler>,
+) -> Connection
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (sink, stream) = socket.split();
     let (outbox, queue) = Outbox::new(limits);
-    // The reader ends when the writer gives up, and the other way round: neither half outlives the link.
+    // The reader ends when the writer does and vice versa, so that neither half outlives the connection.
     let (alive, ended) = oneshot::channel::<Infallible>();
     let (reading, stopped_reading) = oneshot::channel::<Infallible>();
     let (failing, failed) = oneshot::channel();
@@ -250,9 +256,9 @@ where
         let _alive = alive;
         writer::write(sink, queue, heartbeat, failed, stopped_reading).await;
     });
-    let silence = heartbeat.give_up_after;
+    let silence = heartbeat.timeout;
     let inbox = Inbox::new(stream, silence, ended, reading, failing, telemetry);
-    Link { outbox, inbox: inbox.boxed() }
+    Connection { outbox, inbox: inbox.boxed() }
 }
 
 #[cfg(test)]
@@ -263,7 +269,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio_tungstenite::tungstenite::Message as Frame;
 
-    async fn linked(heartbeat: Heartbeat) -> (WebSocketStream<TcpStream>, Link) {
+    async fn connected(heartbeat: Heartbeat) -> (WebSocketStream<TcpStream>, Connection) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
         let transport = WsTransport::new(url).unwrap().heartbeat(heartbeat);
@@ -275,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_of_a_channel_keeps_the_query_of_the_engine() {
+    fn channel_url_keeps_the_query_of_the_engine() {
         let at = ChannelRef {
             channel_id: "c".to_owned(),
             access_key: "k".to_owned(),
@@ -287,15 +293,15 @@ mod tests {
     }
 
     #[test]
-    fn the_address_for_telemetry_keeps_the_query_of_the_engine() {
+    fn telemetry_url_keeps_the_query_of_the_engine() {
         let url = |url: &str| WsTransport::new(url).unwrap().telemetry_url();
         assert_eq!(url("ws://h:1"), "ws://h:1/otel");
         assert_eq!(url("ws://h/base/?token=t"), "ws://h/base/otel?token=t");
     }
 
     #[tokio::test]
-    async fn bad_frames_are_told_and_the_link_lives_on() {
-        let (mut peer, mut link) = linked(Heartbeat::default()).await;
+    async fn invalid_frames_are_reported_and_the_connection_stays_open() {
+        let (mut peer, mut connection) = connected(Heartbeat::default()).await;
         for frame in [
             Frame::text("not json"),
             Frame::text(r#"{"type":"nobody"}"#),
@@ -303,7 +309,7 @@ mod tests {
             Frame::binary(&b"\xff\xfe"[..]),
         ] {
             peer.send(frame).await.unwrap();
-            let next = link.inbox.next().await;
+            let next = connection.inbox.next().await;
             assert!(matches!(next, Some(Message::Invalid(_))), "{next:?}");
         }
         for frame in [
@@ -313,27 +319,23 @@ mod tests {
         ] {
             peer.send(frame).await.unwrap();
         }
-        assert_eq!(link.inbox.next().await, Some(Message::Ping));
+        assert_eq!(connection.inbox.next().await, Some(Message::Ping));
     }
 
     #[tokio::test]
-    async fn a_silent_peer_is_given_up() {
-        let heartbeat = Heartbeat {
-            every: Duration::from_millis(10),
-            give_up_after: Duration::from_millis(50),
-        };
+    async fn silent_peer_times_out() {
+        let heartbeat =
+            Heartbeat { interval: Duration::from_millis(10), timeout: Duration::from_millis(50) };
         // The peer never reads, so it never answers the pings.
-        let (_peer, mut link) = linked(heartbeat).await;
-        assert_eq!(link.inbox.next().await, None);
+        let (_peer, mut connection) = connected(heartbeat).await;
+        assert_eq!(connection.inbox.next().await, None);
     }
 
     #[tokio::test]
-    async fn pings_keep_a_quiet_link_open() {
-        let heartbeat = Heartbeat {
-            every: Duration::from_millis(10),
-            give_up_after: Duration::from_millis(200),
-        };
-        let (mut peer, mut link) = linked(heartbeat).await;
+    async fn pings_keep_an_idle_connection_open() {
+        let heartbeat =
+            Heartbeat { interval: Duration::from_millis(10), timeout: Duration::from_millis(200) };
+        let (mut peer, mut connection) = connected(heartbeat).await;
         let pings = tokio::spawn(async move {
             let mut pings = 0;
             while pings < 30 {
@@ -344,22 +346,22 @@ mod tests {
             peer.send(Frame::text(r#"{"type":"pong"}"#)).await.unwrap();
             peer
         });
-        assert_eq!(link.inbox.next().await, Some(Message::Pong));
+        assert_eq!(connection.inbox.next().await, Some(Message::Pong));
         pings.await.unwrap();
     }
 
     #[tokio::test]
-    async fn a_close_is_sent_after_what_was_queued() {
-        let (mut peer, link) = linked(Heartbeat::default()).await;
-        link.outbox.send(Message::Ping).unwrap();
-        link.outbox.close(Some(1012));
+    async fn close_is_sent_after_queued_messages() {
+        let (mut peer, connection) = connected(Heartbeat::default()).await;
+        connection.outbox.send(Message::Ping).unwrap();
+        connection.outbox.close(Some(1012));
         assert_eq!(peer.next().await.unwrap().unwrap(), Frame::text(r#"{"type":"ping"}"#));
         let Frame::Close(Some(close)) = peer.next().await.unwrap().unwrap() else { panic!() };
         assert_eq!(u16::from(close.code), 1012);
     }
 
     #[test]
-    fn a_bad_url_says_what_is_expected() {
+    fn invalid_url_is_a_permanent_error() {
         for url in ["", "localhost", "http://localhost:1", "ws://"] {
             let error = WsTransport::new(url).unwrap_err();
             assert!(error.is_permanent(), "{url}: {error}");
@@ -367,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_in_the_url_is_not_shown() {
+    fn token_in_the_url_is_not_displayed() {
         let transport = WsTransport::new("ws://engine:49134/?token=secret").unwrap();
         assert_eq!(transport.to_string(), "ws://engine:49134/");
     }

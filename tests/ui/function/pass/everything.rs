@@ -2,9 +2,8 @@
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs, unused, unreachable_pub, unused_qualifications)]
 
-use iii::catalogue::Declared;
 use iii::prelude::*;
-use iii::{Function as _, Interceptor as _, function, trigger};
+use iii::{Function as _, Interceptor as _, catalogue::Declared as _, function, trigger};
 
 /// A new order.
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -176,7 +175,7 @@ fn main() {
 
     let bindings: Vec<_> = declared.triggers.iter().map(|trigger| (trigger.binding)()).collect();
     assert_eq!(bindings[0].summary, "POST /orders");
-    assert_eq!(bindings[0].uses.len(), 2);
+    assert_eq!(bindings[0].function_refs.len(), 2);
     assert_eq!(bindings[1].kind.as_str(), "durable:subscriber");
     let lines: Vec<u32> = declared.triggers.iter().map(|trigger| trigger.location.line).collect();
     assert_eq!(lines, [47, 48, 49]);

@@ -58,8 +58,8 @@ async fn connect_through(
     middleware: Option<CallMiddleware>,
 ) -> Worker {
     let guard = AccessGuard::new(broker.clone(), access, middleware).unwrap();
-    let gate = guard.admit(&auth_request("/")).await.unwrap();
-    Worker::connect_behind(broker, gate).await
+    let policy = guard.admit(&auth_request("/")).await.unwrap();
+    Worker::connect_with_policy(broker, policy).await
 }
 
 /// Connects a worker through a listener with these rules, and announces it.
@@ -351,9 +351,9 @@ async fn listings_show_only_callable_and_own_entries() {
 async fn session_is_dropped_with_its_connection() {
     let broker = broker_with_providers();
     let guard = AccessGuard::new(broker.clone(), Some(Access::new()), None).unwrap();
-    let gate = guard.admit(&auth_request("/")).await.unwrap();
-    let weak = Arc::downgrade(&gate);
-    let worker = Worker::connect_behind(&broker, gate).await;
+    let policy = guard.admit(&auth_request("/")).await.unwrap();
+    let weak = Arc::downgrade(&policy);
+    let worker = Worker::connect_with_policy(&broker, policy).await;
     assert!(weak.upgrade().is_some());
     drop(worker);
     until("the session is dropped", || weak.upgrade().is_none()).await;

@@ -11,7 +11,7 @@ use iii_wire::code;
 use iii_wire::protocol::{
     Action, ErrorBody, InvocationResult, InvokeFunction, Message, Payload, WorkerId,
 };
-use iii_wire::transport::Limits;
+use iii_wire::transport::OutboxLimits;
 
 async fn two(broker: &Broker) -> (Worker, Worker) {
     let callee = Worker::named(broker, "callee").await;
@@ -22,7 +22,7 @@ async fn two(broker: &Broker) -> (Worker, Worker) {
 }
 
 #[tokio::test]
-async fn a_call_goes_there_and_back() {
+async fn call_is_delivered_and_its_result_returned() {
     let broker = broker();
     let (mut caller, mut callee) = two(&broker).await;
     let id = caller.start_with(InvokeFunction {
@@ -47,7 +47,7 @@ async fn a_call_goes_there_and_back() {
 }
 
 #[tokio::test]
-async fn errors_travel_whole_and_null_is_no_result() {
+async fn errors_are_forwarded_unchanged_and_null_is_no_result() {
     let broker = broker();
     let (mut caller, mut callee) = two(&broker).await;
     let error = ErrorBody {
@@ -67,7 +67,7 @@ async fn errors_travel_whole_and_null_is_no_result() {
 }
 
 #[tokio::test]
-async fn a_void_call_is_never_answered() {
+async fn void_call_is_not_answered() {
     let broker = broker();
     let (mut caller, mut callee) = two(&broker).await;
     caller.void("nobody::has", "{}");
@@ -82,7 +82,7 @@ async fn a_void_call_is_never_answered() {
 }
 
 #[tokio::test]
-async fn only_the_callee_can_answer() {
+async fn only_the_callee_can_complete_a_call() {
     let broker = broker();
     let (mut caller, mut callee) = two(&broker).await;
     let mut stranger = Worker::named(&broker, "stranger").await;
@@ -95,7 +95,7 @@ async fn only_the_callee_can_answer() {
 }
 
 #[tokio::test]
-async fn a_caller_cannot_pretend_to_be_another() {
+async fn caller_id_cannot_be_forged() {
     let broker = broker();
     let (caller, mut callee) = two(&broker).await;
     let forged = Some(WorkerId::random());
@@ -104,7 +104,7 @@ async fn a_caller_cannot_pretend_to_be_another() {
 }
 
 #[tokio::test]
-async fn one_id_can_be_in_flight_twice() {
+async fn same_invocation_id_of_two_callers_is_disambiguated() {
     let broker = broker();
     let (mut first, mut callee) = two(&broker).await;
     let mut second = Worker::named(&broker, "second").await;
@@ -121,7 +121,7 @@ async fn one_id_can_be_in_flight_twice() {
 }
 
 #[tokio::test]
-async fn a_lost_callee_stops_its_calls_at_once() {
+async fn calls_of_a_disconnected_callee_fail_immediately() {
     let broker = broker();
     let (mut caller, mut callee) = two(&broker).await;
     let id = caller.start("t::f", "{}");
@@ -133,7 +133,7 @@ async fn a_lost_callee_stops_its_calls_at_once() {
 }
 
 #[tokio::test]
-async fn the_calls_of_a_lost_caller_are_forgotten() {
+async fn calls_of_a_disconnected_caller_are_dropped() {
     let broker = broker();
     let (caller, mut callee) = two(&broker).await;
     caller.start("t::f", "{}");
@@ -141,13 +141,13 @@ async fn the_calls_of_a_lost_caller_are_forgotten() {
     let active = || broker.workers().iter().map(|worker| worker.active_invocations).sum::<usize>();
     assert_eq!(active(), 1);
     drop(caller);
-    until("forgotten", || active() == 0).await;
+    until("dropped", || active() == 0).await;
     callee.answer(&call, Ok(None));
     callee.nothing_else().await;
 }
 
 #[tokio::test]
-async fn a_missing_function_says_where_it_is() {
+async fn error_of_a_missing_function_names_its_namespaces() {
     let broker = broker();
     let mut here = Worker::named(&broker, "here").await;
     let mut there = Worker::in_namespace(&broker, "there", "billing").await;
@@ -194,7 +194,7 @@ impl Provider for Built {
 }
 
 #[tokio::test]
-async fn built_in_functions_are_seen_from_every_namespace_and_survive_panics() {
+async fn built_in_functions_are_visible_in_all_namespaces_and_panics_are_caught() {
     let broker = broker();
     with_provider(&broker, Built);
     let mut worker = Worker::in_namespace(&broker, "w", "shop").await;
@@ -211,7 +211,7 @@ async fn built_in_functions_are_seen_from_every_namespace_and_survive_panics() {
 }
 
 #[tokio::test]
-async fn enqueue_needs_somebody_who_keeps_queues() {
+async fn enqueue_requires_a_queue_function() {
     let broker = broker();
     let mut caller = Worker::named(&broker, "caller").await;
     let m = InvokeFunction {
@@ -242,13 +242,13 @@ async fn enqueue_needs_somebody_who_keeps_queues() {
 
     let id = caller.start_with(m);
     let call = queue.called().await;
-    queue.answer(&call, Err(ErrorBody::new("full", "no room")));
+    queue.answer(&call, Err(ErrorBody::new("full", "no capacity")));
     let error = caller.answer_to(id).await.unwrap_err();
-    assert!(error.code == "enqueue_error" && error.message.contains("no room"));
+    assert!(error.code == "enqueue_error" && error.message.contains("no capacity"));
 }
 
 #[tokio::test]
-async fn the_engine_can_call_and_forget() {
+async fn engine_invocations_can_be_awaited_or_cancelled() {
     let broker = broker();
     let (_caller, mut callee) = two(&broker).await;
     let request = Request {
@@ -273,9 +273,9 @@ async fn the_engine_can_call_and_forget() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_callee_that_does_not_read_is_overloaded_and_holds_nobody_up_for_long() {
+async fn call_of_a_slow_callee_is_overloaded_after_a_bounded_delay() {
     let broker = broker();
-    let limits = Limits { soft: 1_000, hard: 2_000, ..Limits::default() };
+    let limits = OutboxLimits { soft: 1_000, hard: 2_000, ..OutboxLimits::default() };
     let slow = Worker::connect_with(&broker, limits).await;
     slow.void("engine::workers::register", r#"{"name":"slow"}"#);
     slow.function("t::slow");
@@ -290,11 +290,14 @@ async fn a_callee_that_does_not_read_is_overloaded_and_holds_nobody_up_for_long(
 }
 
 #[tokio::test]
-async fn a_worker_that_does_not_read_its_answers_is_disconnected() {
+async fn worker_that_does_not_read_its_results_is_disconnected() {
     let broker = broker();
     with_provider(&broker, Built);
-    let glutton =
-        Worker::connect_with(&broker, Limits { soft: 500, hard: 1_000, ..Limits::default() }).await;
+    let glutton = Worker::connect_with(
+        &broker,
+        OutboxLimits { soft: 500, hard: 1_000, ..OutboxLimits::default() },
+    )
+    .await;
     for _ in 0..50 {
         let m = Message::InvokeFunction(Box::new(Worker::invocation("test::caller", "{}")));
         let _ = glutton.link.outbox.send(m);
@@ -304,13 +307,13 @@ async fn a_worker_that_does_not_read_its_answers_is_disconnected() {
 }
 
 #[tokio::test]
-async fn a_callee_has_so_many_calls_open_and_no_more() {
+async fn pending_calls_of_a_callee_are_limited() {
     let mut limits = crate::limits::Limits::default();
     limits.workers.serving = 2;
     let broker = Broker::with_limits(Clock::system(), Duration::from_secs(5), limits);
     let (mut caller, mut callee) = two(&broker).await;
     for data in ["1", "2"] {
-        // Triggers count as calls do: nobody waits for them, and they wait all the same.
+        // Calls of triggers count as well, although nothing awaits them.
         broker.fire(Request {
             namespace: "default".into(),
             function_id: "t::f".into(),
@@ -334,7 +337,7 @@ async fn a_callee_has_so_many_calls_open_and_no_more() {
 }
 
 #[tokio::test]
-async fn an_answer_without_question_is_ignored() {
+async fn unexpected_result_is_ignored() {
     let broker = broker();
     let mut worker = Worker::named(&broker, "w").await;
     worker.send(Message::InvocationResult(Box::new(InvocationResult {

@@ -1,4 +1,4 @@
-//! Functions that a provider serves for a worker: who is called, and when the work ends.
+//! Functions that a provider serves on behalf of a worker.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,15 +8,15 @@ use crate::broker::{Broker, Request};
 use crate::provider::{Handler, Provider};
 use iii_wire::protocol::{ErrorBody, HttpInvocation, Message, RegisterFunction};
 
-/// Serves calls that never end, but for those with the data `"panic"`. It counts those under way.
+/// Serves calls that never complete, except for the data `"panic"`, and counts those in flight.
 #[derive(Default)]
 struct Endless {
-    under_way: Arc<AtomicUsize>,
+    in_flight: Arc<AtomicUsize>,
 }
 
-struct Place(Arc<AtomicUsize>);
+struct InFlightGuard(Arc<AtomicUsize>);
 
-impl Drop for Place {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -28,17 +28,17 @@ impl Provider for Endless {
     }
 
     fn description(&self) -> &'static str {
-        "Serves for ever."
+        "Never completes."
     }
 
-    fn external(&self, _: &RegisterFunction) -> Option<Result<Handler, ErrorBody>> {
-        let under_way = self.under_way.clone();
+    fn external_handler(&self, _: &RegisterFunction) -> Option<Result<Handler, ErrorBody>> {
+        let in_flight = self.in_flight.clone();
         let handler: Handler = Arc::new(move |call| {
             assert_ne!(call.data.as_str(), r#""panic""#);
-            under_way.fetch_add(1, Ordering::SeqCst);
-            let place = Place(under_way.clone());
+            in_flight.fetch_add(1, Ordering::SeqCst);
+            let guard = InFlightGuard(in_flight.clone());
             Box::pin(async move {
-                let _place = place;
+                let _guard = guard;
                 std::future::pending().await
             })
         });
@@ -63,22 +63,22 @@ async fn setup() -> (Broker, Arc<Endless>, Worker, Worker) {
     (broker, endless, owner, caller)
 }
 
-async fn under_way(endless: &Endless, count: usize) {
-    until("under way", || endless.under_way.load(Ordering::SeqCst) == count).await;
+async fn in_flight(endless: &Endless, count: usize) {
+    until("in flight", || endless.in_flight.load(Ordering::SeqCst) == count).await;
 }
 
 #[tokio::test]
-async fn the_work_ends_when_its_worker_leaves() {
+async fn call_is_aborted_when_its_worker_disconnects() {
     let (_broker, endless, owner, mut caller) = setup().await;
     let id = caller.start("ext::f", "{}");
-    under_way(&endless, 1).await;
+    in_flight(&endless, 1).await;
     drop(owner);
     assert_eq!(caller.answer_to(id).await.unwrap_err().code, "invocation_stopped");
-    under_way(&endless, 0).await;
+    in_flight(&endless, 0).await;
 }
 
 #[tokio::test]
-async fn the_work_ends_when_nobody_waits_for_it() {
+async fn call_is_aborted_when_its_result_is_not_awaited() {
     let (broker, endless, mut owner, caller) = setup().await;
     caller.start("ext::f", "{}");
     let request = Request {
@@ -90,20 +90,20 @@ async fn the_work_ends_when_nobody_waits_for_it() {
         baggage: None,
     };
     let answer = broker.invoke(request);
-    under_way(&endless, 2).await;
+    in_flight(&endless, 2).await;
     drop(answer);
-    under_way(&endless, 1).await;
+    in_flight(&endless, 1).await;
     drop(caller);
-    under_way(&endless, 0).await;
+    in_flight(&endless, 0).await;
     owner.nothing_else().await;
 }
 
 #[tokio::test]
-async fn a_panic_is_an_answer_and_removal_takes_effect() {
+async fn panic_becomes_an_error_and_unregistration_takes_effect() {
     let (_broker, endless, mut owner, mut caller) = setup().await;
     assert_eq!(caller.call("ext::f", r#""panic""#).await.unwrap_err().code, "panic");
     owner.send(Message::UnregisterFunction { id: "ext::f".into() });
     owner.nothing_else().await;
     assert_eq!(caller.call("ext::f", "{}").await.unwrap_err().code, "function_not_found");
-    under_way(&endless, 0).await;
+    in_flight(&endless, 0).await;
 }

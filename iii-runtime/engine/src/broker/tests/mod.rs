@@ -1,4 +1,4 @@
-//! Tests of the broker through raw links, rule by rule.
+//! Tests of the broker with raw messages.
 
 mod calls;
 mod external;

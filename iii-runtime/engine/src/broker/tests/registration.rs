@@ -1,4 +1,4 @@
-//! Namespaces, names, ids and reattachment (protocol section 3).
+//! Namespaces, names, function ids and reattachment (protocol section 3).
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn has(broker: &Broker, namespace: &str, id: &str) -> bool {
 }
 
 #[tokio::test]
-async fn registrations_wait_for_the_announcement() {
+async fn registrations_are_buffered_until_the_announcement() {
     let broker = broker();
     let mut worker = Worker::connect(&broker).await;
     worker.function("a::b");
@@ -51,7 +51,7 @@ async fn registrations_wait_for_the_announcement() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_worker_is_in_default_after_the_grace() {
+async fn worker_without_announcement_is_in_default_after_the_grace_period() {
     let broker = Broker::new(Clock::system(), Duration::from_secs(5));
     let mut worker = Worker::connect(&broker).await;
     worker.function("a::b");
@@ -63,7 +63,7 @@ async fn a_silent_worker_is_in_default_after_the_grace() {
 }
 
 #[tokio::test]
-async fn a_blank_namespace_leaves_the_worker_unannounced() {
+async fn blank_namespace_leaves_the_worker_unannounced() {
     let broker = broker();
     let mut worker = Worker::connect(&broker).await;
     let error = worker.announce("w", " ").await.unwrap_err();
@@ -74,7 +74,7 @@ async fn a_blank_namespace_leaves_the_worker_unannounced() {
 }
 
 #[tokio::test]
-async fn an_id_belongs_to_one_worker_until_it_leaves() {
+async fn function_id_belongs_to_one_worker_until_it_disconnects() {
     let broker = broker();
     let mut owner = Worker::named(&broker, "owner").await;
     owner.function("a::b");
@@ -89,21 +89,21 @@ async fn an_id_belongs_to_one_worker_until_it_leaves() {
     assert_eq!(rejection.owner_worker_id, owner.id.to_string());
     other.send(Message::UnregisterFunction { id: "a::b".into() });
     other.nothing_else().await;
-    assert!(has(&broker, "default", "a::b"), "only its owner can give it back");
+    assert!(has(&broker, "default", "a::b"), "only its owner can unregister it");
     drop(owner);
-    until("gone", || !has(&broker, "default", "a::b")).await;
+    until("unregistered", || !has(&broker, "default", "a::b")).await;
     other.function("a::b");
     other.nothing_else().await;
     assert!(has(&broker, "default", "a::b"));
 }
 
-/// Who has `a::b`.
+/// The owner of `a::b`.
 fn owner(broker: &Broker) -> Option<iii_wire::protocol::WorkerId> {
     broker.functions_called("a::b").first().and_then(|function| function.owner)
 }
 
-/// A worker that is refused `a::b` because another one has it.
-async fn in_line(broker: &Broker, name: &str) -> Worker {
+/// Connects a worker that is on standby for `a::b`.
+async fn on_standby(broker: &Broker, name: &str) -> Worker {
     let mut worker = Worker::named(broker, name).await;
     worker.function("a::b");
     assert_eq!(worker.rejection().await.code, "FUNCTION_NAMESPACE_CONFLICT");
@@ -111,19 +111,19 @@ async fn in_line(broker: &Broker, name: &str) -> Worker {
 }
 
 #[tokio::test]
-async fn the_first_in_line_takes_a_function_over() {
+async fn standby_worker_takes_over_a_function_in_order() {
     let broker = broker();
     let mut first = Worker::named(&broker, "first").await;
     first.function("a::b");
     first.nothing_else().await;
-    let mut second = in_line(&broker, "second").await;
-    let third = in_line(&broker, "third").await;
-    let mut fourth = in_line(&broker, "fourth").await;
-    // Registered again, as after a change: it stays in its place.
+    let mut second = on_standby(&broker, "second").await;
+    let third = on_standby(&broker, "third").await;
+    let mut fourth = on_standby(&broker, "fourth").await;
+    // Registering again keeps its position.
     second.function("a::b");
     second.rejection().await;
     drop(third);
-    until("gone", || {
+    until("disconnected", || {
         !broker
             .workers()
             .iter()
@@ -147,14 +147,14 @@ async fn the_first_in_line_takes_a_function_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_successor_comes_before_those_in_line() {
+async fn successor_takes_precedence_over_standby_workers() {
     let broker = broker();
     let mut old = Worker::named(&broker, "w").await;
     for id in ["a::b", "a::c"] {
         old.function(id);
     }
     old.nothing_else().await;
-    let mut other = in_line(&broker, "other").await;
+    let mut other = on_standby(&broker, "other").await;
     other.function("a::c");
     other.rejection().await;
     let mut new = Worker::connect(&broker).await;
@@ -163,7 +163,7 @@ async fn a_successor_comes_before_those_in_line() {
     new.function("a::b");
     new.nothing_else().await;
     assert_eq!(owner(&broker), Some(new.id));
-    // What it does not register again goes on to the one in line.
+    // A function that it does not register again goes to the standby worker.
     assert!(!has(&broker, "default", "a::c"));
     tokio::time::sleep(Duration::from_millis(5_100)).await;
     assert_eq!(broker.functions_called("a::c")[0].owner, Some(other.id));
@@ -171,7 +171,7 @@ async fn a_successor_comes_before_those_in_line() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_registered_is_told() {
+async fn invalid_registrations_are_reported() {
     let broker = broker();
     let mut worker = Worker::named(&broker, "w").await;
     worker.function("");
@@ -183,7 +183,7 @@ async fn what_cannot_be_registered_is_told() {
         namespace: Some(" ".into()),
     })));
     for word in ["`id`", "`namespace`"] {
-        let Message::Error(error) = worker.next().await else { panic!("nothing was told") };
+        let Message::Error(error) = worker.next().await else { panic!("expected an error") };
         assert_eq!(error.code, code::INVALID_MESSAGE);
         assert!(error.message.contains(word), "{error}");
     }
@@ -191,7 +191,7 @@ async fn what_cannot_be_registered_is_told() {
 }
 
 #[tokio::test]
-async fn built_in_ids_cannot_be_claimed() {
+async fn built_in_ids_are_reserved() {
     let broker = broker();
     with_provider(&broker, State);
     let mut worker = Worker::named(&broker, "w").await;
@@ -212,7 +212,7 @@ async fn built_in_ids_cannot_be_claimed() {
 }
 
 #[tokio::test]
-async fn a_name_belongs_to_one_worker() {
+async fn worker_name_is_unique() {
     let broker = broker();
     let first = Worker::named(&broker, "w").await;
     let mut second = Worker::connect(&broker).await;
@@ -228,7 +228,7 @@ async fn a_name_belongs_to_one_worker() {
 }
 
 #[tokio::test]
-async fn a_successor_takes_over_without_conflict() {
+async fn successor_takes_over_without_conflict() {
     let broker = broker();
     let mut old = Worker::named(&broker, "w").await;
     old.function("a::b");
@@ -242,7 +242,7 @@ async fn a_successor_takes_over_without_conflict() {
     let reattach = |token| Message::Reattach { previous_worker_id: old.id, reattach_token: token };
     new.send(reattach(uuid::Uuid::new_v4()));
     new.nothing_else().await;
-    assert!(has(&broker, "default", "a::b"), "a wrong token does nothing");
+    assert!(has(&broker, "default", "a::b"), "a wrong token is ignored");
     new.send(reattach(old.token));
     assert_eq!(new.announce("w", "default").await, Ok(Some(json(r#"{"success":true}"#))));
     new.function("a::b");
@@ -255,7 +255,7 @@ async fn a_successor_takes_over_without_conflict() {
 }
 
 #[tokio::test]
-async fn a_function_behind_an_endpoint_says_that_nobody_serves_it() {
+async fn http_function_fails_without_a_provider() {
     let broker = broker();
     let mut worker = Worker::named(&broker, "w").await;
     worker.send(Message::RegisterFunction(Box::new(RegisterFunction {
@@ -271,7 +271,7 @@ async fn a_function_behind_an_endpoint_says_that_nobody_serves_it() {
 }
 
 #[tokio::test]
-async fn shutting_down_ends_the_links_after_what_was_queued() {
+async fn shutdown_closes_connections_after_queued_messages() {
     let broker = broker();
     let mut worker = Worker::named(&broker, "w").await;
     let id = worker.start("engine::workers::register", "{}");
@@ -282,7 +282,7 @@ async fn shutting_down_ends_the_links_after_what_was_queued() {
 }
 
 #[tokio::test]
-async fn a_worker_can_have_only_so_much() {
+async fn registrations_of_a_worker_are_limited() {
     let broker = broker();
     let mut worker = Worker::named(&broker, "w").await;
     for n in 0..broker.limits().workers.functions {

@@ -1,4 +1,4 @@
-//! Bindings, providers, parking and fall-back (protocol section 3.6).
+//! Triggers, providers, parking and fallback (protocol section 3.6).
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use iii_wire::protocol::{
     ErrorBody, Message, RegisterTrigger, TriggerId, TriggerRegistrationResult,
 };
 
-/// Provides `made`; refuses the config `"no"`, panics over `"panic"`, takes one binding with the config `"one"`.
+/// Provides the type `made`; rejects the config `"no"`, panics for `"panic"`, accepts one trigger with `"one"`.
 #[derive(Default)]
 struct Made {
     events: Mutex<Vec<String>>,
@@ -80,7 +80,7 @@ fn verdict(m: &RegisterTrigger, error: Option<ErrorBody>) -> Message {
 }
 
 #[tokio::test]
-async fn the_engine_s_own_provider_is_told_of_everything() {
+async fn built_in_provider_receives_all_changes() {
     let broker = broker();
     let made = with_provider(&broker, Made::default());
     let mut worker = Worker::named(&broker, "w").await;
@@ -91,7 +91,7 @@ async fn the_engine_s_own_provider_is_told_of_everything() {
     worker.nothing_else().await;
     assert_eq!(made.take(), ["+a 1", "+a 2", "+b 3", "-b"]);
 
-    // A refusal is told, and changes nothing.
+    // A rejection changes nothing.
     worker.bind("a", "made", "f", "\"no\"");
     let error = worker.binding_error().await;
     assert_eq!(error.id, "a");
@@ -102,12 +102,12 @@ async fn the_engine_s_own_provider_is_told_of_everything() {
     assert_eq!(bound_ids(&broker), ["a"]);
 
     drop(worker);
-    until("cleaned", || broker.bindings().is_empty()).await;
+    until("removed", || broker.bindings().is_empty()).await;
     assert_eq!(made.take(), ["-a"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_refused_because_of_another_one_is_taken_when_that_is_gone() {
+async fn rejected_trigger_is_accepted_when_the_conflicting_one_is_removed() {
     let broker = broker();
     with_provider(&broker, Made::default());
     let mut first = Worker::named(&broker, "first").await;
@@ -125,7 +125,7 @@ async fn what_was_refused_because_of_another_one_is_taken_when_that_is_gone() {
     until("x is gone and c is parked", || broker.parked().len() == 3).await;
     assert_eq!(bound_ids(&broker), ["a"]);
 
-    // The successor of a connection comes first.
+    // The successor of a connection takes precedence.
     let mut next = Worker::connect(&broker).await;
     next.send(Message::Reattach { previous_worker_id: first.id, reattach_token: first.token });
     next.announce("first", "default").await.unwrap().unwrap();
@@ -143,7 +143,7 @@ async fn what_was_refused_because_of_another_one_is_taken_when_that_is_gone() {
 }
 
 #[tokio::test]
-async fn a_binding_belongs_to_the_worker_that_made_it() {
+async fn trigger_belongs_to_the_worker_that_registered_it() {
     let broker = broker();
     let made = with_provider(&broker, Made::default());
     let mut owner = Worker::named(&broker, "owner").await;
@@ -159,7 +159,7 @@ async fn a_binding_belongs_to_the_worker_that_made_it() {
 }
 
 #[tokio::test]
-async fn built_in_types_cannot_be_taken_over() {
+async fn built_in_trigger_types_are_reserved() {
     let broker = broker();
     with_provider(&broker, Made::default());
     let mut worker = Worker::named(&broker, "w").await;
@@ -168,7 +168,7 @@ async fn built_in_types_cannot_be_taken_over() {
 }
 
 #[tokio::test]
-async fn a_binding_waits_for_its_provider_and_comes_back_with_it() {
+async fn parked_trigger_is_forwarded_to_each_new_provider() {
     let broker = broker();
     let mut consumer = Worker::named(&broker, "consumer").await;
     consumer.bind("u1", "webhook", "u::hook", r#"{"url":"/hook"}"#);
@@ -195,7 +195,7 @@ async fn a_binding_waits_for_its_provider_and_comes_back_with_it() {
     provider.trigger_type("webhook");
     assert_eq!(provider.bound().await.id, "u1");
     provider.trigger_type("webhook");
-    assert_eq!(provider.bound().await.id, "u1", "registered again: told again");
+    assert_eq!(provider.bound().await.id, "u1", "registered again: forwarded again");
     provider.send(Message::UnregisterTriggerType { id: "webhook".into() });
     assert_eq!(provider.unbound().await, "u1");
     assert!(broker.bindings().is_empty());
@@ -203,7 +203,7 @@ async fn a_binding_waits_for_its_provider_and_comes_back_with_it() {
 }
 
 #[tokio::test]
-async fn a_worker_s_refusal_parks_the_binding_and_reaches_its_owner() {
+async fn rejection_by_a_worker_parks_the_trigger_and_reaches_its_owner() {
     let broker = broker();
     let mut provider = Worker::named(&broker, "provider").await;
     provider.trigger_type("webhook");
@@ -211,7 +211,7 @@ async fn a_worker_s_refusal_parks_the_binding_and_reaches_its_owner() {
     let mut consumer = Worker::named(&broker, "consumer").await;
     consumer.bind("u1", "webhook", "f", "{}");
     let m = provider.bound().await;
-    // Only the provider has a say.
+    // Results of other workers are ignored.
     let mut stranger = Worker::named(&broker, "stranger").await;
     stranger.send(verdict(&m, Some(refused("forged"))));
     stranger.nothing_else().await;
@@ -225,7 +225,7 @@ async fn a_worker_s_refusal_parks_the_binding_and_reaches_its_owner() {
 }
 
 #[tokio::test]
-async fn the_home_provider_comes_before_the_one_in_default() {
+async fn home_provider_takes_precedence_over_default() {
     let broker = broker();
     let mut common = Worker::named(&broker, "common").await;
     common.trigger_type("mail");
@@ -246,7 +246,7 @@ async fn the_home_provider_comes_before_the_one_in_default() {
     assert_eq!(common.bound().await.id, "u1");
     consumer.nothing_else().await;
 
-    // A binding that names the provider's namespace has no fall-back.
+    // A trigger that names the namespace of its provider has no fallback.
     let named = Worker::binding("u2", "mail", "f", "{}");
     let named = RegisterTrigger { trigger_namespace: Some("shop".into()), ..named };
     consumer.send(Message::RegisterTrigger(Box::new(named)));
@@ -256,7 +256,7 @@ async fn the_home_provider_comes_before_the_one_in_default() {
 }
 
 #[tokio::test]
-async fn the_newest_provider_counts_and_the_earlier_one_comes_back() {
+async fn latest_provider_is_active_and_the_previous_one_is_the_fallback() {
     let broker = broker();
     let mut first = Worker::named(&broker, "first").await;
     first.trigger_type("mail");
@@ -273,7 +273,7 @@ async fn the_newest_provider_counts_and_the_earlier_one_comes_back() {
 }
 
 #[tokio::test]
-async fn blank_namespaces_are_refused() {
+async fn blank_namespaces_are_rejected() {
     let broker = broker();
     let mut worker = Worker::named(&broker, "w").await;
     let m = Worker::binding("u1", "mail", "f", "{}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::broker::Measured;
+use crate::broker::BrokerMetrics;
 
 /// The key of all functions without a counter of their own.
 const OTHERS: &str = "(others)";
@@ -59,16 +59,16 @@ fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-fn active(measured: &Measured) -> u64 {
-    measured.workers_came.saturating_sub(measured.workers_went)
+fn active(measured: &BrokerMetrics) -> u64 {
+    measured.workers_connected.saturating_sub(measured.workers_disconnected)
 }
 
-impl From<&Measured> for EngineMetrics {
-    fn from(measured: &Measured) -> Self {
+impl From<&BrokerMetrics> for EngineMetrics {
+    fn from(measured: &BrokerMetrics) -> Self {
         let mut by_function: BTreeMap<_, _> =
             measured.by_function.iter().map(|(id, count)| (id.to_string(), *count)).collect();
-        if measured.others > 0 {
-            by_function.insert(OTHERS.to_owned(), measured.others);
+        if measured.other_functions > 0 {
+            by_function.insert(OTHERS.to_owned(), measured.other_functions);
         }
         Self {
             invocations: InvocationCounts {
@@ -79,8 +79,8 @@ impl From<&Measured> for EngineMetrics {
                 by_function,
             },
             workers: WorkerCounts {
-                spawns: measured.workers_came,
-                deaths: measured.workers_went,
+                spawns: measured.workers_connected,
+                deaths: measured.workers_disconnected,
                 active: active(measured),
             },
             performance: InvocationDurations {
@@ -88,8 +88,8 @@ impl From<&Measured> for EngineMetrics {
                 p50_duration_ms: millis(measured.p50),
                 p95_duration_ms: millis(measured.p95),
                 p99_duration_ms: millis(measured.p99),
-                min_duration_ms: millis(measured.least),
-                max_duration_ms: millis(measured.most),
+                min_duration_ms: millis(measured.min),
+                max_duration_ms: millis(measured.max),
             },
         }
     }
@@ -106,7 +106,7 @@ pub(crate) struct EngineMetricValue {
 /// Returns the value of a metric of the engine, or `None` for any other name.
 // Counts do not reach 2^53, where the conversion loses precision.
 #[allow(clippy::cast_precision_loss)]
-pub(super) fn metric_value(measured: &Measured, name: &str) -> Option<EngineMetricValue> {
+pub(super) fn metric_value(measured: &BrokerMetrics, name: &str) -> Option<EngineMetricValue> {
     let gauge = |value: f64| Some(EngineMetricValue { value, is_monotonic: false });
     let count = |count: u64| Some(EngineMetricValue { value: count as f64, is_monotonic: true });
     let duration = |duration: Duration| gauge(millis(duration));
@@ -115,14 +115,14 @@ pub(super) fn metric_value(measured: &Measured, name: &str) -> Option<EngineMetr
         "iii.invocations.success" => count(measured.succeeded),
         "iii.invocations.error" => count(measured.failed),
         "iii.invocations.deferred" => count(measured.deferred),
-        "iii.workers.spawns" => count(measured.workers_came),
-        "iii.workers.deaths" => count(measured.workers_went),
+        "iii.workers.spawns" => count(measured.workers_connected),
+        "iii.workers.deaths" => count(measured.workers_disconnected),
         "iii.workers.active" => gauge(active(measured) as f64),
         "iii.invocations.duration.avg" => duration(measured.mean),
         "iii.invocations.duration.p50" => duration(measured.p50),
         "iii.invocations.duration.p95" => duration(measured.p95),
         "iii.invocations.duration.p99" => duration(measured.p99),
-        "iii.invocations.duration.max" => duration(measured.most),
+        "iii.invocations.duration.max" => duration(measured.max),
         _ => None,
     }
 }

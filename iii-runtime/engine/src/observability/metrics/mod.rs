@@ -109,7 +109,7 @@ impl Metrics {
 
     /// Returns the value of a metric of the engine.
     pub(super) fn engine_metric(&self, name: &str) -> Option<EngineMetricValue> {
-        engine::metric_value(&self.broker.measured(), name)
+        engine::metric_value(&self.broker.metrics(), name)
     }
 
     /// Returns the value of a metric of workers within the last `window`; see
@@ -162,7 +162,7 @@ impl Metrics {
             || query.metric_name.is_some()
             || query.aggregate_interval.is_some();
         MetricListOutput {
-            engine_metrics: (&self.broker.measured()).into(),
+            engine_metrics: (&self.broker.metrics()).into(),
             sdk_metrics: points.into_iter().map(SerializeArc).collect(),
             aggregated_metrics,
             query: has_fields.then_some(query),

@@ -1,7 +1,7 @@
 //! Tests of the functions for health and baggage, and of disabled observability.
 
 use super::*;
-use crate::provider::Health;
+use crate::provider::ComponentHealth;
 
 #[tokio::test]
 async fn health_lists_components_and_baggage_is_returned() {
@@ -55,9 +55,9 @@ impl Provider for DegradedProvider {
         "Reports a problem."
     }
 
-    fn health(&self) -> Option<Health> {
+    fn health(&self) -> Option<ComponentHealth> {
         let trouble = Some("the disk is full".to_owned());
-        Some(Health { component: "store", trouble, details: json!({"durable": true}) })
+        Some(ComponentHealth { component: "store", trouble, details: json!({"durable": true}) })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The reading half of a link: frames become messages, telemetry is handed over, and silence is noticed.
+//! The reading half of a connection: decodes messages, passes telemetry to its handler, and detects a silent peer.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -15,45 +15,45 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Bytes, Message as Frame};
 
-use super::failed::Failed;
-use super::{TELEMETRY, Telemetry};
-use crate::protocol::{self, Invalid, Message};
+use super::failed::FailedConnection;
+use super::{TELEMETRY_PREFIXES, TelemetryHandler};
+use crate::protocol::{self, InvalidFrame, Message};
 
-/// Ends when the other half of a link does.
-pub(super) type Signal = oneshot::Receiver<Infallible>;
+/// Resolves when the other half of the connection ends.
+pub(super) type ClosedSignal = oneshot::Receiver<Infallible>;
 
-/// The messages of the other side. Frames that are none are logged, and come as [`Message::Invalid`].
+/// The messages of the peer. Invalid frames are logged and returned as [`Message::Invalid`].
 pub(super) struct Inbox<S> {
-    /// `None` once they cannot be read any more.
+    /// `None` after a read error.
     frames: Option<SplitStream<WebSocketStream<S>>>,
-    silence: Silence,
-    ended: Signal,
-    /// Tells the other half that somebody reads.
+    idle: IdleTimer,
+    ended: ClosedSignal,
+    /// Resolves `stopped_reading` of the writing half when dropped.
     _reading: oneshot::Sender<Infallible>,
-    /// Gives the other half what it needs to say why the link ends.
-    failing: Option<oneshot::Sender<Failed<S>>>,
-    telemetry: Option<Telemetry>,
-    /// A telemetry frame that is being taken: nothing more is read until it is.
-    taking: Option<BoxFuture<'static, ()>>,
+    /// Passes a read error to the writing half, which reports it to the peer.
+    failure: Option<oneshot::Sender<FailedConnection<S>>>,
+    telemetry: Option<TelemetryHandler>,
+    /// The telemetry frame being handled; no frame is read until it completes.
+    handling: Option<BoxFuture<'static, ()>>,
 }
 
 impl<S> Inbox<S> {
     pub(super) fn new(
         frames: SplitStream<WebSocketStream<S>>,
-        give_up_after: Duration,
-        ended: Signal,
+        timeout: Duration,
+        ended: ClosedSignal,
         reading: oneshot::Sender<Infallible>,
-        failing: oneshot::Sender<Failed<S>>,
-        telemetry: Option<Telemetry>,
+        failure: oneshot::Sender<FailedConnection<S>>,
+        telemetry: Option<TelemetryHandler>,
     ) -> Self {
         Self {
             frames: Some(frames),
-            silence: Silence::new(give_up_after),
+            idle: IdleTimer::new(timeout),
             ended,
             _reading: reading,
-            failing: Some(failing),
+            failure: Some(failure),
             telemetry,
-            taking: None,
+            handling: None,
         }
     }
 }
@@ -64,19 +64,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Inbox<S> {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Message>> {
         let this = self.get_mut();
         while this.ended.poll_unpin(context).is_pending() {
-            if let Some(taking) = &mut this.taking {
-                ready!(taking.poll_unpin(context));
-                this.taking = None;
-                this.silence.broken();
+            if let Some(handling) = &mut this.handling {
+                ready!(handling.poll_unpin(context));
+                this.handling = None;
+                this.idle.reset();
             }
             let Some(frames) = &mut this.frames else { break };
             match frames.poll_next_unpin(context) {
                 Poll::Ready(Some(Ok(Frame::Close(_))) | None) => break,
                 Poll::Ready(Some(Ok(frame))) => {
-                    this.silence.broken();
+                    this.idle.reset();
                     match frame {
                         Frame::Binary(bytes) if is_telemetry(&bytes) => {
-                            this.taking = this.telemetry.as_ref().map(|take| take(bytes));
+                            this.handling = this.telemetry.as_ref().map(|handle| handle(bytes));
                         }
                         frame => {
                             if let Some(message) = message(frame) {
@@ -86,22 +86,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Inbox<S> {
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    match Failed::<S>::close_for(&error) {
+                    match FailedConnection::<S>::close_frame_for(&error) {
                         Some(close) => {
-                            tracing::warn!("the link is ended: {error}");
-                            let parts = this.frames.take().zip(this.failing.take());
-                            if let Some((frames, failing)) = parts {
-                                let _ = failing.send(Failed { frames, close });
+                            tracing::warn!("closing the connection: {error}");
+                            let parts = this.frames.take().zip(this.failure.take());
+                            if let Some((frames, failure)) = parts {
+                                let _ = failure.send(FailedConnection { frames, close });
                             }
                         }
-                        None => tracing::debug!(%error, "the WebSocket failed"),
+                        None => tracing::debug!(%error, "WebSocket read failed"),
                     }
                     break;
                 }
                 Poll::Pending => {
-                    ready!(this.silence.poll_too_long(context));
-                    let limit = this.silence.limit;
-                    tracing::warn!("nothing came for {limit:?}, the link is given up");
+                    ready!(this.idle.poll_elapsed(context));
+                    let limit = this.idle.limit;
+                    tracing::warn!("nothing received for {limit:?}, closing the connection");
                     break;
                 }
             }
@@ -112,10 +112,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for Inbox<S> {
 }
 
 fn is_telemetry(bytes: &Bytes) -> bool {
-    TELEMETRY.iter().any(|prefix| bytes.starts_with(prefix))
+    TELEMETRY_PREFIXES.iter().any(|prefix| bytes.starts_with(prefix))
 }
 
-/// The message in a frame, if it is to be one.
+/// Decodes the message of a data frame.
 fn message(frame: Frame) -> Option<Message> {
     let text = match frame {
         Frame::Text(text) => ByteString::try_from(Bytes::from(text)),
@@ -123,36 +123,36 @@ fn message(frame: Frame) -> Option<Message> {
         Frame::Close(_) | Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_) => return None,
     };
     let decoded = match &text {
-        Ok(text) => protocol::decode(text).map_err(|error| Invalid::new(text, &error)),
-        Err(_) => Err(Invalid::not_text()),
+        Ok(text) => protocol::decode(text).map_err(|error| InvalidFrame::new(text, &error)),
+        Err(_) => Err(InvalidFrame::not_utf8()),
     };
     decoded.unwrap_or_else(|invalid| {
-        tracing::warn!("a frame was no message: {}", invalid.error.message);
+        tracing::warn!("received an invalid frame: {}", invalid.error.message);
         Some(Message::Invalid(Box::new(invalid)))
     })
 }
 
-/// Notices that nothing has come for too long.
+/// Detects that nothing was received for too long.
 ///
-/// One timer for the whole life of a link: a timer for each frame would be set and taken back for each frame. When it
-/// is due, it is set again by the time since the last frame.
-struct Silence {
+/// One timer serves the whole connection, because a timer per frame would be armed and cancelled per frame. When it
+/// fires, it is re-armed relative to the last frame.
+struct IdleTimer {
     limit: Duration,
     last: Instant,
     timer: Pin<Box<Sleep>>,
 }
 
-impl Silence {
+impl IdleTimer {
     fn new(limit: Duration) -> Self {
         Self { limit, last: Instant::now(), timer: Box::pin(sleep(limit)) }
     }
 
-    /// Something has come.
-    fn broken(&mut self) {
+    /// Records that a frame was received.
+    fn reset(&mut self) {
         self.last = Instant::now();
     }
 
-    fn poll_too_long(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_elapsed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.timer.poll_unpin(context));
             let due = self.last + self.limit;

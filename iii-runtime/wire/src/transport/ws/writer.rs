@@ -1,4 +1,4 @@
-//! The writing half of a link: what is queued is sent, as much together as there is, with pings in between.
+//! The writing half of a connection: sends queued messages in batches, and pings.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll, Waker};
@@ -16,50 +16,50 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, O
 use tokio_tungstenite::tungstenite::{Bytes, Message as Frame, Utf8Bytes};
 
 use super::Heartbeat;
-use super::failed::Failed;
+use super::failed::FailedConnection;
 use crate::protocol;
 use crate::transport::OutboxReader;
 
-/// The largest frame that is sent: a longer message is sent in several. Engines take 16 MiB at least.
-const FRAGMENT: usize = 4 << 20;
-/// What is sent together, about.
-const BATCH: usize = 1 << 20;
-/// How long the last words may take.
-pub(super) const CLOSE: Duration = Duration::from_secs(1);
+/// Maximum size of a frame; longer messages are fragmented. Engines accept at least 16 MiB.
+const MAX_FRAME_BYTES: usize = 4 << 20;
+/// Approximate size of a batch that is flushed at once.
+const BATCH_BYTES: usize = 1 << 20;
+/// How long closing the socket may take.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The writing half of a socket.
 pub(super) type Sink<S> = SplitSink<WebSocketStream<S>, Frame>;
 
-/// How the writing of a link ends.
-enum Over {
-    /// Everything was sent, and the link is to be closed.
+/// Why writing ended.
+enum WriteEnd {
+    /// All messages were sent, and the connection is to be closed.
     Done,
-    /// The socket, or the reader of the link, is gone.
+    /// The socket or the reading half is gone.
     Lost,
 }
 
-/// Sends what is queued until the link ends, and closes the socket.
+/// Sends queued messages until the connection ends, then closes the socket.
 pub(super) async fn write<S>(
     mut sink: Sink<S>,
     mut queue: OutboxReader,
     heartbeat: Heartbeat,
-    mut failed: oneshot::Receiver<Failed<S>>,
+    mut failed: oneshot::Receiver<FailedConnection<S>>,
     stopped_reading: oneshot::Receiver<Infallible>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let over = tokio::select! {
         over = send_all(&mut sink, &mut queue, heartbeat) => over,
-        _ = stopped_reading => Over::Lost,
-        Ok(failure) = &mut failed => return failure.tell(sink).await,
+        _ = stopped_reading => WriteEnd::Lost,
+        Ok(failure) = &mut failed => return failure.close(sink).await,
     };
-    // It may have failed at the same moment; then why is what the other side is to learn.
+    // Reading may have failed at the same time; the peer then gets that reason.
     if !failed.is_terminated()
         && let Ok(failure) = failed.try_recv()
     {
-        return failure.tell(sink).await;
+        return failure.close(sink).await;
     }
-    if matches!(over, Over::Done) {
+    if matches!(over, WriteEnd::Done) {
         let frame = queue
             .close_code()
             .map(|code| CloseFrame { code: CloseCode::from(code), reason: Utf8Bytes::default() });
@@ -67,44 +67,45 @@ pub(super) async fn write<S>(
             let _ = sink.send(Frame::Close(frame)).await;
             let _ = sink.close().await;
         };
-        let _ = timeout(CLOSE, close).await;
+        let _ = timeout(CLOSE_TIMEOUT, close).await;
     }
 }
 
-/// Sends what is queued, as many messages at a time as are waiting, and pings in between.
-async fn send_all<S>(sink: &mut Sink<S>, queue: &mut OutboxReader, heartbeat: Heartbeat) -> Over
+/// Sends queued messages in batches, and pings.
+async fn send_all<S>(sink: &mut Sink<S>, queue: &mut OutboxReader, heartbeat: Heartbeat) -> WriteEnd
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Heartbeat { every, give_up_after } = heartbeat;
-    let mut ping = tokio::time::interval(every);
+    let Heartbeat { interval, timeout: limit } = heartbeat;
+    let mut ping = tokio::time::interval(interval);
     ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     ping.reset();
-    let mut gathering = Gathering::default();
+    let mut batching = BatchHeuristic::default();
     loop {
-        sleep_until_there_is_more(sink);
+        detach_read_wakeups(sink);
         let next = tokio::select! {
             next = queue.recv() => next,
             _ = ping.tick() => {
                 let sent = sink.send(Frame::Ping(Bytes::new()));
-                if !matches!(timeout(give_up_after, sent).await, Ok(Ok(()))) {
-                    return Over::Lost;
+                if !matches!(timeout(limit, sent).await, Ok(Ok(()))) {
+                    return WriteEnd::Lost;
                 }
                 continue;
             }
         };
-        let Some(first) = next else { return Over::Done };
-        gathering.others_first().await;
+        let Some(first) = next else { return WriteEnd::Done };
+        batching.yield_to_senders().await;
         let mut text = protocol::encode(&first);
         drop(first);
         let mut messages = 1;
         let batch = async {
             let mut bytes = 0;
-            // A large message is sent by itself, so that none waits for it longer than it must.
-            while text.len() <= FRAGMENT {
+            // A large message is flushed on its own, to delay the messages before it as little as possible.
+            while text.len() <= MAX_FRAME_BYTES {
                 bytes += text.len();
                 sink.feed(Frame::text(std::mem::take(&mut text))).await?;
-                let Some(message) = (bytes < BATCH).then(|| queue.try_recv()).flatten() else {
+                let Some(message) = (bytes < BATCH_BYTES).then(|| queue.try_recv()).flatten()
+                else {
                     break;
                 };
                 text = protocol::encode(&message);
@@ -112,68 +113,67 @@ where
             }
             sink.flush().await
         };
-        // A peer that takes nothing for so long is as good as gone.
-        if !matches!(timeout(give_up_after, batch).await, Ok(Ok(()))) {
-            return Over::Lost;
+        // A peer that accepts nothing for this long is considered dead.
+        if !matches!(timeout(limit, batch).await, Ok(Ok(()))) {
+            return WriteEnd::Lost;
         }
-        gathering.sent(messages);
+        batching.record_batch(messages);
         for fragment in fragments(text) {
-            if !matches!(timeout(give_up_after, sink.send(fragment)).await, Ok(Ok(()))) {
-                return Over::Lost;
+            if !matches!(timeout(limit, sink.send(fragment)).await, Ok(Ok(()))) {
+                return WriteEnd::Lost;
             }
         }
     }
 }
 
-/// Lets the writing task sleep while frames come in.
+/// Replaces the waker of the writing task by a no-op while frames are received.
 ///
-/// The socket keeps the waker of who wrote last, and wakes it whenever something can be read, too. A second task that
-/// wakes up for nothing brings a second thread of the runtime along, which costs more than all else that is done for a
-/// frame. So the waker that the socket keeps is one that wakes nobody. It has nothing left to write here; what fails is
-/// told when there is.
-fn sleep_until_there_is_more<S>(sink: &mut Sink<S>)
+/// The socket keeps the waker of the last write and also wakes it when it becomes readable. Waking a second task for
+/// nothing wakes a second worker thread of the runtime, which costs more than all other work for a frame. There is
+/// nothing left to write here, and the next write reports errors.
+fn detach_read_wakeups<S>(sink: &mut Sink<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let _ = sink.poll_flush_unpin(&mut Context::from_waker(Waker::noop()));
 }
 
-/// A large message in frames that every engine takes (RFC 6455, section 5.4); nothing of an empty one.
+/// Splits a large message into frames that every engine accepts (RFC 6455, section 5.4); an empty message has none.
 fn fragments(text: String) -> impl Iterator<Item = Frame> {
     let bytes = Bytes::from(text);
-    let pieces = bytes.len().div_ceil(FRAGMENT);
+    let pieces = bytes.len().div_ceil(MAX_FRAME_BYTES);
     (0..pieces).map(move |n| {
-        let end = bytes.len().min((n + 1) * FRAGMENT);
+        let end = bytes.len().min((n + 1) * MAX_FRAME_BYTES);
         let kind = if n == 0 { Data::Text } else { Data::Continue };
-        let piece = bytes.slice(n * FRAGMENT..end);
+        let piece = bytes.slice(n * MAX_FRAME_BYTES..end);
         Frame::Frame(RawFrame::message(piece, OpCode::Data(kind), n + 1 == pieces))
     })
 }
 
-/// Decides whether a message waits for a moment, so that others go out with it.
+/// Decides whether a message is delayed for a moment, so that others are sent in the same batch.
 ///
-/// A task that answers wakes the writer, and the runtime runs the task that was woken last before all others: however
-/// many tasks are about to answer, each would get a system call of its own. So the writer lets them go first. That costs
-/// a look at the sockets, which is too much where no other task has anything to say, such as with one call in flight: then
-/// it is tried only now and then.
+/// A task that responds wakes the writer, and the runtime polls the task that was woken last first: with many tasks
+/// about to respond, each response would need a system call of its own. So the writer yields to them. Yielding makes
+/// the runtime poll its sockets, which is wasted when no other task has a message, such as with one call in flight: the
+/// writer then yields only now and then.
 #[derive(Debug, Default)]
-struct Gathering {
-    /// How many times in a row a message had no company.
-    alone: u32,
+struct BatchHeuristic {
+    /// Consecutive batches of a single message.
+    single_batches: u32,
 }
 
-impl Gathering {
-    /// So often in a row a message waits for company in vain, before it does not wait any more.
-    const PATIENCE: u32 = 4;
-    /// After that, one in so many waits.
-    const TRY_EVERY: u32 = 16;
+impl BatchHeuristic {
+    /// After this many of them the writer stops yielding.
+    const MAX_FUTILE_YIELDS: u32 = 4;
+    /// It then yields once in this many batches.
+    const PROBE_INTERVAL: u32 = 16;
 
-    /// Lets the tasks that are ready go first, if they have had something to send lately.
+    /// Yields to the ready tasks if recent batches had more than one message.
     ///
-    /// Not by `yield_now`, which binds the writer to this thread: a task that computes for long would hold it up, and no
-    /// other thread could take it over.
-    async fn others_first(&self) {
-        if self.waits() {
+    /// Not with `yield_now`, which keeps the writer on this thread: a task that computes for long would block it, and
+    /// no other thread could steal it.
+    async fn yield_to_senders(&self) {
+        if self.should_yield() {
             let mut waited = false;
             std::future::poll_fn(|context| {
                 if std::mem::replace(&mut waited, true) {
@@ -186,13 +186,14 @@ impl Gathering {
         }
     }
 
-    fn waits(&self) -> bool {
-        self.alone < Self::PATIENCE || self.alone.is_multiple_of(Self::TRY_EVERY)
+    fn should_yield(&self) -> bool {
+        self.single_batches < Self::MAX_FUTILE_YIELDS
+            || self.single_batches.is_multiple_of(Self::PROBE_INTERVAL)
     }
 
-    /// So many messages were sent together.
-    fn sent(&mut self, messages: usize) {
-        self.alone = if messages > 1 { 0 } else { self.alone.saturating_add(1) };
+    /// Records the size of a batch.
+    fn record_batch(&mut self, messages: usize) {
+        self.single_batches = if messages > 1 { 0 } else { self.single_batches.saturating_add(1) };
     }
 }
 
@@ -200,7 +201,7 @@ impl Gathering {
 mod tests {
     use super::*;
     use crate::protocol::Message;
-    use crate::transport::{Limits, Outbox};
+    use crate::transport::{Outbox, OutboxLimits};
     use futures_util::StreamExt;
     use std::io;
     use std::pin::{Pin, pin};
@@ -226,10 +227,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_comes_in_does_not_wake_the_writer() {
+    async fn received_frames_do_not_wake_the_writer() {
         let (here, mut there) = sockets().await;
         let (mut sink, mut frames) = here.split();
-        let (outbox, mut queue) = Outbox::new(Limits::default());
+        let (outbox, mut queue) = Outbox::new(OutboxLimits::default());
         let polls = Arc::new(AtomicUsize::new(0));
         tokio::spawn({
             let polls = polls.clone();
@@ -250,15 +251,15 @@ mod tests {
             assert_eq!(frames.next().await.unwrap().unwrap(), Frame::text("hi"));
         }
         assert_eq!(polls.load(Ordering::Relaxed), polls_before);
-        // It still hears of what is queued.
+        // It is still woken for queued messages.
         outbox.send(Message::Ping).unwrap();
         assert_eq!(there.next().await.unwrap().unwrap(), Frame::text(r#"{"type":"ping"}"#));
     }
 
-    /// Takes what is written, and counts how many times.
-    struct Written(Arc<AtomicUsize>);
+    /// Discards writes and counts them.
+    struct CountingWriter(Arc<AtomicUsize>);
 
-    impl AsyncWrite for Written {
+    impl AsyncWrite for CountingWriter {
         fn poll_write(
             self: Pin<&mut Self>,
             _: &mut Context<'_>,
@@ -277,14 +278,14 @@ mod tests {
         }
     }
 
-    // Only this kind of runtime runs the task that was woken last before all others.
+    // Only this flavor polls the task that was woken last first.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn messages_of_tasks_that_are_ready_go_out_together() {
+    async fn messages_of_ready_tasks_are_sent_in_one_batch() {
         let times = Arc::new(AtomicUsize::new(0));
-        let stream = tokio::io::join(tokio::io::empty(), Written(times.clone()));
+        let stream = tokio::io::join(tokio::io::empty(), CountingWriter(times.clone()));
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
         let (mut sink, _frames) = socket.split();
-        let (outbox, mut queue) = Outbox::new(Limits::default());
+        let (outbox, mut queue) = Outbox::new(OutboxLimits::default());
         let writer = tokio::spawn(async move {
             send_all(&mut sink, &mut queue, Heartbeat::default()).await;
         });
@@ -300,19 +301,19 @@ mod tests {
     }
 
     #[test]
-    fn a_message_waits_for_company_where_it_has_had_some() {
-        let mut gathering = Gathering::default();
+    fn writer_yields_while_batches_have_several_messages() {
+        let mut batching = BatchHeuristic::default();
         let mut alone = |times| {
             let waits = |_| {
-                let waits = gathering.waits();
-                gathering.sent(1);
+                let waits = batching.should_yield();
+                batching.record_batch(1);
                 waits
             };
             (0..times).map(waits).filter(|waits| *waits).count()
         };
         assert_eq!(alone(4), 4);
         assert_eq!(alone(160), 10);
-        gathering.sent(2);
-        assert!(gathering.waits());
+        batching.record_batch(2);
+        assert!(batching.should_yield());
     }
 }

@@ -1,4 +1,4 @@
-//! Lists of what the engine knows that follow its changes (protocol section 5.11).
+//! Lists of functions and workers that are read again after each change (protocol section 5.11).
 
 use std::fmt;
 use std::pin::Pin;
@@ -7,35 +7,35 @@ use std::task::{Context, Poll};
 use futures_util::stream::{BoxStream, StreamExt, unfold};
 use futures_util::{FutureExt, Stream};
 
-use super::discovery::{Filter, Listed, Listing};
+use super::discovery::{ListFilter, ListRequest, Listable};
 use super::listen::{Listen, Listener};
 use super::{Client, FunctionSummary, WorkerSummary};
 use crate::trigger::{Binding, FunctionsAvailable, WorkersAvailable};
 use iii_wire::protocol::Payload;
 use iii_wire::{Result, code};
 
-/// Something that the engine lists, and tells of when it changes.
-pub trait Followed: Listed + Clone + PartialEq + Sync {
+/// A kind of list that the engine fires a trigger for when it changes.
+pub trait Watchable: Listable + Clone + PartialEq + Sync {
     /// The trigger that fires when the list changes.
     #[doc(hidden)]
     fn trigger() -> Binding;
 }
 
-impl Followed for FunctionSummary {
+impl Watchable for FunctionSummary {
     fn trigger() -> Binding {
         FunctionsAvailable.into()
     }
 }
 
-impl Followed for WorkerSummary {
+impl Watchable for WorkerSummary {
     fn trigger() -> Binding {
         WorkersAvailable.into()
     }
 }
 
 impl Client {
-    /// The functions that can be called, now and after each change. The same as `client.functions().follow()`, which takes
-    /// a filter.
+    /// Watches the functions that can be called: yields the current list, and the new one after each change. Equal to
+    /// `client.functions().watch()`, which also filters.
     ///
     /// ```no_run
     /// # async fn example(client: iii::Client) -> iii::Result<()> {
@@ -46,53 +46,53 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn on_functions_available(&self) -> Following<FunctionSummary> {
-        self.functions().follow()
+    pub fn on_functions_available(&self) -> ListWatch<FunctionSummary> {
+        self.functions().watch()
     }
 
-    /// The workers that are connected, now and after each change. The same as `client.workers().follow()`, which takes a
-    /// filter.
-    pub fn on_workers_available(&self) -> Following<WorkerSummary> {
-        self.workers().follow()
+    /// Watches the connected workers: yields the current list, and the new one after each change. Equal to
+    /// `client.workers().watch()`, which also filters.
+    pub fn on_workers_available(&self) -> ListWatch<WorkerSummary> {
+        self.workers().watch()
     }
 }
 
-impl<T: Followed> Listing<T> {
-    /// The list now, and again each time that it has changed.
+impl<T: Watchable> ListRequest<T> {
+    /// Watches the list: yields the current list, and the new one after each change.
     ///
-    /// It is asked for anew when the engine tells of a change, so that it is filtered like any list, and changes that come
-    /// together give one list. An engine may tell of functions some seconds later.
-    pub fn follow(self) -> Following<T> {
-        let Listing { session, filter, .. } = self;
-        let begin = Follower::<T> {
+    /// Reads the list again with the same filter when the engine reports a change, so that concurrent changes may yield one
+    /// list. An engine may report changes of functions with a delay of some seconds.
+    pub fn watch(self) -> ListWatch<T> {
+        let ListRequest { session, filter, .. } = self;
+        let start = WatchState::<T> {
             client: Client::new(session),
             filter,
             listener: None,
             last: None,
             stale: true,
-            over: false,
+            ended: false,
         };
-        Following { lists: unfold(begin, Follower::next).boxed() }
+        ListWatch { lists: unfold(start, WatchState::next).boxed() }
     }
 }
 
-/// A list that follows its changes, as a [`Stream`] of lists. Dropping it ends it.
+/// A [`Stream`] of lists: the current one, and a new one after each change. Dropping it ends the watch.
 ///
-/// The first list comes at once. An item is an error if the engine does not give the list, or cannot be listened to (see
-/// [`Client::listen`]); after the first the next change is waited for, after the second nothing more comes. A lost link is
-/// no error: when it is back, the list is asked for again. The stream ends when the worker stops.
-pub struct Following<T> {
+/// An item is an error if the list cannot be read, after which the watch continues, or if the trigger cannot be bound (see
+/// [`Client::listen`]), after which it ends. A lost connection is not an error: the list is read again after the reconnect.
+/// The stream ends when the worker stops.
+pub struct ListWatch<T> {
     lists: BoxStream<'static, Result<Vec<T>>>,
 }
 
-impl<T> Following<T> {
-    /// Waits for the next list; `None` when the worker has stopped. Nothing is lost if it is dropped.
+impl<T> ListWatch<T> {
+    /// Waits for the next list; `None` when the worker has stopped. Cancel safe.
     pub async fn next(&mut self) -> Option<Result<Vec<T>>> {
         self.lists.next().await
     }
 }
 
-impl<T> Stream for Following<T> {
+impl<T> Stream for ListWatch<T> {
     type Item = Result<Vec<T>>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -100,38 +100,38 @@ impl<T> Stream for Following<T> {
     }
 }
 
-impl<T> fmt::Debug for Following<T> {
+impl<T> fmt::Debug for ListWatch<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Following").finish_non_exhaustive()
+        f.debug_struct("ListWatch").finish_non_exhaustive()
     }
 }
 
-/// How far somebody is with following a list.
-struct Follower<T> {
+/// The state of a [`ListWatch`] between two items.
+struct WatchState<T> {
     client: Client,
-    filter: Filter,
-    /// Only that something has changed matters, not what.
+    filter: ListFilter,
+    /// The payload of its events is ignored.
     listener: Option<Listener<Payload>>,
     last: Option<Vec<T>>,
-    /// Something may have changed since the last list.
+    /// Whether the list may have changed since it was read.
     stale: bool,
-    over: bool,
+    ended: bool,
 }
 
-impl<T: Followed> Follower<T> {
+impl<T: Watchable> WatchState<T> {
     async fn next(mut self) -> Option<(Result<Vec<T>>, Self)> {
-        if self.over {
+        if self.ended {
             return None;
         }
         let mut listener = match self.listener.take() {
             Some(listener) => listener,
             None => {
-                // Before the first look, so that no change is missed between the two.
+                // Bound before the list is read, so that no change in between is missed.
                 let Binding { kind, config, .. } = T::trigger();
                 match Listen::new(self.client.session().clone(), kind, Ok(config)).await {
                     Ok(listener) => listener,
                     Err(error) => {
-                        self.over = true;
+                        self.ended = true;
                         return Some((Err(error), self));
                     }
                 }
@@ -139,12 +139,12 @@ impl<T: Followed> Follower<T> {
         };
         loop {
             if self.stale {
-                // Changes that came already are in the list.
+                // The list to be read includes the changes that were already reported.
                 while let Some(Some(event)) = listener.next().now_or_never() {
                     if let Err(error) = event
                         && error.code() == code::REGISTRATION_REJECTED
                     {
-                        self.over = true;
+                        self.ended = true;
                         return Some((Err(error), self));
                     }
                 }
@@ -156,7 +156,7 @@ impl<T: Followed> Follower<T> {
                         self.listener = Some(listener);
                         return Some((Ok(list), self));
                     }
-                    // The list is asked for again when the link is back.
+                    // The reconnect marks the list as stale.
                     Err(error) if error.code() == code::CONNECTION_LOST => {}
                     Err(error) if error.code() == code::SHUTTING_DOWN => return None,
                     Err(error) => {
@@ -167,16 +167,16 @@ impl<T: Followed> Follower<T> {
             }
             match listener.next().await? {
                 Err(error) if error.code() == code::REGISTRATION_REJECTED => {
-                    self.over = true;
+                    self.ended = true;
                     return Some((Err(error), self));
                 }
-                // Something happened, or may have been missed.
+                // A change, or missed events.
                 Ok(_) | Err(_) => self.stale = true,
             }
         }
     }
 
     async fn list(&self) -> Result<Vec<T>> {
-        Listing::<T>::of(self.client.session().clone(), self.filter.clone()).await
+        ListRequest::<T>::with_filter(self.client.session().clone(), self.filter.clone()).await
     }
 }

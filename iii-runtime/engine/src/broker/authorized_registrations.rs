@@ -1,4 +1,4 @@
-//! Registrations that go through a gate: decided one after the other, while everything else of the connection goes on.
+//! Registrations that are subject to a policy: authorized in order, one at a time, without blocking calls.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::Broker;
 use super::connection::Connection;
 use super::functions::reject;
-use super::gate::{Gated, Step};
+use super::policy::{Gated, Step};
 use super::triggers::tell;
 use iii_wire::protocol::{
     ErrorBody, FunctionId, Message, Namespace, RegistrationRejected, WorkerId,
@@ -19,9 +19,9 @@ use iii_wire::protocol::{
 use iii_wire::sync::lock;
 
 impl Broker {
-    /// Applies a registration of a connection whose namespace is known, or lets its gate decide over it first.
+    /// Applies a registration of a connection whose namespace is known, after its policy authorized it.
     ///
-    /// Only the task that reads the connection calls this, so that registrations come in their order.
+    /// Only the reading task of the connection calls this, which keeps registrations in order.
     pub(super) fn apply(&self, connection: &Arc<Connection>, message: Message) {
         let Some(gated) = &connection.gated else { return self.enter(connection, message) };
         if let Some(waiting) = lock(&gated.waiting).as_mut() {
@@ -37,7 +37,7 @@ impl Broker {
         }
         let (broker, connection) = (self.clone(), connection.clone());
         let mut deciding = self.clone().decide(connection.clone(), message).boxed();
-        // Most gates know at once. Then this is handled before the next message, as without a gate.
+        // Most policies decide synchronously. The registration is then applied before the next message is handled.
         if (&mut deciding).now_or_never().is_some() {
             return;
         }
@@ -48,7 +48,7 @@ impl Broker {
         });
     }
 
-    /// Decides over what waits, until nothing does.
+    /// Processes queued registrations until none is left.
     async fn work_off(&self, connection: &Arc<Connection>) {
         let Some(gated) = &connection.gated else { return };
         while let Some(step) = next(gated, connection.is_gone()) {
@@ -61,15 +61,15 @@ impl Broker {
         }
     }
 
-    /// Asks the gate about a registration, and then applies it or says why not.
+    /// Authorizes a registration, then applies or rejects it.
     async fn decide(self, connection: Arc<Connection>, message: Message) {
         let Some(gated) = &connection.gated else { return };
-        let gate = gated.gate.clone();
+        let policy = gated.policy.clone();
         let home = connection.namespace().cloned().unwrap_or_default();
         match message {
             Message::RegisterFunction(m) => {
                 let own = m.id.clone();
-                match gate.function(*m, home.clone()).await {
+                match policy.check_function(*m, home.clone()).await {
                     Ok(m) => self.register_function(&connection, m, Some(own)),
                     Err(error) => reject(&connection, home, own, String::new(), Some(error)),
                 }
@@ -77,7 +77,7 @@ impl Broker {
             Message::RegisterTrigger(m) => {
                 let (own, kind, function) =
                     (m.id.clone(), m.trigger_type.clone(), m.function_id.clone());
-                match gate.binding(*m).await {
+                match policy.check_trigger(*m).await {
                     Ok(m) => self.register_trigger(&connection, m, Some(own)),
                     Err(error) => tell(&connection, own, kind, function, error),
                 }
@@ -85,9 +85,9 @@ impl Broker {
             Message::RegisterTriggerType(m) => {
                 let own = m.id.clone();
                 let namespace = m.namespace.clone().unwrap_or(home);
-                match gate.trigger_type(*m).await {
+                match policy.check_trigger_type(*m).await {
                     Ok(m) => self.register_type(&connection, m, Some(own)),
-                    // There is no message for this; workers show the refusal of a function id as a warning.
+                    // The protocol has no message for this; workers log a rejected function id as a warning.
                     Err(error) => {
                         let id = FunctionId::from(own.as_str());
                         reject(&connection, namespace, id, String::new(), Some(error));
@@ -98,7 +98,7 @@ impl Broker {
         }
     }
 
-    /// Waits until everything that a connection has registered before is decided.
+    /// Waits until all earlier registrations of a connection are applied or rejected.
     pub(crate) async fn settled(&self, worker: Option<WorkerId>) {
         let reached = {
             let registry = self.registry();
@@ -116,8 +116,8 @@ impl Broker {
         let _ = reached.await;
     }
 
-    /// Whether a connection may be in a namespace. A worker that waits for no answer is told with a message that stops
-    /// it: nothing that it registers would ever be there (protocol section 3.8).
+    /// Checks that a connection may use a namespace. A worker that awaits no response gets a message that stops it:
+    /// none of its registrations could ever succeed (protocol section 3.8).
     pub(super) fn check_entry(
         &self,
         connection: &Connection,
@@ -126,8 +126,8 @@ impl Broker {
         answered: bool,
     ) -> Result<(), ErrorBody> {
         let Some(gated) = &connection.gated else { return Ok(()) };
-        gated.gate.enters(namespace).inspect_err(|error| {
-            tracing::warn!(worker = %connection.id, %namespace, "a worker was not let into its namespace: {error}");
+        gated.policy.check_namespace(namespace).inspect_err(|error| {
+            tracing::warn!(worker = %connection.id, %namespace, "the namespace is not allowed: {error}");
             if !answered {
                 connection.send(Message::RegistrationRejected(Box::new(RegistrationRejected {
                     code: error.code.clone(),
@@ -142,7 +142,7 @@ impl Broker {
     }
 }
 
-/// The next step; `None` when there is none, or nobody to take it for.
+/// Dequeues the next step. Ends the queue if there is none or the connection ended.
 fn next(gated: &Gated, gone: bool) -> Option<Step> {
     let mut waiting = lock(&gated.waiting);
     let step = waiting.as_mut().filter(|_| !gone).and_then(VecDeque::pop_front);
@@ -159,9 +159,9 @@ fn next(gated: &Gated, gone: bool) -> Option<Step> {
     step
 }
 
-/// Waits for a decision. A bug in it costs one registration, never those after it.
+/// Awaits a decision. A panic fails one registration, not the following ones.
 async fn settle(connection: &Connection, deciding: impl Future<Output = ()>) {
     if AssertUnwindSafe(deciding).catch_unwind().await.is_err() {
-        tracing::error!(worker = %connection.id, "the engine panicked over a registration; it goes on");
+        tracing::error!(worker = %connection.id, "panicked while handling a registration");
     }
 }

@@ -1,4 +1,4 @@
-//! One group of a stream, without naming it again and again; and following a stream.
+//! One group of a stream, and subscriptions to a stream.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -6,11 +6,11 @@ use serde::de::DeserializeOwned;
 use super::listen::Listen;
 use super::{Call, StreamClient, payload};
 use crate::trigger::StreamEvent;
-use crate::update::{Change, Update};
+use crate::update::{Update, WriteResult};
 use iii_wire::TriggerKind;
 use iii_wire::{Error, code};
 
-/// One group of a stream. Made by [`StreamClient::group`].
+/// One group of a stream. Created by [`StreamClient::group`].
 ///
 /// ```no_run
 /// # use iii::prelude::*;
@@ -40,7 +40,7 @@ impl<T> StreamClient<T> {
         StreamGroup { stream: self.clone(), group: id.into() }
     }
 
-    fn follow(&self, group: Option<&str>, item: Option<&str>) -> Listen<StreamEvent<T>> {
+    fn listen(&self, group: Option<&str>, item: Option<&str>) -> Listen<StreamEvent<T>> {
         #[derive(Serialize)]
         struct Config<'a> {
             stream_name: &'a str,
@@ -51,7 +51,7 @@ impl<T> StreamClient<T> {
         }
         let config = Config { stream_name: self.name(), group_id: group, item_id: item };
         let config = if group == Some("") || item == Some("") {
-            let text = "an empty id means any: leave it out, or subscribe to the stream";
+            let text = "an empty id matches all: use `subscribe` without it";
             Err(Error::new(code::INVALID_ARGUMENT, text))
         } else {
             payload(&config)
@@ -61,10 +61,10 @@ impl<T> StreamClient<T> {
 }
 
 impl<T: DeserializeOwned> StreamClient<T> {
-    /// Hears of all changes of the stream from now on, in all groups, also of events that are not kept. See
+    /// Subscribes to all changes of the stream, in all groups, including events that are not stored. See
     /// [`StreamGroup::subscribe`].
     pub fn subscribe(&self) -> Listen<StreamEvent<T>> {
-        self.follow(None, None)
+        self.listen(None, None)
     }
 }
 
@@ -79,7 +79,7 @@ impl<T> StreamGroup<T> {
         &self.group
     }
 
-    /// Tells those who hear of the group of an event that is not kept. As [`StreamClient::send`].
+    /// Sends an event that is not stored to the subscribers of the group. As [`StreamClient::send`].
     pub fn send(&self, kind: &str, data: &(impl Serialize + ?Sized)) -> Call<()> {
         self.stream.send(&self.group, kind, data)
     }
@@ -91,20 +91,20 @@ impl<T: DeserializeOwned> StreamGroup<T> {
         self.stream.get(&self.group, item)
     }
 
-    /// Sets an item, whatever was there before.
-    pub fn set(&self, item: &str, data: &T) -> Call<Change<T>>
+    /// Sets an item, replacing an earlier one.
+    pub fn set(&self, item: &str, data: &T) -> Call<WriteResult<T>>
     where
         T: Serialize,
     {
         self.stream.set(&self.group, item, data)
     }
 
-    /// Changes parts of an item in one step. As [`StreamClient::update`].
-    pub fn update(&self, item: &str, update: Update) -> Call<Change<T>> {
+    /// Updates an item atomically. As [`StreamClient::update`].
+    pub fn update(&self, item: &str, update: Update) -> Call<WriteResult<T>> {
         self.stream.update(&self.group, item, update)
     }
 
-    /// Removes an item, and gives it.
+    /// Deletes an item, and returns it.
     pub fn delete(&self, item: &str) -> Call<Option<T>>
     where
         T: 'static,
@@ -112,28 +112,28 @@ impl<T: DeserializeOwned> StreamGroup<T> {
         self.stream.delete(&self.group, item)
     }
 
-    /// All items of the group, without their ids, the oldest first.
+    /// Lists the items of the group, without their ids, the oldest first.
     pub fn list(&self) -> Call<Vec<T>> {
         self.stream.list(&self.group)
     }
 
-    /// Hears of all changes of the group from now on, also of events that are not kept; until what it gives is dropped.
+    /// Subscribes to all changes of the group, including events that are not stored, until the listener is dropped.
     ///
-    /// It is a `stream` trigger that is bound now (see [`Client::listen`](super::Client::listen)), and not a connection to
-    /// the streams listener (protocol section 8): so it works wherever the worker works, and `stream:join` functions are
-    /// not asked. Changes come without a first picture: for one, subscribe, and then [`list`](StreamGroup::list). Changes
-    /// that happen in between come as well; each has the whole item.
+    /// Binds a `stream` trigger (see [`Client::listen`](super::Client::listen)) rather than connecting to the streams
+    /// listener (protocol section 8), so it works wherever the worker works, and does not call `stream:join` functions. The
+    /// subscription starts without a snapshot: to get one, subscribe, and then [`list`](StreamGroup::list). Changes in
+    /// between are delivered as well; each has the whole item.
     ///
     /// # Errors
     ///
     /// As [`Client::listen`](super::Client::listen).
     pub fn subscribe(&self) -> Listen<StreamEvent<T>> {
-        self.stream.follow(Some(&self.group), None)
+        self.stream.listen(Some(&self.group), None)
     }
 
-    /// As [`StreamGroup::subscribe`], of one item.
+    /// As [`StreamGroup::subscribe`], for one item.
     pub fn subscribe_item(&self, item: &str) -> Listen<StreamEvent<T>> {
-        self.stream.follow(Some(&self.group), Some(item))
+        self.stream.listen(Some(&self.group), Some(item))
     }
 }
 

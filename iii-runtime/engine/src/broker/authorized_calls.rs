@@ -1,4 +1,4 @@
-//! Calls of a connection that has a gate: may they be made, and do they go to their function or elsewhere.
+//! Authorization and redirection of calls of connections with a policy.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use tokio::sync::oneshot;
 use super::Broker;
 use super::calls::{Answer, Asker};
 use super::functions::ENQUEUE;
-use super::gate::{Detour, Gate, forbidden};
 use super::invoke::{Request, Sent, deliver};
+use super::policy::{ConnectionPolicy, Redirect, forbidden};
 use super::registry::{Function, Target};
 use iii_wire::code;
 use iii_wire::protocol::{Action, ErrorBody, FunctionId, Namespace, Payload, WorkerId};
 
-/// The part of a call of [`ENQUEUE`] that names what is to be called.
+/// The part of a call of [`ENQUEUE`] that identifies the enqueued call.
 #[derive(Deserialize)]
 struct Enqueued {
     function_id: FunctionId,
@@ -23,27 +23,27 @@ struct Enqueued {
 }
 
 impl Broker {
-    /// Makes a worker's call if its gate allows that. Where it was sent, if a worker gets it.
+    /// Makes a call of a worker if its policy allows it. Returns where it is pending, if a worker serves it.
     pub(super) fn pass(
         &self,
-        gate: &dyn Gate,
+        policy: &dyn ConnectionPolicy,
         caller: WorkerId,
         request: Request,
         action: Option<Action>,
         asker: Asker,
     ) -> Option<Sent> {
         let function = self.registry().function(&request.namespace, &request.function_id).cloned();
-        if let Err(error) = self.check_call(gate, &request, function.as_deref()) {
+        if let Err(error) = self.check_call(policy, &request, function.as_deref()) {
             if !asker.wants_answer() {
-                tracing::warn!(worker = %caller, "a call without answer was refused: {error}");
+                tracing::warn!(worker = %caller, "a void call was denied: {error}");
             }
             asker.answer(Err(error));
             return None;
         }
         let of_engine = function.as_deref().is_some_and(is_of_engine);
-        let detour = if of_engine { None } else { gate.detour(&request, action.as_ref()) };
-        if let Some(detour) = detour {
-            return self.divert(request, detour, asker);
+        let redirect = if of_engine { None } else { policy.redirect(&request, action.as_ref()) };
+        if let Some(redirect) = redirect {
+            return self.divert(request, redirect, asker);
         }
         match (action, function) {
             (Some(Action::Enqueue { queue }), _) => self.enqueue(&queue, request, caller, asker),
@@ -52,7 +52,7 @@ impl Broker {
             }
             (_, None) => {
                 let Request { namespace, function_id: id, .. } = request;
-                // Where else it is, is not for everybody to know.
+                // Other namespaces are not revealed.
                 asker.answer(Err(ErrorBody::new(
                     code::FUNCTION_NOT_FOUND,
                     format!("there is no function `{id}` in the namespace `{namespace}`"),
@@ -62,29 +62,29 @@ impl Broker {
         }
     }
 
-    /// Whether a call may be made; one that puts another call into a queue, only if that one may be made as well.
+    /// Authorizes a call; one that enqueues another call requires authorization of both.
     fn check_call(
         &self,
-        gate: &dyn Gate,
+        policy: &dyn ConnectionPolicy,
         request: &Request,
         function: Option<&Function>,
     ) -> Result<(), ErrorBody> {
-        check(gate, &request.namespace, &request.function_id, function)?;
+        check(policy, &request.namespace, &request.function_id, function)?;
         if request.function_id != ENQUEUE {
             return Ok(());
         }
         let inner: Enqueued = request.data.parse().map_err(|error| {
-            forbidden(format!("it cannot be seen which function is to be queued: {error}"))
+            forbidden(format!("the function to enqueue is not readable: {error}"))
         })?;
         let namespace = inner.namespace.unwrap_or_default();
         let function = self.registry().function(&namespace, &inner.function_id).cloned();
-        check(gate, &namespace, &inner.function_id, function.as_deref())
+        check(policy, &namespace, &inner.function_id, function.as_deref())
     }
 
-    /// Sends a call to another function than its own: the one of the same namespace, else of `default`. Its answer is
-    /// the answer of the call.
-    fn divert(&self, request: Request, detour: Detour, asker: Asker) -> Option<Sent> {
-        let Detour { function_id, data, limit } = detour;
+    /// Redirects a call to another function: in the same namespace if it exists there, otherwise in `default`. Its
+    /// result is the result of the call.
+    fn divert(&self, request: Request, redirect: Redirect, asker: Asker) -> Option<Sent> {
+        let Redirect { function_id, data, limit } = redirect;
         let here = self.registry().function(&request.namespace, &function_id).is_some();
         let namespace = if here { request.namespace } else { Namespace::default() };
         let late = format!("`{function_id}` did not answer within {limit:?}");
@@ -104,18 +104,18 @@ impl Broker {
     }
 }
 
-/// Asks a gate about a function where it is, or where it would be if it were there.
+/// Authorizes a call of a function, whether it exists or not.
 fn check(
-    gate: &dyn Gate,
+    policy: &dyn ConnectionPolicy,
     namespace: &Namespace,
     id: &FunctionId,
     function: Option<&Function>,
 ) -> Result<(), ErrorBody> {
     let metadata: Option<&Payload> = function.and_then(|function| function.metadata.as_ref());
-    gate.calls(function.map_or(namespace, |function| &function.namespace), id, metadata)
+    policy.check_call(function.map_or(namespace, |function| &function.namespace), id, metadata)
 }
 
-/// Whether it is one of the engine's own functions for workers, which belong to no application.
+/// Returns whether it is a built-in function of the engine itself, which belongs to no application.
 fn is_of_engine(function: &Function) -> bool {
     matches!(function.target, Target::BuiltIn { .. }) && function.id.starts_with("engine::")
 }
