@@ -64,12 +64,14 @@ fn telemetry_components(inner: &Inner) -> [(&'static str, ComponentStatus); 4] {
 
 /// Returns the components of the broker.
 fn broker_components(inner: &Inner) -> [(&'static str, ComponentStatus); 2] {
-    let measured = inner.broker.metrics();
+    let metrics = inner.broker.metrics();
     let (connected, pending) = inner.broker.load();
     let workers = json!({
-        "connected": connected, "spawns": measured.workers_connected, "deaths": measured.workers_disconnected,
+        "connected": connected,
+        "spawns": metrics.workers_connected,
+        "deaths": metrics.workers_disconnected,
     });
-    let calls = json!({ "pending": pending, "total": measured.total, "errors": measured.failed });
+    let calls = json!({ "pending": pending, "total": metrics.total, "errors": metrics.failed });
     [("workers", ComponentStatus::new(true, workers)), ("calls", ComponentStatus::new(true, calls))]
 }
 

@@ -59,37 +59,37 @@ fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-fn active(measured: &BrokerMetrics) -> u64 {
-    measured.workers_connected.saturating_sub(measured.workers_disconnected)
+fn active(metrics: &BrokerMetrics) -> u64 {
+    metrics.workers_connected.saturating_sub(metrics.workers_disconnected)
 }
 
 impl From<&BrokerMetrics> for EngineMetrics {
-    fn from(measured: &BrokerMetrics) -> Self {
+    fn from(metrics: &BrokerMetrics) -> Self {
         let mut by_function: BTreeMap<_, _> =
-            measured.by_function.iter().map(|(id, count)| (id.to_string(), *count)).collect();
-        if measured.other_functions > 0 {
-            by_function.insert(OTHERS.to_owned(), measured.other_functions);
+            metrics.by_function.iter().map(|(id, count)| (id.to_string(), *count)).collect();
+        if metrics.other_functions > 0 {
+            by_function.insert(OTHERS.to_owned(), metrics.other_functions);
         }
         Self {
             invocations: InvocationCounts {
-                total: measured.total,
-                success: measured.succeeded,
-                error: measured.failed,
-                deferred: measured.deferred,
+                total: metrics.total,
+                success: metrics.succeeded,
+                error: metrics.failed,
+                deferred: metrics.deferred,
                 by_function,
             },
             workers: WorkerCounts {
-                spawns: measured.workers_connected,
-                deaths: measured.workers_disconnected,
-                active: active(measured),
+                spawns: metrics.workers_connected,
+                deaths: metrics.workers_disconnected,
+                active: active(metrics),
             },
             performance: InvocationDurations {
-                avg_duration_ms: millis(measured.mean),
-                p50_duration_ms: millis(measured.p50),
-                p95_duration_ms: millis(measured.p95),
-                p99_duration_ms: millis(measured.p99),
-                min_duration_ms: millis(measured.min),
-                max_duration_ms: millis(measured.max),
+                avg_duration_ms: millis(metrics.mean),
+                p50_duration_ms: millis(metrics.p50),
+                p95_duration_ms: millis(metrics.p95),
+                p99_duration_ms: millis(metrics.p99),
+                min_duration_ms: millis(metrics.min),
+                max_duration_ms: millis(metrics.max),
             },
         }
     }
@@ -106,23 +106,23 @@ pub(crate) struct EngineMetricValue {
 /// Returns the value of a metric of the engine, or `None` for any other name.
 // Counts do not reach 2^53, where the conversion loses precision.
 #[allow(clippy::cast_precision_loss)]
-pub(super) fn metric_value(measured: &BrokerMetrics, name: &str) -> Option<EngineMetricValue> {
+pub(super) fn metric_value(metrics: &BrokerMetrics, name: &str) -> Option<EngineMetricValue> {
     let gauge = |value: f64| Some(EngineMetricValue { value, is_monotonic: false });
     let count = |count: u64| Some(EngineMetricValue { value: count as f64, is_monotonic: true });
     let duration = |duration: Duration| gauge(millis(duration));
     match name {
-        "iii.invocations.total" => count(measured.total),
-        "iii.invocations.success" => count(measured.succeeded),
-        "iii.invocations.error" => count(measured.failed),
-        "iii.invocations.deferred" => count(measured.deferred),
-        "iii.workers.spawns" => count(measured.workers_connected),
-        "iii.workers.deaths" => count(measured.workers_disconnected),
-        "iii.workers.active" => gauge(active(measured) as f64),
-        "iii.invocations.duration.avg" => duration(measured.mean),
-        "iii.invocations.duration.p50" => duration(measured.p50),
-        "iii.invocations.duration.p95" => duration(measured.p95),
-        "iii.invocations.duration.p99" => duration(measured.p99),
-        "iii.invocations.duration.max" => duration(measured.max),
+        "iii.invocations.total" => count(metrics.total),
+        "iii.invocations.success" => count(metrics.succeeded),
+        "iii.invocations.error" => count(metrics.failed),
+        "iii.invocations.deferred" => count(metrics.deferred),
+        "iii.workers.spawns" => count(metrics.workers_connected),
+        "iii.workers.deaths" => count(metrics.workers_disconnected),
+        "iii.workers.active" => gauge(active(metrics) as f64),
+        "iii.invocations.duration.avg" => duration(metrics.mean),
+        "iii.invocations.duration.p50" => duration(metrics.p50),
+        "iii.invocations.duration.p95" => duration(metrics.p95),
+        "iii.invocations.duration.p99" => duration(metrics.p99),
+        "iii.invocations.duration.max" => duration(metrics.max),
         _ => None,
     }
 }
