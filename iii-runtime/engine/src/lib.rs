@@ -13,6 +13,8 @@
 //! provider broker              the provider trait; connections, functions, triggers, calls
 //! tasks wildcard expand        groups of tasks, wildcard patterns, environment variables in settings
 //! handshake origins            headers and queries of handshakes, allowed origins
+//! function_ids http_fields     function ids and HTTP fields to which several modules refer
+//! worker_gauges                gauges that workers report about their process
 //! condition trigger_index      condition functions of triggers, triggers by topic
 //! ordered_dispatcher           dispatches events of one source in their order
 //! store                        the storage API: in memory, and durable on redb
@@ -37,8 +39,10 @@ mod cron;
 mod discovery;
 mod engine;
 mod expand;
+mod function_ids;
 mod handshake;
 mod http;
+mod http_fields;
 mod http_function;
 mod limits;
 mod observability;
@@ -57,6 +61,7 @@ mod tasks;
 pub mod testing;
 mod trigger_index;
 mod wildcard;
+mod worker_gauges;
 
 pub use access::{Access, FunctionFilter, MetadataRule};
 pub use config::{EngineBuilder, StreamSettings, WorkerListener};

@@ -15,12 +15,13 @@ use crate::engine::Engine;
 #[cfg(feature = "testing")]
 use crate::engine::Probes;
 use crate::http_function::HttpFunctions;
-use crate::observability::{Observability, WorkerGauges};
+use crate::observability::{Observability, SubscriptionCheck};
 use crate::origins::OriginPolicy;
 use crate::queue::Queues;
 use crate::store::{Store, StoreLimits};
 use crate::stream::Streams;
 use crate::tasks::Tasks;
+use crate::worker_gauges::WorkerGauges;
 use crate::{access, channel, configuration, cron, discovery, http, pubsub, server, state, stream};
 
 impl EngineBuilder {
@@ -239,11 +240,14 @@ impl Installed {
         }
         let table = stores.durable.table("configuration");
         broker.install(Arc::new(configuration::Configurations::new(broker.clone(), table)));
+        let has_subscribers = streams.clone().map(|streams| -> SubscriptionCheck {
+            Arc::new(move |stream: &str| streams.is_subscribed(stream))
+        });
         let gauges = WorkerGauges::default();
         let observability = Observability::new(
             broker.clone(),
             settings.observability,
-            streams.clone(),
+            has_subscribers,
             gauges.clone(),
         );
         broker.install(Arc::new(observability));

@@ -9,8 +9,8 @@ use super::{Discovery, not_found};
 use crate::broker::{
     ANNOUNCE, Announcement, FunctionView, Visibility, WorkerInfo, WorkerView, announcement_error,
 };
-use crate::observability::WorkerMetrics;
 use crate::provider::BuiltIn;
+use crate::worker_gauges::WorkerMetrics;
 use iii_wire::protocol::{DEFAULT_NAMESPACE, ErrorBody, WorkerId};
 
 /// Input of `engine::workers::list`. Absent fields match everything.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::NoInput;
+use crate::function_ids::{BAGGAGE_GET, BAGGAGE_GET_ALL, BAGGAGE_SET};
 use crate::provider::{BuiltIn, Call};
 
 /// Input of `engine::baggage::get`.
@@ -63,24 +64,22 @@ fn entries(call: &Call) -> BTreeMap<String, String> {
 pub(super) fn functions() -> Vec<BuiltIn> {
     vec![
         BuiltIn::sync(
-            "engine::baggage::get",
+            BAGGAGE_GET,
             "Returns one entry of the baggage of this call.",
             |input: BaggageGetInput, call| {
                 Ok(Some(BaggageGetOutput { value: entries(&call).remove(&input.key) }))
             },
         ),
         BuiltIn::sync(
-            "engine::baggage::set",
+            BAGGAGE_SET,
             "Has no effect: baggage is sent with each call.",
             |_: BaggageSetInput, _| {
                 let note = "nothing was changed: send baggage along with your own calls";
                 Ok(Some(BaggageSetOutput { success: true, note }))
             },
         ),
-        BuiltIn::sync(
-            "engine::baggage::get_all",
-            "Returns the baggage of this call.",
-            |_: NoInput, call| Ok(Some(BaggageGetAllOutput { baggage: entries(&call) })),
-        ),
+        BuiltIn::sync(BAGGAGE_GET_ALL, "Returns the baggage of this call.", |_: NoInput, call| {
+            Ok(Some(BaggageGetAllOutput { baggage: entries(&call) }))
+        }),
     ]
 }

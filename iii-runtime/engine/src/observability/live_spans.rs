@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::traces::{SharedSpan, Span};
 use crate::broker::{Broker, Request};
+use crate::function_ids::STREAM_SEND;
 use crate::provider::to_payload;
-use crate::stream::Streams;
 use crate::tasks::Tasks;
 use iii_wire::sync::lock;
 
@@ -25,6 +25,9 @@ const TRACE_ROWS_STREAM: &str = "iii:devtools:trace-rows";
 const ALL_SPANS_STREAM: &str = "iii:devtools:all-spans";
 /// The stream of the spans of one trace, with the trace id as the group.
 const TRACE_SPANS_STREAM: &str = "iii:devtools:trace-spans";
+
+/// Returns whether a stream has subscribers.
+pub(crate) type SubscriptionCheck = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Input of `stream::send`.
 #[derive(Serialize)]
@@ -50,21 +53,21 @@ struct PendingBatch {
 /// Publishes batches of new spans.
 pub(super) struct LiveSpans {
     broker: Broker,
-    streams: Arc<Streams>,
+    has_subscribers: SubscriptionCheck,
     pending: Mutex<PendingBatch>,
     tasks: Tasks,
 }
 
 impl LiveSpans {
-    /// Creates a publisher for the subscribers of `streams`.
-    pub(super) fn new(broker: Broker, streams: Arc<Streams>) -> Self {
-        Self { broker, streams, pending: Mutex::default(), tasks: Tasks::default() }
+    /// Creates a publisher.
+    pub(super) fn new(broker: Broker, has_subscribers: SubscriptionCheck) -> Self {
+        Self { broker, has_subscribers, pending: Mutex::default(), tasks: Tasks::default() }
     }
 
     /// Adds stored spans to the batch. Without subscribers it only checks for them.
     pub(super) fn on_spans(self: &Arc<Self>, spans: &[Arc<Span>]) {
         let streams = [TRACE_ROWS_STREAM, ALL_SPANS_STREAM, TRACE_SPANS_STREAM];
-        if !streams.into_iter().any(|stream| self.streams.is_subscribed(stream)) {
+        if !streams.into_iter().any(|stream| (self.has_subscribers)(stream)) {
             return;
         }
         let mut pending = lock(&self.pending);
@@ -88,7 +91,7 @@ impl LiveSpans {
         let spans = std::mem::take(&mut *lock(&self.pending)).spans;
         let roots: Vec<_> = spans.iter().filter(|span| span.parent.is_none()).cloned().collect();
         let mut traces: BTreeMap<String, Vec<Arc<Span>>> = BTreeMap::new();
-        if self.streams.is_subscribed(TRACE_SPANS_STREAM) {
+        if (self.has_subscribers)(TRACE_SPANS_STREAM) {
             for span in &spans {
                 traces.entry(span.trace_id.to_string()).or_default().push(span.clone());
             }
@@ -101,7 +104,7 @@ impl LiveSpans {
     }
 
     fn send(&self, stream_name: &'static str, group_id: &str, spans: Vec<Arc<Span>>) {
-        if spans.is_empty() || !self.streams.is_subscribed(stream_name) {
+        if spans.is_empty() || !(self.has_subscribers)(stream_name) {
             return;
         }
         let data = SpansData { spans: spans.into_iter().map(SharedSpan).collect() };
@@ -109,7 +112,7 @@ impl LiveSpans {
         let Ok(data) = to_payload(&input) else { return };
         self.broker.fire(Request {
             namespace: Default::default(),
-            function_id: "stream::send".into(),
+            function_id: STREAM_SEND.into(),
             data,
             metadata: None,
             traceparent: None,

@@ -26,12 +26,12 @@ use serde::{Deserialize, Serialize};
 
 use super::broker::Broker;
 use super::provider::{Binding, BrokerEvent, BuiltIn, Provider, TriggerTypeInfo, schema};
-use super::stream::Streams;
+use super::worker_gauges::WorkerGauges;
 use iii_wire::clock::Clock;
 use iii_wire::protocol::ErrorBody;
 use iii_wire::transport::ws::TelemetryHandler;
 
-pub(crate) use metrics::{WorkerGauges, WorkerMetrics};
+pub(crate) use live_spans::SubscriptionCheck;
 pub use settings::{
     AlertAction, AlertOperator, AlertRule, LogSettings, MetricSettings, ObservabilitySettings,
     Sampling, SamplingRule, TraceSettings,
@@ -93,21 +93,22 @@ struct Inner {
 }
 
 impl Observability {
-    /// Creates the provider with empty stores. New spans are published to the subscribers of `streams`; `gauges` receives
-    /// the metrics of workers about themselves.
+    /// Creates the provider with empty stores. New spans are published to streams if `has_subscribers` is set; `gauges`
+    /// receives the gauges of workers about themselves.
     pub(crate) fn new(
         broker: Broker,
         settings: ObservabilitySettings,
-        streams: Option<Arc<Streams>>,
+        has_subscribers: Option<SubscriptionCheck>,
         gauges: WorkerGauges,
     ) -> Self {
         let loop_guard = Arc::new(LoopGuard::default());
         let metrics = Arc::new(Metrics::new(broker.clone(), &settings.metrics, gauges));
-        let streams = streams.filter(|_| settings.traces.live_spans);
+        let has_subscribers = has_subscribers.filter(|_| settings.traces.live_spans);
         let inner = Arc::new(Inner {
             traces: Arc::new(Traces::new(&settings.traces)),
             trace_triggers: Arc::new(TraceTriggers::new(broker.clone(), loop_guard.clone())),
-            live_spans: streams.map(|streams| Arc::new(LiveSpans::new(broker.clone(), streams))),
+            live_spans: has_subscribers
+                .map(|has_subscribers| Arc::new(LiveSpans::new(broker.clone(), has_subscribers))),
             alerts: Alerts::start(broker.clone(), metrics.clone(), settings.alerts.clone()),
             metrics,
             logs: Arc::new(Logs::new(broker.clone(), &settings, loop_guard)),

@@ -16,6 +16,7 @@ use super::settings::{LogSettings, ObservabilitySettings};
 use super::traces::TraceId;
 use super::{ClearOutput, NoInput, nanos_range, unix_nanos};
 use crate::broker::Broker;
+use crate::function_ids::{LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_TRACE, LOG_WARN};
 use crate::provider::{Binding, BuiltIn, Call};
 use iii_wire::protocol::{ErrorBody, TriggerId};
 use iii_wire::sync::lock;
@@ -244,11 +245,11 @@ impl Logs {
     /// Creates the functions `engine::log::*` and `engine::logs::*`.
     pub(super) fn functions(self: &Arc<Self>) -> Vec<BuiltIn> {
         let writers = [
-            ("engine::log::trace", "Writes a log record of level trace.", Severity::Trace),
-            ("engine::log::debug", "Writes a log record of level debug.", Severity::Debug),
-            ("engine::log::info", "Writes a log record of level info.", Severity::Info),
-            ("engine::log::warn", "Writes a log record of level warn.", Severity::Warn),
-            ("engine::log::error", "Writes a log record of level error.", Severity::Error),
+            (LOG_TRACE, "Writes a log record of level trace.", Severity::Trace),
+            (LOG_DEBUG, "Writes a log record of level debug.", Severity::Debug),
+            (LOG_INFO, "Writes a log record of level info.", Severity::Info),
+            (LOG_WARN, "Writes a log record of level warn.", Severity::Warn),
+            (LOG_ERROR, "Writes a log record of level error.", Severity::Error),
         ];
         let writers = writers.map(|(id, description, severity)| {
             let logs = self.clone();

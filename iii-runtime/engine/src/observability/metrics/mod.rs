@@ -3,7 +3,6 @@
 mod aggregate;
 mod data_point;
 mod engine;
-mod gauges;
 mod rollups;
 
 use std::collections::HashMap;
@@ -18,16 +17,19 @@ use super::settings::MetricSettings;
 use super::{nanos_range, unix_nanos};
 use crate::broker::Broker;
 use crate::provider::BuiltIn;
+use crate::worker_gauges::WorkerGauges;
 use iii_wire::protocol::WorkerId;
 use iii_wire::sync::lock;
 
 pub(super) use data_point::{DataPoint, DataPointValue, Histogram, MetricKind};
 pub(super) use engine::EngineMetricValue;
-pub(crate) use gauges::{WorkerGauges, WorkerMetrics};
 
 use aggregate::{MetricAggregate, aggregate};
 use engine::EngineMetrics;
 use rollups::{RollupListInput, Rollups};
+
+/// Prefix of the names of the gauges that workers report about themselves.
+const WORKER_GAUGE_PREFIX: &str = "iii.worker.";
 
 /// Input of `engine::metrics::list`. An absent filter matches everything.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
@@ -89,9 +91,20 @@ impl Metrics {
             if point.timestamp_unix_nano == 0 {
                 point.timestamp_unix_nano = now;
             }
-            self.gauges.record(&point, |worker| self.broker.is_connected(worker));
+            self.set_worker_gauge(&point);
             lock(&self.rollups).add(&point, now / 1_000_000);
             lock(&self.points).push(Arc::new(point), now);
+        }
+    }
+
+    /// Sets the gauge of a connected worker, if the data point is one.
+    fn set_worker_gauge(&self, point: &DataPoint) {
+        let Some(gauge) = point.name.strip_prefix(WORKER_GAUGE_PREFIX) else { return };
+        let DataPointValue::Number(value) = point.value else { return };
+        let id = point.attributes.get("worker.id").and_then(serde_json::Value::as_str);
+        let Some(worker) = id.and_then(|id| id.parse().ok()).map(WorkerId) else { return };
+        if self.broker.is_connected(worker) {
+            self.gauges.set(worker, gauge, value, point.timestamp_unix_nano / 1_000_000);
         }
     }
 

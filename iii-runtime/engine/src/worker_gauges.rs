@@ -1,16 +1,13 @@
-//! Gauges that workers report about their process: memory, CPU and event loop (protocol section 10.5).
+//! The latest gauges that workers report about their process: memory, CPU and event loop (protocol section 10.5).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
-use super::data_point::{DataPoint, DataPointValue};
 use iii_wire::protocol::WorkerId;
 use iii_wire::sync::lock;
 
-/// Prefix of the names of these gauges.
-const PREFIX: &str = "iii.worker.";
 /// Maximum number of workers, which is the default connection limit of the engine.
 const MAX_WORKERS: usize = 10_000;
 
@@ -51,7 +48,7 @@ pub(crate) struct WorkerMetrics {
 }
 
 impl WorkerMetrics {
-    /// Returns the field of a gauge by its name without the prefix and with `_` as the separator.
+    /// Returns the field of a gauge by its name with `_` as the separator.
     fn field(&mut self, name: &str) -> Option<&mut Option<f64>> {
         Some(match name {
             "memory_heap_used" => &mut self.memory_heap_used,
@@ -81,28 +78,22 @@ impl WorkerGauges {
         Some(WorkerMetrics { runtime: runtime.to_owned(), ..metrics })
     }
 
-    /// Records a data point if it is one of these gauges and its worker is connected.
-    pub(super) fn record(&self, point: &DataPoint, is_connected: impl FnOnce(WorkerId) -> bool) {
-        let Some(name) = point.name.strip_prefix(PREFIX) else { return };
-        let DataPointValue::Number(value) = point.value else { return };
-        let id = point.attributes.get("worker.id").and_then(serde_json::Value::as_str);
-        let Some(id) = id.and_then(|id| id.parse().ok()).map(WorkerId) else { return };
-        if !is_connected(id) {
-            return;
-        }
+    /// Sets a gauge of a connected worker, such as `memory.rss`. Unknown gauges are ignored. `timestamp_ms` is the time
+    /// of the measurement.
+    pub(crate) fn set(&self, worker: WorkerId, gauge: &str, value: f64, timestamp_ms: u64) {
         let mut workers = lock(&self.workers);
-        if workers.len() >= MAX_WORKERS && !workers.contains_key(&id) {
+        if workers.len() >= MAX_WORKERS && !workers.contains_key(&worker) {
             return;
         }
-        let metrics = workers.entry(id).or_default();
-        if let Some(field) = metrics.field(&name.replace('.', "_")) {
+        let metrics = workers.entry(worker).or_default();
+        if let Some(field) = metrics.field(&gauge.replace('.', "_")) {
             *field = Some(value);
-            metrics.timestamp_ms = point.timestamp_unix_nano / 1_000_000;
+            metrics.timestamp_ms = timestamp_ms;
         }
     }
 
     /// Removes the gauges of a disconnected worker.
-    pub(super) fn remove(&self, worker: WorkerId) {
+    pub(crate) fn remove(&self, worker: WorkerId) {
         lock(&self.workers).remove(&worker);
     }
 }
