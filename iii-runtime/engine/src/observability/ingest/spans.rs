@@ -85,8 +85,6 @@ pub(super) fn read(
             (status_of(status.code), message.map(|text| truncate(&text.0).into()))
         }
     };
-    let text =
-        |text: Option<JsonStr<'_>>| text.map_or_else(Box::default, |text| truncate(&text.0).into());
     emit(Span {
         trace_id: otlp.trace_id,
         span_id: otlp.span_id,
@@ -97,26 +95,8 @@ pub(super) fn read(
         status,
         status_description,
         attributes: attributes(&otlp.attributes),
-        events: otlp
-            .events
-            .0
-            .into_iter()
-            .map(|event| SpanEvent {
-                name: text(event.name),
-                timestamp_unix_nano: event.time_unix_nano.0,
-                attributes: attributes(&event.attributes),
-            })
-            .collect(),
-        links: otlp
-            .links
-            .0
-            .into_iter()
-            .map(|link| SpanLink {
-                trace_id: link.trace_id,
-                span_id: link.span_id,
-                attributes: attributes(&link.attributes),
-            })
-            .collect(),
+        events: otlp.events.0.into_iter().map(SpanEvent::from).collect(),
+        links: otlp.links.0.into_iter().map(SpanLink::from).collect(),
         service_name: context.service_name.clone(),
         scope_name: context.scope_name.clone(),
         scope_version: context.scope_version.clone(),
@@ -127,6 +107,31 @@ pub(super) fn read(
             .map(|text| truncate(&text.0).into()),
     });
     Ok(())
+}
+
+impl From<OtlpEvent<'_>> for SpanEvent {
+    fn from(event: OtlpEvent<'_>) -> Self {
+        Self {
+            name: text(event.name),
+            timestamp_unix_nano: event.time_unix_nano.0,
+            attributes: attributes(&event.attributes),
+        }
+    }
+}
+
+impl From<OtlpLink<'_>> for SpanLink {
+    fn from(link: OtlpLink<'_>) -> Self {
+        Self {
+            trace_id: link.trace_id,
+            span_id: link.span_id,
+            attributes: attributes(&link.attributes),
+        }
+    }
+}
+
+/// Converts an optional string. An absent one is empty.
+fn text(text: Option<JsonStr<'_>>) -> Box<str> {
+    text.map_or_else(Box::default, |text| truncate(&text.0).into())
 }
 
 /// Converts attributes to strings and redacts the values of secrets.
