@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Inner, NoInput};
+use super::{NoInput, ObservabilityInner};
 use crate::provider::BuiltIn;
 
 /// Output of `engine::health::check`.
@@ -42,7 +42,7 @@ impl ComponentStatus {
 }
 
 /// Returns the components of observability.
-fn telemetry_components(inner: &Inner) -> [(&'static str, ComponentStatus); 4] {
+fn telemetry_components(inner: &ObservabilityInner) -> [(&'static str, ComponentStatus); 4] {
     let settings = &inner.settings;
     let enabled = settings.enabled;
     let (stored_spans, hot_bytes) = inner.traces.size();
@@ -63,7 +63,7 @@ fn telemetry_components(inner: &Inner) -> [(&'static str, ComponentStatus); 4] {
 }
 
 /// Returns the components of the broker.
-fn broker_components(inner: &Inner) -> [(&'static str, ComponentStatus); 2] {
+fn broker_components(inner: &ObservabilityInner) -> [(&'static str, ComponentStatus); 2] {
     let metrics = inner.broker.metrics();
     let (connected, pending) = inner.broker.load();
     let workers = json!({
@@ -75,7 +75,7 @@ fn broker_components(inner: &Inner) -> [(&'static str, ComponentStatus); 2] {
     [("workers", ComponentStatus::new(true, workers)), ("calls", ComponentStatus::new(true, calls))]
 }
 
-fn check(inner: &Inner) -> HealthCheckOutput {
+fn check(inner: &ObservabilityInner) -> HealthCheckOutput {
     let mut components = BTreeMap::from(telemetry_components(inner));
     components.extend(broker_components(inner));
     for provider in inner.broker.health() {
@@ -94,7 +94,7 @@ fn check(inner: &Inner) -> HealthCheckOutput {
 }
 
 /// Creates the function.
-pub(super) fn function(inner: &Arc<Inner>) -> BuiltIn {
+pub(super) fn function(inner: &Arc<ObservabilityInner>) -> BuiltIn {
     let inner = inner.clone();
     BuiltIn::sync(
         "engine::health::check",

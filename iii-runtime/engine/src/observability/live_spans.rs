@@ -31,7 +31,7 @@ pub(crate) type SubscriptionCheck = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Input of `stream::send`.
 #[derive(Serialize)]
-struct StreamSendInput<'a> {
+struct PublishSpansInput<'a> {
     stream_name: &'static str,
     group_id: &'a str,
     r#type: &'static str,
@@ -108,7 +108,7 @@ impl LiveSpans {
             return;
         }
         let data = SpansData { spans: spans.into_iter().map(SharedSpan).collect() };
-        let input = StreamSendInput { stream_name, group_id, r#type: "spans", data };
+        let input = PublishSpansInput { stream_name, group_id, r#type: "spans", data };
         let Ok(data) = to_payload(&input) else { return };
         self.broker.fire(Request {
             namespace: Default::default(),

@@ -76,12 +76,12 @@ fn nanos_range(start_ms: Option<u64>, end_ms: Option<u64>) -> RangeInclusive<u64
 
 /// The provider of the trigger types `log` and `trace`, and of the functions for telemetry, alerts and health.
 pub(crate) struct Observability {
-    inner: Arc<Inner>,
-    ingest: Arc<TelemetryIngest<Inner>>,
+    inner: Arc<ObservabilityInner>,
+    ingest: Arc<TelemetryIngest<ObservabilityInner>>,
 }
 
 /// The stores of telemetry, and what reacts to new telemetry.
-struct Inner {
+struct ObservabilityInner {
     broker: Broker,
     settings: ObservabilitySettings,
     traces: Arc<Traces>,
@@ -104,7 +104,7 @@ impl Observability {
         let loop_guard = Arc::new(LoopGuard::default());
         let metrics = Arc::new(Metrics::new(broker.clone(), &settings.metrics, gauges));
         let has_subscribers = has_subscribers.filter(|_| settings.traces.live_spans);
-        let inner = Arc::new(Inner {
+        let inner = Arc::new(ObservabilityInner {
             traces: Arc::new(Traces::new(&settings.traces)),
             trace_triggers: Arc::new(TraceTriggers::new(broker.clone(), loop_guard.clone())),
             live_spans: has_subscribers
@@ -119,7 +119,7 @@ impl Observability {
     }
 }
 
-impl TelemetrySink for Inner {
+impl TelemetrySink for ObservabilityInner {
     fn spans(&self, spans: Vec<Span>) {
         let stored = self.traces.store(spans);
         self.trace_triggers.on_spans(&stored);

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::ItemContext;
 use super::json::JsonStr;
-use super::value::{AnyValue, KeyValues, UInt64, attribute_map, truncate};
+use super::value::{KeyValues, OtlpAnyValue, UInt64, attribute_map, truncate};
 use crate::observability::logs::{LogRecord, Severity};
 use crate::observability::traces::{SpanId, TraceId};
 
@@ -21,7 +21,7 @@ struct OtlpLogRecord<'a> {
     #[serde(borrow)]
     severity_text: Option<JsonStr<'a>>,
     #[serde(borrow)]
-    body: Option<AnyValue<'a>>,
+    body: Option<OtlpAnyValue<'a>>,
     #[serde(borrow, default)]
     attributes: KeyValues<'a>,
     #[serde(borrow)]

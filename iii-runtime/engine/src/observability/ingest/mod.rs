@@ -220,7 +220,7 @@ impl ItemContext {
         };
         let mut attributes = resource.attributes.0.iter();
         let name = attributes.find(|attribute| attribute.key.0 == "service.name");
-        let name = name.map(value::KeyValue::text).filter(|name| !name.is_empty());
+        let name = name.map(value::OtlpKeyValue::text).filter(|name| !name.is_empty());
         Ok(Self {
             service_name: name.as_deref().map_or("unknown", truncate_name).into(),
             resource: Arc::new(value::attribute_map(&resource.attributes)),

@@ -23,7 +23,7 @@ const MAX_ELEMENTS: usize = 1024;
 /// `AnyValue` of OTLP.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct AnyValue<'a> {
+pub(super) struct OtlpAnyValue<'a> {
     #[serde(borrow)]
     string_value: Option<JsonStr<'a>>,
     bool_value: Option<bool>,
@@ -39,21 +39,21 @@ pub(super) struct AnyValue<'a> {
 
 /// `KeyValue` of OTLP.
 #[derive(Deserialize)]
-pub(super) struct KeyValue<'a> {
+pub(super) struct OtlpKeyValue<'a> {
     #[serde(borrow)]
     pub(super) key: JsonStr<'a>,
     #[serde(borrow)]
-    value: Option<AnyValue<'a>>,
+    value: Option<OtlpAnyValue<'a>>,
 }
 
 /// The attributes of an item.
-pub(super) type KeyValues<'a> = FirstElements<KeyValue<'a>, MAX_ATTRIBUTES>;
+pub(super) type KeyValues<'a> = FirstElements<OtlpKeyValue<'a>, MAX_ATTRIBUTES>;
 
-impl KeyValue<'_> {
+impl OtlpKeyValue<'_> {
     /// Converts the value to a string: a string as it is, null to the empty string, any other value to JSON.
     pub(super) fn text(&self) -> Box<str> {
         match &self.value {
-            Some(AnyValue { string_value: Some(text), .. }) => truncate(&text.0).into(),
+            Some(OtlpAnyValue { string_value: Some(text), .. }) => truncate(&text.0).into(),
             Some(value) => match value.json(MAX_DEPTH) {
                 Value::String(text) => text.into(),
                 Value::Null => Box::default(),
@@ -69,7 +69,7 @@ impl KeyValue<'_> {
     }
 }
 
-impl AnyValue<'_> {
+impl OtlpAnyValue<'_> {
     /// Converts the value to a string: a string as it is, null to the empty string, any other value to JSON.
     pub(super) fn text(&self) -> String {
         match self.json(MAX_DEPTH) {
@@ -110,14 +110,14 @@ impl AnyValue<'_> {
 #[derive(Deserialize)]
 struct ArrayValue<'a> {
     #[serde(borrow, default)]
-    values: FirstElements<AnyValue<'a>, MAX_ELEMENTS>,
+    values: FirstElements<OtlpAnyValue<'a>, MAX_ELEMENTS>,
 }
 
 /// `KeyValueList` of OTLP.
 #[derive(Deserialize)]
 struct KeyValueList<'a> {
     #[serde(borrow, default)]
-    values: FirstElements<KeyValue<'a>, MAX_ELEMENTS>,
+    values: FirstElements<OtlpKeyValue<'a>, MAX_ELEMENTS>,
 }
 
 /// Parses an array or a key-value list. If it is too large or too deep, the value is a string with its size.
