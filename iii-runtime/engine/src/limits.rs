@@ -157,7 +157,7 @@ impl WorkerLimits {
     }
 
     /// The limits of the outbox of a connection.
-    pub(crate) fn link(&self) -> transport::OutboxLimits {
+    pub(crate) fn outbox_limits(&self) -> transport::OutboxLimits {
         transport::OutboxLimits {
             soft: self.outgoing_soft_bytes,
             hard: self.outgoing_bytes,
@@ -166,7 +166,7 @@ impl WorkerLimits {
     }
 
     /// Registrations that are buffered until the namespace of a connection is known.
-    pub(crate) fn buffered(&self) -> usize {
+    pub(crate) fn max_buffered_registrations(&self) -> usize {
         self.functions + self.triggers + self.trigger_types + self.services
     }
 }

@@ -43,13 +43,13 @@ impl EngineBuilder {
             capacity: store_limits.capacity,
             durable: open_store(checked.data_dir.clone(), store_limits).await?,
         };
-        let link = self.limits.workers.link();
+        let outbox_limits = self.limits.workers.outbox_limits();
         let broker = Broker::with_limits(self.clock, self.namespace_grace, self.limits);
         let workers = self.settings.workers.clone();
         let installed =
             Installed::new(&broker, self.settings, checked.http_functions, checked.cors, &store);
 
-        let (local, incoming) = LocalTransport::new(link);
+        let (local, incoming) = LocalTransport::new(outbox_limits);
         let (intake, stopped) = watch::channel(false);
         let mut engine = Engine {
             listeners: Arc::new(Tasks::default()),
@@ -77,10 +77,10 @@ impl EngineBuilder {
         {
             engine.worker_addrs.extend(socket.local_addr());
             let broker = engine.broker.clone();
-            let door = server::Door {
+            let context = server::ListenerContext {
                 broker: broker.clone(),
                 channels: installed.channels.clone(),
-                handshake: listener.handshake_timeout,
+                handshake_timeout: listener.handshake_timeout,
                 origins: Arc::new(origins),
                 guard: access::AccessGuard::new(
                     broker,
@@ -88,7 +88,7 @@ impl EngineBuilder {
                     listener.to_middleware(),
                 ),
             };
-            engine.listeners.spawn(server::serve(socket, door, engine.links.clone()));
+            engine.listeners.spawn(server::serve(socket, context, engine.links.clone()));
         }
         if let (Some(socket), Some(streams)) = (sockets.stream, installed.streams) {
             engine.stream_addr = socket.local_addr().ok();
