@@ -50,14 +50,14 @@ impl EngineBuilder {
             Installed::new(&broker, self.settings, checked.http_functions, checked.cors, &store);
 
         let (local, incoming) = LocalTransport::new(outbox_limits);
-        let (intake, stopped) = watch::channel(false);
+        let (http_closed, on_http_closed) = watch::channel(false);
         let mut engine = Engine {
-            listeners: Arc::new(Tasks::default()),
-            links: Arc::new(Tasks::default()),
+            accept_tasks: Arc::new(Tasks::default()),
+            connection_tasks: Arc::new(Tasks::default()),
             local,
-            intake,
+            http_closed,
             http: installed.http,
-            requests: None,
+            http_listener: None,
             worker_addrs: Vec::new(),
             stream_addr: None,
             store: store.durable,
@@ -66,11 +66,11 @@ impl EngineBuilder {
             probes: Probes { queues: installed.queues, streams: installed.streams.clone() },
             broker,
         };
-        engine.listeners.spawn(serve_local(
+        engine.accept_tasks.spawn(serve_local(
             incoming,
             engine.broker.clone(),
             installed.channels.clone(),
-            engine.links.clone(),
+            engine.connection_tasks.clone(),
         ));
         for ((socket, listener), origins) in
             sockets.workers.into_iter().zip(workers.iter()).zip(checked.worker_origins)
@@ -88,17 +88,17 @@ impl EngineBuilder {
                     listener.to_middleware(),
                 ),
             };
-            engine.listeners.spawn(server::serve(socket, context, engine.links.clone()));
+            engine.accept_tasks.spawn(server::serve(socket, context, engine.connection_tasks.clone()));
         }
         if let (Some(socket), Some(streams)) = (sockets.stream, installed.streams) {
             engine.stream_addr = socket.local_addr().ok();
             let origins = Arc::new(checked.stream_origins);
-            engine.listeners.spawn(stream::serve(socket, streams, engine.links.clone(), origins));
+            engine.accept_tasks.spawn(stream::serve(socket, streams, engine.connection_tasks.clone(), origins));
         }
         if let Some(socket) = sockets.http {
             let listener = Arc::new(http::HttpListener::new(&socket));
-            engine.listeners.spawn(listener.clone().serve(socket, engine.http.clone(), stopped));
-            engine.requests = Some(listener);
+            engine.accept_tasks.spawn(listener.clone().serve(socket, engine.http.clone(), on_http_closed));
+            engine.http_listener = Some(listener);
         }
         Ok(engine)
     }
@@ -257,16 +257,16 @@ async fn serve_local(
     mut incoming: tokio::sync::mpsc::UnboundedReceiver<Incoming>,
     broker: Broker,
     channels: channel::Channels,
-    links: Arc<Tasks>,
+    tasks: Arc<Tasks>,
 ) {
     while let Some(connection) = incoming.recv().await {
         match connection {
-            Incoming::Connection(connection) => links.spawn(broker.attach(connection, None)),
+            Incoming::Connection(connection) => tasks.spawn(broker.attach(connection, None)),
             Incoming::Channel { channel, reply } => {
-                links.spawn(channel::serve_local(channels.clone(), channel, reply));
+                tasks.spawn(channel::serve_local(channels.clone(), channel, reply));
             }
             Incoming::Telemetry { reply } => {
-                links.spawn(server::serve_local_telemetry(broker.clone(), reply));
+                tasks.spawn(server::serve_local_telemetry(broker.clone(), reply));
             }
         }
     }
