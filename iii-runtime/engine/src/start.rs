@@ -118,7 +118,7 @@ impl CheckedSettings {
     fn new(config: &mut EngineBuilder) -> Result<Self> {
         let invalid = |message| Error::new(code::INVALID_CONFIGURATION, message);
         let data_dir = config.directory()?;
-        config.limits.check().map_err(invalid)?;
+        config.limits.validate().map_err(invalid)?;
         let settings = &config.settings;
         let worker_origins = settings
             .workers

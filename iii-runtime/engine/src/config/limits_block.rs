@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::tree::{Block, Node, Problems};
-use crate::limits::{Bound, Limits, Value, quiet_too_soon};
+use crate::limits::{LimitField, LimitValue, Limits, silence_message};
 
 /// Reads the block. What it does not name keeps its default.
 pub(super) fn read(node: &Node, problems: &mut Problems) -> Limits {
@@ -11,7 +11,7 @@ pub(super) fn read(node: &Node, problems: &mut Problems) -> Limits {
     let mut top = Block::new("`limits`", node, problems);
     let before = problems.0.len();
     let mut blocks: Vec<(&'static str, Option<Block<'_>>)> = Vec::new();
-    for Bound { block, key, range, value } in limits.bounds() {
+    for LimitField { block, key, range, value } in limits.fields() {
         if !block.is_empty() && blocks.last().is_none_or(|(name, _)| *name != block) {
             let what = format!("`{block}` of `limits`");
             let inner = top.take(block).map(|node| Block::new(what, node, problems));
@@ -25,20 +25,20 @@ pub(super) fn read(node: &Node, problems: &mut Problems) -> Limits {
         };
         let Some(number) = number else { continue };
         match value {
-            Value::Count(count) => *count = usize::try_from(number).unwrap_or(usize::MAX),
-            Value::Wait(wait) => *wait = Duration::from_millis(number),
+            LimitValue::Count(count) => *count = usize::try_from(number).unwrap_or(usize::MAX),
+            LimitValue::Time(wait) => *wait = Duration::from_millis(number),
         }
     }
     for block in blocks.into_iter().filter_map(|(_, block)| block) {
         block.finish(problems);
     }
-    let beats = [
+    let heartbeats = [
         ("workers", limits.workers.ping, limits.workers.silence),
         ("streams", limits.streams.ping, limits.streams.silence),
     ];
-    for (name, ping, silence) in beats {
+    for (name, ping, silence) in heartbeats {
         if silence <= ping && problems.0.len() == before {
-            problems.add(top.line_of(name), quiet_too_soon(name));
+            problems.add(top.line_of(name), silence_message(name));
         }
     }
     top.finish(problems);

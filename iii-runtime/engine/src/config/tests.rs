@@ -366,13 +366,13 @@ fn every_bound_is_a_setting_of_the_file() {
     // One more than the default of each, block by block.
     let mut text = String::from("limits:\n");
     let (mut rest, mut block_now) = (String::new(), "");
-    for crate::limits::Bound { block, key, value, .. } in wanted.bounds() {
+    for crate::limits::LimitField { block, key, value, .. } in wanted.fields() {
         let number = match value {
-            crate::limits::Value::Count(count) => {
+            crate::limits::LimitValue::Count(count) => {
                 *count += 1;
                 *count as u64
             }
-            crate::limits::Value::Wait(wait) => {
+            crate::limits::LimitValue::Time(wait) => {
                 *wait += Duration::from_millis(1);
                 u64::try_from(wait.as_millis()).unwrap()
             }
