@@ -1,4 +1,4 @@
-//! The listeners for workers out of their blocks in the file, with their access rules (protocol sections 9.1 and 11.3).
+//! Worker listeners and their access rules, read from the file (protocol sections 9.1 and 11.3).
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::tree::{Block, Node, Problems, Value};
 use crate::access::{Access, FunctionFilter, MetadataRule};
 use crate::wildcard::WildcardPattern;
 
-/// One listener.
+/// Reads a listener.
 pub(super) fn listener(block: &mut Block<'_>, problems: &mut Problems) -> WorkerListener {
     let mut listener = WorkerListener::new();
     address(block, &mut listener.address, problems);
@@ -29,7 +29,7 @@ pub(super) fn listener(block: &mut Block<'_>, problems: &mut Problems) -> Worker
     listener
 }
 
-/// The rules of a listener.
+/// Reads the access rules of a listener.
 fn rules(block: &mut Block<'_>, problems: &mut Problems) -> Access {
     let mut access = Access::new();
     if let Some(id) = function(block, "auth_function_id", problems) {
@@ -61,7 +61,8 @@ fn rules(block: &mut Block<'_>, problems: &mut Problems) -> Access {
     access
 }
 
-/// The id of a function that guards something: without a value it would guard nothing.
+/// Reads the id of a function that restricts access. A key without a value is an error, since it would lift the
+/// restriction.
 fn function<'a>(
     block: &mut Block<'a>,
     key: &'static str,
@@ -71,7 +72,7 @@ fn function<'a>(
     block.text(key, problems)
 }
 
-/// One filter: a text `match("…")`, or a block with `match` or `metadata`.
+/// Reads a filter: a string `match("…")`, or a section with `match` or `metadata`.
 fn filter(node: &Node, problems: &mut Problems) -> Option<FunctionFilter> {
     let entries = match &node.value {
         Value::Text(text) => {
@@ -79,7 +80,7 @@ fn filter(node: &Node, problems: &mut Problems) -> Option<FunctionFilter> {
             if filter.is_none() {
                 problems.add(
                     node.line,
-                    format!(r#"a filter that is a text has the form match("api::*"), not {text}"#),
+                    format!(r#"a filter that is a string must have the form match("api::*"), not {text}"#),
                 );
             }
             return filter;
@@ -88,7 +89,7 @@ fn filter(node: &Node, problems: &mut Problems) -> Option<FunctionFilter> {
         _ => {
             let kind = node.kind();
             let text = format!(
-                r#"a filter is match("…") or a block with `match` or `metadata`, not {kind}"#
+                r#"a filter must be match("…") or a section with `match` or `metadata`, not {kind}"#
             );
             problems.add(node.line, text);
             return None;
@@ -107,7 +108,7 @@ fn filter(node: &Node, problems: &mut Problems) -> Option<FunctionFilter> {
         (Some(pattern), None) => {
             problems.add(
                 node.line,
-                format!("`match` of a filter is the pattern alone, such as api::*, not {pattern}"),
+                format!("`match` of a filter must be the plain pattern, such as api::*, not {pattern}"),
             );
             return None;
         }
@@ -118,7 +119,7 @@ fn filter(node: &Node, problems: &mut Problems) -> Option<FunctionFilter> {
         }
         (None, None) => {
             if problems.0.len() == before || entries.is_empty() {
-                problems.add(node.line, "a filter needs `match` or `metadata`");
+                problems.add(node.line, "a filter requires `match` or `metadata`");
             }
             return None;
         }
@@ -129,7 +130,7 @@ fn filter(node: &Node, problems: &mut Problems) -> Option<FunctionFilter> {
     })
 }
 
-/// What a filter asks of metadata.
+/// Reads the metadata that a filter requires.
 fn metadata_rules(node: &Node, problems: &mut Problems) -> Option<Vec<(String, MetadataRule)>> {
     let block = Block::new("`metadata` of a filter", node, problems);
     let mut rules = Vec::new();
@@ -141,11 +142,11 @@ fn metadata_rules(node: &Node, problems: &mut Problems) -> Option<Vec<(String, M
         let equals = || node.to_json().map(MetadataRule::equals);
         match rule.or_else(equals) {
             Some(rule) => rules.push((name.to_owned(), rule)),
-            None => problems.add(node.line, format!("`{name}` is a number that is too large")),
+            None => problems.add(node.line, format!("the number `{name}` is out of range")),
         }
     }
     if rules.is_empty() {
-        problems.add(node.line, "`metadata` of a filter names nothing: it would expose nothing");
+        problems.add(node.line, "`metadata` of a filter is empty: it would expose nothing");
         return None;
     }
     Some(rules)

@@ -1,7 +1,4 @@
-//! The YAML file of an engine: which parts are on, and their settings (protocol section 11).
-//!
-//! Everything that is wrong is told at once, each with its line. What the official engine can do and this one cannot is
-//! refused by name, never ignored. The file is only read.
+//! Reads the YAML file of an engine and reports all of its errors at once, each with its line (protocol section 11).
 
 use std::time::Duration;
 
@@ -14,11 +11,11 @@ use super::{EngineBuilder, access};
 use crate::expand::expand_variables;
 use iii_wire::{Error, Result, code};
 
-/// Parts that every engine has, and that have no settings here.
+/// Components of every engine, without settings here.
 const FIXED: [&str; 2] = ["iii-engine-functions", "iii-telemetry"];
-/// Parts that only the official engine has.
+/// Components that only the official engine has.
 const ELSEWHERE: [&str; 2] = ["iii-exec", "iii-bridge"];
-/// Parts with settings.
+/// Components with settings.
 const PARTS: [&str; 10] = [
     "iii-worker-manager",
     "iii-http",
@@ -48,7 +45,7 @@ pub(super) fn read(
         return Ok(builder);
     }
     problems.0.sort_by_key(|(line, _)| *line);
-    let mut message = format!("{name} cannot be used:");
+    let mut message = format!("{name} is invalid:");
     for (line, problem) in problems.0 {
         message.push_str(&format!("\n  line {line}: {problem}"));
     }
@@ -78,14 +75,14 @@ fn read_into(
     if let Some(grace) = top.whole(grace, 0..=3_600_000, problems) {
         builder.namespace_grace = Duration::from_millis(grace);
     }
-    // Ours: the official engine has no such block.
+    // An extension of this engine.
     if let Some(limits) = top.take("limits") {
         builder.limits = limits_block::read(limits, problems);
     }
     let workers = match (top.take("workers"), top.take("modules")) {
         (Some(_), Some(modules)) => {
             problems
-                .add(modules.line, "`modules` is the old name of `workers`: only one may be there");
+                .add(modules.line, "`modules` is the old name of `workers`: use only one of them");
             None
         }
         (workers, modules) => workers.or(modules),
@@ -100,7 +97,7 @@ fn read_into(
     builder
 }
 
-/// Puts the values of variables into the text. Lines that are comments stay as they are.
+/// Expands environment variables, except in comment lines.
 fn with_variables(
     text: &str,
     variable: &dyn Fn(&str) -> Option<String>,
@@ -117,13 +114,13 @@ fn with_variables(
             Ok(line) => expanded.push_str(&line),
             Err(unset) if variable(&unset.name).is_some() => {
                 let name = unset.name;
-                problems.add(number, format!("the variable {name} has more than one line"));
+                problems.add(number, format!("the variable {name} contains several lines"));
             }
             Err(unset) => {
                 let name = unset.name;
                 problems.add(
                     number,
-                    format!("the variable {name} is not set; `${{{name}:default}}` would give it a default"),
+                    format!("the variable {name} is not set; `${{{name}:default}}` sets a default"),
                 );
             }
         }
@@ -131,7 +128,7 @@ fn with_variables(
     expanded
 }
 
-/// Reads the list of parts.
+/// Reads the list of components.
 fn read_entries(entries: &[Node], builder: &mut EngineBuilder, problems: &mut Problems) {
     let mut seen: Vec<(&str, u64)> = Vec::new();
     for entry in entries {
@@ -143,21 +140,21 @@ fn read_entries(entries: &[Node], builder: &mut EngineBuilder, problems: &mut Pr
         if let Some(image) = block.take("image") {
             problems.add(
                 image.line,
-                "`image`: this engine starts no containers; connect the worker to its port",
+                "`image` is not supported: this engine does not start containers; connect the worker to its port",
             );
         }
         block.finish(problems);
         let Some(name) = name else {
             if problems.0.len() == before {
-                problems.add(line, "this entry has no `name`");
+                problems.add(line, "the entry has no `name`");
             }
             continue;
         };
-        // Each of them is one more listener.
+        // Each entry is another listener.
         let repeats = name == "iii-worker-manager";
         let before = seen.iter().find(|(known, _)| *known == name && !repeats);
         if let Some((_, first)) = before {
-            problems.add(line, format!("`{name}` is listed twice (first on line {first})"));
+            problems.add(line, format!("`{name}` is listed twice (first in line {first})"));
             continue;
         }
         seen.push((name, line));
@@ -205,7 +202,7 @@ fn read_entry(
         name if ELSEWHERE.contains(&name) => {
             problems.add(
                 line,
-                format!("`{name}` is not part of this engine: use the official engine for it"),
+                format!("`{name}` is not supported by this engine: use the official engine"),
             );
             return;
         }
@@ -221,16 +218,17 @@ fn unknown(name: &str) -> String {
     let prefixed = format!("iii-{name}");
     if PARTS.contains(&prefixed.as_str()) {
         return format!(
-            "`{name}` is a program that the official engine starts; the part of this engine is `{prefixed}`"
+            "`{name}` is a program that the official engine starts; the component of this engine is `{prefixed}`"
         );
     }
     format!(
-        "there is no `{name}`: an engine has `{}`; other programs are not started from here, they connect",
+        "unknown component `{name}`: the components of this engine are `{}`; it does not start other programs, they \
+         connect to it",
         PARTS.join("`, `")
     )
 }
 
-/// For messages: the entries of a block by name.
+/// The entries of a section by name.
 pub(super) fn named(entries: &[(Key, Node)]) -> impl Iterator<Item = (&str, &Node)> {
     entries.iter().map(|(key, node)| (key.name.as_str(), node))
 }

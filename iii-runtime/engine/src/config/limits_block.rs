@@ -1,11 +1,11 @@
-//! The block `limits` of the file: every bound by its name, checked against its range.
+//! The section `limits` of the file.
 
 use std::time::Duration;
 
 use super::tree::{Block, Node, Problems};
 use crate::limits::{LimitField, LimitValue, Limits, silence_message};
 
-/// Reads the block. What it does not name keeps its default.
+/// Reads the section. Absent limits keep their defaults.
 pub(super) fn read(node: &Node, problems: &mut Problems) -> Limits {
     let mut limits = Limits::default();
     let mut top = Block::new("`limits`", node, problems);

@@ -1,4 +1,4 @@
-//! The settings of `iii-observability`, out of its block in the file (protocol section 11.3).
+//! Settings of `iii-observability`, read from its section of the file (protocol section 11.3).
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::observability::{
     AlertAction, AlertOperator, AlertRule, ObservabilitySettings, SamplingRule, TraceSettings,
 };
 
-/// Any number of things.
+/// The range of counts.
 const COUNT: std::ops::RangeInclusive<u64> = 0..=u64::MAX;
-/// Seconds, up to a year.
+/// The range of durations in seconds, up to a year.
 const SECONDS: std::ops::RangeInclusive<u64> = 1..=31_536_000;
 
-/// Reads the block. Nothing that was observed leaves this engine; what would make it do so is refused.
+/// Reads the section. Settings that would export telemetry are rejected, since this engine only stores it.
 pub(super) fn read(block: &mut Block<'_>, problems: &mut Problems) -> ObservabilitySettings {
     let mut settings = ObservabilitySettings::default();
     set(&mut settings.enabled, block.flag("enabled", problems));
@@ -39,7 +39,7 @@ pub(super) fn read(block: &mut Block<'_>, problems: &mut Problems) -> Observabil
         settings.alerts.extend(alert(&mut rule, problems));
         rule.finish(problems);
     }
-    // How exports are cut, and how the engine's own log looks: that is the program's, by RUST_LOG.
+    // Settings of exports, and of the engine's own log, which RUST_LOG configures.
     block.ignore(&["logs_batch_size", "logs_flush_interval_ms", "level", "format"]);
     settings
 }
@@ -66,8 +66,8 @@ fn only_memory(block: &mut Block<'_>, key: &'static str, problems: &mut Problems
         problems.add(
             line,
             format!(
-                "the `{key}` `{exporter}` of `iii-observability` is not supported by this engine: it has only `memory`; \
-                 use the official engine to export"
+                "the `{key}` `{exporter}` of `iii-observability` is not supported: this engine only has `memory`; use the \
+                 official engine to export"
             ),
         );
     }
@@ -87,14 +87,14 @@ fn traces(block: &mut Block<'_>, traces: &mut TraceSettings, problems: &mut Prob
                 Some(rate) => {
                     traces.sampling.rules.push(SamplingRule { operation, service, rate });
                 }
-                None => problems.add(rule.line(), "an entry of `rules` needs a `rate` from 0 to 1"),
+                None => problems.add(rule.line(), "an entry of `rules` requires a `rate` from 0 to 1"),
             }
             rule.finish(problems);
         }
         if sampling.flag("parent_based", problems) == Some(false) {
             problems.add(
                 sampling.line(),
-                "`parent_based: false` is not supported by this engine: it keeps the spans of a trace together",
+                "`parent_based: false` is not supported: this engine samples whole traces",
             );
         }
         sampling.refuse("rate_limit", problems);
@@ -107,11 +107,11 @@ fn traces(block: &mut Block<'_>, traces: &mut TraceSettings, problems: &mut Prob
         if storage.flag("enabled", problems) == Some(true) {
             problems.add(
                 storage.line(),
-                "`trace_storage` with `enabled: true` is not supported by this engine, which keeps traces in memory: set \
-                 it to false, or use the official engine",
+                "`trace_storage` with `enabled: true` is not supported: this engine keeps traces in memory; set it to \
+                 false, or use the official engine",
             );
         }
-        // Of an archive that is off, and of how memory is tidied up.
+        // Settings of the disabled archive, and of memory management.
         storage.ignore(&[
             "directory",
             "max_disk_bytes",
@@ -123,7 +123,7 @@ fn traces(block: &mut Block<'_>, traces: &mut TraceSettings, problems: &mut Prob
     }
 }
 
-/// Reads a rule; `None`: it has problems.
+/// Reads a rule; `None` if it has errors.
 fn alert(block: &mut Block<'_>, problems: &mut Problems) -> Option<AlertRule> {
     let name = block.text("name", problems);
     let metric = block.text("metric", problems);
@@ -139,7 +139,7 @@ fn alert(block: &mut Block<'_>, problems: &mut Problems) -> Option<AlertRule> {
         read
     });
     let (Some(name), Some(metric), Some(threshold)) = (name, metric, threshold) else {
-        problems.add(block.line(), "an entry of `alerts` needs `name`, `metric` and a `threshold`");
+        problems.add(block.line(), "an entry of `alerts` requires `name`, `metric` and a `threshold`");
         return None;
     };
     let mut rule = AlertRule::above(name, metric, threshold);
@@ -148,7 +148,7 @@ fn alert(block: &mut Block<'_>, problems: &mut Problems) -> Option<AlertRule> {
             Some(operator) => rule.operator = operator,
             None => problems.add(
                 block.line(),
-                format!("the `operator` of an alert is one of `>`, `>=`, `<`, `<=`, `==`, `!=`, not `{text}`"),
+                format!("the `operator` of an alert must be one of `>`, `>=`, `<`, `<=`, `==`, `!=`, not `{text}`"),
             ),
         }
     }
@@ -169,7 +169,7 @@ fn action_of(block: &mut Block<'_>, problems: &mut Problems) -> Option<AlertActi
         Some("function") => match block.text("path", problems) {
             Some(path) => Some(AlertAction::Function { path: path.to_owned() }),
             None => {
-                problems.add(line, "the action `function` needs the id of a function as `path`");
+                problems.add(line, "the action `function` requires the id of a function as `path`");
                 None
             }
         },
@@ -185,7 +185,7 @@ fn action_of(block: &mut Block<'_>, problems: &mut Problems) -> Option<AlertActi
         Some(other) => {
             problems.add(
                 line,
-                format!("the `type` of an action is `log` or `function`, not `{other}`"),
+                format!("the `type` of an action must be `log` or `function`, not `{other}`"),
             );
             None
         }

@@ -1,4 +1,4 @@
-//! The settings of each part, out of its block in the file (protocol section 11.3).
+//! Settings of the engine's components, read from their sections of the file (protocol section 11.3).
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::origins::OriginPolicy;
 use crate::queue::{NamedQueue, QueueKind, QueueSettings};
 use crate::state::StateSettings;
 
-/// The directories that parts want to keep their values in, with the lines.
+/// Data directories that components name, with their lines.
 pub(super) type Directories = Vec<(u64, String)>;
 
-/// Ports.
+/// The range of ports.
 const PORTS: std::ops::RangeInclusive<u64> = 0..=u16::MAX as u64;
-/// Milliseconds, up to a day.
+/// The range of timeouts in milliseconds, up to a day.
 pub(super) const MILLIS: std::ops::RangeInclusive<u64> = 1..=86_400_000;
 
 pub(super) fn http(block: &mut Block<'_>, problems: &mut Problems) -> HttpPart {
@@ -47,13 +47,13 @@ pub(super) fn http(block: &mut Block<'_>, problems: &mut Problems) -> HttpPart {
         {
             problems.add(
                 entry.line(),
-                format!("the `phase` of a middleware is `preHandler`, not `{phase}`"),
+                format!("the `phase` of a middleware must be `preHandler`, not `{phase}`"),
             );
         }
         let priority = entry.integer("priority", problems).unwrap_or(0);
         match function {
             Some(function) => settings.limits.middleware.push((priority, function.into())),
-            None => problems.add(entry.line(), "an entry of `middleware` needs a `function_id`"),
+            None => problems.add(entry.line(), "an entry of `middleware` requires a `function_id`"),
         }
         entry.finish(problems);
     }
@@ -110,7 +110,7 @@ pub(super) fn state(
     settings.max_value_bytes = block
         .whole("max_value_bytes", 1..=u64::MAX, problems)
         .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-    // Values are written when they change, not from time to time.
+    // Validated, but unused: values are written when they change.
     block.whole("save_interval_ms", 100..=3_600_000, problems);
     let keep = adapter(block, "kv", &["redis", "bridge"], &[], directories, problems);
     (settings, keep)
@@ -141,7 +141,7 @@ fn named_queue(block: &mut Block<'_>, problems: &mut Problems) -> NamedQueue {
         Some("fifo") => queue.kind = QueueKind::Fifo,
         Some(other) => problems.add(
             block.line(),
-            format!("the `type` of a queue is `standard` or `fifo`, not `{other}`"),
+            format!("the `type` of a queue must be `standard` or `fifo`, not `{other}`"),
         ),
     }
     if let Some(most) = block.whole("max_retries", 1..=u64::from(u32::MAX), problems) {
@@ -157,15 +157,15 @@ fn named_queue(block: &mut Block<'_>, problems: &mut Problems) -> NamedQueue {
     queue.priority_field = block.text("priority_field", problems).map(str::to_owned);
     queue.max_priority =
         block.whole("max_priority", 1..=255, problems).and_then(|most| u8::try_from(most).ok());
-    // Nothing is polled here: queues wake when there is work.
+    // Validated, but unused: queues do not poll.
     block.whole("poll_interval_ms", 1..=u64::MAX, problems);
     if queue.kind == QueueKind::Fifo && queue.message_group_field.is_none() {
-        problems.add(block.line(), "a queue of the type `fifo` needs a `message_group_field`");
+        problems.add(block.line(), "a queue of the type `fifo` requires a `message_group_field`");
     }
     if queue.max_priority.is_some() != queue.priority_field.is_some() {
         problems.add(
             block.line(),
-            "a queue needs both `max_priority` and `priority_field`, or neither",
+            "a queue requires either both `max_priority` and `priority_field` or neither",
         );
     }
     queue
@@ -176,7 +176,7 @@ pub(super) fn pubsub(block: &mut Block<'_>, problems: &mut Problems) {
 }
 
 pub(super) fn cron(block: &mut Block<'_>, directories: &mut Directories, problems: &mut Problems) {
-    // Locks matter between engines; this one shares its schedules with nobody.
+    // Unused: locks coordinate several engines, and this one is the only one of its schedules.
     let ignored = ["lock_ttl_ms", "lock_index"];
     adapter(block, "kv", &["redis"], &ignored, directories, problems);
 }
@@ -184,13 +184,13 @@ pub(super) fn cron(block: &mut Block<'_>, directories: &mut Directories, problem
 pub(super) fn configuration(block: &mut Block<'_>, problems: &mut Problems) {
     if let Some(node) = block.take("adapter") {
         let mut adapter = Block::new("the `adapter` of `configuration`", node, problems);
-        // `fs` would mean files that are watched; here values are in the store.
+        // The adapter `fs` means watched files; this engine keeps values in its store.
         if let Some(name) = adapter.text("name", problems) {
             problems.add(
                 node.line,
                 format!(
                     "the adapter `{name}` of `configuration` is not supported: this engine keeps configurations in its \
-                     store; leave `adapter` out, or use the official engine"
+                     store; remove `adapter`, or use the official engine"
                 ),
             );
         }
@@ -202,7 +202,7 @@ pub(super) fn configuration(block: &mut Block<'_>, problems: &mut Problems) {
     {
         problems.add(
             block.line(),
-            "`ttl_seconds` of `configuration` is not supported: configurations stay until they are replaced",
+            "`ttl_seconds` of `configuration` is not supported: configurations do not expire",
         );
     }
 }
@@ -216,7 +216,7 @@ pub(super) fn address(block: &mut Block<'_>, address: &mut Address, problems: &m
     }
 }
 
-/// Reads `allowed_origins`, which the official engine does not have.
+/// Reads `allowed_origins`, an extension of this engine.
 pub(super) fn origins(block: &mut Block<'_>, problems: &mut Problems) -> Vec<String> {
     let origins = block.texts("allowed_origins", problems);
     if let Err(problem) = OriginPolicy::new(&origins) {
@@ -225,7 +225,7 @@ pub(super) fn origins(block: &mut Block<'_>, problems: &mut Problems) -> Vec<Str
     origins
 }
 
-/// Reads `adapter`, of which only `here` exists in this engine.
+/// Reads `adapter`, of which this engine only supports `here`.
 fn adapter(
     block: &mut Block<'_>,
     here: &str,
@@ -247,8 +247,7 @@ fn adapter(
             problems.add(
                 node.line,
                 format!(
-                    "the adapter `{name}` is not part of this engine, which has only `{here}`: use the official engine for \
-                     it"
+                    "the adapter `{name}` is not supported: this engine only has `{here}`; use the official engine for `{name}`"
                 ),
             );
             return keep;
@@ -257,7 +256,7 @@ fn adapter(
             let known = elsewhere.join("`, `");
             problems.add(
                 node.line,
-                format!("there is no adapter `{name}`: this engine has `{here}`, the official engine also `{known}`"),
+                format!("unknown adapter `{name}`: this engine has `{here}`, the official engine also `{known}`"),
             );
             return keep;
         }
@@ -274,7 +273,7 @@ fn adapter(
                 directories.push((line, path.unwrap_or("kv_store_data.db").to_owned()));
             }
             Some(other) => problems
-                .add(line, format!("`store_method` is `in_memory` or `file_based`, not `{other}`")),
+                .add(line, format!("`store_method` must be `in_memory` or `file_based`, not `{other}`")),
         }
         block.whole("save_interval_ms", 100..=3_600_000, problems);
         block.ignore(ignored);

@@ -1,4 +1,4 @@
-//! A YAML file as a tree whose nodes know their lines, and blocks of it that are read key by key.
+//! A YAML file as a tree of nodes with line numbers, and sections that are read key by key.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -6,14 +6,14 @@ use std::ops::RangeInclusive;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-/// A value, and the line on which it begins, counted from 1.
+/// A value and its line, counted from 1.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) line: u64,
     pub(super) value: Value,
 }
 
-/// What a node is.
+/// A YAML value.
 #[derive(Debug)]
 pub(super) enum Value {
     Null,
@@ -25,34 +25,34 @@ pub(super) enum Value {
     Block(Vec<(Key, Node)>),
 }
 
-/// The name of an entry, and its line.
+/// A key and its line.
 #[derive(Debug)]
 pub(super) struct Key {
     pub(super) line: u64,
     pub(super) name: String,
 }
 
-/// What is wrong with a file, by line.
+/// The errors of a file, by line.
 #[derive(Debug, Default)]
 pub(super) struct Problems(pub(super) Vec<(u64, String)>);
 
 impl Problems {
-    /// Notes a problem.
+    /// Adds an error.
     pub(super) fn add(&mut self, line: u64, text: impl Into<String>) {
         self.0.push((line, text.into()));
     }
 }
 
-/// Reads a text.
+/// Parses YAML.
 ///
 /// # Errors
 ///
-/// What is wrong, and the line.
+/// The first syntax error, with its line.
 pub(super) fn parse(text: &str) -> Result<Node, (u64, String)> {
     serde_saphyr::from_str::<Node>(text).map_err(|error| {
         let line = error.location().map_or(0, |location| location.line());
         let text = error.without_snippet().to_string();
-        (line, text.lines().next().unwrap_or("this is not YAML").to_owned())
+        (line, text.lines().next().unwrap_or("invalid YAML").to_owned())
     })
 }
 
@@ -139,7 +139,7 @@ impl<'de> Visitor<'de> for AnyValue {
 }
 
 impl Node {
-    /// The node as JSON; `None` if it has a number that is too large for that.
+    /// Converts the node to JSON; `None` if a number is out of range.
     pub(super) fn to_json(&self) -> Option<serde_json::Value> {
         use serde_json::{Number, Value as Json};
         Some(match &self.value {
@@ -162,19 +162,19 @@ impl Node {
     pub(super) fn kind(&self) -> &'static str {
         match &self.value {
             Value::Null => "nothing",
-            Value::Flag(_) => "true or false",
-            Value::Whole(_) => "a whole number",
+            Value::Flag(_) => "a boolean",
+            Value::Whole(_) => "an integer",
             Value::Real(_) => "a number with a fraction",
-            Value::Text(_) => "a text",
+            Value::Text(_) => "a string",
             Value::List(_) => "a list",
-            Value::Block(_) => "a block of settings",
+            Value::Block(_) => "a section",
         }
     }
 }
 
-/// A block of which each key is taken once; what is left at the end is unknown.
+/// A section whose keys are each read once; remaining keys are errors.
 pub(super) struct Block<'a> {
-    /// Whose block it is, for messages.
+    /// The name of the section in messages.
     what: String,
     line: u64,
     entries: &'a [(Key, Node)],
@@ -182,7 +182,8 @@ pub(super) struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// The block of a node; nothing counts as an empty one. Anything else is a problem, and then an empty block.
+    /// Creates the section of a node; null is an empty section. Any other value is an error, and read as an empty
+    /// section.
     pub(super) fn new(what: impl Into<String>, node: &'a Node, problems: &mut Problems) -> Self {
         let what = what.into();
         let entries: &[_] = match &node.value {
@@ -190,43 +191,43 @@ impl<'a> Block<'a> {
             Value::Null => &[],
             _ => {
                 let kind = node.kind();
-                problems.add(node.line, format!("{what} must be a block of settings, not {kind}"));
+                problems.add(node.line, format!("{what} must be a section, not {kind}"));
                 &[]
             }
         };
         Self { what, line: node.line, entries, known: Vec::new() }
     }
 
-    /// The line on which it begins.
+    /// Returns the line of the section.
     pub(super) fn line(&self) -> u64 {
         self.line
     }
 
-    /// The line of the entry of a key; without one, that of the block.
+    /// Returns the line of a key, or the line of the section if it is absent.
     pub(super) fn line_of(&self, key: &str) -> u64 {
         let found = self.entries.iter().find(|(found, _)| found.name == key);
         found.map_or(self.line, |(key, _)| key.line)
     }
 
-    /// The entry of a key, which is known from now on; nothing counts as absent.
+    /// Marks a key as known and returns its value; null is treated as absent.
     pub(super) fn take(&mut self, key: &'static str) -> Option<&'a Node> {
         self.known.push(key);
         let (_, node) = self.entries.iter().find(|(found, _)| found.name == key)?;
         Some(node).filter(|node| !matches!(node.value, Value::Null))
     }
 
-    /// Refuses a key without a value, where nothing and absent are easily mixed up, and absent means that all may.
+    /// Rejects a key with the value null, for keys whose absence lifts a restriction.
     pub(super) fn not_blank(&mut self, key: &'static str, problems: &mut Problems) {
         let blank =
             |(found, node): &&(Key, Node)| found.name == key && matches!(node.value, Value::Null);
         if let Some((found, _)) = self.entries.iter().find(blank) {
             let text =
-                format!("`{key}` of {} has no value: give it one, or leave it out", self.what);
+                format!("`{key}` of {} has no value: set it, or remove the key", self.what);
             problems.add(found.line, text);
         }
     }
 
-    /// All entries, whatever their keys are.
+    /// Returns all entries.
     pub(super) fn all(&self) -> &'a [(Key, Node)] {
         self.entries
     }
@@ -236,23 +237,23 @@ impl<'a> Block<'a> {
         problems.add(node.line, text);
     }
 
-    /// A text.
+    /// Reads a string.
     pub(super) fn text(&mut self, key: &'static str, problems: &mut Problems) -> Option<&'a str> {
         let node = self.take(key)?;
         match &node.value {
             Value::Text(text) if !text.trim().is_empty() => Some(text),
             Value::Text(_) => {
-                problems.add(node.line, format!("`{key}` of {} is blank", self.what));
+                problems.add(node.line, format!("`{key}` of {} must not be blank", self.what));
                 None
             }
             _ => {
-                self.misfit(key, node, "a text", problems);
+                self.misfit(key, node, "a string", problems);
                 None
             }
         }
     }
 
-    /// True or false.
+    /// Reads a boolean.
     pub(super) fn flag(&mut self, key: &'static str, problems: &mut Problems) -> Option<bool> {
         let node = self.take(key)?;
         if let Value::Flag(flag) = node.value {
@@ -262,7 +263,7 @@ impl<'a> Block<'a> {
         None
     }
 
-    /// A whole number within bounds.
+    /// Reads an integer within a range.
     pub(super) fn whole(
         &mut self,
         key: &'static str,
@@ -272,15 +273,15 @@ impl<'a> Block<'a> {
         let node = self.take(key)?;
         let (low, high) = (bounds.start(), bounds.end());
         let expected = match *high {
-            u64::MAX => format!("a whole number from {low} on"),
-            _ => format!("a whole number from {low} to {high}"),
+            u64::MAX => format!("an integer of at least {low}"),
+            _ => format!("an integer from {low} to {high}"),
         };
         match node.value {
             Value::Whole(whole) => match u64::try_from(whole) {
                 Ok(whole) if bounds.contains(&whole) => return Some(whole),
                 _ => {
                     let text =
-                        format!("`{key}` of {} is {whole}, and must be {expected}", self.what);
+                        format!("`{key}` of {} is {whole}, but must be {expected}", self.what);
                     problems.add(node.line, text);
                 }
             },
@@ -289,19 +290,19 @@ impl<'a> Block<'a> {
         None
     }
 
-    /// A whole number, which may be below zero.
+    /// Reads a signed integer.
     pub(super) fn integer(&mut self, key: &'static str, problems: &mut Problems) -> Option<i64> {
         let node = self.take(key)?;
         match node.value {
             Value::Whole(whole) if i64::try_from(whole).is_ok() => i64::try_from(whole).ok(),
             _ => {
-                self.misfit(key, node, "a whole number", problems);
+                self.misfit(key, node, "an integer", problems);
                 None
             }
         }
     }
 
-    /// A number, with a fraction or without.
+    /// Reads a number.
     #[allow(clippy::cast_precision_loss)]
     pub(super) fn number(&mut self, key: &'static str, problems: &mut Problems) -> Option<f64> {
         let node = self.take(key)?;
@@ -315,18 +316,18 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// A share: a number from 0 to 1.
+    /// Reads a ratio from 0 to 1.
     pub(super) fn share(&mut self, key: &'static str, problems: &mut Problems) -> Option<f64> {
         let share = self.number(key, problems)?;
         if (0.0..=1.0).contains(&share) {
             return Some(share);
         }
-        let text = format!("`{key}` of {} is {share}, and must be from 0 to 1", self.what);
+        let text = format!("`{key}` of {} is {share}, but must be from 0 to 1", self.what);
         problems.add(self.line, text);
         None
     }
 
-    /// A list.
+    /// Reads a list.
     pub(super) fn list(&mut self, key: &'static str, problems: &mut Problems) -> &'a [Node] {
         let Some(node) = self.take(key) else { return &[] };
         if let Value::List(list) = &node.value {
@@ -336,7 +337,7 @@ impl<'a> Block<'a> {
         &[]
     }
 
-    /// The blocks of a list, each with what it is called in messages.
+    /// Reads a list of sections, which messages call `what`.
     pub(super) fn blocks(
         &mut self,
         key: &'static str,
@@ -347,24 +348,24 @@ impl<'a> Block<'a> {
         list.map(|one| Block::new(what, one, problems)).collect()
     }
 
-    /// A list of texts.
+    /// Reads a list of strings.
     pub(super) fn texts(&mut self, key: &'static str, problems: &mut Problems) -> Vec<String> {
         let Some(node) = self.take(key) else { return Vec::new() };
         let Value::List(list) = &node.value else {
-            self.misfit(key, node, "a list of texts", problems);
+            self.misfit(key, node, "a list of strings", problems);
             return Vec::new();
         };
         let mut texts = Vec::new();
         for one in list {
             match &one.value {
                 Value::Text(text) => texts.push(text.clone()),
-                _ => self.misfit(key, one, "a list of texts", problems),
+                _ => self.misfit(key, one, "a list of strings", problems),
             }
         }
         texts
     }
 
-    /// Refuses a key that the official engine knows and this one does not. An empty list or block asks for nothing.
+    /// Rejects a key that only the official engine supports. An empty list or section is accepted.
     pub(super) fn refuse(&mut self, key: &'static str, problems: &mut Problems) {
         let Some(node) = self.take(key) else { return };
         let empty = match &node.value {
@@ -376,29 +377,29 @@ impl<'a> Block<'a> {
             problems.add(
                 node.line,
                 format!(
-                    "`{key}` of {} is not supported by this engine: use the official engine for it",
+                    "`{key}` of {} is not supported by this engine: use the official engine",
                     self.what
                 ),
             );
         }
     }
 
-    /// Takes keys that mean nothing here, whatever their values are.
+    /// Marks keys as known without reading them.
     pub(super) fn ignore(&mut self, keys: &[&'static str]) {
         self.known.extend(keys);
     }
 
-    /// Ends the reading: every key that was not taken is a problem.
+    /// Reports every key that was not read.
     pub(super) fn finish(self, problems: &mut Problems) {
         for (key, _) in self.entries {
             if !self.known.contains(&key.name.as_str()) {
                 let known = match self.known.join("`, `") {
-                    known if known.is_empty() => "nothing".to_owned(),
+                    known if known.is_empty() => "none".to_owned(),
                     known => format!("`{known}`"),
                 };
                 problems.add(
                     key.line,
-                    format!("{} has no setting `{}`: it has {known}", self.what, key.name),
+                    format!("{} has no setting `{}`; its settings are {known}", self.what, key.name),
                 );
             }
         }
