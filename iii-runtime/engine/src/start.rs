@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::broker::Broker;
-use crate::config::{EngineBuilder, EngineSettings, Keep};
+use crate::config::{EngineBuilder, EngineSettings, Persistence};
 use crate::engine::Engine;
 #[cfg(feature = "testing")]
 use crate::engine::Probes;
@@ -136,7 +136,7 @@ impl CheckedSettings {
             .map(|settings| HttpFunctions::new(settings, config.clock.clone()))
             .transpose()
             .map_err(invalid)?;
-        let cors = settings.http.as_ref().map(|http| http.limits.cors.clone()).unwrap_or_default();
+        let cors = settings.http.as_ref().map(|http| http.requests.cors.clone()).unwrap_or_default();
         let cors = http::CorsPolicy::new(&cors).map_err(invalid)?;
         Ok(Self { data_dir, worker_origins, stream_origins, http_functions, cors })
     }
@@ -175,10 +175,10 @@ struct Stores {
 }
 
 impl Stores {
-    fn of(&self, keep: Keep) -> Store {
-        match keep {
-            Keep::Default => self.durable.clone(),
-            Keep::Memory => Store::in_memory_with(self.capacity),
+    fn of(&self, persistence: Persistence) -> Store {
+        match persistence {
+            Persistence::Default => self.durable.clone(),
+            Persistence::Memory => Store::in_memory_with(self.capacity),
         }
     }
 }
@@ -203,7 +203,7 @@ impl Installed {
         let channels = channel::Channels::new(broker.limits().channels.clone());
         broker.install(Arc::new(channel::ChannelFunctions::new(channels.clone())));
         let serves_http = settings.http.is_some();
-        let limits = settings.http.unwrap_or_default().limits;
+        let limits = settings.http.unwrap_or_default().requests;
         let http =
             Arc::new(http::HttpTriggers::new(broker.clone(), limits, cors, channels.clone()));
         if serves_http {
@@ -218,20 +218,20 @@ impl Installed {
         if settings.pubsub {
             broker.install(Arc::new(pubsub::PubSub::new(broker.clone())));
         }
-        if let Some((settings, keep)) = settings.state {
-            let table = stores.of(keep).table("state");
+        if let Some((settings, persistence)) = settings.state {
+            let table = stores.of(persistence).table("state");
             broker.install(Arc::new(state::StateProvider::new(broker.clone(), table, settings)));
         }
-        let queues = settings.queue.map(|(settings, keep)| {
-            Arc::new(Queues::new(broker.clone(), &stores.of(keep), settings))
+        let queues = settings.queue.map(|(settings, persistence)| {
+            Arc::new(Queues::new(broker.clone(), &stores.of(persistence), settings))
         });
         if let Some(queues) = &queues {
             broker.install(queues.clone());
         }
         let streams = settings.stream.map(|settings| {
-            let keep = if settings.in_memory { Keep::Memory } else { Keep::Default };
+            let persistence = if settings.in_memory { Persistence::Memory } else { Persistence::Default };
             let auth = settings.auth_function.map(FunctionId::from);
-            let table = stores.of(keep).table("stream");
+            let table = stores.of(persistence).table("stream");
             Arc::new(Streams::new(broker.clone(), table, auth))
         });
         if let Some(streams) = &streams {

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use super::limits_block;
-use super::observing;
-use super::parts;
+use super::components;
+use super::limits;
+use super::observability;
 use super::settings::EngineSettings;
-use super::tree::{Block, Key, Node, Problems, Value, parse};
+use super::yaml::{Problems, Section, YamlKey, YamlNode, YamlValue, parse};
 use super::{EngineBuilder, access};
 use crate::expand::expand_variables;
 use iii_wire::{Error, Result, code};
 
 /// Components of every engine, without settings here.
-const FIXED: [&str; 2] = ["iii-engine-functions", "iii-telemetry"];
+const WITHOUT_SETTINGS: [&str; 2] = ["iii-engine-functions", "iii-telemetry"];
 /// Components that only the official engine has.
-const ELSEWHERE: [&str; 2] = ["iii-exec", "iii-bridge"];
+const UNSUPPORTED: [&str; 2] = ["iii-exec", "iii-bridge"];
 /// Components with settings.
-const PARTS: [&str; 10] = [
+const COMPONENTS: [&str; 10] = [
     "iii-worker-manager",
     "iii-http",
     "iii-http-functions",
@@ -58,7 +58,7 @@ fn read_into(
     problems: &mut Problems,
 ) -> EngineBuilder {
     let mut builder =
-        EngineBuilder { settings: EngineSettings::mandatory(), ..EngineBuilder::default() };
+        EngineBuilder { settings: EngineSettings::minimal(), ..EngineBuilder::default() };
     let text = with_variables(text, variable, problems);
     if !problems.0.is_empty() {
         return builder;
@@ -70,14 +70,14 @@ fn read_into(
             return builder;
         }
     };
-    let mut top = Block::new("the file", &root, problems);
+    let mut top = Section::new("the file", &root, problems);
     let grace = "registration_namespace_grace_ms";
-    if let Some(grace) = top.whole(grace, 0..=3_600_000, problems) {
+    if let Some(grace) = top.unsigned(grace, 0..=3_600_000, problems) {
         builder.namespace_grace = Duration::from_millis(grace);
     }
     // An extension of this engine.
     if let Some(limits) = top.take("limits") {
-        builder.limits = limits_block::read(limits, problems);
+        builder.limits = limits::read(limits, problems);
     }
     let workers = match (top.take("workers"), top.take("modules")) {
         (Some(_), Some(modules)) => {
@@ -90,7 +90,7 @@ fn read_into(
     top.finish(problems);
     if let Some(workers) = workers {
         match &workers.value {
-            Value::List(entries) => read_entries(entries, &mut builder, problems),
+            YamlValue::List(entries) => read_entries(entries, &mut builder, problems),
             _ => problems.add(workers.line, "`workers` must be a list"),
         }
     }
@@ -129,21 +129,21 @@ fn with_variables(
 }
 
 /// Reads the list of components.
-fn read_entries(entries: &[Node], builder: &mut EngineBuilder, problems: &mut Problems) {
-    let mut seen: Vec<(&str, u64)> = Vec::new();
+fn read_entries(entries: &[YamlNode], builder: &mut EngineBuilder, problems: &mut Problems) {
+    let mut listed: Vec<(&str, u64)> = Vec::new();
     for entry in entries {
-        let mut block = Block::new("an entry of `workers`", entry, problems);
-        let line = block.line();
+        let mut section = Section::new("an entry of `workers`", entry, problems);
+        let line = section.line();
         let before = problems.0.len();
-        let name = block.text("name", problems);
-        let config = block.take("config");
-        if let Some(image) = block.take("image") {
+        let name = section.string("name", problems);
+        let config = section.take("config");
+        if let Some(image) = section.take("image") {
             problems.add(
                 image.line,
                 "`image` is not supported: this engine does not start containers; connect the worker to its port",
             );
         }
-        block.finish(problems);
+        section.finish(problems);
         let Some(name) = name else {
             if problems.0.len() == before {
                 problems.add(line, "the entry has no `name`");
@@ -152,12 +152,12 @@ fn read_entries(entries: &[Node], builder: &mut EngineBuilder, problems: &mut Pr
         };
         // Each entry is another listener.
         let repeats = name == "iii-worker-manager";
-        let before = seen.iter().find(|(known, _)| *known == name && !repeats);
+        let before = listed.iter().find(|(known, _)| *known == name && !repeats);
         if let Some((_, first)) = before {
             problems.add(line, format!("`{name}` is listed twice (first in line {first})"));
             continue;
         }
-        seen.push((name, line));
+        listed.push((name, line));
         read_entry(name, line, config, builder, problems);
     }
 }
@@ -165,41 +165,41 @@ fn read_entries(entries: &[Node], builder: &mut EngineBuilder, problems: &mut Pr
 fn read_entry(
     name: &str,
     line: u64,
-    config: Option<&Node>,
+    config: Option<&YamlNode>,
     builder: &mut EngineBuilder,
     problems: &mut Problems,
 ) {
-    let nothing = Node { line, value: Value::Null };
-    let mut block = Block::new(format!("`{name}`"), config.unwrap_or(&nothing), problems);
+    let nothing = YamlNode { line, value: YamlValue::Null };
+    let mut section = Section::new(format!("`{name}`"), config.unwrap_or(&nothing), problems);
     let settings = &mut builder.settings;
     let directories = &mut builder.directories;
     match name {
-        "iii-worker-manager" => settings.workers.declare(access::listener(&mut block, problems)),
-        "iii-http" => settings.http = Some(parts::http(&mut block, problems)),
+        "iii-worker-manager" => settings.workers.declare(access::listener(&mut section, problems)),
+        "iii-http" => settings.http = Some(components::http(&mut section, problems)),
         "iii-http-functions" => {
-            settings.http_functions = Some(parts::http_functions(&mut block, problems));
+            settings.http_functions = Some(components::http_functions(&mut section, problems));
         }
-        "iii-stream" => settings.stream = Some(parts::stream(&mut block, directories, problems)),
-        "iii-state" => settings.state = Some(parts::state(&mut block, directories, problems)),
-        "iii-queue" => settings.queue = Some(parts::queue(&mut block, directories, problems)),
+        "iii-stream" => settings.stream = Some(components::stream(&mut section, directories, problems)),
+        "iii-state" => settings.state = Some(components::state(&mut section, directories, problems)),
+        "iii-queue" => settings.queue = Some(components::queue(&mut section, directories, problems)),
         "iii-pubsub" => {
-            parts::pubsub(&mut block, problems);
+            components::pubsub(&mut section, problems);
             settings.pubsub = true;
         }
         "iii-cron" => {
-            parts::cron(&mut block, directories, problems);
+            components::cron(&mut section, directories, problems);
             settings.cron = true;
         }
-        "iii-observability" => settings.observability = observing::read(&mut block, problems),
-        "configuration" => parts::configuration(&mut block, problems),
-        name if FIXED.contains(&name) => block.ignore(&[
+        "iii-observability" => settings.observability = observability::read(&mut section, problems),
+        "configuration" => components::configuration(&mut section, problems),
+        name if WITHOUT_SETTINGS.contains(&name) => section.ignore(&[
             "enabled",
             "sdk_api_key",
             "posthog_api_key",
             "posthog_host",
             "heartbeat_interval_secs",
         ]),
-        name if ELSEWHERE.contains(&name) => {
+        name if UNSUPPORTED.contains(&name) => {
             problems.add(
                 line,
                 format!("`{name}` is not supported by this engine: use the official engine"),
@@ -207,16 +207,16 @@ fn read_entry(
             return;
         }
         name => {
-            problems.add(line, unknown(name));
+            problems.add(line, unknown_component(name));
             return;
         }
     }
-    block.finish(problems);
+    section.finish(problems);
 }
 
-fn unknown(name: &str) -> String {
+fn unknown_component(name: &str) -> String {
     let prefixed = format!("iii-{name}");
-    if PARTS.contains(&prefixed.as_str()) {
+    if COMPONENTS.contains(&prefixed.as_str()) {
         return format!(
             "`{name}` is a program that the official engine starts; the component of this engine is `{prefixed}`"
         );
@@ -224,11 +224,11 @@ fn unknown(name: &str) -> String {
     format!(
         "unknown component `{name}`: the components of this engine are `{}`; it does not start other programs, they \
          connect to it",
-        PARTS.join("`, `")
+        COMPONENTS.join("`, `")
     )
 }
 
 /// The entries of a section by name.
-pub(super) fn named(entries: &[(Key, Node)]) -> impl Iterator<Item = (&str, &Node)> {
+pub(super) fn named_entries(entries: &[(YamlKey, YamlNode)]) -> impl Iterator<Item = (&str, &YamlNode)> {
     entries.iter().map(|(key, node)| (key.name.as_str(), node))
 }

@@ -27,7 +27,7 @@ impl Address {
 
 /// Where a component stores its values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Keep {
+pub(crate) enum Persistence {
     /// In the data directory if the engine has one, otherwise in memory.
     #[default]
     Default,
@@ -41,15 +41,15 @@ pub(crate) struct EngineSettings {
     /// Listeners for workers.
     pub(crate) workers: WorkerListeners,
     /// HTTP triggers.
-    pub(crate) http: Option<HttpPart>,
+    pub(crate) http: Option<HttpListenerSettings>,
     /// Functions that HTTP endpoints serve.
     pub(crate) http_functions: Option<HttpFunctionSettings>,
     /// Streams and their listener.
     pub(crate) stream: Option<StreamSettings>,
     /// State.
-    pub(crate) state: Option<(StateSettings, Keep)>,
+    pub(crate) state: Option<(StateSettings, Persistence)>,
     /// Queues.
-    pub(crate) queue: Option<(QueueSettings, Keep)>,
+    pub(crate) queue: Option<(QueueSettings, Persistence)>,
     /// Publish/subscribe topics.
     pub(crate) pubsub: bool,
     /// Cron schedules.
@@ -63,7 +63,7 @@ impl Default for EngineSettings {
     fn default() -> Self {
         Self {
             workers: WorkerListeners::default(),
-            http: Some(HttpPart::default()),
+            http: Some(HttpListenerSettings::default()),
             http_functions: Some(HttpFunctionSettings::default()),
             stream: Some(StreamSettings::default()),
             state: Some(Default::default()),
@@ -77,7 +77,7 @@ impl Default for EngineSettings {
 
 impl EngineSettings {
     /// Returns the settings with only the components that every engine has (protocol section 11.1).
-    pub(crate) fn mandatory() -> Self {
+    pub(crate) fn minimal() -> Self {
         Self {
             workers: WorkerListeners::default(),
             http: None,
@@ -94,16 +94,16 @@ impl EngineSettings {
 
 /// The HTTP listener and the settings of its requests.
 #[derive(Debug, Clone)]
-pub(crate) struct HttpPart {
+pub(crate) struct HttpListenerSettings {
     /// Default `127.0.0.1`, port 3111.
     pub(crate) address: Address,
     /// Settings of requests.
-    pub(crate) limits: HttpSettings,
+    pub(crate) requests: HttpSettings,
 }
 
-impl Default for HttpPart {
+impl Default for HttpListenerSettings {
     fn default() -> Self {
-        Self { address: Address::loopback(3111), limits: HttpSettings::default() }
+        Self { address: Address::loopback(3111), requests: HttpSettings::default() }
     }
 }
 

@@ -21,7 +21,7 @@ fn read(text: &str) -> EngineBuilder {
     file::read("it", text, &variable).unwrap()
 }
 
-fn refused(text: &str) -> String {
+fn read_error(text: &str) -> String {
     let error = file::read("it", text, &variable).unwrap_err();
     assert_eq!(error.code(), code::INVALID_CONFIGURATION);
     error.message().to_owned()
@@ -82,22 +82,22 @@ workers:
     assert_eq!(worker.handshake_timeout, Duration::from_millis(500));
     let http = settings.http.as_ref().unwrap();
     assert_eq!((http.address.port, &*http.address.host), (4000, "::1"));
-    assert_eq!((http.limits.timeout, http.limits.concurrency), (Duration::from_secs(1), 1));
-    let cors = &http.limits.cors;
+    assert_eq!((http.requests.timeout, http.requests.concurrency), (Duration::from_secs(1), 1));
+    let cors = &http.requests.cors;
     assert_eq!(
         (&cors.allowed_origins[..], &cors.allowed_methods[..]),
         (&["https://a.test".to_owned()][..], &["get".to_owned()][..])
     );
-    assert_eq!(http.limits.middleware, [(-1, "auth::check".into()), (0, "audit::log".into())]);
+    assert_eq!(http.requests.middleware, [(-1, "auth::check".into()), (0, "audit::log".into())]);
     let functions = settings.http_functions.as_ref().unwrap();
     assert_eq!(functions.url_allowlist, ["*.example.com"]);
     assert!(!functions.block_private_ips && !functions.require_https);
     let stream = settings.stream.as_ref().unwrap();
     assert_eq!((stream.port, stream.host.as_str(), stream.in_memory), (1, "127.0.0.1", false));
     assert_eq!(stream.auth_function.as_deref(), Some("auth::stream"));
-    let (state, keep) = settings.state.as_ref().unwrap();
+    let (state, persistence) = settings.state.as_ref().unwrap();
     assert_eq!((state.triggers_enabled, state.max_value_bytes), (false, Some(10)));
-    assert_eq!(*keep, Keep::Memory);
+    assert_eq!(*persistence, Persistence::Memory);
     let (queue, _) = settings.queue.as_ref().unwrap();
     assert_eq!(queue.queues["default"], NamedQueue::default());
     let orders = NamedQueue {
@@ -219,7 +219,7 @@ fn each_worker_manager_entry_is_a_listener() {
     // Settings without a listener apply to the first one, or to all.
     let builder = builder.worker_port(7).host("::1");
     let at: Vec<_> =
-        listeners(&builder).iter().map(|one| (one.address.port, &*one.address.host)).collect();
+        listeners(&builder).iter().map(|listener| (listener.address.port, &*listener.address.host)).collect();
     assert_eq!(at, [(7, "::1"), (49135, "::1"), (1, "::1")]);
 }
 
@@ -227,7 +227,7 @@ fn each_worker_manager_entry_is_a_listener() {
 fn first_declared_listener_replaces_the_default_one() {
     let builder = EngineBuilder::default().listener(WorkerListener::new().port(1));
     let builder = builder.listener(WorkerListener::new().port(2));
-    let ports: Vec<_> = listeners(&builder).iter().map(|one| one.address.port).collect();
+    let ports: Vec<_> = listeners(&builder).iter().map(|listener| listener.address.port).collect();
     assert_eq!(ports, [1, 2]);
 }
 
@@ -314,9 +314,9 @@ fn each_error_is_reported_with_its_line() {
         ("a: 1\na: 2".to_owned(), 2, "uplicate"),
     ];
     for (text, line, part) in cases {
-        let told = refused(&text);
-        assert!(told.contains(&format!("line {line}: ")), "{text}\n{told}");
-        assert!(told.contains(part), "{text}\n{told}");
+        let message = read_error(&text);
+        assert!(message.contains(&format!("line {line}: ")), "{text}\n{message}");
+        assert!(message.contains(part), "{text}\n{message}");
     }
 }
 
@@ -330,11 +330,11 @@ fn sections_without_settings_use_the_defaults() {
 
 #[test]
 fn all_errors_are_reported_at_once() {
-    let told = refused("x: 1\nworkers:\n  - name: iii-http\n    config: { port: a, y: 2 }\n");
-    let lines: Vec<_> = told.lines().collect();
-    assert_eq!(lines.len(), 4, "{told}");
+    let message = read_error("x: 1\nworkers:\n  - name: iii-http\n    config: { port: a, y: 2 }\n");
+    let lines: Vec<_> = message.lines().collect();
+    assert_eq!(lines.len(), 4, "{message}");
     assert_eq!(lines[0], "it is invalid:");
-    assert!(lines[1].starts_with("  line 1: ") && lines[3].starts_with("  line 4: "), "{told}");
+    assert!(lines[1].starts_with("  line 1: ") && lines[3].starts_with("  line 4: "), "{message}");
 }
 
 #[test]
@@ -411,10 +411,10 @@ fn limit_out_of_range_is_reported_with_its_line() {
         ),
     ];
     for (text, line, part) in cases {
-        let told = refused(text);
-        assert!(told.contains(&format!("line {line}: ")), "{text}\n{told}");
-        assert!(told.contains(part), "{text}\n{told}");
-        assert_eq!(told.lines().count(), 2, "one error, one line: {told}");
+        let message = read_error(text);
+        assert!(message.contains(&format!("line {line}: ")), "{text}\n{message}");
+        assert!(message.contains(part), "{text}\n{message}");
+        assert_eq!(message.lines().count(), 2, "one error, one line: {message}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::tree::{Block, Problems};
+use super::yaml::{Problems, Section};
 use crate::observability::{
     AlertAction, AlertOperator, AlertRule, ObservabilitySettings, SamplingRule, TraceSettings,
 };
@@ -13,34 +13,34 @@ const COUNT: std::ops::RangeInclusive<u64> = 0..=u64::MAX;
 const SECONDS: std::ops::RangeInclusive<u64> = 1..=31_536_000;
 
 /// Reads the section. Settings that would export telemetry are rejected, since this engine only stores it.
-pub(super) fn read(block: &mut Block<'_>, problems: &mut Problems) -> ObservabilitySettings {
+pub(super) fn read(section: &mut Section<'_>, problems: &mut Problems) -> ObservabilitySettings {
     let mut settings = ObservabilitySettings::default();
-    set(&mut settings.enabled, block.flag("enabled", problems));
-    set(&mut settings.service_name, block.text("service_name", problems).map(str::to_owned));
-    settings.service_version = block.text("service_version", problems).map(str::to_owned);
-    settings.service_namespace = block.text("service_namespace", problems).map(str::to_owned);
+    set(&mut settings.enabled, section.boolean("enabled", problems));
+    set(&mut settings.service_name, section.string("service_name", problems).map(str::to_owned));
+    settings.service_version = section.string("service_version", problems).map(str::to_owned);
+    settings.service_namespace = section.string("service_namespace", problems).map(str::to_owned);
     for key in ["exporter", "metrics_exporter", "logs_exporter"] {
-        only_memory(block, key, problems);
+        only_memory(section, key, problems);
     }
-    block.refuse("endpoint", problems);
-    block.refuse("collapse_spans", problems);
-    traces(block, &mut settings.traces, problems);
+    section.reject_unsupported("endpoint", problems);
+    section.reject_unsupported("collapse_spans", problems);
+    traces(section, &mut settings.traces, problems);
     let metrics = &mut settings.metrics;
-    set(&mut metrics.enabled, block.flag("metrics_enabled", problems));
-    set(&mut metrics.retention, seconds(block, "metrics_retention_seconds", problems));
-    set(&mut metrics.max_count, count(block, "metrics_max_count", problems));
+    set(&mut metrics.enabled, section.boolean("metrics_enabled", problems));
+    set(&mut metrics.retention, seconds(section, "metrics_retention_seconds", problems));
+    set(&mut metrics.max_count, count(section, "metrics_max_count", problems));
     let logs = &mut settings.logs;
-    set(&mut logs.enabled, block.flag("logs_enabled", problems));
-    set(&mut logs.max_count, count(block, "logs_max_count", problems));
-    set(&mut logs.retention, seconds(block, "logs_retention_seconds", problems));
-    set(&mut logs.sampling_ratio, block.share("logs_sampling_ratio", problems));
-    set(&mut logs.console, block.flag("logs_console_output", problems));
-    for mut rule in block.blocks("alerts", "an entry of `alerts`", problems) {
+    set(&mut logs.enabled, section.boolean("logs_enabled", problems));
+    set(&mut logs.max_count, count(section, "logs_max_count", problems));
+    set(&mut logs.retention, seconds(section, "logs_retention_seconds", problems));
+    set(&mut logs.sampling_ratio, section.ratio("logs_sampling_ratio", problems));
+    set(&mut logs.console, section.boolean("logs_console_output", problems));
+    for mut rule in section.sections("alerts", "an entry of `alerts`", problems) {
         settings.alerts.extend(alert(&mut rule, problems));
         rule.finish(problems);
     }
     // Settings of exports, and of the engine's own log, which RUST_LOG configures.
-    block.ignore(&["logs_batch_size", "logs_flush_interval_ms", "level", "format"]);
+    section.ignore(&["logs_batch_size", "logs_flush_interval_ms", "level", "format"]);
     settings
 }
 
@@ -50,17 +50,17 @@ fn set<T>(setting: &mut T, value: Option<T>) {
     }
 }
 
-fn count(block: &mut Block<'_>, key: &'static str, problems: &mut Problems) -> Option<usize> {
-    block.whole(key, COUNT, problems).map(|count| usize::try_from(count).unwrap_or(usize::MAX))
+fn count(section: &mut Section<'_>, key: &'static str, problems: &mut Problems) -> Option<usize> {
+    section.unsigned(key, COUNT, problems).map(|count| usize::try_from(count).unwrap_or(usize::MAX))
 }
 
-fn seconds(block: &mut Block<'_>, key: &'static str, problems: &mut Problems) -> Option<Duration> {
-    block.whole(key, SECONDS, problems).map(Duration::from_secs)
+fn seconds(section: &mut Section<'_>, key: &'static str, problems: &mut Problems) -> Option<Duration> {
+    section.unsigned(key, SECONDS, problems).map(Duration::from_secs)
 }
 
-fn only_memory(block: &mut Block<'_>, key: &'static str, problems: &mut Problems) {
-    let line = block.line();
-    if let Some(exporter) = block.text(key, problems)
+fn only_memory(section: &mut Section<'_>, key: &'static str, problems: &mut Problems) {
+    let line = section.line();
+    if let Some(exporter) = section.string(key, problems)
         && exporter != "memory"
     {
         problems.add(
@@ -73,17 +73,17 @@ fn only_memory(block: &mut Block<'_>, key: &'static str, problems: &mut Problems
     }
 }
 
-fn traces(block: &mut Block<'_>, traces: &mut TraceSettings, problems: &mut Problems) {
-    set(&mut traces.max_spans, count(block, "memory_max_spans", problems));
-    set(&mut traces.live_spans, block.flag("live_spans", problems));
-    set(&mut traces.sampling.ratio, block.share("sampling_ratio", problems));
-    if let Some(node) = block.take("sampling") {
-        let mut sampling = Block::new("`sampling`", node, problems);
-        set(&mut traces.sampling.ratio, sampling.share("default", problems));
-        for mut rule in sampling.blocks("rules", "an entry of `rules`", problems) {
-            let operation = rule.text("operation", problems).map(str::to_owned);
-            let service = rule.text("service", problems).map(str::to_owned);
-            match rule.share("rate", problems) {
+fn traces(section: &mut Section<'_>, traces: &mut TraceSettings, problems: &mut Problems) {
+    set(&mut traces.max_spans, count(section, "memory_max_spans", problems));
+    set(&mut traces.live_spans, section.boolean("live_spans", problems));
+    set(&mut traces.sampling.ratio, section.ratio("sampling_ratio", problems));
+    if let Some(node) = section.take("sampling") {
+        let mut sampling = Section::new("`sampling`", node, problems);
+        set(&mut traces.sampling.ratio, sampling.ratio("default", problems));
+        for mut rule in sampling.sections("rules", "an entry of `rules`", problems) {
+            let operation = rule.string("operation", problems).map(str::to_owned);
+            let service = rule.string("service", problems).map(str::to_owned);
+            match rule.ratio("rate", problems) {
                 Some(rate) => {
                     traces.sampling.rules.push(SamplingRule { operation, service, rate });
                 }
@@ -91,20 +91,20 @@ fn traces(block: &mut Block<'_>, traces: &mut TraceSettings, problems: &mut Prob
             }
             rule.finish(problems);
         }
-        if sampling.flag("parent_based", problems) == Some(false) {
+        if sampling.boolean("parent_based", problems) == Some(false) {
             problems.add(
                 sampling.line(),
                 "`parent_based: false` is not supported: this engine samples whole traces",
             );
         }
-        sampling.refuse("rate_limit", problems);
+        sampling.reject_unsupported("rate_limit", problems);
         sampling.finish(problems);
     }
-    if let Some(node) = block.take("trace_storage") {
-        let mut storage = Block::new("`trace_storage`", node, problems);
+    if let Some(node) = section.take("trace_storage") {
+        let mut storage = Section::new("`trace_storage`", node, problems);
         let bytes = count(&mut storage, "memory_max_bytes", problems);
         set(&mut traces.max_bytes, bytes);
-        if storage.flag("enabled", problems) == Some(true) {
+        if storage.boolean("enabled", problems) == Some(true) {
             problems.add(
                 storage.line(),
                 "`trace_storage` with `enabled: true` is not supported: this engine keeps traces in memory; set it to \
@@ -124,22 +124,22 @@ fn traces(block: &mut Block<'_>, traces: &mut TraceSettings, problems: &mut Prob
 }
 
 /// Reads a rule; `None` if it has errors.
-fn alert(block: &mut Block<'_>, problems: &mut Problems) -> Option<AlertRule> {
-    let name = block.text("name", problems);
-    let metric = block.text("metric", problems);
-    let threshold = block.number("threshold", problems);
-    let operator = block.text("operator", problems);
-    let window = seconds(block, "window_seconds", problems);
-    let cooldown = seconds(block, "cooldown_seconds", problems);
-    let enabled = block.flag("enabled", problems);
-    let action = block.take("action").map(|node| {
-        let mut action = Block::new("`action`", node, problems);
+fn alert(section: &mut Section<'_>, problems: &mut Problems) -> Option<AlertRule> {
+    let name = section.string("name", problems);
+    let metric = section.string("metric", problems);
+    let threshold = section.number("threshold", problems);
+    let operator = section.string("operator", problems);
+    let window = seconds(section, "window_seconds", problems);
+    let cooldown = seconds(section, "cooldown_seconds", problems);
+    let enabled = section.boolean("enabled", problems);
+    let action = section.take("action").map(|node| {
+        let mut action = Section::new("`action`", node, problems);
         let read = action_of(&mut action, problems);
         action.finish(problems);
         read
     });
     let (Some(name), Some(metric), Some(threshold)) = (name, metric, threshold) else {
-        problems.add(block.line(), "an entry of `alerts` requires `name`, `metric` and a `threshold`");
+        problems.add(section.line(), "an entry of `alerts` requires `name`, `metric` and a `threshold`");
         return None;
     };
     let mut rule = AlertRule::above(name, metric, threshold);
@@ -147,7 +147,7 @@ fn alert(block: &mut Block<'_>, problems: &mut Problems) -> Option<AlertRule> {
         match AlertOperator::parse(text) {
             Some(operator) => rule.operator = operator,
             None => problems.add(
-                block.line(),
+                section.line(),
                 format!("the `operator` of an alert must be one of `>`, `>=`, `<`, `<=`, `==`, `!=`, not `{text}`"),
             ),
         }
@@ -162,11 +162,11 @@ fn alert(block: &mut Block<'_>, problems: &mut Problems) -> Option<AlertRule> {
     Some(rule)
 }
 
-fn action_of(block: &mut Block<'_>, problems: &mut Problems) -> Option<AlertAction> {
-    let line = block.line();
-    match block.text("type", problems) {
+fn action_of(section: &mut Section<'_>, problems: &mut Problems) -> Option<AlertAction> {
+    let line = section.line();
+    match section.string("type", problems) {
         Some("log") | None => Some(AlertAction::Log),
-        Some("function") => match block.text("path", problems) {
+        Some("function") => match section.string("path", problems) {
             Some(path) => Some(AlertAction::Function { path: path.to_owned() }),
             None => {
                 problems.add(line, "the action `function` requires the id of a function as `path`");
@@ -174,7 +174,7 @@ fn action_of(block: &mut Block<'_>, problems: &mut Problems) -> Option<AlertActi
             }
         },
         Some("webhook") => {
-            block.ignore(&["url"]);
+            section.ignore(&["url"]);
             problems.add(
                 line,
                 "the action `webhook` is not supported by this engine: call a function that sends the request, or use \

@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
-use super::tree::{Block, Node, Problems};
+use super::yaml::{Problems, Section, YamlNode};
 use crate::limits::{LimitField, LimitValue, Limits, silence_message};
 
 /// Reads the section. Absent limits keep their defaults.
-pub(super) fn read(node: &Node, problems: &mut Problems) -> Limits {
+pub(super) fn read(node: &YamlNode, problems: &mut Problems) -> Limits {
     let mut limits = Limits::default();
-    let mut top = Block::new("`limits`", node, problems);
+    let mut top = Section::new("`limits`", node, problems);
     let before = problems.0.len();
-    let mut blocks: Vec<(&'static str, Option<Block<'_>>)> = Vec::new();
+    let mut blocks: Vec<(&'static str, Option<Section<'_>>)> = Vec::new();
     for LimitField { block, key, range, value } in limits.fields() {
         if !block.is_empty() && blocks.last().is_none_or(|(name, _)| *name != block) {
             let what = format!("`{block}` of `limits`");
-            let inner = top.take(block).map(|node| Block::new(what, node, problems));
+            let inner = top.take(block).map(|node| Section::new(what, node, problems));
             blocks.push((block, inner));
         }
         let number = match blocks.last_mut() {
             Some((name, inner)) if *name == block => {
-                inner.as_mut().and_then(|inner| inner.whole(key, range, problems))
+                inner.as_mut().and_then(|inner| inner.unsigned(key, range, problems))
             }
-            _ => top.whole(key, range, problems),
+            _ => top.unsigned(key, range, problems),
         };
         let Some(number) = number else { continue };
         match value {
