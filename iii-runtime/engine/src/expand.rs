@@ -104,6 +104,10 @@ mod tests {
     #[test]
     fn single_placeholder_is_detected() {
         assert!(is_single_placeholder("${A}") && is_single_placeholder("${A:1}"));
-        assert!(!is_single_placeholder("${A} ") && !is_single_placeholder("${A}${B}") && !is_single_placeholder("A"));
+        assert!(
+            !is_single_placeholder("${A} ")
+                && !is_single_placeholder("${A}${B}")
+                && !is_single_placeholder("A")
+        );
     }
 }

@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn repeated_headers_are_joined() {
-        fn repeated_headers_are_joined() {
+        let mut map = HeaderMap::new();
         for (name, value) in [("X-Tag", "a"), ("x-tag", "b"), ("cookie", "a=1"), ("cookie", "b=2")]
         {
             let name = hyper::header::HeaderName::from_bytes(name.as_bytes()).unwrap();

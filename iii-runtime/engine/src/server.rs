@@ -190,6 +190,7 @@ fn connection_kind(
 
 /// The channel and its query in the query of a worker URL. Some SDKs append the path of a channel to the URL that they
 /// were given: if that has a query, such as a token, the path becomes part of the query.
+fn channel_in_query(query: &str) -> Option<(&str, &str)> {
     let (_, channel) = query.rsplit_once(CHANNEL_PATH_PREFIX)?;
     channel.split_once('?')
 }

@@ -26,7 +26,8 @@ impl Engine {
                 .iter()
                 .map(|binding| format!("`{}` ({})", binding.id, binding.trigger_type))
                 .collect();
-            let text = format!("no trigger has the id `{id}`; the triggers are: {}", ids.join(", "));
+            let text =
+                format!("no trigger has the id `{id}`; the triggers are: {}", ids.join(", "));
             return Err(Error::new(code::INVALID_ARGUMENT, text));
         };
         Ok(self.broker.invoke(broker::Request::fired(binding, data)).await?)

@@ -87,7 +87,10 @@ impl AccessGuard {
     ///
     /// Code `AUTH_ERROR` if the auth function fails, times out, or returns anything but an object of the expected shape.
     /// The error is retryable if the error of the function is.
-    pub(crate) async fn admit(&self, request: &AuthRequest) -> Result<Arc<dyn ConnectionPolicy>, ErrorBody> {
+    pub(crate) async fn admit(
+        &self,
+        request: &AuthRequest,
+    ) -> Result<Arc<dyn ConnectionPolicy>, ErrorBody> {
         let grants = match self.rules.hook(|access| &access.auth_function) {
             Some(auth) => self.authenticate(auth, request).await.inspect_err(|error| {
                 let (ip, function) = (request.ip_address, auth.function_id);

@@ -262,7 +262,10 @@ fn barrier<T>(
         Err(_) => {
             tracing::error!(worker = %connection.id, "panicked while handling a message");
             if let Some(failed) = failed {
-                failed(ErrorBody::new(code::PANIC, "the engine panicked while handling this message"));
+                failed(ErrorBody::new(
+                    code::PANIC,
+                    "the engine panicked while handling this message",
+                ));
             }
             None
         }

@@ -111,11 +111,16 @@ impl Counters {
     }
 
     /// Takes a snapshot. `built_in` are the functions of the engine, which no worker can register.
-    pub(super) fn snapshot<'a>(&self, built_in: impl Iterator<Item = &'a Function>) -> BrokerMetrics {
+    pub(super) fn snapshot<'a>(
+        &self,
+        built_in: impl Iterator<Item = &'a Function>,
+    ) -> BrokerMetrics {
         let durations: Vec<u64> = self.durations.iter().map(|count| count.load(Relaxed)).collect();
         let completed: u64 = durations.iter().sum();
-        let (failed, unknown_function) = (self.failed.load(Relaxed), self.unknown_function.load(Relaxed));
-        let (connected, disconnected) = (self.connected.load(Relaxed), self.disconnected.load(Relaxed));
+        let (failed, unknown_function) =
+            (self.failed.load(Relaxed), self.unknown_function.load(Relaxed));
+        let (connected, disconnected) =
+            (self.connected.load(Relaxed), self.disconnected.load(Relaxed));
         let read = |id: &FunctionId, count: &AtomicU64| {
             let count = count.load(Relaxed);
             (count > 0).then(|| (id.clone(), count))

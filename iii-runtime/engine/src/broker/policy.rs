@@ -187,7 +187,8 @@ impl Visibility {
 
     /// Returns whether a function is visible: the caller's own, and those that it may call.
     pub(crate) fn function(&self, view: &FunctionView) -> bool {
-        self.is_owner(view.owner) || self.may_call(&view.namespace, &view.id, view.metadata.as_ref())
+        self.is_owner(view.owner)
+            || self.may_call(&view.namespace, &view.id, view.metadata.as_ref())
     }
 
     /// Returns whether a trigger type is visible: the caller's own, and those that it may register triggers of.
@@ -215,7 +216,9 @@ impl Visibility {
         id: &FunctionId,
         metadata: Option<&Payload>,
     ) -> bool {
-        let allows = |(_, policy): &(WorkerId, Arc<dyn ConnectionPolicy>)| policy.check_call(namespace, id, metadata);
+        let allows = |(_, policy): &(WorkerId, Arc<dyn ConnectionPolicy>)| {
+            policy.check_call(namespace, id, metadata)
+        };
         self.caller.as_ref().is_none_or(|caller| allows(caller).is_ok())
     }
 

@@ -70,7 +70,7 @@ impl Function {
     /// The size that counts against the registration quota of its connection, in bytes.
     pub(crate) fn weight(&self) -> usize {
         let Self { request_schema, response_schema, metadata, .. } = self;
-        let payloads = [request_schema.document(), response_schema.given(), metadata.as_ref()];
+        let payloads = [request_schema.document(), response_schema.document(), metadata.as_ref()];
         weigh(&self.id, self.description.as_deref(), &payloads)
     }
 
@@ -151,7 +151,10 @@ impl TriggerType {
         match &self.source {
             Source::BuiltIn(provider) => catch_unwind(AssertUnwindSafe(|| provider.bind(binding)))
                 .unwrap_or_else(|_| {
-                    Err(refused(format!("`{}` panicked while adding this trigger", provider.name())))
+                    Err(refused(format!(
+                        "`{}` panicked while adding this trigger",
+                        provider.name()
+                    )))
                 }),
             Source::Worker(connection) => {
                 let named = |namespace: &Namespace| {

@@ -53,7 +53,10 @@ impl Worker {
     }
 
     /// Connects with a policy.
-    pub(crate) async fn connect_with_policy(broker: &Broker, policy: Arc<dyn ConnectionPolicy>) -> Self {
+    pub(crate) async fn connect_with_policy(
+        broker: &Broker,
+        policy: Arc<dyn ConnectionPolicy>,
+    ) -> Self {
         let (ours, theirs) = local::pair(OutboxLimits::default());
         tokio::spawn(broker.attach_with_policy(Some(policy), theirs, None));
         Self::greeted(ours).await

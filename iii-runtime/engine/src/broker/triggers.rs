@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 
 use super::connection::Connection;
 use super::functions::{complain, reject};
-use super::policy::rename;
 use super::invoke::blank;
+use super::policy::rename;
 use super::registry::{Bound, Source, TriggerType};
 use super::{Broker, limits};
 use crate::provider::overloaded;

@@ -111,7 +111,11 @@ impl Broker {
     /// Resolves the namespace of a function for a caller: its own, otherwise `default`.
     ///
     /// The engine itself has no namespace: after `default`, it uses the first one that has the function.
-    pub(crate) fn resolve_namespace(&self, caller: Option<WorkerId>, id: &str) -> Option<Namespace> {
+    pub(crate) fn resolve_namespace(
+        &self,
+        caller: Option<WorkerId>,
+        id: &str,
+    ) -> Option<Namespace> {
         let registry = self.registry();
         let serves = |namespace: &str| {
             registry.functions.get(namespace).is_some_and(|functions| functions.contains_key(id))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::output::{FunctionDetail, FunctionSummary};
 use super::{Discovery, invalid_arguments, not_found};
-use crate::broker::{Visibility, FunctionView, forbidden};
+use crate::broker::{FunctionView, Visibility, forbidden};
 use crate::provider::BuiltIn;
 use iii_wire::code;
 use iii_wire::protocol::{DEFAULT_NAMESPACE, ErrorBody, FunctionId, Namespace};
@@ -107,7 +107,11 @@ impl Discovery {
         ]
     }
 
-    fn list_functions(&self, input: &FunctionListInput, visibility: &Visibility) -> FunctionListOutput {
+    fn list_functions(
+        &self,
+        input: &FunctionListInput,
+        visibility: &Visibility,
+    ) -> FunctionListOutput {
         let matches_worker = |view: &FunctionView| {
             let name = &view.worker_name;
             input.worker.as_ref().is_none_or(|worker| worker == name)

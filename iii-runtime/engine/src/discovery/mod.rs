@@ -39,7 +39,10 @@ impl Discovery {
     }
 
     /// Waits until the earlier registrations of a caller have been authorized, and returns what it may see.
-    fn visibility(&self, caller: Option<WorkerId>) -> impl Future<Output = Visibility> + Send + use<> {
+    fn visibility(
+        &self,
+        caller: Option<WorkerId>,
+    ) -> impl Future<Output = Visibility> + Send + use<> {
         let broker = self.broker.clone();
         async move {
             broker.settled(caller).await;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::broker::{Broker, Visibility, FunctionView, TriggerTypeView, WorkerView};
+use crate::broker::{Broker, FunctionView, TriggerTypeView, Visibility, WorkerView};
 use crate::provider::Binding;
 use iii_wire::protocol::{ErrorBody, FunctionId, Namespace, Payload, TriggerId, TriggerTypeId};
 

@@ -221,7 +221,11 @@ impl Discovery {
         matching.find(|view| visibility.trigger_type(view)).map(Into::into)
     }
 
-    fn list_triggers(&self, input: &TriggerListInput, visibility: &Visibility) -> TriggerListOutput {
+    fn list_triggers(
+        &self,
+        input: &TriggerListInput,
+        visibility: &Visibility,
+    ) -> TriggerListOutput {
         let all = input.include_internal.unwrap_or(false);
         let search = input.search.as_deref().unwrap_or_default().to_lowercase();
         let matches = |filter: &Option<String>, value: &str| {
@@ -267,7 +271,8 @@ impl Discovery {
         visibility: &Visibility,
     ) -> Result<TriggerDetail, ErrorBody> {
         let is_requested = |binding: &Binding| {
-            visibility.local_trigger_id(&binding.id) == input.id.as_str() && visibility.binding(binding)
+            visibility.local_trigger_id(&binding.id) == input.id.as_str()
+                && visibility.binding(binding)
         };
         let (binding, parked) = self
             .all_triggers(true)

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::output::{FunctionSummary, TriggerSummary, TriggerTypeSummary, WorkerSummary};
 use super::{Discovery, not_found};
 use crate::broker::{
-    ANNOUNCE, Announcement, Visibility, FunctionView, WorkerInfo, WorkerView, announcement_error,
+    ANNOUNCE, Announcement, FunctionView, Visibility, WorkerInfo, WorkerView, announcement_error,
 };
 use crate::observability::WorkerMetrics;
 use crate::provider::BuiltIn;

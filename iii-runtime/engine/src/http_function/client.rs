@@ -141,7 +141,10 @@ fn client_error(origin: &str, error: &ClientError) -> ErrorBody {
 fn request_failed(origin: &str, why: &str) -> ErrorBody {
     ErrorBody {
         status: Some(BAD_GATEWAY),
-        ..ErrorBody::new(code::HTTP_REQUEST_FAILED, format!("the request to `{origin}` failed: {why}"))
+        ..ErrorBody::new(
+            code::HTTP_REQUEST_FAILED,
+            format!("the request to `{origin}` failed: {why}"),
+        )
     }
 }
 

@@ -258,7 +258,10 @@ mod tests {
         assert!(!error.message.contains("10.0.0.1"), "{}", error.message);
         assert_eq!((error.code.as_str(), error.retryable), (code::URL_VALIDATION_FAILED, None));
         let error = strict.check_resolved("a", Vec::new()).unwrap_err();
-        assert_eq!((error.code.as_str(), error.retryable), (code::URL_VALIDATION_FAILED, Some(true)));
+        assert_eq!(
+            (error.code.as_str(), error.retryable),
+            (code::URL_VALIDATION_FAILED, Some(true))
+        );
     }
 
     #[tokio::test]

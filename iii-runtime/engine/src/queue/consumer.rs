@@ -219,7 +219,7 @@ mod tests {
         for (config, word) in [
             ("{}", "topic"),
             (r#"{"topic":""}"#, "topic"),
-            (r#"{"topic":5}"#, "cannot be read"),
+            (r#"{"topic":5}"#, "is invalid"),
             (r#"{"topic":"t","queue_config":{"maxPriority":1}}"#, "maxPriority"),
             (r#"{"topic":"t","queue_config":{"backoffType":"odd"}}"#, "backoffType"),
             (r#"{"topic":"t","queue_config":{"concurrency":0}}"#, "concurrency"),

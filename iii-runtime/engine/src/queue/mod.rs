@@ -282,7 +282,7 @@ impl Provider for Queues {
     }
 
     fn stop(&self) {
-        self.ending();
+        self.before_stop();
         self.manager.tasks.abort();
     }
 }

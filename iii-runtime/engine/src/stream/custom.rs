@@ -74,8 +74,9 @@ pub(super) fn parse_output<T: serde::de::DeserializeOwned>(
 /// Returns whether a worker serves `get` and `set` for a stream, so that an update can be emulated. SDKs do not register
 /// `update`.
 pub(super) fn supports_read_modify_write(broker: &Broker, stream: &str, call: &Call) -> bool {
-    let is_served =
-        |operation| broker.resolve_namespace(call.caller, &function_id(operation, stream)).is_some();
+    let is_served = |operation| {
+        broker.resolve_namespace(call.caller, &function_id(operation, stream)).is_some()
+    };
     is_served("get") && is_served("set")
 }
 

@@ -109,7 +109,7 @@ fn addresses_that_the_start_does_not_find_are_in_the_report() {
     for part in [
         "have 2 problems",
         "`te::refund` cannot be used: the environment variable III_TEST_NO_SUCH_URL is not set",
-        "`te::nowhere` cannot be used: what `url` gives has another scheme",
+        "`te::nowhere` cannot be used: the result of `url` has a scheme",
         "testing/tests/http_functions.rs:",
         "help: set III_TEST_NO_SUCH_URL",
     ] {

@@ -1,4 +1,6 @@
 //! The wire protocol: messages, raw payloads, error bodies and ids, and their JSON encoding.
+#![doc = ""]
+#![doc = include_str!("../docs/protocol.md")]
 
 mod channel;
 mod codec;

@@ -2,9 +2,8 @@
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs, unused, unreachable_pub, unused_qualifications)]
 
-use iii::catalogue::Declared;
 use iii::prelude::*;
-use iii::{Function as _, Interceptor as _, function, trigger};
+use iii::{Function as _, Interceptor as _, catalogue::Declared as _, function, trigger};
 
 /// A new order.
 #[derive(Deserialize, Serialize, JsonSchema)]

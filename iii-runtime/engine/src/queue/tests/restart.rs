@@ -133,7 +133,7 @@ async fn deliveries_cancelled_by_the_shutdown_do_not_count_as_attempts() {
     }
     let (first, _) = harness.delivery().await;
     let (second, _) = harness.delivery().await;
-    harness.queues.ending();
+    harness.queues.before_stop();
     harness.worker.answer(&first, Err(ErrorBody::new("invocation_stopped", "gone")));
     harness.worker.answer(&second, Ok(None));
     // The acknowledged message is removed, the failed one is unchanged, and no delivery starts.
