@@ -88,16 +88,29 @@ impl EngineBuilder {
                     listener.to_middleware(),
                 ),
             };
-            engine.accept_tasks.spawn(server::serve(socket, context, engine.connection_tasks.clone()));
+            engine.accept_tasks.spawn(server::serve(
+                socket,
+                context,
+                engine.connection_tasks.clone(),
+            ));
         }
         if let (Some(socket), Some(streams)) = (sockets.stream, installed.streams) {
             engine.stream_addr = socket.local_addr().ok();
             let origins = Arc::new(checked.stream_origins);
-            engine.accept_tasks.spawn(stream::serve(socket, streams, engine.connection_tasks.clone(), origins));
+            engine.accept_tasks.spawn(stream::serve(
+                socket,
+                streams,
+                engine.connection_tasks.clone(),
+                origins,
+            ));
         }
         if let Some(socket) = sockets.http {
             let listener = Arc::new(http::HttpListener::new(&socket));
-            engine.accept_tasks.spawn(listener.clone().serve(socket, engine.http.clone(), on_http_closed));
+            engine.accept_tasks.spawn(listener.clone().serve(
+                socket,
+                engine.http.clone(),
+                on_http_closed,
+            ));
             engine.http_listener = Some(listener);
         }
         Ok(engine)
@@ -136,7 +149,8 @@ impl CheckedSettings {
             .map(|settings| HttpFunctions::new(settings, config.clock.clone()))
             .transpose()
             .map_err(invalid)?;
-        let cors = settings.http.as_ref().map(|http| http.requests.cors.clone()).unwrap_or_default();
+        let cors =
+            settings.http.as_ref().map(|http| http.requests.cors.clone()).unwrap_or_default();
         let cors = http::CorsPolicy::new(&cors).map_err(invalid)?;
         Ok(Self { data_dir, worker_origins, stream_origins, http_functions, cors })
     }
@@ -229,7 +243,8 @@ impl Installed {
             broker.install(queues.clone());
         }
         let streams = settings.stream.map(|settings| {
-            let persistence = if settings.in_memory { Persistence::Memory } else { Persistence::Default };
+            let persistence =
+                if settings.in_memory { Persistence::Memory } else { Persistence::Default };
             let auth = settings.auth_function.map(FunctionId::from);
             let table = stores.of(persistence).table("stream");
             Arc::new(Streams::new(broker.clone(), table, auth))

@@ -27,7 +27,9 @@ impl Broker {
         if let Some(waiting) = lock(&gated.waiting).as_mut() {
             let (limits, weight) = (&connection.limits.workers, message.weight());
             let bytes = gated.bytes.load(Ordering::Relaxed).saturating_add(weight);
-            if waiting.len() < limits.max_buffered_registrations() && bytes <= limits.registration_bytes {
+            if waiting.len() < limits.max_buffered_registrations()
+                && bytes <= limits.registration_bytes
+            {
                 gated.bytes.store(bytes, Ordering::Relaxed);
                 waiting.push_back(Step::Register(message));
             } else {

@@ -168,7 +168,7 @@ impl Discovery {
                 internal,
                 latest_metrics: view.connection.and_then(|id| {
                     let runtime = view.info.as_ref().map(|info| info.runtime.as_str());
-                    self.gauges.of(id, runtime.unwrap_or_default())
+                    self.gauges.latest(id, runtime.unwrap_or_default())
                 }),
             },
             functions: functions

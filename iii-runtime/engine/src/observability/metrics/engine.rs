@@ -1,4 +1,4 @@
-//! What the engine counts itself, as it is shown, and by the names that alerts use.
+//! Metrics of the engine itself, in the output of `engine::metrics::list` and by the names in alert rules.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,46 +7,46 @@ use serde::Serialize;
 
 use crate::broker::BrokerMetrics;
 
-/// The key for functions that are not counted apart.
+/// The key of all functions without a counter of their own.
 const OTHERS: &str = "(others)";
 
-/// What the engine counts, since it started.
+/// Metrics of the engine since its start.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(super) struct EngineMetrics {
-    invocations: Invocations,
-    workers: Workers,
-    performance: Performance,
+    invocations: InvocationCounts,
+    workers: WorkerCounts,
+    performance: InvocationDurations,
 }
 
-/// Calls.
+/// Numbers of invocations.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Invocations {
-    /// All.
+struct InvocationCounts {
+    /// All invocations.
     total: u64,
-    /// Those that ended well.
+    /// Successful invocations.
     success: u64,
-    /// Those that ended in an error.
+    /// Failed invocations.
     error: u64,
-    /// Those that were handed to a worker.
+    /// Invocations that were sent to a worker.
     deferred: u64,
-    /// Those of each function.
+    /// Invocations by function id.
     by_function: BTreeMap<String, u64>,
 }
 
-/// Connections.
+/// Numbers of worker connections.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Workers {
-    /// Those that came.
+struct WorkerCounts {
+    /// Opened connections.
     spawns: u64,
-    /// Those that went.
+    /// Closed connections.
     deaths: u64,
-    /// Those that are there.
+    /// Open connections.
     active: u64,
 }
 
-/// From a call to its answer, of all calls that were answered.
+/// Durations of completed invocations.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Performance {
+struct InvocationDurations {
     avg_duration_ms: f64,
     p50_duration_ms: f64,
     p95_duration_ms: f64,
@@ -71,19 +71,19 @@ impl From<&BrokerMetrics> for EngineMetrics {
             by_function.insert(OTHERS.to_owned(), measured.other_functions);
         }
         Self {
-            invocations: Invocations {
+            invocations: InvocationCounts {
                 total: measured.total,
                 success: measured.succeeded,
                 error: measured.failed,
                 deferred: measured.deferred,
                 by_function,
             },
-            workers: Workers {
+            workers: WorkerCounts {
                 spawns: measured.workers_connected,
                 deaths: measured.workers_disconnected,
                 active: active(measured),
             },
-            performance: Performance {
+            performance: InvocationDurations {
                 avg_duration_ms: millis(measured.mean),
                 p50_duration_ms: millis(measured.p50),
                 p95_duration_ms: millis(measured.p95),
@@ -95,12 +95,21 @@ impl From<&BrokerMetrics> for EngineMetrics {
     }
 }
 
-/// The value of a metric by its name, and whether it only grows; `None`: it is none of the engine's.
-// Counts beyond 2^53 are none that an engine reaches.
+/// The value of a metric of the engine.
+pub(crate) struct EngineMetricValue {
+    /// The current value.
+    pub(crate) value: f64,
+    /// Whether the value never decreases.
+    pub(crate) is_monotonic: bool,
+}
+
+/// Returns the value of a metric of the engine, or `None` for any other name.
+// Counts do not reach 2^53, where the conversion loses precision.
 #[allow(clippy::cast_precision_loss)]
-pub(super) fn value(measured: &BrokerMetrics, name: &str) -> Option<(f64, bool)> {
-    let count = |count: u64| Some((count as f64, true));
-    let duration = |duration: Duration| Some((millis(duration), false));
+pub(super) fn metric_value(measured: &BrokerMetrics, name: &str) -> Option<EngineMetricValue> {
+    let gauge = |value: f64| Some(EngineMetricValue { value, is_monotonic: false });
+    let count = |count: u64| Some(EngineMetricValue { value: count as f64, is_monotonic: true });
+    let duration = |duration: Duration| gauge(millis(duration));
     match name {
         "iii.invocations.total" => count(measured.total),
         "iii.invocations.success" => count(measured.succeeded),
@@ -108,7 +117,7 @@ pub(super) fn value(measured: &BrokerMetrics, name: &str) -> Option<(f64, bool)>
         "iii.invocations.deferred" => count(measured.deferred),
         "iii.workers.spawns" => count(measured.workers_connected),
         "iii.workers.deaths" => count(measured.workers_disconnected),
-        "iii.workers.active" => Some((active(measured) as f64, false)),
+        "iii.workers.active" => gauge(active(measured) as f64),
         "iii.invocations.duration.avg" => duration(measured.mean),
         "iii.invocations.duration.p50" => duration(measured.p50),
         "iii.invocations.duration.p95" => duration(measured.p95),
