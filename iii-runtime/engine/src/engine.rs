@@ -30,13 +30,13 @@ pub(crate) struct Probes {
 pub struct Engine {
     pub(crate) broker: Broker,
     /// Accept loops; aborted first.
-    pub(crate) listeners: Arc<Tasks>,
+    pub(crate) accept_tasks: Arc<Tasks>,
     /// Tasks that serve connections.
-    pub(crate) links: Arc<Tasks>,
+    pub(crate) connection_tasks: Arc<Tasks>,
     pub(crate) local: LocalTransport,
-    pub(crate) intake: watch::Sender<bool>,
+    pub(crate) http_closed: watch::Sender<bool>,
     pub(crate) http: Arc<http::HttpTriggers>,
-    pub(crate) requests: Option<Arc<http::HttpListener>>,
+    pub(crate) http_listener: Option<Arc<http::HttpListener>>,
     pub(crate) worker_addrs: Vec<SocketAddr>,
     pub(crate) stream_addr: Option<SocketAddr>,
     pub(crate) store: Store,
@@ -74,7 +74,7 @@ impl Engine {
 
     /// Returns the address of the HTTP listener; `None` if there is none.
     pub fn http_addr(&self) -> Option<SocketAddr> {
-        self.requests.as_ref().map(|requests| requests.addr())
+        self.http_listener.as_ref().map(|listener| listener.addr())
     }
 
     /// Returns the address of the stream WebSocket; `None` if there is none.
@@ -83,8 +83,8 @@ impl Engine {
     }
 
     /// Closes the HTTP listener and its idle connections. Requests in flight continue.
-    pub fn stop_intake(&self) {
-        self.intake.send_replace(true);
+    pub fn close_http(&self) {
+        self.http_closed.send_replace(true);
     }
 
     /// Serves an HTTP request in memory, exactly like one that arrives over a socket. A streamed response is collected.
@@ -98,25 +98,25 @@ impl Engine {
         }
     }
 
-    /// Closes the HTTP listener, like [`Engine::stop_intake`], and waits until no request is in flight.
-    pub async fn drained(&self) {
-        self.stop_intake();
-        if let Some(requests) = &self.requests {
-            requests.drained().await;
+    /// Closes the HTTP listener, like [`Engine::close_http`], and waits until no request is in flight.
+    pub async fn drain(&self) {
+        self.close_http();
+        if let Some(listener) = &self.http_listener {
+            listener.drained().await;
         }
     }
 
     /// Shuts the engine down: closes all listeners, and all connections with a close code on which workers reconnect.
     ///
-    /// Aborts requests in flight; call [`Engine::drained`] before to await them. Flushes the store and releases the
+    /// Aborts requests in flight; call [`Engine::drain`] before to await them. Flushes the store and releases the
     /// data directory.
     pub async fn stop(&self) {
-        self.stop_intake();
-        self.listeners.abort();
+        self.close_http();
+        self.accept_tasks.abort();
         self.broker.shut_down(RESTARTING);
-        self.links.finish(broker::limits::LINGER).await;
-        if let Some(requests) = &self.requests {
-            requests.abort();
+        self.connection_tasks.finish(broker::limits::LINGER).await;
+        if let Some(listener) = &self.http_listener {
+            listener.abort();
         }
         if let Err(error) = self.store.close().await {
             tracing::error!("failed to close the store: {error}");
@@ -126,11 +126,11 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.listeners.abort();
+        self.accept_tasks.abort();
         self.broker.shut_down(RESTARTING);
-        self.links.abort();
-        if let Some(requests) = &self.requests {
-            requests.abort();
+        self.connection_tasks.abort();
+        if let Some(listener) = &self.http_listener {
+            listener.abort();
         }
         self.store.close_blocking();
     }
@@ -270,7 +270,7 @@ mod tests {
         };
         let (response, ()) = tokio::join!(engine.request(request), answered);
         assert_eq!((response.status().as_u16(), &response.body()[..]), (200, &b"\"hi\""[..]));
-        engine.drained().await;
+        engine.drain().await;
         engine.stop().await;
     }
 }

@@ -157,7 +157,7 @@ impl WorkerLimits {
     }
 
     /// The limits of the outbox of a connection.
-    pub(crate) fn link(&self) -> transport::OutboxLimits {
+    pub(crate) fn outbox_limits(&self) -> transport::OutboxLimits {
         transport::OutboxLimits {
             soft: self.outgoing_soft_bytes,
             hard: self.outgoing_bytes,
@@ -166,7 +166,7 @@ impl WorkerLimits {
     }
 
     /// Registrations that are buffered until the namespace of a connection is known.
-    pub(crate) fn buffered(&self) -> usize {
+    pub(crate) fn max_buffered_registrations(&self) -> usize {
         self.functions + self.triggers + self.trigger_types + self.services
     }
 }
@@ -333,20 +333,20 @@ impl Default for EventLimits {
 }
 
 /// The value of one limit.
-pub(super) enum Value<'a> {
+pub(super) enum LimitValue<'a> {
     /// A number.
     Count(&'a mut usize),
     /// A duration, in milliseconds where it is a number.
-    Wait(&'a mut Duration),
+    Time(&'a mut Duration),
 }
 
 /// One limit: its block and key in the file, its range, and its value.
-pub(super) struct Bound<'a> {
+pub(super) struct LimitField<'a> {
     /// Empty for top-level keys.
     pub(super) block: &'static str,
     pub(super) key: &'static str,
     pub(super) range: RangeInclusive<u64>,
-    pub(super) value: Value<'a>,
+    pub(super) value: LimitValue<'a>,
 }
 
 /// The range of counts of cheap objects.
@@ -358,22 +358,27 @@ const TOTAL: RangeInclusive<u64> = 1024..=1 << 50;
 /// The range of timeouts, up to a day.
 const MILLIS: RangeInclusive<u64> = 1..=86_400_000;
 /// The range of the retention of queues, up to ten years.
-const LONG: RangeInclusive<u64> = 0..=315_360_000_000;
+const RETENTION: RangeInclusive<u64> = 0..=315_360_000_000;
 
 impl Limits {
     /// All limits, block by block.
-    pub(super) fn bounds(&mut self) -> Vec<Bound<'_>> {
-        use Value::{Count, Wait};
+    pub(super) fn fields(&mut self) -> Vec<LimitField<'_>> {
+        use LimitValue::{Count, Time};
         let Self { workers: w, http: h, streams: s, channels: c, queues: q, events: e, .. } = self;
-        let block = |block, bounds: Vec<(_, _, _)>| {
-            bounds.into_iter().map(move |(key, range, value)| Bound { block, key, range, value })
+        let block = |block, fields: Vec<(_, _, _)>| {
+            fields.into_iter().map(move |(key, range, value)| LimitField {
+                block,
+                key,
+                range,
+                value,
+            })
         };
         let workers = vec![
             ("connections", COUNT, Count(&mut w.connections)),
             ("frame_bytes", SIZE, Count(&mut w.frame_bytes)),
             ("message_bytes", SIZE, Count(&mut w.message_bytes)),
-            ("ping_ms", MILLIS, Wait(&mut w.ping)),
-            ("silence_ms", MILLIS, Wait(&mut w.silence)),
+            ("ping_ms", MILLIS, Time(&mut w.ping)),
+            ("silence_ms", MILLIS, Time(&mut w.silence)),
             ("functions", COUNT, Count(&mut w.functions)),
             ("triggers", COUNT, Count(&mut w.triggers)),
             ("trigger_types", COUNT, Count(&mut w.trigger_types)),
@@ -387,20 +392,20 @@ impl Limits {
         ];
         let http = vec![
             ("connections", COUNT, Count(&mut h.connections)),
-            ("head_ms", MILLIS, Wait(&mut h.head)),
+            ("head_ms", MILLIS, Time(&mut h.head)),
             ("head_bytes", SIZE, Count(&mut h.head_bytes)),
             ("headers", 1..=10_000, Count(&mut h.headers)),
             ("body_bytes", 1..=*SIZE.end(), Count(&mut h.body_bytes)),
         ];
         let streams = vec![
             ("connections", COUNT, Count(&mut s.connections)),
-            ("head_ms", MILLIS, Wait(&mut s.head)),
+            ("head_ms", MILLIS, Time(&mut s.head)),
             ("message_bytes", SIZE, Count(&mut s.message_bytes)),
             ("subscriptions", COUNT, Count(&mut s.subscriptions)),
             ("queue_messages", COUNT, Count(&mut s.queue_messages)),
             ("queue_bytes", TOTAL, Count(&mut s.queue_bytes)),
-            ("ping_ms", MILLIS, Wait(&mut s.ping)),
-            ("silence_ms", MILLIS, Wait(&mut s.silence)),
+            ("ping_ms", MILLIS, Time(&mut s.ping)),
+            ("silence_ms", MILLIS, Time(&mut s.silence)),
             ("trigger_events", COUNT, Count(&mut s.trigger_events)),
         ];
         let channels = vec![
@@ -408,7 +413,7 @@ impl Limits {
             ("per_connection", COUNT, Count(&mut c.per_connection)),
             ("messages", 1..=1_000_000, Count(&mut c.messages)),
             ("bytes", TOTAL, Count(&mut c.bytes)),
-            ("wait_ms", MILLIS, Wait(&mut c.wait)),
+            ("wait_ms", MILLIS, Time(&mut c.wait)),
         ];
         let queues = vec![
             ("messages", COUNT, Count(&mut q.messages)),
@@ -418,7 +423,7 @@ impl Limits {
             ("topics", COUNT, Count(&mut q.topics)),
             ("subscribers", COUNT, Count(&mut q.subscribers)),
             ("concurrency", COUNT, Count(&mut q.concurrency)),
-            ("absence_ms", LONG, Wait(&mut q.absence)),
+            ("absence_ms", RETENTION, Time(&mut q.absence)),
         ];
         let events =
             vec![("waiting", COUNT, Count(&mut e.waiting)), ("bytes", TOTAL, Count(&mut e.bytes))];
@@ -442,11 +447,13 @@ impl Limits {
     /// # Errors
     ///
     /// The first problem, as a message for the author of the settings.
-    pub(crate) fn check(&mut self) -> Result<(), String> {
-        for Bound { block, key, range, value } in self.bounds() {
+    pub(crate) fn validate(&mut self) -> Result<(), String> {
+        for LimitField { block, key, range, value } in self.fields() {
             let (value, unit) = match value {
-                Value::Count(count) => (u64::try_from(*count).unwrap_or(u64::MAX), ""),
-                Value::Wait(wait) => (u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), " ms"),
+                LimitValue::Count(count) => (u64::try_from(*count).unwrap_or(u64::MAX), ""),
+                LimitValue::Time(wait) => {
+                    (u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), " ms")
+                }
             };
             if !range.contains(&value) {
                 let name = if block.is_empty() { key.to_owned() } else { format!("{block}.{key}") };
@@ -456,13 +463,13 @@ impl Limits {
                 ));
             }
         }
-        let beats = [
+        let heartbeats = [
             ("workers", self.workers.ping, self.workers.silence),
             ("streams", self.streams.ping, self.streams.silence),
         ];
-        for (block, ping, silence) in beats {
+        for (block, ping, silence) in heartbeats {
             if silence <= ping {
-                return Err(quiet_too_soon(block));
+                return Err(silence_message(block));
             }
         }
         Ok(())
@@ -470,7 +477,7 @@ impl Limits {
 }
 
 /// The message for a connection timeout that pings cannot prevent.
-pub(super) fn quiet_too_soon(block: &str) -> String {
+pub(super) fn silence_message(block: &str) -> String {
     format!(
         "`silence` in the limits of `{block}` must be longer than `ping`: a connection is closed if it does not answer \
          pings within it"
@@ -484,8 +491,9 @@ mod tests {
     #[test]
     fn defaults_are_in_range_and_names_are_unique() {
         let mut limits = Limits::default();
-        limits.check().unwrap();
-        let mut names: Vec<_> = limits.bounds().iter().map(|one| (one.block, one.key)).collect();
+        limits.validate().unwrap();
+        let mut names: Vec<_> =
+            limits.fields().iter().map(|field| (field.block, field.key)).collect();
         let all = names.len();
         names.sort_unstable();
         names.dedup();
@@ -496,13 +504,13 @@ mod tests {
     fn limit_out_of_range_is_reported() {
         let mut limits = Limits::default();
         limits.workers.frame_bytes = 10;
-        let error = limits.check().unwrap_err();
+        let error = limits.validate().unwrap_err();
         assert!(error.contains("`workers.frame_bytes` is 10") && error.contains("1024"), "{error}");
         let mut limits = Limits::default();
         limits.streams.silence = limits.streams.ping;
-        let error = limits.check().unwrap_err();
+        let error = limits.validate().unwrap_err();
         assert!(error.contains("`streams`") && error.contains("`ping`"), "{error}");
         let mut limits = Limits { configurations: 0, ..Limits::default() };
-        assert!(limits.check().unwrap_err().contains("`configurations` is 0"));
+        assert!(limits.validate().unwrap_err().contains("`configurations` is 0"));
     }
 }

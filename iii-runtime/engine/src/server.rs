@@ -22,14 +22,14 @@ use iii_wire::protocol::{ErrorBody, Message};
 use iii_wire::transport::{Connection, ws};
 
 /// The WebSocket close code for a rejected connection. SDKs treat it as a lost connection and reconnect.
-const NOT_ADMITTED: u16 = 4401;
+const REJECTED: u16 = 4401;
 
 /// Path prefix of channel endpoints.
-const CHANNEL_PATH: &str = "/ws/channels/";
+const CHANNEL_PATH_PREFIX: &str = "/ws/channels/";
 
 /// The kind of a connection, determined by its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Purpose {
+enum ConnectionKind {
     Worker,
     Telemetry,
     /// An endpoint of a channel (protocol section 7.2).
@@ -42,13 +42,13 @@ enum Purpose {
 
 /// What a listener serves, and to whom.
 #[derive(Clone)]
-pub(crate) struct Door {
+pub(crate) struct ListenerContext {
     /// Serves worker connections.
     pub(crate) broker: Broker,
     /// Serves channel endpoints.
     pub(crate) channels: Channels,
     /// Timeout of the handshake.
-    pub(crate) handshake: Duration,
+    pub(crate) handshake_timeout: Duration,
     /// Allowed browser origins.
     pub(crate) origins: Arc<OriginPolicy>,
     /// Authorizes workers; `None` leaves them unrestricted.
@@ -56,8 +56,8 @@ pub(crate) struct Door {
 }
 
 /// Accepts connections until the task is aborted.
-pub(crate) async fn serve(listener: TcpListener, door: Door, tasks: Arc<Tasks>) {
-    let places = Arc::new(Semaphore::new(door.broker.limits().workers.connections));
+pub(crate) async fn serve(listener: TcpListener, context: ListenerContext, tasks: Arc<Tasks>) {
+    let permits = Arc::new(Semaphore::new(context.broker.limits().workers.connections));
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -68,121 +68,133 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, tasks: Arc<Tasks>) 
                 continue;
             }
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
+        let Ok(permit) = permits.clone().try_acquire_owned() else {
             tracing::warn!(%peer, "connection refused: the maximum number of worker connections is reached");
             continue;
         };
-        let door = door.clone();
+        let context = context.clone();
         tasks.spawn(async move {
-            let _place = place;
-            admit(stream, peer, door).await;
+            let _permit = permit;
+            serve_connection(stream, peer, context).await;
         });
     }
 }
 
 /// Performs the handshake and serves the connection until it ends.
-async fn admit(stream: TcpStream, peer: SocketAddr, door: Door) {
-    let Door { broker, channels, handshake: limit, origins, guard } = door;
+async fn serve_connection(stream: TcpStream, peer: SocketAddr, context: ListenerContext) {
+    let ListenerContext { broker, channels, handshake_timeout, origins, guard } = context;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, "failed to set TCP_NODELAY: {error}");
     }
-    let asks = guard.as_ref().is_some_and(AccessGuard::has_auth_function);
-    let mut purpose = Purpose::Worker;
-    let mut visitor = None;
+    let has_auth_function = guard.as_ref().is_some_and(AccessGuard::has_auth_function);
+    let mut kind = ConnectionKind::Worker;
+    let mut auth_request = None;
     let limits = &broker.limits().clone().workers;
     let config = ws::config(limits.frame_bytes, limits.message_bytes);
     // The error type is defined by tungstenite.
     #[allow(clippy::result_large_err)]
-    let check = |request: &Request, response: Response| {
-        purpose = check(request, &channels, if asks { None } else { Some(&origins) })?;
-        visitor = guard.is_some().then(|| AuthRequest::new(request, peer.ip()));
-        Ok(welcome(response))
+    let on_request = |request: &Request, response: Response| {
+        kind = connection_kind(
+            request,
+            &channels,
+            if has_auth_function { None } else { Some(&origins) },
+        )?;
+        auth_request = guard.is_some().then(|| AuthRequest::new(request, peer.ip()));
+        Ok(with_capabilities(response))
     };
-    let handshake = accept_hdr_async_with_config(stream, check, Some(config));
-    let socket = match tokio::time::timeout(limit, handshake).await {
+    let handshake = accept_hdr_async_with_config(stream, on_request, Some(config));
+    let socket = match tokio::time::timeout(handshake_timeout, handshake).await {
         Ok(Ok(socket)) => socket,
         Ok(Err(error)) => return tracing::debug!(%peer, "handshake failed: {error}"),
         Err(_) => return tracing::debug!(%peer, "handshake timed out"),
     };
-    if let Purpose::Channel { id, key, direction } = purpose {
+    if let ConnectionKind::Channel { id, key, direction } = kind {
         // The key suffices: only an authorized worker obtains one.
         return channel::serve(socket, &channels, (&id, &key), direction, limits.ping).await;
     }
-    let (heartbeat, bounds) = (limits.heartbeat(), limits.link());
-    let mut link = ws::connection_with_telemetry(socket, heartbeat, bounds, broker.telemetry());
-    let policy = match (guard, visitor) {
-        (Some(guard), Some(visitor)) => match policy(&guard, &visitor, &mut link).await {
-            Some(policy) => Some(policy),
-            None => return,
-        },
+    let (heartbeat, outbox_limits) = (limits.heartbeat(), limits.outbox_limits());
+    let mut connection =
+        ws::connection_with_telemetry(socket, heartbeat, outbox_limits, broker.telemetry());
+    let policy = match (guard, auth_request) {
+        (Some(guard), Some(auth_request)) => {
+            match authorize(&guard, &auth_request, &mut connection).await {
+                Some(policy) => Some(policy),
+                None => return,
+            }
+        }
         _ => None,
     };
-    match purpose {
-        Purpose::Worker => broker.attach_with_policy(policy, link, Some(peer.ip())).await,
+    match kind {
+        ConnectionKind::Worker => {
+            broker.attach_with_policy(policy, connection, Some(peer.ip())).await
+        }
         // The connection passes telemetry frames to their handler; protocol messages are ignored.
-        Purpose::Telemetry | Purpose::Channel { .. } => while link.inbox.next().await.is_some() {},
+        ConnectionKind::Telemetry | ConnectionKind::Channel { .. } => {
+            while connection.inbox.next().await.is_some() {}
+        }
     }
 }
 
 /// Serves a telemetry connection from within this process.
-pub(super) async fn serve_local_telemetry(broker: Broker, answer: oneshot::Sender<DuplexStream>) {
+pub(super) async fn serve_local_telemetry(broker: Broker, reply: oneshot::Sender<DuplexStream>) {
     let (ours, theirs) = iii_wire::transport::local::pipe();
-    if answer.send(theirs).is_err() {
+    if reply.send(theirs).is_err() {
         return;
     }
     let limits = &broker.limits().clone().workers;
     let config = ws::config(limits.frame_bytes, limits.message_bytes);
     let socket = WebSocketStream::from_raw_socket(ours, Role::Server, Some(config)).await;
-    let (heartbeat, bounds) = (limits.heartbeat(), limits.link());
-    let mut link = ws::connection_with_telemetry(socket, heartbeat, bounds, broker.telemetry());
-    while link.inbox.next().await.is_some() {}
+    let (heartbeat, outbox_limits) = (limits.heartbeat(), limits.outbox_limits());
+    let mut connection =
+        ws::connection_with_telemetry(socket, heartbeat, outbox_limits, broker.telemetry());
+    while connection.inbox.next().await.is_some() {}
 }
 
 /// Authorizes a worker. Rejects and closes its connection on failure.
-async fn policy(
+async fn authorize(
     guard: &AccessGuard,
-    visitor: &AuthRequest,
-    link: &mut Connection,
+    auth_request: &AuthRequest,
+    connection: &mut Connection,
 ) -> Option<Arc<dyn ConnectionPolicy>> {
-    match guard.admit(visitor).await {
+    match guard.admit(auth_request).await {
         Ok(policy) => Some(policy),
         Err(error) => {
-            turn_away(link, error).await;
+            reject_connection(connection, error).await;
             None
         }
     }
 }
 
 /// Sends the reason of a rejection and closes the connection (protocol section 2.13).
-async fn turn_away(link: &mut Connection, error: ErrorBody) {
-    let _ = link.outbox.send(Message::Error(Box::new(error)));
-    link.outbox.close(Some(NOT_ADMITTED));
+async fn reject_connection(connection: &mut Connection, error: ErrorBody) {
+    let _ = connection.outbox.send(Message::Error(Box::new(error)));
+    connection.outbox.close(Some(REJECTED));
     // Closing a socket with unread data would discard the sent message.
-    let rest = async { while link.inbox.next().await.is_some() {} };
+    let rest = async { while connection.inbox.next().await.is_some() {} };
     let _ = tokio::time::timeout(limits::LINGER, rest).await;
 }
 
 /// Determines the kind of a connection, or rejects its handshake. `None` for `origins` allows all origins: an auth
 /// function decides about them.
 #[allow(clippy::result_large_err)]
-fn check(
+fn connection_kind(
     request: &Request,
     channels: &Channels,
     origins: Option<&OriginPolicy>,
-) -> Result<Purpose, ErrorResponse> {
+) -> Result<ConnectionKind, ErrorResponse> {
     let origin = request.headers().get("origin");
     if origins.is_some_and(|origins| !origins.allows(origin)) {
         return Err(refuse(StatusCode::FORBIDDEN, "this origin is not allowed"));
     }
     let query = request.uri().query().unwrap_or_default();
     match request.uri().path() {
-        "/" | "" => match stray_channel(query) {
-            Some((id, query)) => channel_side(id, query, channels),
-            None => Ok(Purpose::Worker),
+        "/" | "" => match channel_in_query(query) {
+            Some((id, query)) => channel_endpoint(id, query, channels),
+            None => Ok(ConnectionKind::Worker),
         },
-        "/otel" => Ok(Purpose::Telemetry),
-        path => match path.strip_prefix(CHANNEL_PATH) {
-            Some(id) => channel_side(id, query, channels),
+        "/otel" => Ok(ConnectionKind::Telemetry),
+        path => match path.strip_prefix(CHANNEL_PATH_PREFIX) {
+            Some(id) => channel_endpoint(id, query, channels),
             None => Err(refuse(StatusCode::NOT_FOUND, "workers connect to /")),
         },
     }
@@ -190,14 +202,18 @@ fn check(
 
 /// The channel and its query in the query of a worker URL. Some SDKs append the path of a channel to the URL that they
 /// were given: if that has a query, such as a token, the path becomes part of the query.
-fn stray_channel(query: &str) -> Option<(&str, &str)> {
-    let (_, channel) = query.rsplit_once(CHANNEL_PATH)?;
+fn channel_in_query(query: &str) -> Option<(&str, &str)> {
+    let (_, channel) = query.rsplit_once(CHANNEL_PATH_PREFIX)?;
     channel.split_once('?')
 }
 
 /// The channel endpoint of a request.
 #[allow(clippy::result_large_err)]
-fn channel_side(id: &str, query: &str, channels: &Channels) -> Result<Purpose, ErrorResponse> {
+fn channel_endpoint(
+    id: &str,
+    query: &str,
+    channels: &Channels,
+) -> Result<ConnectionKind, ErrorResponse> {
     let (mut key, mut direction) = (None, None);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match (&*name, &*value) {
@@ -216,11 +232,11 @@ fn channel_side(id: &str, query: &str, channels: &Channels) -> Result<Purpose, E
     if !channels.contains(id, &key) {
         return Err(refuse(StatusCode::NOT_FOUND, "Channel not found"));
     }
-    Ok(Purpose::Channel { id: id.to_owned(), key, direction })
+    Ok(ConnectionKind::Channel { id: id.to_owned(), key, direction })
 }
 
 /// Adds the capabilities of the engine to the handshake response: the worker may set TCP_NODELAY, as this side did.
-fn welcome(mut response: Response) -> Response {
+fn with_capabilities(mut response: Response) -> Response {
     response.headers_mut().insert("x-iii-capabilities", HeaderValue::from_static("tcp-nodelay"));
     response
 }
@@ -242,24 +258,24 @@ mod tests {
     use tokio_tungstenite::tungstenite::client::IntoClientRequest;
     use tokio_tungstenite::tungstenite::{Error, Message as Frame};
 
-    async fn served() -> (SocketAddr, Arc<Tasks>) {
+    async fn start_server() -> (SocketAddr, Arc<Tasks>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let tasks = Arc::new(Tasks::default());
-        let door = Door {
+        let context = ListenerContext {
             broker: broker(),
             channels: Channels::default(),
-            handshake: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
             origins: Arc::default(),
             guard: None,
         };
-        tasks.spawn(serve(listener, door, tasks.clone()));
+        tasks.spawn(serve(listener, context, tasks.clone()));
         (addr, tasks)
     }
 
     #[tokio::test]
     async fn workers_call_each_other_over_sockets() {
-        let (addr, _tasks) = served().await;
+        let (addr, _tasks) = start_server().await;
         let transport = WsTransport::new(format!("ws://{addr}")).unwrap();
         let mut callee = Worker::greeted(transport.connect().await.unwrap()).await;
         callee.announce("callee", "default").await.unwrap();
@@ -275,7 +291,7 @@ mod tests {
 
     #[tokio::test]
     async fn handshake_announces_capabilities_and_telemetry_is_accepted() {
-        let (addr, _tasks) = served().await;
+        let (addr, _tasks) = start_server().await;
         let (_socket, response) =
             tokio_tungstenite::connect_async(format!("ws://{addr}/?token=x")).await.unwrap();
         assert_eq!(response.headers()["x-iii-capabilities"], "tcp-nodelay");
@@ -288,7 +304,7 @@ mod tests {
 
     #[tokio::test]
     async fn unknown_paths_and_foreign_origins_are_rejected() {
-        let (addr, _tasks) = served().await;
+        let (addr, _tasks) = start_server().await;
         let status = async |path: &str, origin: Option<&'static str>| {
             let mut request = format!("ws://{addr}{path}").into_client_request().unwrap();
             if let Some(origin) = origin {
@@ -311,18 +327,21 @@ mod tests {
 
     #[tokio::test]
     async fn invalid_frame_is_answered_and_the_connection_stays_open() {
-        let (addr, _tasks) = served().await;
+        let (addr, _tasks) = start_server().await;
         let (mut socket, _) =
             tokio_tungstenite::connect_async(format!("ws://{addr}")).await.unwrap();
         socket.next().await.unwrap().unwrap();
         socket.send(Frame::text("{")).await.unwrap();
-        let told = socket.next().await.unwrap().unwrap().into_text().unwrap();
-        assert!(told.contains(r#""type":"error""#) && told.contains("invalid_message"), "{told}");
+        let reply = socket.next().await.unwrap().unwrap().into_text().unwrap();
+        assert!(
+            reply.contains(r#""type":"error""#) && reply.contains("invalid_message"),
+            "{reply}"
+        );
         let id = "7bf22097-7be4-48e5-a329-5a504bc71e09";
         let call = format!(r#"{{"type":"invokefunction","invocation_id":"{id}"}}"#);
         socket.send(Frame::text(call)).await.unwrap();
-        let told = socket.next().await.unwrap().unwrap().into_text().unwrap();
-        assert!(told.contains(r#""type":"invocationresult""#) && told.contains(id), "{told}");
+        let reply = socket.next().await.unwrap().unwrap().into_text().unwrap();
+        assert!(reply.contains(r#""type":"invocationresult""#) && reply.contains(id), "{reply}");
         socket.send(Frame::text(iii_wire::protocol::encode(&Message::Ping))).await.unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap(), Frame::text(r#"{"type":"pong"}"#));
     }
@@ -331,7 +350,7 @@ mod tests {
     async fn every_call_is_answered_under_load() {
         const CALLERS: usize = 8;
         const CALLS: usize = 500;
-        let (addr, _tasks) = served().await;
+        let (addr, _tasks) = start_server().await;
         let transport = WsTransport::new(format!("ws://{addr}")).unwrap();
         let mut callee = Worker::greeted(transport.connect().await.unwrap()).await;
         callee.announce("callee", "default").await.unwrap();

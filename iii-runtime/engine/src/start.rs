@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::broker::Broker;
-use crate::config::{EngineBuilder, EngineSettings, Keep};
+use crate::config::{EngineBuilder, EngineSettings, Persistence};
 use crate::engine::Engine;
 #[cfg(feature = "testing")]
 use crate::engine::Probes;
@@ -44,21 +44,21 @@ impl EngineBuilder {
             capacity: store_limits.capacity,
             durable: open_store(checked.data_dir.clone(), store_limits).await?,
         };
-        let link = self.limits.workers.link();
+        let outbox_limits = self.limits.workers.outbox_limits();
         let broker = Broker::with_limits(self.clock, self.namespace_grace, self.limits);
         let workers = self.settings.workers.clone();
         let installed =
             Installed::new(&broker, self.settings, checked.http_functions, checked.cors, &store);
 
-        let (local, incoming) = LocalTransport::new(link);
-        let (intake, stopped) = watch::channel(false);
+        let (local, incoming) = LocalTransport::new(outbox_limits);
+        let (http_closed, on_http_closed) = watch::channel(false);
         let mut engine = Engine {
-            listeners: Arc::new(Tasks::default()),
-            links: Arc::new(Tasks::default()),
+            accept_tasks: Arc::new(Tasks::default()),
+            connection_tasks: Arc::new(Tasks::default()),
             local,
-            intake,
+            http_closed,
             http: installed.http,
-            requests: None,
+            http_listener: None,
             worker_addrs: Vec::new(),
             stream_addr: None,
             store: store.durable,
@@ -67,21 +67,21 @@ impl EngineBuilder {
             probes: Probes { queues: installed.queues, streams: installed.streams.clone() },
             broker,
         };
-        engine.listeners.spawn(serve_local(
+        engine.accept_tasks.spawn(serve_local(
             incoming,
             engine.broker.clone(),
             installed.channels.clone(),
-            engine.links.clone(),
+            engine.connection_tasks.clone(),
         ));
         for ((socket, listener), origins) in
             sockets.workers.into_iter().zip(workers.iter()).zip(checked.worker_origins)
         {
             engine.worker_addrs.extend(socket.local_addr());
             let broker = engine.broker.clone();
-            let door = server::Door {
+            let context = server::ListenerContext {
                 broker: broker.clone(),
                 channels: installed.channels.clone(),
-                handshake: listener.handshake_timeout,
+                handshake_timeout: listener.handshake_timeout,
                 origins: Arc::new(origins),
                 guard: access::AccessGuard::new(
                     broker,
@@ -89,17 +89,30 @@ impl EngineBuilder {
                     listener.to_middleware(),
                 ),
             };
-            engine.listeners.spawn(server::serve(socket, door, engine.links.clone()));
+            engine.accept_tasks.spawn(server::serve(
+                socket,
+                context,
+                engine.connection_tasks.clone(),
+            ));
         }
         if let (Some(socket), Some(streams)) = (sockets.stream, installed.streams) {
             engine.stream_addr = socket.local_addr().ok();
             let origins = Arc::new(checked.stream_origins);
-            engine.listeners.spawn(stream::serve(socket, streams, engine.links.clone(), origins));
+            engine.accept_tasks.spawn(stream::serve(
+                socket,
+                streams,
+                engine.connection_tasks.clone(),
+                origins,
+            ));
         }
         if let Some(socket) = sockets.http {
             let listener = Arc::new(http::HttpListener::new(&socket));
-            engine.listeners.spawn(listener.clone().serve(socket, engine.http.clone(), stopped));
-            engine.requests = Some(listener);
+            engine.accept_tasks.spawn(listener.clone().serve(
+                socket,
+                engine.http.clone(),
+                on_http_closed,
+            ));
+            engine.http_listener = Some(listener);
         }
         Ok(engine)
     }
@@ -119,7 +132,7 @@ impl CheckedSettings {
     fn new(config: &mut EngineBuilder) -> Result<Self> {
         let invalid = |message| Error::new(code::INVALID_CONFIGURATION, message);
         let data_dir = config.directory()?;
-        config.limits.check().map_err(invalid)?;
+        config.limits.validate().map_err(invalid)?;
         let settings = &config.settings;
         let worker_origins = settings
             .workers
@@ -137,7 +150,8 @@ impl CheckedSettings {
             .map(|settings| HttpFunctions::new(settings, config.clock.clone()))
             .transpose()
             .map_err(invalid)?;
-        let cors = settings.http.as_ref().map(|http| http.limits.cors.clone()).unwrap_or_default();
+        let cors =
+            settings.http.as_ref().map(|http| http.requests.cors.clone()).unwrap_or_default();
         let cors = http::CorsPolicy::new(&cors).map_err(invalid)?;
         Ok(Self { data_dir, worker_origins, stream_origins, http_functions, cors })
     }
@@ -176,10 +190,10 @@ struct Stores {
 }
 
 impl Stores {
-    fn of(&self, keep: Keep) -> Store {
-        match keep {
-            Keep::Default => self.durable.clone(),
-            Keep::Memory => Store::in_memory_with(self.capacity),
+    fn of(&self, persistence: Persistence) -> Store {
+        match persistence {
+            Persistence::Default => self.durable.clone(),
+            Persistence::Memory => Store::in_memory_with(self.capacity),
         }
     }
 }
@@ -204,7 +218,7 @@ impl Installed {
         let channels = channel::Channels::new(broker.limits().channels.clone());
         broker.install(Arc::new(channel::ChannelFunctions::new(channels.clone())));
         let serves_http = settings.http.is_some();
-        let limits = settings.http.unwrap_or_default().limits;
+        let limits = settings.http.unwrap_or_default().requests;
         let http =
             Arc::new(http::HttpTriggers::new(broker.clone(), limits, cors, channels.clone()));
         if serves_http {
@@ -219,20 +233,21 @@ impl Installed {
         if settings.pubsub {
             broker.install(Arc::new(pubsub::PubSub::new(broker.clone())));
         }
-        if let Some((settings, keep)) = settings.state {
-            let table = stores.of(keep).table("state");
+        if let Some((settings, persistence)) = settings.state {
+            let table = stores.of(persistence).table("state");
             broker.install(Arc::new(state::StateProvider::new(broker.clone(), table, settings)));
         }
-        let queues = settings.queue.map(|(settings, keep)| {
-            Arc::new(Queues::new(broker.clone(), &stores.of(keep), settings))
+        let queues = settings.queue.map(|(settings, persistence)| {
+            Arc::new(Queues::new(broker.clone(), &stores.of(persistence), settings))
         });
         if let Some(queues) = &queues {
             broker.install(queues.clone());
         }
         let streams = settings.stream.map(|settings| {
-            let keep = if settings.in_memory { Keep::Memory } else { Keep::Default };
+            let persistence =
+                if settings.in_memory { Persistence::Memory } else { Persistence::Default };
             let auth = settings.auth_function.map(FunctionId::from);
-            let table = stores.of(keep).table("stream");
+            let table = stores.of(persistence).table("stream");
             Arc::new(Streams::new(broker.clone(), table, auth))
         });
         if let Some(streams) = &streams {
@@ -261,16 +276,16 @@ async fn serve_local(
     mut incoming: tokio::sync::mpsc::UnboundedReceiver<Incoming>,
     broker: Broker,
     channels: channel::Channels,
-    links: Arc<Tasks>,
+    tasks: Arc<Tasks>,
 ) {
     while let Some(connection) = incoming.recv().await {
         match connection {
-            Incoming::Connection(connection) => links.spawn(broker.attach(connection, None)),
+            Incoming::Connection(connection) => tasks.spawn(broker.attach(connection, None)),
             Incoming::Channel { channel, reply } => {
-                links.spawn(channel::serve_local(channels.clone(), channel, reply));
+                tasks.spawn(channel::serve_local(channels.clone(), channel, reply));
             }
             Incoming::Telemetry { reply } => {
-                links.spawn(server::serve_local_telemetry(broker.clone(), reply));
+                tasks.spawn(server::serve_local_telemetry(broker.clone(), reply));
             }
         }
     }

@@ -11,40 +11,40 @@ use iii_wire::sync::lock;
 /// A set of tasks that can be aborted together.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
-    running: Mutex<Running>,
+    state: Mutex<TasksState>,
 }
 
 #[derive(Debug, Default)]
-struct Running {
-    ended: bool,
+struct TasksState {
+    closed: bool,
     set: JoinSet<()>,
 }
 
 impl Tasks {
     /// Spawns a task, unless the set was aborted or finished.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut running = lock(&self.running);
-        if running.ended {
+        let mut state = lock(&self.state);
+        if state.closed {
             return;
         }
         // Removes completed tasks, so that the set does not grow without bound.
-        while running.set.try_join_next().is_some() {}
-        running.set.spawn(task);
+        while state.set.try_join_next().is_some() {}
+        state.set.spawn(task);
     }
 
     /// Aborts all tasks.
     pub(crate) fn abort(&self) {
-        let mut running = lock(&self.running);
-        running.ended = true;
-        running.set.abort_all();
+        let mut state = lock(&self.state);
+        state.closed = true;
+        state.set.abort_all();
     }
 
     /// Waits up to `limit` until all tasks complete, then aborts the rest.
     pub(crate) async fn finish(&self, limit: Duration) {
         let mut set = {
-            let mut running = lock(&self.running);
-            running.ended = true;
-            std::mem::take(&mut running.set)
+            let mut state = lock(&self.state);
+            state.closed = true;
+            std::mem::take(&mut state.set)
         };
         let all = async { while set.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(limit, all).await;

@@ -51,22 +51,22 @@ impl Engine {
     }
 
     /// Calls `observer` with the id and the input of each call of a built-in function.
-    pub fn watch(&self, observer: BuiltInObserver) {
-        self.broker.watch(observer);
+    pub fn observe_built_ins(&self, observer: BuiltInObserver) {
+        self.broker.observe_built_ins(observer);
     }
 
     /// Returns whether the engine itself serves a function.
-    pub fn serves(&self, id: &str) -> bool {
+    pub fn is_built_in(&self, id: &str) -> bool {
         self.broker.is_built_in(id)
     }
 
     /// Returns the number of messages of a topic or a named queue that are in flight.
-    pub fn running(&self, queue: &str) -> usize {
+    pub fn in_flight(&self, queue: &str) -> usize {
         self.probes.queues.as_ref().map_or(0, |queues| queues.in_flight(queue))
     }
 
     /// Sets whether each message of a queue is delivered a second time after it was processed.
-    pub fn deliver_twice(&self, twice: bool) {
+    pub fn set_deliver_twice(&self, twice: bool) {
         if let Some(queues) = &self.probes.queues {
             queues.deliver_twice(twice);
         }

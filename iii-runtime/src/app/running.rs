@@ -224,7 +224,7 @@ impl Running {
         #[cfg(feature = "engine")]
         if let Some(engine) = &self.engine {
             // A request that the engine has taken needs its function until it is answered.
-            let _ = tokio::time::timeout(self.grace, engine.drained()).await;
+            let _ = tokio::time::timeout(self.grace, engine.drain()).await;
         }
         self.worker.drain(self.grace.saturating_sub(begun.elapsed()));
         self.left().await

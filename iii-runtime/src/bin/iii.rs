@@ -204,7 +204,7 @@ fn run(options: Options) -> Result<(), Error> {
         signals.next().await;
         say("stopping; a second signal stops at once\n");
         tokio::select! {
-            () = engine.drained() => {}
+            () = engine.drain() => {}
             () = tokio::time::sleep(GRACE) => {}
             _ = signals.next() => {}
         }

@@ -276,7 +276,7 @@ impl Harness {
             let dead: Option<Vec<DeadMessage>> =
                 client.builtin("engine::queue::dlq_messages", &topic).await.expect(asked);
             let running = match &harness.started().await.engine {
-                Some(engine) => engine.running(&name),
+                Some(engine) => engine.in_flight(&name),
                 None => {
                     let runs = |facts: &&Facts| {
                         let trigger = facts.context.trigger();

@@ -165,7 +165,7 @@ impl Harness {
         let harness = self.clone();
         async move {
             if let Some(engine) = &harness.started().await.engine {
-                engine.deliver_twice(duplicate);
+                engine.set_deliver_twice(duplicate);
             }
         }
     }

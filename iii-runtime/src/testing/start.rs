@@ -210,7 +210,7 @@ async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
 
 /// The functions of the engine itself are part of what is tested.
 fn mockable(engine: Option<&Engine>, id: &FunctionId) -> Result<()> {
-    if engine.is_some_and(|engine| engine.serves(id)) {
+    if engine.is_some_and(|engine| engine.is_built_in(id)) {
         let text = format!(
             "`{id}` is a function of the engine, which cannot be mocked: look at what it did"
         );
@@ -228,7 +228,7 @@ fn note_published(engine: &Engine, inner: &Arc<Inner>) {
         data: Payload,
     }
     let inner = Arc::downgrade(inner);
-    engine.watch(Box::new(move |id, input| {
+    engine.observe_built_ins(Box::new(move |id, input| {
         let durable = id == "iii::durable::publish";
         if !durable && id != "publish" {
             return;

@@ -27,7 +27,9 @@ impl Broker {
         if let Some(waiting) = lock(&gated.waiting).as_mut() {
             let (limits, weight) = (&connection.limits.workers, message.weight());
             let bytes = gated.bytes.load(Ordering::Relaxed).saturating_add(weight);
-            if waiting.len() < limits.buffered() && bytes <= limits.registration_bytes {
+            if waiting.len() < limits.max_buffered_registrations()
+                && bytes <= limits.registration_bytes
+            {
                 gated.bytes.store(bytes, Ordering::Relaxed);
                 waiting.push_back(Step::Register(message));
             } else {
@@ -106,7 +108,7 @@ impl Broker {
             let connection = entry.map(|entry| &entry.connection);
             let gated = connection.and_then(|one| Some((one.gated.as_ref()?, &one.limits)));
             let Some((gated, limits)) = gated else { return };
-            let most = limits.workers.buffered();
+            let most = limits.workers.max_buffered_registrations();
             let mut waiting = lock(&gated.waiting);
             let Some(waiting) = waiting.as_mut().filter(|all| all.len() < most) else { return };
             let (waiter, reached) = oneshot::channel();

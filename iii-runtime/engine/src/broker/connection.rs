@@ -97,7 +97,7 @@ impl Connection {
         }
         let mut buffered = lock(&self.buffered);
         let (limits, weight) = (&self.limits.workers, message.weight());
-        if buffered.0.len() < limits.buffered()
+        if buffered.0.len() < limits.max_buffered_registrations()
             && buffered.1.saturating_add(weight) <= limits.registration_bytes
         {
             buffered.1 += weight;

@@ -110,7 +110,7 @@ impl Broker {
 
     /// Sets the observer of built-in function calls. Only the first call has an effect.
     #[cfg(feature = "testing")]
-    pub(crate) fn watch(&self, built_in_observer: BuiltInObserver) {
+    pub(crate) fn observe_built_ins(&self, built_in_observer: BuiltInObserver) {
         let _ = self.inner.built_in_observer.set(built_in_observer);
     }
 

@@ -1,52 +1,52 @@
-//! The listeners for workers out of their blocks in the file, with their access rules (protocol sections 9.1 and 11.3).
+//! Worker listeners and their access rules, read from the file (protocol sections 9.1 and 11.3).
 
 use std::time::Duration;
 
-use super::file::named;
+use super::components::{MILLIS, address, origins};
+use super::file::named_entries;
 use super::listener::WorkerListener;
-use super::parts::{MILLIS, address, origins};
-use super::tree::{Block, Node, Problems, Value};
+use super::yaml::{Problems, Section, YamlNode, YamlValue};
 use crate::access::{Access, FunctionFilter, MetadataRule};
 use crate::wildcard::WildcardPattern;
 
-/// One listener.
-pub(super) fn listener(block: &mut Block<'_>, problems: &mut Problems) -> WorkerListener {
+/// Reads a listener.
+pub(super) fn listener(section: &mut Section<'_>, problems: &mut Problems) -> WorkerListener {
     let mut listener = WorkerListener::new();
-    address(block, &mut listener.address, problems);
-    if let Some(millis) = block.whole("handshake_timeout_ms", MILLIS, problems) {
+    address(section, &mut listener.address, problems);
+    if let Some(millis) = section.unsigned("handshake_timeout_ms", MILLIS, problems) {
         listener = listener.handshake_timeout(Duration::from_millis(millis));
     }
-    listener.allowed_origins = origins(block, problems);
-    if let Some(id) = function(block, "middleware_function_id", problems) {
+    listener.allowed_origins = origins(section, problems);
+    if let Some(id) = function(section, "middleware_function_id", problems) {
         listener = listener.middleware(id);
     }
-    block.not_blank("rbac", problems);
-    if let Some(node) = block.take("rbac") {
-        let mut rbac = Block::new("`rbac`", node, problems);
+    section.require_value("rbac", problems);
+    if let Some(node) = section.take("rbac") {
+        let mut rbac = Section::new("`rbac`", node, problems);
         listener = listener.access(rules(&mut rbac, problems));
         rbac.finish(problems);
     }
     listener
 }
 
-/// The rules of a listener.
-fn rules(block: &mut Block<'_>, problems: &mut Problems) -> Access {
+/// Reads the access rules of a listener.
+fn rules(section: &mut Section<'_>, problems: &mut Problems) -> Access {
     let mut access = Access::new();
-    if let Some(id) = function(block, "auth_function_id", problems) {
+    if let Some(id) = function(section, "auth_function_id", problems) {
         access = access.auth_function(id);
     }
-    if let Some(id) = function(block, "on_function_registration_function_id", problems) {
+    if let Some(id) = function(section, "on_function_registration_function_id", problems) {
         access = access.on_function_registration(id);
     }
-    if let Some(id) = function(block, "on_trigger_registration_function_id", problems) {
+    if let Some(id) = function(section, "on_trigger_registration_function_id", problems) {
         access = access.on_trigger_registration(id);
     }
-    if let Some(id) = function(block, "on_trigger_type_registration_function_id", problems) {
+    if let Some(id) = function(section, "on_trigger_type_registration_function_id", problems) {
         access = access.on_trigger_type_registration(id);
     }
-    match block.take("expose_functions") {
+    match section.take("expose_functions") {
         None => {}
-        Some(Node { value: Value::List(list), .. }) => {
+        Some(YamlNode { value: YamlValue::List(list), .. }) => {
             for node in list {
                 if let Some(filter) = filter(node, problems) {
                     access = access.expose(filter);
@@ -61,45 +61,46 @@ fn rules(block: &mut Block<'_>, problems: &mut Problems) -> Access {
     access
 }
 
-/// The id of a function that guards something: without a value it would guard nothing.
+/// Reads the id of a function that restricts access. A key without a value is an error, since it would lift the
+/// restriction.
 fn function<'a>(
-    block: &mut Block<'a>,
+    section: &mut Section<'a>,
     key: &'static str,
     problems: &mut Problems,
 ) -> Option<&'a str> {
-    block.not_blank(key, problems);
-    block.text(key, problems)
+    section.require_value(key, problems);
+    section.string(key, problems)
 }
 
-/// One filter: a text `match("…")`, or a block with `match` or `metadata`.
-fn filter(node: &Node, problems: &mut Problems) -> Option<FunctionFilter> {
+/// Reads a filter: a string `match("…")`, or a section with `match` or `metadata`.
+fn filter(node: &YamlNode, problems: &mut Problems) -> Option<FunctionFilter> {
     let entries = match &node.value {
-        Value::Text(text) => {
+        YamlValue::String(text) => {
             let filter = WildcardPattern::parse_match(text).map(FunctionFilter::from_pattern);
             if filter.is_none() {
                 problems.add(
                     node.line,
-                    format!(r#"a filter that is a text has the form match("api::*"), not {text}"#),
+                    format!(r#"a filter that is a string must have the form match("api::*"), not {text}"#),
                 );
             }
             return filter;
         }
-        Value::Block(entries) => entries,
+        YamlValue::Map(entries) => entries,
         _ => {
             let kind = node.kind();
             let text = format!(
-                r#"a filter is match("…") or a block with `match` or `metadata`, not {kind}"#
+                r#"a filter must be match("…") or a section with `match` or `metadata`, not {kind}"#
             );
             problems.add(node.line, text);
             return None;
         }
     };
-    let mut block = Block::new("a filter", node, problems);
+    let mut section = Section::new("a filter", node, problems);
     let before = problems.0.len();
-    let pattern = block.text("match", problems);
-    let metadata = block.take("metadata");
-    let namespace = block.text("namespace", problems);
-    block.finish(problems);
+    let pattern = section.string("match", problems);
+    let metadata = section.take("metadata");
+    let namespace = section.string("namespace", problems);
+    section.finish(problems);
     let filter = match (pattern, metadata) {
         (Some(pattern), None) if WildcardPattern::parse_match(pattern).is_none() => {
             FunctionFilter::matching(pattern)
@@ -107,7 +108,9 @@ fn filter(node: &Node, problems: &mut Problems) -> Option<FunctionFilter> {
         (Some(pattern), None) => {
             problems.add(
                 node.line,
-                format!("`match` of a filter is the pattern alone, such as api::*, not {pattern}"),
+                format!(
+                    "`match` of a filter must be the plain pattern, such as api::*, not {pattern}"
+                ),
             );
             return None;
         }
@@ -118,7 +121,7 @@ fn filter(node: &Node, problems: &mut Problems) -> Option<FunctionFilter> {
         }
         (None, None) => {
             if problems.0.len() == before || entries.is_empty() {
-                problems.add(node.line, "a filter needs `match` or `metadata`");
+                problems.add(node.line, "a filter requires `match` or `metadata`");
             }
             return None;
         }
@@ -129,23 +132,25 @@ fn filter(node: &Node, problems: &mut Problems) -> Option<FunctionFilter> {
     })
 }
 
-/// What a filter asks of metadata.
-fn metadata_rules(node: &Node, problems: &mut Problems) -> Option<Vec<(String, MetadataRule)>> {
-    let block = Block::new("`metadata` of a filter", node, problems);
+/// Reads the metadata that a filter requires.
+fn metadata_rules(node: &YamlNode, problems: &mut Problems) -> Option<Vec<(String, MetadataRule)>> {
+    let section = Section::new("`metadata` of a filter", node, problems);
     let mut rules = Vec::new();
-    for (name, node) in named(block.all()) {
+    for (name, node) in named_entries(section.entries()) {
         let rule = match &node.value {
-            Value::Text(text) => WildcardPattern::parse_match(text).map(MetadataRule::from_pattern),
+            YamlValue::String(text) => {
+                WildcardPattern::parse_match(text).map(MetadataRule::from_pattern)
+            }
             _ => None,
         };
         let equals = || node.to_json().map(MetadataRule::equals);
         match rule.or_else(equals) {
             Some(rule) => rules.push((name.to_owned(), rule)),
-            None => problems.add(node.line, format!("`{name}` is a number that is too large")),
+            None => problems.add(node.line, format!("the number `{name}` is out of range")),
         }
     }
     if rules.is_empty() {
-        problems.add(node.line, "`metadata` of a filter names nothing: it would expose nothing");
+        problems.add(node.line, "`metadata` of a filter is empty: it would expose nothing");
         return None;
     }
     Some(rules)

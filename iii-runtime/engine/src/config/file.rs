@@ -1,25 +1,22 @@
-//! The YAML file of an engine: which parts are on, and their settings (protocol section 11).
-//!
-//! Everything that is wrong is told at once, each with its line. What the official engine can do and this one cannot is
-//! refused by name, never ignored. The file is only read.
+//! Reads the YAML file of an engine and reports all of its errors at once, each with its line (protocol section 11).
 
 use std::time::Duration;
 
-use super::limits_block;
-use super::observing;
-use super::parts;
+use super::components;
+use super::limits;
+use super::observability;
 use super::settings::EngineSettings;
-use super::tree::{Block, Key, Node, Problems, Value, parse};
+use super::yaml::{Problems, Section, YamlKey, YamlNode, YamlValue, parse};
 use super::{EngineBuilder, access};
 use crate::expand::expand_variables;
 use iii_wire::{Error, Result, code};
 
-/// Parts that every engine has, and that have no settings here.
-const FIXED: [&str; 2] = ["iii-engine-functions", "iii-telemetry"];
-/// Parts that only the official engine has.
-const ELSEWHERE: [&str; 2] = ["iii-exec", "iii-bridge"];
-/// Parts with settings.
-const PARTS: [&str; 10] = [
+/// Components of every engine, without settings here.
+const WITHOUT_SETTINGS: [&str; 2] = ["iii-engine-functions", "iii-telemetry"];
+/// Components that only the official engine has.
+const UNSUPPORTED: [&str; 2] = ["iii-exec", "iii-bridge"];
+/// Components with settings.
+const COMPONENTS: [&str; 10] = [
     "iii-worker-manager",
     "iii-http",
     "iii-http-functions",
@@ -48,7 +45,7 @@ pub(super) fn read(
         return Ok(builder);
     }
     problems.0.sort_by_key(|(line, _)| *line);
-    let mut message = format!("{name} cannot be used:");
+    let mut message = format!("{name} is invalid:");
     for (line, problem) in problems.0 {
         message.push_str(&format!("\n  line {line}: {problem}"));
     }
@@ -61,7 +58,7 @@ fn read_into(
     problems: &mut Problems,
 ) -> EngineBuilder {
     let mut builder =
-        EngineBuilder { settings: EngineSettings::mandatory(), ..EngineBuilder::default() };
+        EngineBuilder { settings: EngineSettings::minimal(), ..EngineBuilder::default() };
     let text = with_variables(text, variable, problems);
     if !problems.0.is_empty() {
         return builder;
@@ -73,19 +70,19 @@ fn read_into(
             return builder;
         }
     };
-    let mut top = Block::new("the file", &root, problems);
+    let mut top = Section::new("the file", &root, problems);
     let grace = "registration_namespace_grace_ms";
-    if let Some(grace) = top.whole(grace, 0..=3_600_000, problems) {
+    if let Some(grace) = top.unsigned(grace, 0..=3_600_000, problems) {
         builder.namespace_grace = Duration::from_millis(grace);
     }
-    // Ours: the official engine has no such block.
+    // An extension of this engine.
     if let Some(limits) = top.take("limits") {
-        builder.limits = limits_block::read(limits, problems);
+        builder.limits = limits::read(limits, problems);
     }
     let workers = match (top.take("workers"), top.take("modules")) {
         (Some(_), Some(modules)) => {
             problems
-                .add(modules.line, "`modules` is the old name of `workers`: only one may be there");
+                .add(modules.line, "`modules` is the old name of `workers`: use only one of them");
             None
         }
         (workers, modules) => workers.or(modules),
@@ -93,14 +90,14 @@ fn read_into(
     top.finish(problems);
     if let Some(workers) = workers {
         match &workers.value {
-            Value::List(entries) => read_entries(entries, &mut builder, problems),
+            YamlValue::List(entries) => read_entries(entries, &mut builder, problems),
             _ => problems.add(workers.line, "`workers` must be a list"),
         }
     }
     builder
 }
 
-/// Puts the values of variables into the text. Lines that are comments stay as they are.
+/// Expands environment variables, except in comment lines.
 fn with_variables(
     text: &str,
     variable: &dyn Fn(&str) -> Option<String>,
@@ -117,13 +114,13 @@ fn with_variables(
             Ok(line) => expanded.push_str(&line),
             Err(unset) if variable(&unset.name).is_some() => {
                 let name = unset.name;
-                problems.add(number, format!("the variable {name} has more than one line"));
+                problems.add(number, format!("the variable {name} contains several lines"));
             }
             Err(unset) => {
                 let name = unset.name;
                 problems.add(
                     number,
-                    format!("the variable {name} is not set; `${{{name}:default}}` would give it a default"),
+                    format!("the variable {name} is not set; `${{{name}:default}}` sets a default"),
                 );
             }
         }
@@ -131,36 +128,36 @@ fn with_variables(
     expanded
 }
 
-/// Reads the list of parts.
-fn read_entries(entries: &[Node], builder: &mut EngineBuilder, problems: &mut Problems) {
-    let mut seen: Vec<(&str, u64)> = Vec::new();
+/// Reads the list of components.
+fn read_entries(entries: &[YamlNode], builder: &mut EngineBuilder, problems: &mut Problems) {
+    let mut listed: Vec<(&str, u64)> = Vec::new();
     for entry in entries {
-        let mut block = Block::new("an entry of `workers`", entry, problems);
-        let line = block.line();
+        let mut section = Section::new("an entry of `workers`", entry, problems);
+        let line = section.line();
         let before = problems.0.len();
-        let name = block.text("name", problems);
-        let config = block.take("config");
-        if let Some(image) = block.take("image") {
+        let name = section.string("name", problems);
+        let config = section.take("config");
+        if let Some(image) = section.take("image") {
             problems.add(
                 image.line,
-                "`image`: this engine starts no containers; connect the worker to its port",
+                "`image` is not supported: this engine does not start containers; connect the worker to its port",
             );
         }
-        block.finish(problems);
+        section.finish(problems);
         let Some(name) = name else {
             if problems.0.len() == before {
-                problems.add(line, "this entry has no `name`");
+                problems.add(line, "the entry has no `name`");
             }
             continue;
         };
-        // Each of them is one more listener.
+        // Each entry is another listener.
         let repeats = name == "iii-worker-manager";
-        let before = seen.iter().find(|(known, _)| *known == name && !repeats);
+        let before = listed.iter().find(|(known, _)| *known == name && !repeats);
         if let Some((_, first)) = before {
-            problems.add(line, format!("`{name}` is listed twice (first on line {first})"));
+            problems.add(line, format!("`{name}` is listed twice (first in line {first})"));
             continue;
         }
-        seen.push((name, line));
+        listed.push((name, line));
         read_entry(name, line, config, builder, problems);
     }
 }
@@ -168,69 +165,78 @@ fn read_entries(entries: &[Node], builder: &mut EngineBuilder, problems: &mut Pr
 fn read_entry(
     name: &str,
     line: u64,
-    config: Option<&Node>,
+    config: Option<&YamlNode>,
     builder: &mut EngineBuilder,
     problems: &mut Problems,
 ) {
-    let nothing = Node { line, value: Value::Null };
-    let mut block = Block::new(format!("`{name}`"), config.unwrap_or(&nothing), problems);
+    let nothing = YamlNode { line, value: YamlValue::Null };
+    let mut section = Section::new(format!("`{name}`"), config.unwrap_or(&nothing), problems);
     let settings = &mut builder.settings;
     let directories = &mut builder.directories;
     match name {
-        "iii-worker-manager" => settings.workers.declare(access::listener(&mut block, problems)),
-        "iii-http" => settings.http = Some(parts::http(&mut block, problems)),
+        "iii-worker-manager" => settings.workers.declare(access::listener(&mut section, problems)),
+        "iii-http" => settings.http = Some(components::http(&mut section, problems)),
         "iii-http-functions" => {
-            settings.http_functions = Some(parts::http_functions(&mut block, problems));
+            settings.http_functions = Some(components::http_functions(&mut section, problems));
         }
-        "iii-stream" => settings.stream = Some(parts::stream(&mut block, directories, problems)),
-        "iii-state" => settings.state = Some(parts::state(&mut block, directories, problems)),
-        "iii-queue" => settings.queue = Some(parts::queue(&mut block, directories, problems)),
+        "iii-stream" => {
+            settings.stream = Some(components::stream(&mut section, directories, problems))
+        }
+        "iii-state" => {
+            settings.state = Some(components::state(&mut section, directories, problems))
+        }
+        "iii-queue" => {
+            settings.queue = Some(components::queue(&mut section, directories, problems))
+        }
         "iii-pubsub" => {
-            parts::pubsub(&mut block, problems);
+            components::pubsub(&mut section, problems);
             settings.pubsub = true;
         }
         "iii-cron" => {
-            parts::cron(&mut block, directories, problems);
+            components::cron(&mut section, directories, problems);
             settings.cron = true;
         }
-        "iii-observability" => settings.observability = observing::read(&mut block, problems),
-        "configuration" => parts::configuration(&mut block, problems),
-        name if FIXED.contains(&name) => block.ignore(&[
+        "iii-observability" => settings.observability = observability::read(&mut section, problems),
+        "configuration" => components::configuration(&mut section, problems),
+        name if WITHOUT_SETTINGS.contains(&name) => section.ignore(&[
             "enabled",
             "sdk_api_key",
             "posthog_api_key",
             "posthog_host",
             "heartbeat_interval_secs",
         ]),
-        name if ELSEWHERE.contains(&name) => {
+        name if UNSUPPORTED.contains(&name) => {
             problems.add(
                 line,
-                format!("`{name}` is not part of this engine: use the official engine for it"),
+                format!("`{name}` is not supported by this engine: use the official engine"),
             );
             return;
         }
         name => {
-            problems.add(line, unknown(name));
+            problems.add(line, unknown_component(name));
             return;
         }
     }
-    block.finish(problems);
+    section.finish(problems);
 }
 
-fn unknown(name: &str) -> String {
+fn unknown_component(name: &str) -> String {
     let prefixed = format!("iii-{name}");
-    if PARTS.contains(&prefixed.as_str()) {
+    if COMPONENTS.contains(&prefixed.as_str()) {
         return format!(
-            "`{name}` is a program that the official engine starts; the part of this engine is `{prefixed}`"
+            "`{name}` is a program that the official engine starts; the component of this engine is `{prefixed}`"
         );
     }
     format!(
-        "there is no `{name}`: an engine has `{}`; other programs are not started from here, they connect",
-        PARTS.join("`, `")
+        "unknown component `{name}`: the components of this engine are `{}`; it does not start other programs, they \
+         connect to it",
+        COMPONENTS.join("`, `")
     )
 }
 
-/// For messages: the entries of a block by name.
-pub(super) fn named(entries: &[(Key, Node)]) -> impl Iterator<Item = (&str, &Node)> {
+/// The entries of a section by name.
+pub(super) fn named_entries(
+    entries: &[(YamlKey, YamlNode)],
+) -> impl Iterator<Item = (&str, &YamlNode)> {
     entries.iter().map(|(key, node)| (key.name.as_str(), node))
 }

@@ -1,4 +1,4 @@
-//! The listeners for workers: where each of them is, and what its connections may do.
+//! The listeners for workers: their addresses, and the access rules of their connections.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use super::settings::Address;
 use crate::access::{Access, CallMiddleware};
 use iii_wire::protocol::FunctionId;
 
-/// A listener for workers. It also takes the sockets of channels, and telemetry at `/otel`.
+/// A listener for workers, which also accepts channel endpoints, and telemetry at `/otel`.
 ///
-/// An engine has one unless it is told otherwise, on `127.0.0.1:49134`, whose workers may do everything. See
+/// An engine has one by default, on `127.0.0.1:49134`, whose workers are unrestricted. See
 /// [`EngineBuilder::listener`](super::EngineBuilder::listener) for others.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkerListener {
@@ -34,35 +34,35 @@ impl Default for WorkerListener {
 }
 
 impl WorkerListener {
-    /// A listener on `127.0.0.1:49134` whose workers may do everything.
+    /// Creates a listener on `127.0.0.1:49134` for unrestricted workers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The name or address to listen on. Default `127.0.0.1`: only programs of this machine get in.
+    /// Sets the host name or address to listen on. Default `127.0.0.1`: only programs on this machine can connect.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.address.host = host.into();
         self
     }
 
-    /// The port; 0 picks a free one. Default 49134.
+    /// Sets the port; 0 selects a free one. Default 49134.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.address.port = port;
         self
     }
 
-    /// How long it may take from the connection to the end of the WebSocket handshake. Default 10 s.
+    /// Sets the timeout from accepting a connection to the end of its WebSocket handshake. Default 10 s.
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.handshake_timeout = timeout;
         self
     }
 
-    /// Pages of other machines that may connect, as [`EngineBuilder::allowed_origins`](super::EngineBuilder::allowed_origins)
-    /// says it. With an [auth function](Access::auth_function), any page may connect, and the function sees its origin.
-    /// Default: none.
+    /// Sets other browser origins that may connect, see
+    /// [`EngineBuilder::allowed_origins`](super::EngineBuilder::allowed_origins). With an [auth
+    /// function](Access::auth_function), any origin may connect, and the function receives it. Default: none.
     #[must_use]
     pub fn allowed_origins<I>(mut self, origins: I) -> Self
     where
@@ -73,45 +73,45 @@ impl WorkerListener {
         self
     }
 
-    /// What its connections may do. Default: everything.
+    /// Sets the access rules of its connections. Default: unrestricted.
     #[must_use]
     pub fn access(mut self, rules: Access) -> Self {
         self.access = Some(rules);
         self
     }
 
-    /// A function that gets all calls of this listener's workers instead of the functions that are called, but for those
-    /// of the engine itself, `engine::*` (protocol section 9.5). Default: none.
+    /// Sets a function that receives all calls of this listener's workers in place of the called functions, except for
+    /// functions of the engine itself, `engine::*` (protocol section 9.5). Default: none.
     ///
-    /// It is looked for in the namespace of the target, then in `default`, and gets
-    /// `{"function_id","payload","action","context","namespace"}`. It makes the call itself, and what it gives is the
-    /// answer of the call. Calls that want no answer get none.
+    /// It is looked up in the namespace of the called function, then in `default`, and receives
+    /// `{"function_id","payload","action","context","namespace"}`. It makes the call itself, and its result is the
+    /// result of the call. Void calls have no result.
     #[must_use]
     pub fn middleware(mut self, function_id: impl Into<String>) -> Self {
         self.middleware = Some(function_id.into().into());
         self
     }
 
-    /// How long the [middleware](Self::middleware) may take to answer a call, with the call that it makes; then the
-    /// caller gets an error with the code `timeout`. Default 30 s, as long as SDKs wait.
+    /// Sets the timeout of the [middleware](Self::middleware) for a call, including the call that it makes; the caller
+    /// then gets an error with the code `timeout`. Default 30 s, the timeout of SDKs.
     #[must_use]
     pub fn middleware_timeout(mut self, timeout: Duration) -> Self {
         self.middleware_timeout = timeout;
         self
     }
 
-    /// The middleware, if there is one.
+    /// Returns the middleware, if there is one.
     pub(crate) fn to_middleware(&self) -> Option<CallMiddleware> {
         let function_id = self.middleware.clone()?;
         Some(CallMiddleware { function_id, timeout: self.middleware_timeout })
     }
 }
 
-/// All listeners for workers, in the order in which they were declared.
+/// All listeners for workers, in declaration order.
 #[derive(Debug, Clone)]
 pub(crate) struct WorkerListeners {
     all: Vec<WorkerListener>,
-    /// Whether the first of them is the one that nobody asked for.
+    /// Whether the only listener is the default one.
     by_default: bool,
 }
 
@@ -122,7 +122,7 @@ impl Default for WorkerListeners {
 }
 
 impl WorkerListeners {
-    /// Adds a listener. The first one takes the place of the default one.
+    /// Adds a listener. The first one replaces the default listener.
     pub(crate) fn declare(&mut self, listener: WorkerListener) {
         if std::mem::take(&mut self.by_default) {
             self.all.clear();
@@ -130,17 +130,17 @@ impl WorkerListeners {
         self.all.push(listener);
     }
 
-    /// The first one, which settings without a name are about.
+    /// Returns the first listener.
     pub(crate) fn first_mut(&mut self) -> &mut WorkerListener {
         &mut self.all[0]
     }
 
-    /// All of them.
+    /// Returns all listeners.
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, WorkerListener> {
         self.all.iter()
     }
 
-    /// All of them, to alter.
+    /// Returns all listeners for modification.
     pub(crate) fn iter_mut(&mut self) -> std::slice::IterMut<'_, WorkerListener> {
         self.all.iter_mut()
     }

@@ -1,13 +1,13 @@
 //! The settings of an engine: from code, from a YAML file, and their defaults.
 
 mod access;
+mod components;
 mod file;
-mod limits_block;
+mod limits;
 mod listener;
-mod observing;
-mod parts;
+mod observability;
 mod settings;
-mod tree;
+mod yaml;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +26,7 @@ use iii_wire::{Error, Result, code};
 
 pub use listener::WorkerListener;
 pub use settings::StreamSettings;
-pub(crate) use settings::{EngineSettings, Keep};
+pub(crate) use settings::{EngineSettings, Persistence};
 
 /// The settings of an engine that is about to start.
 ///
@@ -219,7 +219,7 @@ impl EngineBuilder {
     #[must_use]
     pub fn http_timeout(mut self, timeout: Duration) -> Self {
         if let Some(http) = &mut self.settings.http {
-            http.limits.timeout = timeout;
+            http.requests.timeout = timeout;
         }
         self
     }
@@ -239,7 +239,7 @@ impl EngineBuilder {
     #[must_use]
     pub fn http_concurrency(mut self, requests: usize) -> Self {
         if let Some(http) = &mut self.settings.http {
-            http.limits.concurrency = requests;
+            http.requests.concurrency = requests;
         }
         self
     }
@@ -248,7 +248,7 @@ impl EngineBuilder {
     #[must_use]
     pub fn http_cors(mut self, settings: CorsSettings) -> Self {
         if let Some(http) = &mut self.settings.http {
-            http.limits.cors = settings;
+            http.requests.cors = settings;
         }
         self
     }
@@ -262,7 +262,7 @@ impl EngineBuilder {
     #[must_use]
     pub fn http_middleware(mut self, function_id: impl Into<String>, priority: i64) -> Self {
         if let Some(http) = &mut self.settings.http {
-            http.limits.middleware.push((priority, function_id.into().into()));
+            http.requests.middleware.push((priority, function_id.into().into()));
         }
         self
     }

@@ -1,4 +1,4 @@
-//! What an engine can be told: a typed value for each of its parts, with its defaults.
+//! Typed settings of each component, with their defaults.
 
 use super::listener::WorkerListeners;
 use crate::http::HttpSettings;
@@ -7,15 +7,15 @@ use crate::observability::ObservabilitySettings;
 use crate::queue::QueueSettings;
 use crate::state::StateSettings;
 
-/// Everything that an engine serves by default: programs of this machine get in, others do not.
+/// The default host: only programs on this machine can connect.
 pub(crate) const LOOPBACK: &str = "127.0.0.1";
 
-/// Where something listens.
+/// The address of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address {
-    /// A name or an address of this machine.
+    /// A host name or an IP address of this machine.
     pub(crate) host: String,
-    /// 0 picks a free one.
+    /// The port; 0 selects a free one.
     pub(crate) port: u16,
 }
 
@@ -25,45 +25,45 @@ impl Address {
     }
 }
 
-/// Where the values of a part are kept.
+/// Where a component stores its values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// In the data directory if the engine has one, else in memory.
+pub(crate) enum Persistence {
+    /// In the data directory if the engine has one, otherwise in memory.
     #[default]
     Default,
-    /// In memory in any case.
+    /// Always in memory.
     Memory,
 }
 
-/// The settings of all parts; `None`: the part is switched off.
+/// The settings of all components; `None` if a component is off.
 #[derive(Debug, Clone)]
 pub(crate) struct EngineSettings {
-    /// The listeners for workers.
+    /// Listeners for workers.
     pub(crate) workers: WorkerListeners,
     /// HTTP triggers.
-    pub(crate) http: Option<HttpPart>,
+    pub(crate) http: Option<HttpListenerSettings>,
     /// Functions that HTTP endpoints serve.
     pub(crate) http_functions: Option<HttpFunctionSettings>,
     /// Streams and their listener.
     pub(crate) stream: Option<StreamSettings>,
     /// State.
-    pub(crate) state: Option<(StateSettings, Keep)>,
+    pub(crate) state: Option<(StateSettings, Persistence)>,
     /// Queues.
-    pub(crate) queue: Option<(QueueSettings, Keep)>,
-    /// Topics.
+    pub(crate) queue: Option<(QueueSettings, Persistence)>,
+    /// Publish/subscribe topics.
     pub(crate) pubsub: bool,
-    /// Schedules.
+    /// Cron schedules.
     pub(crate) cron: bool,
-    /// Traces, metrics and logs: every engine has them.
+    /// Traces, metrics and logs, which every engine has.
     pub(crate) observability: ObservabilitySettings,
 }
 
 impl Default for EngineSettings {
-    /// Everything is on.
+    /// All components are on.
     fn default() -> Self {
         Self {
             workers: WorkerListeners::default(),
-            http: Some(HttpPart::default()),
+            http: Some(HttpListenerSettings::default()),
             http_functions: Some(HttpFunctionSettings::default()),
             stream: Some(StreamSettings::default()),
             state: Some(Default::default()),
@@ -76,8 +76,8 @@ impl Default for EngineSettings {
 }
 
 impl EngineSettings {
-    /// Only what every engine has (protocol section 11.1).
-    pub(crate) fn mandatory() -> Self {
+    /// Returns the settings with only the components that every engine has (protocol section 11.1).
+    pub(crate) fn minimal() -> Self {
         Self {
             workers: WorkerListeners::default(),
             http: None,
@@ -92,34 +92,33 @@ impl EngineSettings {
     }
 }
 
-/// The listener for HTTP triggers, and its limits.
+/// The HTTP listener and the settings of its requests.
 #[derive(Debug, Clone)]
-pub(crate) struct HttpPart {
+pub(crate) struct HttpListenerSettings {
     /// Default `127.0.0.1`, port 3111.
     pub(crate) address: Address,
-    /// What requests may take.
-    pub(crate) limits: HttpSettings,
+    /// Settings of requests.
+    pub(crate) requests: HttpSettings,
 }
 
-impl Default for HttpPart {
+impl Default for HttpListenerSettings {
     fn default() -> Self {
-        Self { address: Address::loopback(3111), limits: HttpSettings::default() }
+        Self { address: Address::loopback(3111), requests: HttpSettings::default() }
     }
 }
 
-/// Streams and their listener.
+/// Settings of streams and their listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamSettings {
-    /// The name or address to listen on. Default `127.0.0.1`.
+    /// The host name or address to listen on. Default `127.0.0.1`.
     pub host: String,
-    /// The port of the stream WebSocket; 0 picks a free one. Default 3112.
+    /// The port of the stream WebSocket; 0 selects a free one. Default 3112.
     pub port: u16,
-    /// The function that is asked who a client is. Default: none, everybody gets in.
+    /// The function that authorizes clients. Default: none, all clients may connect.
     pub auth_function: Option<String>,
-    /// Whether items stay in memory even if the engine has a data directory. Default: no.
+    /// Whether items are kept in memory even if the engine has a data directory. Default: false.
     pub in_memory: bool,
-    /// Pages of other machines that may connect, by their origins, such as `https://app.example.com`; `*` lets all in.
-    /// Default: none.
+    /// Other browser origins that may connect, such as `https://app.example.com`; `*` allows all. Default: none.
     pub allowed_origins: Vec<String>,
 }
 

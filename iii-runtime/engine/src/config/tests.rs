@@ -1,4 +1,4 @@
-//! Tests of the file: what it switches on, what it sets, and what it may not say.
+//! Tests of the engine's settings, from the file and from code.
 
 use super::*;
 use crate::access::{Access, FunctionFilter, MetadataRule};
@@ -21,14 +21,14 @@ fn read(text: &str) -> EngineBuilder {
     file::read("it", text, &variable).unwrap()
 }
 
-fn refused(text: &str) -> String {
+fn read_error(text: &str) -> String {
     let error = file::read("it", text, &variable).unwrap_err();
     assert_eq!(error.code(), code::INVALID_CONFIGURATION);
     error.message().to_owned()
 }
 
 #[test]
-fn everything_is_read() {
+fn all_settings_are_read() {
     let builder = read(
         "registration_namespace_grace_ms: 100
 workers:
@@ -82,22 +82,22 @@ workers:
     assert_eq!(worker.handshake_timeout, Duration::from_millis(500));
     let http = settings.http.as_ref().unwrap();
     assert_eq!((http.address.port, &*http.address.host), (4000, "::1"));
-    assert_eq!((http.limits.timeout, http.limits.concurrency), (Duration::from_secs(1), 1));
-    let cors = &http.limits.cors;
+    assert_eq!((http.requests.timeout, http.requests.concurrency), (Duration::from_secs(1), 1));
+    let cors = &http.requests.cors;
     assert_eq!(
         (&cors.allowed_origins[..], &cors.allowed_methods[..]),
         (&["https://a.test".to_owned()][..], &["get".to_owned()][..])
     );
-    assert_eq!(http.limits.middleware, [(-1, "auth::check".into()), (0, "audit::log".into())]);
+    assert_eq!(http.requests.middleware, [(-1, "auth::check".into()), (0, "audit::log".into())]);
     let functions = settings.http_functions.as_ref().unwrap();
     assert_eq!(functions.url_allowlist, ["*.example.com"]);
     assert!(!functions.block_private_ips && !functions.require_https);
     let stream = settings.stream.as_ref().unwrap();
     assert_eq!((stream.port, stream.host.as_str(), stream.in_memory), (1, "127.0.0.1", false));
     assert_eq!(stream.auth_function.as_deref(), Some("auth::stream"));
-    let (state, keep) = settings.state.as_ref().unwrap();
+    let (state, persistence) = settings.state.as_ref().unwrap();
     assert_eq!((state.triggers_enabled, state.max_value_bytes), (false, Some(10)));
-    assert_eq!(*keep, Keep::Memory);
+    assert_eq!(*persistence, Persistence::Memory);
     let (queue, _) = settings.queue.as_ref().unwrap();
     assert_eq!(queue.queues["default"], NamedQueue::default());
     let orders = NamedQueue {
@@ -117,7 +117,7 @@ workers:
 }
 
 #[test]
-fn what_is_observed_can_be_set() {
+fn observability_settings_are_read() {
     let settings = read(
         "workers:
   - name: iii-observability
@@ -156,7 +156,7 @@ fn what_is_observed_can_be_set() {
 }
 
 #[test]
-fn only_what_is_listed_is_on() {
+fn only_listed_components_are_on() {
     for text in ["", "workers: []", "workers:\n", "modules:\n- name: iii-engine-functions\n"] {
         let builder = read(text);
         assert_eq!(listeners(&builder), [&WorkerListener::new()]);
@@ -171,7 +171,7 @@ fn only_what_is_listed_is_on() {
 }
 
 #[test]
-fn each_entry_of_the_worker_manager_is_a_listener() {
+fn each_worker_manager_entry_is_a_listener() {
     let builder = read(
         "workers:
   - name: iii-worker-manager
@@ -216,23 +216,25 @@ fn each_entry_of_the_worker_manager_is_a_listener() {
     let second = WorkerListener::new().port(49135).middleware("gate::check").access(access);
     let third = WorkerListener::new().port(1).access(Access::new());
     assert_eq!(listeners(&builder), [&WorkerListener::new(), &second, &third]);
-    // What names no listener is about the first one, or about all.
+    // Settings without a listener apply to the first one, or to all.
     let builder = builder.worker_port(7).host("::1");
-    let at: Vec<_> =
-        listeners(&builder).iter().map(|one| (one.address.port, &*one.address.host)).collect();
+    let at: Vec<_> = listeners(&builder)
+        .iter()
+        .map(|listener| (listener.address.port, &*listener.address.host))
+        .collect();
     assert_eq!(at, [(7, "::1"), (49135, "::1"), (1, "::1")]);
 }
 
 #[test]
-fn a_declared_listener_takes_the_place_of_the_default_one() {
+fn first_declared_listener_replaces_the_default_one() {
     let builder = EngineBuilder::default().listener(WorkerListener::new().port(1));
     let builder = builder.listener(WorkerListener::new().port(2));
-    let ports: Vec<_> = listeners(&builder).iter().map(|one| one.address.port).collect();
+    let ports: Vec<_> = listeners(&builder).iter().map(|listener| listener.address.port).collect();
     assert_eq!(ports, [1, 2]);
 }
 
 #[test]
-fn each_mistake_is_told_with_its_line() {
+fn each_error_is_reported_with_its_line() {
     let entry = |name: &str, config: &str| {
         format!("workers:\n  - name: {name}\n    config:\n      {config}\n")
     };
@@ -246,7 +248,7 @@ fn each_mistake_is_told_with_its_line() {
         ("workers:\n  - config: {}".to_owned(), 2, "no `name`"),
         ("workers:\n  - name: state".to_owned(), 2, "`iii-state`"),
         ("workers:\n  - name: iii-exec".to_owned(), 2, "official engine"),
-        ("workers:\n  - name: mine".to_owned(), 2, "no `mine`"),
+        ("workers:\n  - name: mine".to_owned(), 2, "unknown component `mine`"),
         ("workers:\n  - name: iii-cron\n    image: x".to_owned(), 3, "containers"),
         ("workers:\n  - name: iii-cron\n  - name: iii-cron".to_owned(), 3, "twice"),
         (entry("iii-worker-manager", "rbac: []"), 4, "`rbac`"),
@@ -261,25 +263,25 @@ fn each_mistake_is_told_with_its_line() {
         (entry("iii-worker-manager", "rbac: { expose_functions: all }"), 4, "a list of filters"),
         (exposing("api::*"), 4, "match(\"api::*\")"),
         (exposing("{ match: a, metadata: { b: 1 } }"), 4, "not both"),
-        (exposing("{ namespace: a }"), 4, "needs `match` or `metadata`"),
-        (exposing("{ match: 'match(\"a\")' }"), 4, "the pattern alone"),
+        (exposing("{ namespace: a }"), 4, "requires `match` or `metadata`"),
+        (exposing("{ match: 'match(\"a\")' }"), 4, "the plain pattern"),
         (exposing("{ match: a, mach: b }"), 4, "no setting `mach`"),
-        (exposing("{ metadata: {} }"), 4, "names nothing"),
-        (exposing("7"), 4, "a whole number"),
+        (exposing("{ metadata: {} }"), 4, "is empty"),
+        (exposing("7"), 4, "an integer"),
         (entry("iii-http", "port: 70000"), 4, "from 0 to 65535"),
         (entry("iii-http", "prot: 1"), 4, "no setting `prot`"),
-        (entry("iii-http", "host: 1"), 4, "must be a text"),
+        (entry("iii-http", "host: 1"), 4, "must be a string"),
         (entry("iii-http", "cors: { allowed_origins: [a] }"), 4, "`allowed_origins`"),
         (entry("iii-http", "cors: { allowed_headers: [] }"), 4, "no setting `allowed_headers`"),
         (entry("iii-http", "middleware: a"), 4, "a list"),
         (entry("iii-http", "middleware: [{ priority: 1 }]"), 4, "`function_id`"),
         (entry("iii-http", "middleware: [{ function_id: a, phase: x }]"), 4, "`preHandler`"),
-        (entry("iii-http", "middleware: [{ function_id: a, priority: 1.5 }]"), 4, "a whole number"),
+        (entry("iii-http", "middleware: [{ function_id: a, priority: 1.5 }]"), 4, "an integer"),
         (entry("iii-http-functions", "url_allowlist: []"), 4, "no setting `url_allowlist`"),
         (entry("iii-http-functions", "security: { require_https: 1 }"), 4, "true or false"),
         (entry("iii-http-functions", "security: { url_allowlist: ['a['] }"), 4, "not a pattern"),
         (entry("iii-state", "adapter: { name: redis }"), 4, "official engine"),
-        (entry("iii-state", "adapter: { name: other }"), 4, "no adapter `other`"),
+        (entry("iii-state", "adapter: { name: other }"), 4, "unknown adapter `other`"),
         (entry("iii-state", "adapter: { name: kv, config: { store_method: x } }"), 4, "file_based"),
         (entry("iii-state", "adapter: { name: kv, config: { x: 1 } }"), 4, "no setting `x`"),
         (entry("iii-state", "triggers_enabled: 1"), 4, "true or false"),
@@ -309,19 +311,19 @@ fn each_mistake_is_told_with_its_line() {
         (entry("configuration", "adapter: { name: fs }"), 4, "store"),
         (entry("configuration", "ttl_seconds: 1"), 4, "`ttl_seconds`"),
         (entry("iii-http", "port: ${UNSET}"), 4, "UNSET is not set"),
-        (entry("iii-http", "host: ${LINES}"), 4, "more than one line"),
+        (entry("iii-http", "host: ${LINES}"), 4, "several lines"),
         ("workers:\n  - name: [a".to_owned(), 2, ""),
         ("a: 1\na: 2".to_owned(), 2, "uplicate"),
     ];
     for (text, line, part) in cases {
-        let told = refused(&text);
-        assert!(told.contains(&format!("line {line}: ")), "{text}\n{told}");
-        assert!(told.contains(part), "{text}\n{told}");
+        let message = read_error(&text);
+        assert!(message.contains(&format!("line {line}: ")), "{text}\n{message}");
+        assert!(message.contains(part), "{text}\n{message}");
     }
 }
 
 #[test]
-fn parts_and_adapters_without_settings_are_as_usual() {
+fn sections_without_settings_use_the_defaults() {
     for config in ["", "    config:\n", "    config: {}\n", "    config: { adapter: null }\n"] {
         let builder = read(&format!("workers:\n  - name: iii-pubsub\n{config}"));
         assert!(builder.settings.pubsub, "{config}");
@@ -329,16 +331,16 @@ fn parts_and_adapters_without_settings_are_as_usual() {
 }
 
 #[test]
-fn all_mistakes_are_told_at_once() {
-    let told = refused("x: 1\nworkers:\n  - name: iii-http\n    config: { port: a, y: 2 }\n");
-    let lines: Vec<_> = told.lines().collect();
-    assert_eq!(lines.len(), 4, "{told}");
-    assert_eq!(lines[0], "it cannot be used:");
-    assert!(lines[1].starts_with("  line 1: ") && lines[3].starts_with("  line 4: "), "{told}");
+fn all_errors_are_reported_at_once() {
+    let message = read_error("x: 1\nworkers:\n  - name: iii-http\n    config: { port: a, y: 2 }\n");
+    let lines: Vec<_> = message.lines().collect();
+    assert_eq!(lines.len(), 4, "{message}");
+    assert_eq!(lines[0], "it is invalid:");
+    assert!(lines[1].starts_with("  line 1: ") && lines[3].starts_with("  line 4: "), "{message}");
 }
 
 #[test]
-fn two_directories_are_refused_unless_one_is_named() {
+fn different_data_directories_are_an_error_unless_one_is_set() {
     let builder = read(
         "workers:
   - name: iii-state
@@ -355,24 +357,24 @@ fn two_directories_are_refused_unless_one_is_named() {
 }
 
 #[test]
-fn a_missing_file_is_named() {
+fn missing_file_is_reported() {
     let error = EngineBuilder::from_file("/no/such/file.yaml").unwrap_err();
     assert!(error.message().contains("/no/such/file.yaml"), "{error}");
 }
 
 #[test]
-fn every_bound_is_a_setting_of_the_file() {
+fn every_limit_is_a_setting_of_the_file() {
     let mut wanted = Limits::default();
-    // One more than the default of each, block by block.
+    // One more than the default of each, section by section.
     let mut text = String::from("limits:\n");
     let (mut rest, mut block_now) = (String::new(), "");
-    for crate::limits::Bound { block, key, value, .. } in wanted.bounds() {
+    for crate::limits::LimitField { block, key, value, .. } in wanted.fields() {
         let number = match value {
-            crate::limits::Value::Count(count) => {
+            crate::limits::LimitValue::Count(count) => {
                 *count += 1;
                 *count as u64
             }
-            crate::limits::Value::Wait(wait) => {
+            crate::limits::LimitValue::Time(wait) => {
                 *wait += Duration::from_millis(1);
                 u64::try_from(wait.as_millis()).unwrap()
             }
@@ -393,14 +395,14 @@ fn every_bound_is_a_setting_of_the_file() {
 }
 
 #[test]
-fn a_bound_that_cannot_be_is_told_with_its_line() {
+fn limit_out_of_range_is_reported_with_its_line() {
     let cases = [
-        ("limits: 7", 1, "must be a block"),
+        ("limits: 7", 1, "must be a section"),
         ("limits:\n  workerz: {}", 2, "`workers`, `http`"),
         ("limits:\n  workers:\n    function: 1", 3, "no setting `function`"),
         ("limits:\n  workers:\n    functions: 0", 3, "from 1 to"),
-        ("limits:\n  workers: 1", 2, "must be a block"),
-        ("limits:\n  http:\n    head_ms: 1s", 3, "a whole number from 1 to 86400000"),
+        ("limits:\n  workers: 1", 2, "must be a section"),
+        ("limits:\n  http:\n    head_ms: 1s", 3, "an integer from 1 to 86400000"),
         ("limits:\n  configurations: -1", 2, "from 1 to"),
         ("limits:\n  configurations: 1\n  workers:\n    silence_ms: 1000", 3, "longer than `ping`"),
         ("workers:\n  - name: iii-stream\n    config:\n      allowed_origins: [a.b]", 4, "`a.b`"),
@@ -411,10 +413,10 @@ fn a_bound_that_cannot_be_is_told_with_its_line() {
         ),
     ];
     for (text, line, part) in cases {
-        let told = refused(text);
-        assert!(told.contains(&format!("line {line}: ")), "{text}\n{told}");
-        assert!(told.contains(part), "{text}\n{told}");
-        assert_eq!(told.lines().count(), 2, "one mistake, one message: {told}");
+        let message = read_error(text);
+        assert!(message.contains(&format!("line {line}: ")), "{text}\n{message}");
+        assert!(message.contains(part), "{text}\n{message}");
+        assert_eq!(message.lines().count(), 2, "one error, one line: {message}");
     }
 }
 

@@ -348,12 +348,12 @@ async fn shutdown_finishes_requests_and_closes_idle_connections() {
     let mut idle = TcpStream::connect(server.addr).await.unwrap();
     let pending = send(server.addr, GET.replace("connection: close\r\n", ""));
     let call = server.worker.called().await;
-    server.engine.stop_intake();
+    server.engine.close_http();
     let mut nothing = Vec::new();
     let closed = tokio::time::timeout(Duration::from_secs(5), idle.read_to_end(&mut nothing));
     assert!(matches!(closed.await, Ok(Ok(0))));
     server.worker.answer(&call, Ok(None));
-    tokio::time::timeout(Duration::from_secs(5), server.engine.drained()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(5), server.engine.drain()).await.unwrap();
     assert_eq!(pending.await.unwrap().status, 204);
     assert!(TcpStream::connect(server.addr).await.is_err());
     server.engine.stop().await;
