@@ -1,8 +1,4 @@
 //! Loop protection of `log` and `trace` triggers: a handler does not fire itself by its own telemetry.
-//!
-//! Each firing starts a trace, which the handler propagates: SDKs attach it to their spans, log records and calls. A
-//! record or span of that trace fires only triggers that did not take part in causing it, so that a chain of handlers
-//! ends at the latest when each has run once.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -15,6 +11,10 @@ use iii_wire::sync::lock;
 const MAX_FIRINGS: usize = 10_000;
 
 /// The traces of the latest firings, each with the triggers that caused it.
+///
+/// Each firing starts a trace, which the handler propagates: SDKs attach it to their spans, log records and calls. A
+/// record or span of that trace fires only triggers that did not take part in causing it, so that a chain of handlers
+/// ends at the latest when each has run once.
 #[derive(Default)]
 pub(super) struct LoopGuard {
     firings: Mutex<Firings>,

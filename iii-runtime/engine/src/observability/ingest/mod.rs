@@ -1,7 +1,4 @@
 //! Ingest of telemetry frames: parses OTLP/JSON to spans, data points and log records (protocol section 1.6).
-//!
-//! A frame is parsed in place, one item at a time, so that the memory for a frame is the frame itself and what the
-//! stores retain. A frame that is not valid JSON is dropped as a whole; an invalid item is dropped alone and counted.
 
 mod json;
 mod logs;
@@ -45,6 +42,9 @@ pub(super) trait TelemetrySink: Send + Sync + 'static {
 }
 
 /// Parses telemetry frames into a sink.
+///
+/// A frame is parsed in place, one item at a time, so that the memory for a frame is the frame itself and what the sink
+/// retains. A frame that is not valid JSON is dropped as a whole; an invalid item is dropped alone and counted.
 pub(super) struct TelemetryIngest<S> {
     sink: Arc<S>,
     large_frames: Arc<Semaphore>,
