@@ -16,7 +16,6 @@
 //! config                       settings from code and from a YAML file, and their defaults
 //! engine, start                a running engine, and how it is started
 //! ```
-//! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod access;
@@ -29,7 +28,6 @@ mod cron;
 mod discovery;
 mod engine;
 mod expand;
-mod handshake;
 mod http;
 mod http_function;
 mod limits;
@@ -39,6 +37,7 @@ mod origins;
 mod provider;
 mod pubsub;
 mod queue;
+mod request_fields;
 mod server;
 mod start;
 mod state;
