@@ -18,9 +18,12 @@ pub async fn engine() -> Engine {
 /// # Panics
 ///
 /// If it cannot start.
-pub async fn engine_with(alter: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Engine {
-    let builder = Engine::builder().worker_port(0).http_port(0).stream_port(0);
-    alter(builder).start().await.expect("free ports")
+pub async fn engine_with(
+    configure: impl FnOnce(&mut EngineBuilder) -> &mut EngineBuilder,
+) -> Engine {
+    let mut builder = Engine::builder();
+    builder.worker_port(0).http_port(0).stream_port(0);
+    configure(&mut builder).start().await.expect("free ports")
 }
 
 /// Where workers connect.

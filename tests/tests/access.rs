@@ -213,7 +213,8 @@ async fn a_slow_hook_holds_up_nobody() {
 #[tokio::test]
 async fn middleware_sees_calls_and_rewrites_answers() {
     let rules = Access::new().expose(FunctionFilter::matching("api::*"));
-    let builder = Engine::builder()
+    let mut builder = Engine::builder();
+    builder
         .http_port(0)
         .stream_port(0)
         .listener(WorkerListener::new().port(0))
@@ -269,7 +270,8 @@ async fn a_worker_of_ours_is_a_guest_like_any_other() {
 async fn a_worker_of_ours_asks_again_unless_there_is_no_use() {
     let rules = Access::new().auth_function("gate::auth");
     let rules = rules.expose(FunctionFilter::matching("own::*"));
-    let builder = Engine::builder()
+    let mut builder = Engine::builder();
+    builder
         .http_port(0)
         .stream_port(0)
         .listener(WorkerListener::new().port(0))

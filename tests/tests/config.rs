@@ -29,7 +29,8 @@ async fn most_again(limits: Config<Limits>) -> u32 {
 }
 
 async fn engine(port: u16) -> Engine {
-    let builder = Engine::builder().worker_port(port).http_port(0).stream_port(0);
+    let mut builder = Engine::builder();
+    builder.worker_port(port).http_port(0).stream_port(0);
     builder.start().await.expect("the port is free")
 }
 

@@ -93,7 +93,8 @@ async fn answer(
 
 /// An engine with the settings, and a worker that is connected to it.
 async fn engine(settings: HttpFunctionSettings) -> (Engine, Peer) {
-    let builder = Engine::builder().worker_port(0).http_port(0).stream_port(0);
+    let mut builder = Engine::builder();
+    builder.worker_port(0).http_port(0).stream_port(0);
     let engine = builder.http_functions(settings).start().await.expect("an engine");
     let url = format!("ws://{}", engine.worker_addr().expect("it listens"));
     let mut worker = Peer::connect(&url).await;

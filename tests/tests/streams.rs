@@ -198,7 +198,8 @@ async fn listeners_and_lists_come_back_after_a_lost_link_and_end_with_the_worker
     let port = engine.worker_addr().unwrap().port();
     engine.stop().await;
     drop((engine, peer));
-    let again = Engine::builder().worker_port(port).http_port(0).stream_port(0);
+    let mut again = Engine::builder();
+    again.worker_port(port).http_port(0).stream_port(0);
     let again = within("the same port", again.start()).await.unwrap();
     // The lists are asked for again: the peer is not there any more.
     assert_eq!(within("a list", workers.next()).await.unwrap().unwrap(), []);
@@ -262,7 +263,8 @@ async fn a_store_that_lost_its_link_is_asked_again() {
     room.set("m1", &line("hello", 0)).await.unwrap();
     first.stop().await;
     drop(first);
-    let again = Engine::builder().worker_port(port).http_port(0).stream_port(0);
+    let mut again = Engine::builder();
+    again.worker_port(port).http_port(0).stream_port(0);
     let _again = within("the same port", again.start()).await.unwrap();
     let mut state = client.connection_state();
     let connected = state.wait_for(|state| *state == iii::lifecycle::ConnectionState::Connected);

@@ -164,7 +164,8 @@ async fn bindings_come_back_after_a_lost_link_and_end_with_the_worker() {
     until("the binding", || folders.lock().unwrap().contains_key("inbox")).await;
     engine.stop().await;
     drop(engine);
-    let again = Engine::builder().worker_port(port).http_port(0).stream_port(0);
+    let mut again = Engine::builder();
+    again.worker_port(port).http_port(0).stream_port(0);
     let _again = within("the same port", again.start()).await.unwrap();
     let letter = || Letter { text: "again".to_owned(), important: true };
     let mut answers = Vec::new();

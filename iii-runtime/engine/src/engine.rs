@@ -238,7 +238,7 @@ mod tests {
 
     #[tokio::test]
     async fn components_that_the_file_omits_are_off() {
-        let builder = EngineBuilder::from_yaml("workers: [{ name: iii-cron }]").unwrap();
+        let mut builder = EngineBuilder::from_yaml("workers: [{ name: iii-cron }]").unwrap();
         let engine = builder.worker_port(0).start().await.unwrap();
         assert!(engine.worker_addr().is_some() && engine.http_addr().is_none());
         let mut worker = Worker::greeted(engine.local().connect().await.unwrap()).await;

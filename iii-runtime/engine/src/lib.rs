@@ -12,7 +12,7 @@
 //! limits                       limits of everything that clients can consume
 //! provider broker              the provider trait; connections, functions, triggers, calls
 //! tasks wildcard expand        groups of tasks, wildcard patterns, environment variables in settings
-//! handshake origins            headers and queries of handshakes, allowed origins
+//! request_fields origins       headers and queries of requests, allowed origins
 //! function_ids http_fields     function ids and HTTP fields to which several modules refer
 //! worker_gauges                gauges that workers report about their process
 //! condition trigger_index      condition functions of triggers, triggers by topic
@@ -40,7 +40,7 @@ mod discovery;
 mod engine;
 mod expand;
 mod function_ids;
-mod handshake;
+
 mod http;
 mod http_fields;
 mod http_function;
@@ -51,6 +51,7 @@ mod origins;
 mod provider;
 mod pubsub;
 mod queue;
+mod request_fields;
 mod server;
 mod start;
 mod state;

@@ -24,7 +24,8 @@ const GIB: usize = 1 << 30;
 /// let mut limits = Limits::default();
 /// limits.workers.functions = 100;
 /// limits.queues.messages = 10_000;
-/// let builder = Engine::builder().limits(limits);
+/// let mut builder = Engine::builder();
+/// builder.limits(limits);
 /// ```
 ///
 /// In the YAML file they are the block `limits`, an extension of this engine. Keys are the names of the fields;

@@ -33,89 +33,89 @@ impl EngineBuilder {
     /// [`STORE_FAILED`](iii_wire::code::STORE_FAILED) if the data directory cannot be used,
     /// [`INVALID_CONFIGURATION`](iii_wire::code::INVALID_CONFIGURATION) if a setting is invalid, out of range, or
     /// belongs to a component that is off, or if the file names several data directories.
-    pub async fn start(mut self) -> Result<Engine> {
-        let checked = CheckedSettings::new(&mut self)?;
-        let sockets = match self.listeners {
-            true => Sockets::bind(&self.settings).await?,
-            false => Sockets::default(),
-        };
-        let store_limits = StoreLimits::from(&self.limits);
-        let store = Stores {
-            capacity: store_limits.capacity,
-            durable: open_store(checked.data_dir.clone(), store_limits).await?,
-        };
-        let outbox_limits = self.limits.workers.outbox_limits();
-        let broker = Broker::with_limits(self.clock, self.namespace_grace, self.limits);
-        let workers = self.settings.workers.clone();
-        let installed =
-            Installed::new(&broker, self.settings, checked.http_functions, checked.cors, &store);
-
-        let (local, incoming) = LocalTransport::new(outbox_limits);
-        let (http_closed, on_http_closed) = watch::channel(false);
-        let mut engine = Engine {
-            accept_tasks: Arc::new(Tasks::default()),
-            connection_tasks: Arc::new(Tasks::default()),
-            local,
-            http_closed,
-            http: installed.http,
-            http_listener: None,
-            worker_addrs: Vec::new(),
-            stream_addr: None,
-            store: store.durable,
-            data_dir: checked.data_dir,
-            #[cfg(feature = "testing")]
-            probes: Probes { queues: installed.queues, streams: installed.streams.clone() },
-            broker,
-        };
-        engine.accept_tasks.spawn(serve_local(
-            incoming,
-            engine.broker.clone(),
-            installed.channels.clone(),
-            engine.connection_tasks.clone(),
-        ));
-        for ((socket, listener), origins) in
-            sockets.workers.into_iter().zip(workers.iter()).zip(checked.worker_origins)
-        {
-            engine.worker_addrs.extend(socket.local_addr());
-            let broker = engine.broker.clone();
-            let context = server::ListenerContext {
-                broker: broker.clone(),
-                channels: installed.channels.clone(),
-                handshake_timeout: listener.handshake_timeout,
-                origins: Arc::new(origins),
-                guard: access::AccessGuard::new(
-                    broker,
-                    listener.access.clone(),
-                    listener.to_middleware(),
-                ),
-            };
-            engine.accept_tasks.spawn(server::serve(
-                socket,
-                context,
-                engine.connection_tasks.clone(),
-            ));
-        }
-        if let (Some(socket), Some(streams)) = (sockets.stream, installed.streams) {
-            engine.stream_addr = socket.local_addr().ok();
-            let origins = Arc::new(checked.stream_origins);
-            engine.accept_tasks.spawn(stream::serve(
-                socket,
-                streams,
-                engine.connection_tasks.clone(),
-                origins,
-            ));
-        }
-        if let Some(socket) = sockets.http {
-            let listener = Arc::new(http::HttpListener::new(&socket));
-            engine.accept_tasks.spawn(listener.clone().serve(
-                socket,
-                engine.http.clone(),
-                on_http_closed,
-            ));
-            engine.http_listener = Some(listener);
-        }
-        Ok(engine)
+    pub fn start(&self) -> impl Future<Output = Result<Engine>> + Send + use<> {
+        start(self.clone())
     }
+}
+
+async fn start(mut builder: EngineBuilder) -> Result<Engine> {
+    let checked = CheckedSettings::new(&mut builder)?;
+    let sockets = match builder.listeners {
+        true => Sockets::bind(&builder.settings).await?,
+        false => Sockets::default(),
+    };
+    let store_limits = StoreLimits::from(&builder.limits);
+    let store = Stores {
+        capacity: store_limits.capacity,
+        durable: open_store(checked.data_dir.clone(), store_limits).await?,
+    };
+    let outbox_limits = builder.limits.workers.outbox_limits();
+    let broker = Broker::with_limits(builder.clock, builder.namespace_grace, builder.limits);
+    let workers = builder.settings.workers.clone();
+    let installed =
+        Installed::new(&broker, builder.settings, checked.http_functions, checked.cors, &store);
+
+    let (local, incoming) = LocalTransport::new(outbox_limits);
+    let (http_closed, on_http_closed) = watch::channel(false);
+    let mut engine = Engine {
+        accept_tasks: Arc::new(Tasks::default()),
+        connection_tasks: Arc::new(Tasks::default()),
+        local,
+        http_closed,
+        http: installed.http,
+        http_listener: None,
+        worker_addrs: Vec::new(),
+        stream_addr: None,
+        store: store.durable,
+        data_dir: checked.data_dir,
+        #[cfg(feature = "testing")]
+        probes: Probes { queues: installed.queues, streams: installed.streams.clone() },
+        broker,
+    };
+    engine.accept_tasks.spawn(serve_local(
+        incoming,
+        engine.broker.clone(),
+        installed.channels.clone(),
+        engine.connection_tasks.clone(),
+    ));
+    for ((socket, listener), origins) in
+        sockets.workers.into_iter().zip(workers.iter()).zip(checked.worker_origins)
+    {
+        engine.worker_addrs.extend(socket.local_addr());
+        let broker = engine.broker.clone();
+        let context = server::ListenerContext {
+            broker: broker.clone(),
+            channels: installed.channels.clone(),
+            handshake_timeout: listener.handshake_timeout,
+            origins: Arc::new(origins),
+            guard: access::AccessGuard::new(
+                broker,
+                listener.access.clone(),
+                listener.to_middleware(),
+            ),
+        };
+        engine.accept_tasks.spawn(server::serve(socket, context, engine.connection_tasks.clone()));
+    }
+    if let (Some(socket), Some(streams)) = (sockets.stream, installed.streams) {
+        engine.stream_addr = socket.local_addr().ok();
+        let origins = Arc::new(checked.stream_origins);
+        engine.accept_tasks.spawn(stream::serve(
+            socket,
+            streams,
+            engine.connection_tasks.clone(),
+            origins,
+        ));
+    }
+    if let Some(socket) = sockets.http {
+        let listener = Arc::new(http::HttpListener::new(&socket));
+        engine.accept_tasks.spawn(listener.clone().serve(
+            socket,
+            engine.http.clone(),
+            on_http_closed,
+        ));
+        engine.http_listener = Some(listener);
+    }
+    Ok(engine)
 }
 
 /// Values derived from the settings, validated before anything is bound or opened.
@@ -129,11 +129,12 @@ struct CheckedSettings {
 }
 
 impl CheckedSettings {
-    fn new(config: &mut EngineBuilder) -> Result<Self> {
+    fn new(builder: &mut EngineBuilder) -> Result<Self> {
         let invalid = |message| Error::new(code::INVALID_CONFIGURATION, message);
-        let data_dir = config.directory()?;
-        config.limits.validate().map_err(invalid)?;
-        let settings = &config.settings;
+        builder.check_components()?;
+        let data_dir = builder.directory()?;
+        builder.limits.validate().map_err(invalid)?;
+        let settings = &builder.settings;
         let worker_origins = settings
             .workers
             .iter()
@@ -147,7 +148,7 @@ impl CheckedSettings {
         let http_functions = settings
             .http_functions
             .as_ref()
-            .map(|settings| HttpFunctions::new(settings, config.clock.clone()))
+            .map(|settings| HttpFunctions::new(settings, builder.clock.clone()))
             .transpose()
             .map_err(invalid)?;
         let cors =
@@ -218,9 +219,9 @@ impl Installed {
         let channels = channel::Channels::new(broker.limits().channels.clone());
         broker.install(Arc::new(channel::ChannelFunctions::new(channels.clone())));
         let serves_http = settings.http.is_some();
-        let limits = settings.http.unwrap_or_default().requests;
+        let requests = settings.http.unwrap_or_default().requests;
         let http =
-            Arc::new(http::HttpTriggers::new(broker.clone(), limits, cors, channels.clone()));
+            Arc::new(http::HttpTriggers::new(broker.clone(), requests, cors, channels.clone()));
         if serves_http {
             broker.install(http.clone());
         }

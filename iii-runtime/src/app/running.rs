@@ -94,18 +94,12 @@ impl Running {
         let (transport, engine): (Arc<dyn Transport>, _) = match &settings.url {
             Some(url) => (Arc::new(remote(url, &settings.headers)?), None),
             None => {
-                let mut builder = Engine::builder()
-                    .host(settings.host())
-                    .worker_port(settings.worker_port())
-                    .http_port(settings.http_port())
-                    .stream_port(settings.stream_port())
-                    .http_functions(settings.http_functions());
+                let mut builder = Engine::builder();
+                builder.http_functions(settings.http_functions());
                 for (name, queue) in &settings.queues {
-                    builder = builder.queue(name, queue.clone());
+                    builder.queue(name, queue.clone());
                 }
-                if let Some(directory) = &settings.data_dir {
-                    builder = builder.data_dir(directory);
-                }
+                settings.configure(&mut builder);
                 let engine = builder.start().await?;
                 (Arc::new(engine.local()), Some(engine))
             }

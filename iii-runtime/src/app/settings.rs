@@ -229,20 +229,24 @@ impl Settings {
 /// What the engine in this process is told.
 #[cfg(feature = "engine")]
 impl Settings {
-    pub(crate) fn host(&self) -> String {
-        self.host.clone().unwrap_or_else(|| "127.0.0.1".to_owned())
-    }
-
-    pub(crate) fn worker_port(&self) -> u16 {
-        self.worker_port.unwrap_or(49134)
-    }
-
-    pub(crate) fn http_port(&self) -> u16 {
-        self.http_port.unwrap_or(3111)
-    }
-
-    pub(crate) fn stream_port(&self) -> u16 {
-        self.stream_port.unwrap_or(3112)
+    /// Applies the address, the ports and the data directory to the builder. Those that are not set keep the defaults of
+    /// the engine: setting them would contradict a component that is off.
+    pub(crate) fn configure(&self, builder: &mut iii_engine::EngineBuilder) {
+        if let Some(host) = &self.host {
+            builder.host(host);
+        }
+        if let Some(port) = self.worker_port {
+            builder.worker_port(port);
+        }
+        if let Some(port) = self.http_port {
+            builder.http_port(port);
+        }
+        if let Some(port) = self.stream_port {
+            builder.stream_port(port);
+        }
+        if let Some(directory) = &self.data_dir {
+            builder.data_dir(directory);
+        }
     }
 }
 

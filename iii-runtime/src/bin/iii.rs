@@ -158,22 +158,22 @@ impl Options {
             None => Engine::builder(),
         };
         if let Some(directory) = self.data_dir {
-            builder = builder.data_dir(directory);
+            builder.data_dir(directory);
         }
         if let Some(host) = self.host {
-            builder = builder.host(host.trim());
+            builder.host(host.trim());
         }
         if let Some(port) = self.worker_port {
-            builder = builder.worker_port(port);
+            builder.worker_port(port);
         }
         if let Some(port) = self.http_port {
-            builder = builder.http_port(port);
+            builder.http_port(port);
         }
         if let Some(port) = self.stream_port {
-            builder = builder.stream_port(port);
+            builder.stream_port(port);
         }
         if let Some(grace) = self.namespace_grace {
-            builder = builder.namespace_grace(grace);
+            builder.namespace_grace(grace);
         }
         Ok(builder)
     }

@@ -179,12 +179,12 @@ async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
     let (transport, engine): (Arc<dyn Transport>, _) = match &inner.mode {
         Mode::Remote { url, .. } => (Arc::new(WsTransport::new(url)?), None),
         Mode::Virtual | Mode::Real => {
-            let mut builder = Engine::builder().without_listeners().clock(inner.clock.clone());
-            builder =
-                builder.http_functions(plan.http_functions.or_else(|| settings.http_functions()));
+            let mut builder = Engine::builder();
+            builder.without_listeners().clock(inner.clock.clone());
+            builder.http_functions(plan.http_functions.or_else(|| settings.http_functions()));
             // What the test says takes the place of what the set-up says.
             for (name, queue) in settings.queues.iter().cloned().chain(plan.queues) {
-                builder = builder.queue(name, queue);
+                builder.queue(name, queue);
             }
             let engine = builder.start().await?;
             note_published(&engine, inner);

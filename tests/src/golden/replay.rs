@@ -59,9 +59,9 @@ pub async fn replay(recording: &Recording, known: &Known) -> Outcome {
         block_private_ips: false,
         ..HttpFunctionSettings::default()
     };
-    let builder =
-        Engine::builder().http_functions(http_functions).worker_port(0).http_port(0).stream_port(0);
-    let builder = builder.http_timeout(2 * PATIENCE).queue("payments", payments);
+    let mut builder = Engine::builder();
+    builder.http_functions(http_functions).worker_port(0).http_port(0).stream_port(0);
+    builder.http_timeout(2 * PATIENCE).queue("payments", payments);
     let engine = builder.start().await.expect("an engine");
     let workers = engine.worker_addr().expect("it listens");
     let http = engine.http_addr().expect("it listens");

@@ -68,7 +68,8 @@ async fn the_file_allows_origins_for_each_port() {
 
 #[tokio::test]
 async fn what_is_no_origin_is_refused_when_the_engine_starts() {
-    let builder = Engine::builder().worker_port(0).allowed_origins(["app.example/path"]);
+    let mut builder = Engine::builder();
+    builder.worker_port(0).allowed_origins(["app.example/path"]);
     let error = builder.start().await.unwrap_err();
     assert_eq!(error.code(), iii::code::INVALID_CONFIGURATION);
     assert!(error.message().contains("`app.example/path`"), "{error}");

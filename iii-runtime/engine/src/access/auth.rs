@@ -12,8 +12,8 @@ use super::hooks::HookFunction;
 use super::middleware::CallMiddleware;
 use super::session::{Grants, Session};
 use crate::broker::{Broker, ConnectionPolicy};
-use crate::handshake;
 use crate::provider::to_payload;
+use crate::request_fields;
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, FunctionId};
 
@@ -58,8 +58,8 @@ impl AuthRequest {
     /// Creates the input from a handshake request and the address of its client.
     pub(crate) fn new<T>(request: &Request<T>, ip_address: IpAddr) -> Self {
         Self {
-            headers: handshake::headers(request.headers()),
-            query_params: handshake::query(request.uri().query()),
+            headers: request_fields::header_map(request.headers()),
+            query_params: request_fields::query_map(request.uri().query()),
             ip_address,
         }
     }

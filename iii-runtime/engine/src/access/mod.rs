@@ -32,7 +32,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// let rules = Access::new()
 ///     .auth_function("gate::auth")
 ///     .expose(FunctionFilter::matching("api::*"));
-/// let builder = Engine::builder()
+/// let mut builder = Engine::builder();
+/// builder
 ///     .listener(WorkerListener::new())
 ///     .listener(WorkerListener::new().host("0.0.0.0").port(49135).access(rules));
 /// ```

@@ -7,7 +7,6 @@ use super::connection::Connection;
 use super::policy::rename;
 use super::registry::{Function, Registry, Target, WEIGHT};
 use super::standby::Waiting;
-use crate::provider::overloaded;
 use crate::provider::{BrokerEvent, LazySchema};
 use iii_wire::code;
 use iii_wire::protocol::{
@@ -84,13 +83,12 @@ impl Broker {
     pub(super) fn register_service(&self, owner: &Arc<Connection>, m: RegisterService) {
         let mut registry = self.registry_mut();
         let Some(entry) = registry.connections.get_mut(&owner.id) else { return };
-        let limits = &owner.limits.workers;
         let before = entry.services.get(&m.id).map_or(0, weight_of_service);
         let after = weight_of_service(&m);
-        let too_many = entry.services.len() >= limits.services && before == 0;
-        if too_many || entry.bytes - before + after > limits.registration_bytes {
+        let quota = entry.quota("services", entry.services.len(), owner.limits.workers.services);
+        if let Err(error) = quota.admit(before, after) {
             // The protocol has no message for this.
-            return tracing::warn!(worker = %owner.id, "the service `{}` was not registered: the quota of the connection is exceeded", m.id);
+            return tracing::warn!(worker = %owner.id, "the service `{}` was not registered: {error}", m.id);
         }
         entry.weigh(before, after);
         entry.services.insert(m.id.clone(), m);
@@ -136,7 +134,6 @@ impl Registry {
         let Waiting { owner, registration: m, own, external, calls } = claim;
         // The connection may have ended meanwhile.
         let Some(entry) = registry.connections.get_mut(&owner.id) else { return Ok(()) };
-        let limits = &owner.limits.workers;
         let before = functions.get(&m.id).map_or(0, |function| function.weight());
         let function = Function {
             id: m.id,
@@ -153,9 +150,8 @@ impl Registry {
             },
         };
         let after = function.weight();
-        let too_many = entry.functions.len() >= limits.functions && before == 0;
-        if too_many || entry.bytes - before + after > limits.registration_bytes {
-            let error = overloaded("this connection has registered too much");
+        let quota = entry.quota("functions", entry.functions.len(), owner.limits.workers.functions);
+        if let Err(error) = quota.admit(before, after) {
             return Err(Refusal { error: Some(Box::new(error)), ..Refusal::default() });
         }
         let id = function.id.clone();

@@ -10,6 +10,7 @@ mod functions;
 mod invoke;
 pub(crate) mod limits;
 mod policy;
+mod quota;
 mod registry;
 mod standby;
 mod trace;

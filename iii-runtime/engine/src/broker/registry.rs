@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU64;
 use super::connection::Connection;
 use super::external::External;
 use super::policy::Renamed;
+use super::quota::Quota;
 use super::standby::Standby;
 use crate::provider::{Binding, Handler, LazySchema, Provider, refused};
 use iii_wire::protocol::{
@@ -256,6 +257,18 @@ impl Entry {
             services: BTreeMap::new(),
             bytes: 0,
             renamed: Renamed::default(),
+        }
+    }
+
+    /// Returns the quota of one kind of registrations.
+    pub(super) fn quota(&self, kind: &'static str, count: usize, max_count: usize) -> Quota {
+        Quota {
+            owner: "this connection",
+            kind,
+            count,
+            max_count,
+            bytes: self.bytes,
+            max_bytes: self.connection.limits.workers.registration_bytes,
         }
     }
 

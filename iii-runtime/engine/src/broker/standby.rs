@@ -88,13 +88,12 @@ impl Registry {
     /// Puts a registration on standby. It is dropped if the quota of the worker is exceeded.
     pub(super) fn stand_by(&mut self, waiting: Waiting) {
         let Some(entry) = self.connections.get_mut(&waiting.owner.id) else { return };
-        let (has, id) = (entry.functions.len() + entry.standby.len(), &waiting.registration.id);
-        let limits = &waiting.owner.limits.workers;
+        let (count, id) = (entry.functions.len() + entry.standby.len(), &waiting.registration.id);
         let namespace = waiting.owner.namespace().cloned().unwrap_or_default();
         let before = self.standby.of(waiting.owner.id, &namespace, id).map_or(0, Waiting::weight);
         let after = waiting.weight();
-        let too_many = has >= limits.functions && before == 0;
-        if too_many || entry.bytes - before + after > limits.registration_bytes {
+        let quota = entry.quota("functions", count, waiting.owner.limits.workers.functions);
+        if quota.admit(before, after).is_err() {
             return;
         }
         entry.weigh(before, after);

@@ -9,9 +9,9 @@ use super::connection::Connection;
 use super::functions::{complain, reject};
 use super::invoke::blank;
 use super::policy::rename;
+use super::quota::Quota;
 use super::registry::{Bound, Source, TriggerType};
 use super::{Broker, limits};
-use crate::provider::overloaded;
 use crate::provider::{Binding, refused};
 use iii_wire::protocol::{
     ErrorBody, FunctionId, Message, Namespace, RegisterTrigger, RegisterTriggerType, TriggerId,
@@ -77,27 +77,24 @@ impl Broker {
                     binding.id
                 )));
             }
-            if let Some(owner) = binding.owner {
+            let quota = if let Some(owner) = binding.owner {
                 // The connection may have ended meanwhile.
                 let Some(entry) = registry.connections.get(&owner) else { return Ok(()) };
-                let limits = &self.limits().workers;
-                if old.is_none() && entry.triggers.len() >= limits.triggers {
-                    return Err(overloaded("this connection has too many triggers"));
-                }
-                let before = old.as_ref().map_or(0, |old| old.binding.weight());
-                if entry.bytes.saturating_sub(before).saturating_add(binding.weight())
-                    > limits.registration_bytes
-                {
-                    return Err(overloaded("this connection has registered too many bytes"));
-                }
-            } else if old.is_none() {
+                let max_count = self.limits().workers.triggers;
+                entry.quota("triggers", entry.triggers.len(), max_count)
+            } else {
                 let ((count, bytes), limits) = (registry.ownerless, &self.limits().workers);
-                if count >= limits.ownerless_triggers
-                    || bytes.saturating_add(binding.weight()) > limits.registration_bytes
-                {
-                    return Err(overloaded("too many triggers belong to no worker"));
+                Quota {
+                    owner: "the engine",
+                    kind: "triggers without a worker",
+                    count,
+                    max_count: limits.ownerless_triggers,
+                    bytes,
+                    max_bytes: limits.registration_bytes,
                 }
-            }
+            };
+            let before = old.as_ref().map_or(0, |old| old.binding.weight());
+            quota.admit(before, binding.weight())?;
             (old, registry.provider_of(&binding).cloned())
         };
         let outcome = provider.as_ref().map_or(Ok(()), |provider| provider.place(&binding));
@@ -126,13 +123,14 @@ impl Broker {
             );
         }
         let mut registry = self.registry_mut();
+        let old_weight = old.as_ref().map_or(0, |old| old.binding.weight());
         if let Some(entry) = binding.owner.and_then(|owner| registry.connections.get_mut(&owner)) {
             entry.triggers.insert(binding.id.clone());
-            let before = old.as_ref().map_or(0, |old| old.binding.weight());
-            entry.weigh(before, binding.weight());
-        } else if binding.owner.is_none() && old.is_none() {
-            registry.ownerless.0 += 1;
-            registry.ownerless.1 += binding.weight();
+            entry.weigh(old_weight, binding.weight());
+        } else if binding.owner.is_none() {
+            let (count, bytes) = &mut registry.ownerless;
+            *count += usize::from(old.is_none());
+            *bytes = bytes.saturating_sub(old_weight) + binding.weight();
         }
         registry.put(binding, at, refusal.clone());
         drop(registry);
@@ -307,14 +305,13 @@ impl Broker {
                 .is_some_and(|one| one.source.worker().is_none());
             let Some(entry) = registry.connections.get_mut(&connection.id) else { return };
             let key = (namespace.clone(), m.id.clone());
-            let limits = &connection.limits.workers;
             let (before, after) = (entry.types.get(&key).copied().unwrap_or(0), one.weight());
-            let too_many = entry.types.len() >= limits.trigger_types && before == 0;
-            let too_much = entry.bytes - before + after > limits.registration_bytes;
-            if built_in || too_many || too_much {
+            let max_count = connection.limits.workers.trigger_types;
+            let quota = entry.quota("trigger types", entry.types.len(), max_count);
+            let admitted = quota.admit(before, after);
+            if built_in || admitted.is_err() {
                 // The protocol has no message for this; workers log a rejected function id as a warning.
-                let error = overloaded("this connection has registered too much");
-                let error = Some(error).filter(|_| !built_in);
+                let error = admitted.err().filter(|_| !built_in);
                 let id = FunctionId::from(own.as_str());
                 return reject(connection, namespace, id, String::new(), error);
             }

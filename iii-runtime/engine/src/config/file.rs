@@ -172,7 +172,7 @@ fn read_entry(
     let nothing = YamlNode { line, value: YamlValue::Null };
     let mut section = Section::new(format!("`{name}`"), config.unwrap_or(&nothing), problems);
     let settings = &mut builder.settings;
-    let directories = &mut builder.directories;
+    let directories = &mut builder.file_directories;
     match name {
         "iii-worker-manager" => settings.workers.declare(access::listener(&mut section, problems)),
         "iii-http" => settings.http = Some(components::http(&mut section, problems)),

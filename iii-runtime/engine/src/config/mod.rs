@@ -25,21 +25,41 @@ use iii_wire::clock::Clock;
 use iii_wire::{Error, Result, code};
 
 pub use listener::WorkerListener;
+use settings::Component;
 pub use settings::StreamSettings;
 pub(crate) use settings::{EngineSettings, Persistence};
 
-/// The settings of an engine that is about to start.
+/// Configures and starts an [`Engine`](super::Engine).
 ///
-/// Without a file, all parts are on. With a file, those that it lists are, and those that every engine has.
+/// Without a file, all components are on. With a file, the components that it lists are on, and those that every engine
+/// has. A setting of a component that is off makes [`start`](Self::start) fail.
+///
+/// Methods return the builder for chaining, and can be called conditionally:
+///
+/// ```
+/// use iii::engine::Engine;
+///
+/// # async fn start(port: Option<u16>) -> iii::Result<()> {
+/// let mut builder = Engine::builder();
+/// builder.data_dir("./data").http_body_limit(1 << 20);
+/// if let Some(port) = port {
+///     builder.http_port(port);
+/// }
+/// let engine = builder.start().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct EngineBuilder {
     pub(crate) settings: EngineSettings,
+    /// The components that methods configured, with the name of the setting.
+    configured: Vec<(Component, &'static str)>,
     pub(crate) clock: Clock,
     pub(crate) namespace_grace: Duration,
     pub(crate) listeners: bool,
     pub(crate) data_dir: Option<PathBuf>,
-    /// Those that the file asks for, with their lines.
-    pub(crate) directories: Vec<(u64, String)>,
+    /// The data directories that the file names, with their lines.
+    pub(crate) file_directories: Vec<(u64, String)>,
     pub(crate) limits: Limits,
 }
 
@@ -47,31 +67,31 @@ impl Default for EngineBuilder {
     fn default() -> Self {
         Self {
             settings: EngineSettings::default(),
+            configured: Vec::new(),
             clock: Clock::system(),
             namespace_grace: Duration::from_secs(5),
             listeners: true,
             data_dir: None,
-            directories: Vec::new(),
+            file_directories: Vec::new(),
             limits: Limits::default(),
         }
     }
 }
 
 impl EngineBuilder {
-    /// The settings of a YAML text, as the official engine reads them (protocol section 11).
+    /// Reads the settings from YAML in the format of the official engine (protocol section 11).
     ///
-    /// `${NAME}` and `${NAME:default}` stand for environment variables. Listeners are on `127.0.0.1` where the text does
-    /// not say otherwise.
+    /// `${NAME}` and `${NAME:default}` expand to environment variables. Listeners without a host listen on `127.0.0.1`.
     ///
     /// # Errors
     ///
-    /// Code [`INVALID_CONFIGURATION`](iii_wire::code::INVALID_CONFIGURATION): the message lists everything that is
-    /// wrong or not supported, by line.
+    /// [`INVALID_CONFIGURATION`](iii_wire::code::INVALID_CONFIGURATION): the message lists all invalid and unsupported
+    /// settings, by line.
     pub fn from_yaml(text: &str) -> Result<Self> {
         file::read("the configuration", text, &env_variable)
     }
 
-    /// The settings of a YAML file; see [`EngineBuilder::from_yaml`]. The file is only read, and only once.
+    /// Reads the settings from a YAML file, see [`EngineBuilder::from_yaml`]. The file is read once and never written.
     ///
     /// # Errors
     ///
@@ -85,10 +105,9 @@ impl EngineBuilder {
         file::read(&name, &text, &env_variable)
     }
 
-    /// The address that all listeners are on, those declared before included. Default `127.0.0.1`: only programs of this
-    /// machine get in.
-    #[must_use]
-    pub fn host(mut self, host: impl Into<String>) -> Self {
+    /// Sets the host name or address of all listeners, including those declared before. Default `127.0.0.1`: only
+    /// programs on this machine can connect.
+    pub fn host(&mut self, host: impl Into<String>) -> &mut Self {
         let host = host.into();
         if let Some(http) = &mut self.settings.http {
             http.address.host.clone_from(&host);
@@ -102,70 +121,66 @@ impl EngineBuilder {
         self
     }
 
-    /// The port for workers, that of the first listener if there are several; 0 picks a free one. Default 49134.
-    #[must_use]
-    pub fn worker_port(mut self, port: u16) -> Self {
+    /// Sets the port for workers, of the first listener if there are several; 0 selects a free one. Default 49134.
+    pub fn worker_port(&mut self, port: u16) -> &mut Self {
         self.settings.workers.first_mut().address.port = port;
         self
     }
 
-    /// Adds a listener for workers. The first one takes the place of the one that every engine has without.
+    /// Adds a listener for workers. The first one replaces the default listener.
     ///
     /// ```
     /// use iii::engine::{Access, Engine, FunctionFilter, WorkerListener};
     ///
     /// let guests = Access::new().expose(FunctionFilter::matching("api::*"));
-    /// let builder = Engine::builder()
+    /// let mut builder = Engine::builder();
+    /// builder
     ///     .listener(WorkerListener::new())
     ///     .listener(WorkerListener::new().port(49135).access(guests));
     /// ```
-    #[must_use]
-    pub fn listener(mut self, listener: WorkerListener) -> Self {
+    pub fn listener(&mut self, listener: WorkerListener) -> &mut Self {
         self.settings.workers.declare(listener);
         self
     }
 
-    /// The port for HTTP triggers; 0 picks a free one. Default 3111.
-    #[must_use]
-    pub fn http_port(mut self, port: u16) -> Self {
+    /// Sets the port for HTTP triggers; 0 selects a free one. Default 3111.
+    pub fn http_port(&mut self, port: u16) -> &mut Self {
+        self.configured.push((Component::Http, "`http_port` (III_HTTP_PORT)"));
         if let Some(http) = &mut self.settings.http {
             http.address.port = port;
         }
         self
     }
 
-    /// The port of the stream WebSocket; 0 picks a free one. Default 3112.
-    #[must_use]
-    pub fn stream_port(mut self, port: u16) -> Self {
+    /// Sets the port of the stream WebSocket; 0 selects a free one. Default 3112.
+    pub fn stream_port(&mut self, port: u16) -> &mut Self {
+        self.configured.push((Component::Streams, "`stream_port` (III_STREAM_PORT)"));
         if let Some(stream) = &mut self.settings.stream {
             stream.port = port;
         }
         self
     }
 
-    /// Keeps what the engine stores in a directory, so that it is there again after a restart, also after a crash. The
-    /// directory is made if there is none; one engine at a time uses it. Default: in memory, or where the file says.
-    #[must_use]
-    pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+    /// Sets the directory in which the engine stores its data durably, also across crashes. The directory is created if
+    /// it does not exist, and locked by one engine at a time. Default: the directory that the file names, otherwise
+    /// everything is stored in memory.
+    pub fn data_dir(&mut self, directory: impl Into<PathBuf>) -> &mut Self {
         self.data_dir = Some(directory.into());
         self
     }
 
-    /// What clients can use up, at most: all bounds in one place.
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
+    /// Sets the limits of what clients can consume.
+    pub fn limits(&mut self, limits: Limits) -> &mut Self {
         self.limits = limits;
         self
     }
 
-    /// Pages of other machines that may connect to the ports for workers and streams, by their origins, such as
-    /// `https://app.example.com`; `*` lets all in. Default: none.
+    /// Sets the browser origins that may connect to the ports for workers and streams beside local ones, such as
+    /// `https://app.example.com`; `*` allows all. Default: none.
     ///
-    /// A page in a browser can reach a port of the machine that it is shown on. It says by the header `Origin` whose page
-    /// it is, and is let in only if that is this machine (`localhost`, `127.0.0.1`, `[::1]`) or in this list. Programs send
-    /// no `Origin`.
-    #[must_use]
-    pub fn allowed_origins<I>(mut self, origins: I) -> Self
+    /// Browsers send the origin of a page in the header `Origin`. Pages of this machine (`localhost`, `127.0.0.1`,
+    /// `[::1]`) may always connect, and so may clients without the header, which are not browsers.
+    pub fn allowed_origins<I>(&mut self, origins: I) -> &mut Self
     where
         I: IntoIterator,
         I::Item: Into<String>,
@@ -180,132 +195,169 @@ impl EngineBuilder {
         self
     }
 
-    /// A function of the namespace `default` that decides who may connect to the port for streams. Default: everybody.
+    /// Sets a function of the namespace `default` that authorizes clients of the port for streams. Default: all clients
+    /// may connect.
     ///
-    /// It gets `{"headers","path","query_params","addr"}` and must give `{"context": …}`. If it fails, or gives anything
-    /// else, the client is answered with 401.
-    #[must_use]
-    pub fn stream_auth_function(mut self, id: impl Into<String>) -> Self {
+    /// It receives `{"headers","path","query_params","addr"}` and returns `{"context": …}`. If it fails or returns
+    /// anything else, the client is answered with 401.
+    pub fn stream_auth_function(&mut self, id: impl Into<String>) -> &mut Self {
+        self.configured.push((Component::Streams, "`stream_auth_function`"));
         if let Some(stream) = &mut self.settings.stream {
             stream.auth_function = Some(id.into());
         }
         self
     }
 
-    /// Sets up a named queue, in place of an earlier one of this name. There is always one named `default`.
-    #[must_use]
-    pub fn queue(mut self, name: impl Into<String>, settings: NamedQueue) -> Self {
+    /// Configures a named queue, replacing one of the same name. The queue `default` always exists.
+    pub fn queue(&mut self, name: impl Into<String>, settings: NamedQueue) -> &mut Self {
+        self.configured.push((Component::Queues, "`queue`"));
         if let Some((queues, _)) = &mut self.settings.queue {
             queues.queues.insert(name.into(), settings);
         }
         self
     }
 
-    /// The clock of cron and of all times that are told. Default: that of the machine.
-    #[must_use]
-    pub fn clock(mut self, clock: Clock) -> Self {
+    /// Sets the clock of cron schedules and of all timestamps. Default: the system clock.
+    pub fn clock(&mut self, clock: Clock) -> &mut Self {
         self.clock = clock;
         self
     }
 
-    /// How long a worker may take to say its namespace (protocol section 3.3). Default 5 s.
-    #[must_use]
-    pub fn namespace_grace(mut self, grace: Duration) -> Self {
+    /// Sets how long a worker may take to announce its namespace (protocol section 3.3). Default 5 s.
+    pub fn namespace_grace(&mut self, grace: Duration) -> &mut Self {
         self.namespace_grace = grace;
         self
     }
 
-    /// How long an HTTP request may take until its response begins; then it is answered with 504. Default 30 s.
-    #[must_use]
-    pub fn http_timeout(mut self, timeout: Duration) -> Self {
+    /// Sets the timeout of an HTTP request until its response begins, after which it is answered with 504. Default 30 s.
+    pub fn http_timeout(&mut self, timeout: Duration) -> &mut Self {
+        self.configured.push((Component::Http, "`http_timeout`"));
         if let Some(http) = &mut self.settings.http {
             http.requests.timeout = timeout;
         }
         self
     }
 
-    /// How long a JSON body of an HTTP request may be, in bytes; a longer one is answered with 413. Default 4 MiB.
+    /// Sets the maximum size of the JSON body of an HTTP request in bytes; a larger one is answered with 413. Default
+    /// 4 MiB.
     ///
-    /// Other bodies are streamed to the function, and may be of any length.
-    #[must_use]
-    pub fn http_body_limit(mut self, bytes: usize) -> Self {
+    /// Other bodies are streamed to the function, without a limit.
+    pub fn http_body_limit(&mut self, bytes: usize) -> &mut Self {
+        self.configured.push((Component::Http, "`http_body_limit`"));
         self.limits.http.body_bytes = bytes;
         self
     }
 
-    /// How many HTTP requests are handled at a time; one more is answered with 503. Default 1024.
+    /// Sets the maximum number of concurrent HTTP requests; further ones are answered with 503. Default 1024.
     ///
-    /// A response that is streamed counts until it begins.
-    #[must_use]
-    pub fn http_concurrency(mut self, requests: usize) -> Self {
+    /// A streamed response counts until it begins.
+    pub fn http_concurrency(&mut self, requests: usize) -> &mut Self {
+        self.configured.push((Component::Http, "`http_concurrency`"));
         if let Some(http) = &mut self.settings.http {
             http.requests.concurrency = requests;
         }
         self
     }
 
-    /// Which pages of other hosts may use HTTP triggers. Default: all.
-    #[must_use]
-    pub fn http_cors(mut self, settings: CorsSettings) -> Self {
+    /// Sets which browser origins may use HTTP triggers. Default: all.
+    pub fn http_cors(&mut self, settings: CorsSettings) -> &mut Self {
+        self.configured.push((Component::Http, "`http_cors`"));
         if let Some(http) = &mut self.settings.http {
             http.requests.cors = settings;
         }
         self
     }
 
-    /// Adds a function that sees every HTTP request that has a route, before its body is read and before the route's own
-    /// middleware, and may answer it (protocol section 5.1).
+    /// Adds a middleware function for all HTTP requests with a route. It runs before the body is read and before the
+    /// middleware of the route, and may respond to the request (protocol section 5.1).
     ///
-    /// Functions of a lower priority are asked first, those of one priority in the order in which they were added. It is
-    /// looked for in the namespace of the route's function. Where it is missing or fails, the request is answered with
-    /// its error; where it takes longer than [`EngineBuilder::http_timeout`], with 504 and the code `MIDDLEWARE_TIMEOUT`.
-    #[must_use]
-    pub fn http_middleware(mut self, function_id: impl Into<String>, priority: i64) -> Self {
+    /// Middleware runs in ascending order of its priority, then in the order in which it was added. It is looked up in
+    /// the namespace of the route's function. If it is missing or fails, the request is answered with its error; if it
+    /// exceeds [`EngineBuilder::http_timeout`], with 504 and the code `MIDDLEWARE_TIMEOUT`.
+    pub fn http_middleware(&mut self, function_id: impl Into<String>, priority: i64) -> &mut Self {
+        self.configured.push((Component::Http, "`http_middleware`"));
         if let Some(http) = &mut self.settings.http {
             http.requests.middleware.push((priority, function_id.into().into()));
         }
         self
     }
 
-    /// Which endpoints may serve functions that workers register with a URL (protocol section 4.8); `None` switches such
-    /// functions off. Default: public addresses over https, which needs the feature `tls` of this crate.
-    #[must_use]
-    pub fn http_functions(mut self, settings: impl Into<Option<HttpFunctionSettings>>) -> Self {
+    /// Sets which endpoints may serve functions that workers register with a URL (protocol section 4.8); `None` turns
+    /// such functions off. Default: public addresses over https, which requires the feature `tls` of this crate.
+    pub fn http_functions(
+        &mut self,
+        settings: impl Into<Option<HttpFunctionSettings>>,
+    ) -> &mut Self {
         self.settings.http_functions = settings.into();
         self
     }
 
-    /// The settings of streams; `None` switches them off.
-    #[must_use]
-    pub fn streams(mut self, settings: impl Into<Option<StreamSettings>>) -> Self {
+    /// Sets the settings of streams; `None` turns streams off.
+    pub fn streams(&mut self, settings: impl Into<Option<StreamSettings>>) -> &mut Self {
         self.settings.stream = settings.into();
         self
     }
 
-    /// What is kept of the traces, metrics and logs that workers send. Default: see [`ObservabilitySettings`].
-    #[must_use]
-    pub fn observability(mut self, settings: ObservabilitySettings) -> Self {
+    /// Sets how traces, metrics and logs of workers are stored. Default: see [`ObservabilitySettings`].
+    pub fn observability(&mut self, settings: ObservabilitySettings) -> &mut Self {
         self.settings.observability = settings;
         self
     }
 
-    /// No sockets: only [`Engine::local`] leads in.
-    #[must_use]
-    pub fn without_listeners(mut self) -> Self {
+    /// Opens no sockets: workers can only connect through [`Engine::local`](super::Engine::local). Hosts and ports are
+    /// ignored.
+    pub fn without_listeners(&mut self) -> &mut Self {
         self.listeners = false;
         self
     }
 
-    /// Where everything that is durable is kept: the engine has one store.
+    /// Checks that no method configured a component that is off.
+    ///
+    /// # Errors
+    ///
+    /// [`INVALID_CONFIGURATION`](iii_wire::code::INVALID_CONFIGURATION), with all contradictions in one message.
+    pub(crate) fn check_components(&self) -> Result<()> {
+        let contradictions: Vec<String> =
+            Component::ALL.iter().filter_map(|component| self.contradiction(*component)).collect();
+        match contradictions.is_empty() {
+            true => Ok(()),
+            false => Err(Error::new(code::INVALID_CONFIGURATION, contradictions.join("\n"))),
+        }
+    }
+
+    /// The message for a component that is off although methods configured it.
+    fn contradiction(&self, component: Component) -> Option<String> {
+        if self.settings.has(component) {
+            return None;
+        }
+        let mut settings = Vec::new();
+        for (configured, setting) in &self.configured {
+            if *configured == component && !settings.contains(setting) {
+                settings.push(*setting);
+            }
+        }
+        (!settings.is_empty()).then(|| {
+            format!(
+                "{} are off, but these settings configure them: {}; list `{}` in the configuration file, or remove the \
+                 settings",
+                component.name(),
+                settings.join(", "),
+                component.entry()
+            )
+        })
+    }
+
+    /// Returns the data directory. The engine has one store for all components.
     pub(crate) fn directory(&self) -> Result<Option<PathBuf>> {
         if let Some(directory) = &self.data_dir {
             return Ok(Some(directory.clone()));
         }
-        let Some((first, directory)) = self.directories.first() else { return Ok(None) };
-        if let Some((other, second)) = self.directories.iter().find(|(_, path)| path != directory) {
+        let Some((first, directory)) = self.file_directories.first() else { return Ok(None) };
+        let other = self.file_directories.iter().find(|(_, path)| path != directory);
+        if let Some((other, second)) = other {
             let message = format!(
-                "this engine keeps everything in one directory, and the configuration names `{directory}` (line {first}) \
-                 and `{second}` (line {other}): make each `file_path` the same, or say which with III_DATA_DIR"
+                "this engine stores all data in one directory, but the configuration names `{directory}` (line {first}) \
+                 and `{second}` (line {other}): use the same `file_path` everywhere, or set III_DATA_DIR"
             );
             return Err(Error::new(code::INVALID_CONFIGURATION, message));
         }

@@ -35,6 +35,40 @@ pub(crate) enum Persistence {
     Memory,
 }
 
+/// A component that can be off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Component {
+    /// HTTP triggers.
+    Http,
+    /// Streams.
+    Streams,
+    /// Queues.
+    Queues,
+}
+
+impl Component {
+    /// All components that can be off and that methods of the builder configure.
+    pub(super) const ALL: [Self; 3] = [Self::Http, Self::Streams, Self::Queues];
+
+    /// Returns the name, in the plural.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP triggers",
+            Self::Streams => "streams",
+            Self::Queues => "queues",
+        }
+    }
+
+    /// Returns the name of its entry in the file.
+    pub(super) fn entry(self) -> &'static str {
+        match self {
+            Self::Http => "iii-http",
+            Self::Streams => "iii-stream",
+            Self::Queues => "iii-queue",
+        }
+    }
+}
+
 /// The settings of all components; `None` if a component is off.
 #[derive(Debug, Clone)]
 pub(crate) struct EngineSettings {
@@ -76,6 +110,15 @@ impl Default for EngineSettings {
 }
 
 impl EngineSettings {
+    /// Returns whether a component is on.
+    pub(super) fn has(&self, component: Component) -> bool {
+        match component {
+            Component::Http => self.http.is_some(),
+            Component::Streams => self.stream.is_some(),
+            Component::Queues => self.queue.is_some(),
+        }
+    }
+
     /// Returns the settings with only the components that every engine has (protocol section 11.1).
     pub(crate) fn minimal() -> Self {
         Self {

@@ -29,7 +29,7 @@ fn read_error(text: &str) -> String {
 
 #[test]
 fn all_settings_are_read() {
-    let builder = read(
+    let mut builder = read(
         "registration_namespace_grace_ms: 100
 workers:
   - name: iii-worker-manager
@@ -172,7 +172,7 @@ fn only_listed_components_are_on() {
 
 #[test]
 fn each_worker_manager_entry_is_a_listener() {
-    let builder = read(
+    let mut builder = read(
         "workers:
   - name: iii-worker-manager
     config: { port: 49134, host: 127.0.0.1 }
@@ -217,7 +217,7 @@ fn each_worker_manager_entry_is_a_listener() {
     let third = WorkerListener::new().port(1).access(Access::new());
     assert_eq!(listeners(&builder), [&WorkerListener::new(), &second, &third]);
     // Settings without a listener apply to the first one, or to all.
-    let builder = builder.worker_port(7).host("::1");
+    builder.worker_port(7).host("::1");
     let at: Vec<_> = listeners(&builder)
         .iter()
         .map(|listener| (listener.address.port, &*listener.address.host))
@@ -227,8 +227,9 @@ fn each_worker_manager_entry_is_a_listener() {
 
 #[test]
 fn first_declared_listener_replaces_the_default_one() {
-    let builder = EngineBuilder::default().listener(WorkerListener::new().port(1));
-    let builder = builder.listener(WorkerListener::new().port(2));
+    let mut builder = EngineBuilder::default();
+    builder.listener(WorkerListener::new().port(1));
+    builder.listener(WorkerListener::new().port(2));
     let ports: Vec<_> = listeners(&builder).iter().map(|listener| listener.address.port).collect();
     assert_eq!(ports, [1, 2]);
 }
@@ -341,7 +342,7 @@ fn all_errors_are_reported_at_once() {
 
 #[test]
 fn different_data_directories_are_an_error_unless_one_is_set() {
-    let builder = read(
+    let mut builder = read(
         "workers:
   - name: iii-state
     config: { adapter: { name: kv, config: { store_method: file_based, file_path: a } } }
@@ -433,10 +434,58 @@ fn origins_are_read_for_each_listener() {
     .settings;
     assert_eq!(settings.workers.iter().next().unwrap().allowed_origins, ["https://a.example"]);
     assert_eq!(settings.stream.unwrap().allowed_origins, ["*"]);
-    let builder = EngineBuilder::default().allowed_origins(["https://b.example"]);
+    let mut builder = EngineBuilder::default();
+    builder.allowed_origins(["https://b.example"]);
     assert_eq!(
         builder.settings.workers.iter().next().unwrap().allowed_origins,
         ["https://b.example"]
     );
     assert_eq!(builder.settings.stream.unwrap().allowed_origins, ["https://b.example"]);
+}
+
+#[test]
+fn settings_of_components_that_are_off_are_an_error() {
+    let mut builder = read("workers:\n  - name: iii-stream\n");
+    builder.host("::1").allowed_origins(["https://a.test"]).worker_port(0).stream_port(0);
+    builder.check_components().unwrap();
+    builder.http_port(1).http_timeout(Duration::from_secs(1)).http_port(2);
+    builder.queue("orders", NamedQueue::default());
+    let error = builder.check_components().unwrap_err();
+    assert_eq!(error.code(), code::INVALID_CONFIGURATION);
+    let lines: Vec<&str> = error.message().lines().collect();
+    assert_eq!(lines.len(), 2, "{error}");
+    for fact in ["HTTP triggers", "`http_port` (III_HTTP_PORT), `http_timeout`;", "`iii-http`"] {
+        assert!(lines[0].contains(fact), "{error}");
+    }
+    assert!(lines[1].contains("`queue`") && lines[1].contains("`iii-queue`"), "{error}");
+}
+
+#[test]
+fn every_http_and_stream_setting_requires_its_component() {
+    let http: [fn(&mut EngineBuilder) -> &mut EngineBuilder; 6] = [
+        |builder| builder.http_port(0),
+        |builder| builder.http_timeout(Duration::from_secs(1)),
+        |builder| builder.http_body_limit(1),
+        |builder| builder.http_concurrency(1),
+        |builder| builder.http_cors(CorsSettings::default()),
+        |builder| builder.http_middleware("m::f", 0),
+    ];
+    for set in http {
+        let mut builder = read("");
+        set(&mut builder);
+        builder.check_components().unwrap_err();
+        let mut builder = EngineBuilder::default();
+        set(&mut builder).check_components().unwrap();
+    }
+    // The order of the calls does not matter.
+    let mut builder = EngineBuilder::default();
+    builder.stream_port(0).streams(None::<StreamSettings>);
+    let error = builder.check_components().unwrap_err();
+    assert!(error.message().contains("`stream_port` (III_STREAM_PORT)"), "{error}");
+    builder.streams(StreamSettings::default()).check_components().unwrap();
+    builder
+        .streams(None::<StreamSettings>)
+        .stream_auth_function("auth::stream")
+        .check_components()
+        .unwrap_err();
 }

@@ -12,6 +12,7 @@ use hyper::{HeaderMap, header};
 
 use super::exchange::Exchange;
 use super::routes::Route;
+use crate::request_fields::joined_headers;
 use iii_wire::protocol::{ErrorBody, Payload, push_json_string};
 use iii_wire::{BoxError, code};
 
@@ -107,7 +108,7 @@ impl RequestJson {
         push_map(&mut text, "path_params", decoded);
         let query = QueryParameters::parse(parts.uri.query().unwrap_or_default());
         push_map(&mut text, "query_params", query.last());
-        push_map(&mut text, "headers", joined(&parts.headers));
+        push_map(&mut text, "headers", joined_headers(&parts.headers));
         Self { members: text }
     }
 
@@ -210,22 +211,6 @@ impl QueryParameters {
         }
         text.push('}');
     }
-}
-
-/// All headers; repeated ones are joined as RFC 9110 says.
-fn joined(headers: &HeaderMap) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
-    headers.keys().map(|name| {
-        let separator = if name == header::COOKIE { "; " } else { ", " };
-        let mut values =
-            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let mut joined = values.next().unwrap_or_default();
-        for value in values {
-            let joined = joined.to_mut();
-            joined.push_str(separator);
-            joined.push_str(&value);
-        }
-        (name.as_str(), joined)
-    })
 }
 
 /// Writes `,"key":{…}`.

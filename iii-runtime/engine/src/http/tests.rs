@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::Engine;
 use crate::broker::testing::Worker;
+use crate::{Engine, EngineBuilder};
 use iii_wire::protocol::{ErrorBody, InvokeFunction, Payload};
 use iii_wire::transport::Transport;
 
@@ -30,10 +30,11 @@ impl TestServer {
 
     async fn with(
         config: &str,
-        alter: impl FnOnce(super::super::EngineBuilder) -> super::super::EngineBuilder,
+        configure: impl FnOnce(&mut EngineBuilder) -> &mut EngineBuilder,
     ) -> Self {
-        let builder = Engine::builder().worker_port(0).http_port(0).stream_port(0);
-        let engine = alter(builder).start().await.unwrap();
+        let mut builder = Engine::builder();
+        builder.worker_port(0).http_port(0).stream_port(0);
+        let engine = configure(&mut builder).start().await.unwrap();
         let addr = engine.http_addr().unwrap();
         let mut worker = Worker::greeted(engine.local().connect().await.unwrap()).await;
         worker.announce("web", "default").await.unwrap();

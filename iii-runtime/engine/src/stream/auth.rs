@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use super::Streams;
 use super::subscription_triggers::{FUNCTION_TIMEOUT, timeout_error};
 use crate::broker::Request;
-use crate::handshake;
 use crate::provider::to_payload;
+use crate::request_fields;
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, FunctionId, Payload};
 
@@ -62,9 +62,9 @@ impl Streams {
         addr: SocketAddr,
     ) -> Result<Payload, ErrorBody> {
         let input = AuthInput {
-            headers: handshake::headers(&parts.headers),
+            headers: request_fields::header_map(&parts.headers),
             path: parts.uri.path().to_owned(),
-            query_params: handshake::query(parts.uri.query()),
+            query_params: request_fields::query_map(parts.uri.query()),
             addr: addr.to_string(),
         };
         let output = self.broker.invoke(Request {

@@ -1,9 +1,8 @@
 //! Tests of the middleware of all routes: order, namespace and errors.
 
 use super::*;
-use crate::EngineBuilder;
 
-fn with_middleware(builder: EngineBuilder) -> EngineBuilder {
+fn with_middleware(builder: &mut EngineBuilder) -> &mut EngineBuilder {
     builder
         .http_middleware("h::last", 5)
         .http_middleware("h::first", -5)
@@ -88,8 +87,10 @@ async fn middleware_error_becomes_the_response() {
 
 #[tokio::test]
 async fn middleware_timeout_has_status_504() {
-    let builder = |builder| with_middleware(builder).http_timeout(Duration::from_millis(50));
-    let mut server = TestServer::with(ROUTE, builder).await;
+    let mut server = TestServer::with(ROUTE, |builder| {
+        with_middleware(builder).http_timeout(Duration::from_millis(50))
+    })
+    .await;
     server.worker.function("h::first");
     let pending = send(server.addr, GET.to_owned());
     let call = server.worker.called().await;
@@ -100,8 +101,7 @@ async fn middleware_timeout_has_status_504() {
 
 #[tokio::test]
 async fn middleware_runs_in_the_namespace_of_the_target() {
-    let builder = |builder: EngineBuilder| builder.http_middleware("m::f", 0);
-    let mut server = TestServer::with(ROUTE, builder).await;
+    let mut server = TestServer::with(ROUTE, |builder| builder.http_middleware("m::f", 0)).await;
     // This function is in `default`; the target of the route below is in `shop`.
     server.worker.function("m::f");
     server.worker.nothing_else().await;
