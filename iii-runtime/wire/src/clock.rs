@@ -23,6 +23,7 @@ enum Source {
 
 impl Clock {
     /// Returns the system clock.
+    #[inline]
     pub fn system() -> Self {
         Self { source: Source::System }
     }
@@ -32,11 +33,13 @@ impl Clock {
     /// # Panics
     ///
     /// If called outside of a Tokio runtime.
+    #[inline]
     pub fn starting_at(start: SystemTime) -> Self {
         Self { source: Source::Virtual { start, origin: Instant::now() } }
     }
 
     /// Returns the current time.
+    #[inline]
     pub fn now(&self) -> SystemTime {
         match &self.source {
             Source::System => SystemTime::now(),
@@ -45,6 +48,7 @@ impl Clock {
     }
 
     /// Returns the milliseconds since the Unix epoch.
+    #[inline]
     pub fn unix_millis(&self) -> u64 {
         let since = self.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -70,6 +74,7 @@ impl Clock {
 
 impl Default for Clock {
     /// The system clock.
+    #[inline]
     fn default() -> Self {
         Self::system()
     }

@@ -19,6 +19,7 @@ pub enum ChannelDirection {
 
 impl ChannelDirection {
     /// Returns the name on the wire.
+    #[inline]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -44,6 +45,7 @@ pub struct ChannelRef {
 
 impl ChannelRef {
     /// Returns the path and the query relative to the URL of the engine (protocol section 7.2).
+    #[inline]
     pub fn path_and_query(&self) -> String {
         let encoded = |text| utf8_percent_encode(text, URL_ENCODE_SET);
         let (id, key) = (encoded(&self.channel_id), encoded(&self.access_key));

@@ -64,6 +64,7 @@ struct CapturingVisitor<'a, V> {
 impl<'de, V: Visitor<'de>> Visitor<'de> for CapturingVisitor<'_, V> {
     type Value = V::Value;
 
+    #[inline]
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.visitor.expecting(f)
     }

@@ -16,6 +16,7 @@ macro_rules! text_id {
 
         impl $name {
             /// Returns the id as a string.
+            #[inline]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -23,48 +24,56 @@ macro_rules! text_id {
 
         impl Deref for $name {
             type Target = str;
+            #[inline]
             fn deref(&self) -> &str {
                 &self.0
             }
         }
 
         impl Borrow<str> for $name {
+            #[inline]
             fn borrow(&self) -> &str {
                 &self.0
             }
         }
 
         impl AsRef<str> for $name {
+            #[inline]
             fn as_ref(&self) -> &str {
                 &self.0
             }
         }
 
         impl From<&str> for $name {
+            #[inline]
             fn from(text: &str) -> Self {
                 Self(text.into())
             }
         }
 
         impl From<String> for $name {
+            #[inline]
             fn from(text: String) -> Self {
                 Self(text.into())
             }
         }
 
         impl From<std::borrow::Cow<'_, str>> for $name {
+            #[inline]
             fn from(text: std::borrow::Cow<'_, str>) -> Self {
                 Self(text.into())
             }
         }
 
         impl PartialEq<str> for $name {
+            #[inline]
             fn eq(&self, other: &str) -> bool {
                 &*self.0 == other
             }
         }
 
         impl PartialEq<&str> for $name {
+            #[inline]
             fn eq(&self, other: &&str) -> bool {
                 &*self.0 == *other
             }
@@ -83,6 +92,7 @@ macro_rules! text_id {
         }
 
         impl Serialize for $name {
+            #[inline]
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(&self.0)
             }
@@ -115,6 +125,7 @@ text_id! {
 
 impl Default for Namespace {
     /// The namespace `default`.
+    #[inline]
     fn default() -> Self {
         // Nearly all ids are in it: they share one allocation.
         static DEFAULT: LazyLock<Namespace> = LazyLock::new(|| super::DEFAULT_NAMESPACE.into());
@@ -131,6 +142,7 @@ macro_rules! uuid_id {
 
         impl $name {
             /// Creates a random id.
+            #[inline]
             pub fn random() -> Self {
                 Self(Uuid::new_v4())
             }

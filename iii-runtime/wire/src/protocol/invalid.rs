@@ -60,11 +60,13 @@ struct FrameOutline<'a> {
 
 impl InvalidFrame {
     /// Creates the description of a frame that could not be decoded.
+    #[inline]
     pub fn new(frame: &ByteString, error: &DecodeError) -> Self {
         Self { error: body(error.to_string()), subject: FrameSubject::of(frame) }
     }
 
     /// Creates the description of a binary frame that is not UTF-8.
+    #[inline]
     pub fn not_utf8() -> Self {
         Self { error: body("the frame is not UTF-8".to_owned()), subject: FrameSubject::Unknown }
     }

@@ -25,6 +25,7 @@ pub struct Payload {
 
 impl Payload {
     /// The JSON value `null`.
+    #[inline]
     pub const fn null() -> Self {
         Self { text: ByteString::from_static("null") }
     }
@@ -34,6 +35,7 @@ impl Payload {
     /// # Errors
     ///
     /// If serialization fails, for example because a map has keys that are not strings.
+    #[inline]
     pub fn new<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
         serde_json::to_string(value).map(|text| Self { text: text.into() })
     }
@@ -43,6 +45,7 @@ impl Payload {
     /// # Errors
     ///
     /// If the text is not valid JSON.
+    #[inline]
     pub fn from_json(text: impl Into<ByteString>) -> Result<Self, serde_json::Error> {
         let text = text.into();
         let raw: &RawValue = serde_json::from_str(&text)?;
@@ -51,12 +54,14 @@ impl Payload {
     }
 
     /// Returns the part `raw` of `frame` without copying. `raw` must have been parsed from `frame`.
+    #[inline]
     pub fn slice_of(frame: &ByteString, raw: &RawValue) -> Self {
         Self { text: frame.slice_ref(raw.get()) }
     }
 
     /// Like [`Payload::slice_of`], for a part that may be retained for long: copies a small part of a large frame, so
     /// that it does not keep the frame in memory.
+    #[inline]
     pub fn retained_slice_of(frame: &ByteString, raw: &RawValue) -> Self {
         let text = raw.get();
         if text.len() < frame.len() / 2 && frame.len() > LARGE_FRAME_BYTES {
@@ -66,6 +71,7 @@ impl Payload {
     }
 
     /// Creates a payload from text that the caller guarantees to be one well-formed JSON value.
+    #[inline]
     pub fn from_built(text: String) -> Self {
         debug_assert!(
             serde_json::from_str::<&RawValue>(&text).is_ok(),
@@ -75,26 +81,31 @@ impl Payload {
     }
 
     /// Returns the part `raw` of this payload without copying. `raw` must have been parsed from this payload.
+    #[inline]
     pub fn part(&self, raw: &RawValue) -> Self {
         Self::slice_of(&self.text, raw)
     }
 
     /// Returns the JSON text as bytes without copying.
+    #[inline]
     pub fn into_bytes(self) -> bytes::Bytes {
         self.text.into_bytes()
     }
 
     /// Returns the JSON text.
+    #[inline]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
     /// Returns whether this is the JSON value `null`.
+    #[inline]
     pub fn is_null(&self) -> bool {
         self.as_str() == "null"
     }
 
     /// Returns whether this is a JSON object.
+    #[inline]
     pub fn is_object(&self) -> bool {
         self.text.starts_with('{')
     }
@@ -104,6 +115,7 @@ impl Payload {
     /// # Errors
     ///
     /// If the JSON does not match the type.
+    #[inline]
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.as_str())
     }
@@ -114,11 +126,13 @@ impl Payload {
     }
 
     /// Returns the fields of the object, see [`fields`].
+    #[inline]
     pub fn fields(&self) -> Result<Vec<(Cow<'_, str>, &RawValue)>, serde_json::Error> {
         fields(self.as_str())
     }
 
     /// Returns the payload as [`RawValue`], to embed it into a larger value.
+    #[inline]
     pub fn as_raw(&self) -> &RawValue {
         serde_json::from_str(self.as_str()).expect("a payload is well-formed JSON")
     }
@@ -126,12 +140,14 @@ impl Payload {
 
 impl Default for Payload {
     /// The JSON value `null`.
+    #[inline]
     fn default() -> Self {
         Self::null()
     }
 }
 
 impl From<serde_json::Value> for Payload {
+    #[inline]
     fn from(value: serde_json::Value) -> Self {
         Self { text: value.to_string().into() }
     }
@@ -144,6 +160,7 @@ impl fmt::Debug for Payload {
 }
 
 impl Serialize for Payload {
+    #[inline]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.as_raw().serialize(serializer)
     }
@@ -160,14 +177,17 @@ impl<'de> Deserialize<'de> for Payload {
 }
 
 impl schemars::JsonSchema for Payload {
+    #[inline]
     fn inline_schema() -> bool {
         true
     }
 
+    #[inline]
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Payload".into()
     }
 
+    #[inline]
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         true.into()
     }
@@ -188,6 +208,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
         impl<'de> Visitor<'de> for FieldsVisitor {
             type Value = Fields<'de>;
 
+            #[inline]
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }

@@ -61,6 +61,7 @@ pub struct LocalTransport {
 
 impl LocalTransport {
     /// Creates a transport, and the receiver of its incoming connections for the engine.
+    #[inline]
     pub fn new(limits: OutboxLimits) -> (Self, mpsc::UnboundedReceiver<Incoming>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self { incoming: sender, limits }, receiver)
@@ -68,6 +69,7 @@ impl LocalTransport {
 }
 
 impl Transport for LocalTransport {
+    #[inline]
     fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>> {
         Box::pin(async {
             let (ours, theirs) = pair(self.limits);

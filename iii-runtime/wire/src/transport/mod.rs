@@ -39,6 +39,7 @@ pub trait Transport: fmt::Display + Send + Sync + 'static {
 
     /// Opens a telemetry connection: it carries prefixed binary frames, which the engine does not answer (protocol
     /// section 1.6). The default implementation fails permanently.
+    #[inline]
     fn open_telemetry(&self) -> BoxFuture<'_, Result<ChannelSocket, ConnectError>> {
         let error = ConnectError::permanent(format!("{self} does not accept telemetry"));
         Box::pin(std::future::ready(Err(error)))
@@ -85,16 +86,19 @@ pub struct ConnectError {
 
 impl ConnectError {
     /// Creates a transient error: a retry may succeed.
+    #[inline]
     pub fn unreachable(message: impl Into<String>) -> Self {
         Self { message: message.into(), permanent: false }
     }
 
     /// Creates a permanent error: no retry can succeed, for example because the URL is invalid.
+    #[inline]
     pub fn permanent(message: impl Into<String>) -> Self {
         Self { message: message.into(), permanent: true }
     }
 
     /// Returns whether no retry can succeed.
+    #[inline]
     pub fn is_permanent(&self) -> bool {
         self.permanent
     }

@@ -24,6 +24,7 @@ pub struct OutboxLimits {
 }
 
 impl Default for OutboxLimits {
+    #[inline]
     fn default() -> Self {
         Self { soft: 1 << 20, hard: 128 << 20, message: 64 << 20 }
     }
@@ -103,6 +104,7 @@ impl Outbox {
     }
 
     /// Returns whether a payload fits into a message.
+    #[inline]
     pub fn fits(&self, payload: &Payload) -> bool {
         payload.as_str().len() + ENVELOPE_BYTES <= self.shared.limits.message
     }
@@ -126,11 +128,13 @@ impl Outbox {
 
     /// Closes the connection after the queued messages are sent, with a WebSocket close code if one is given (RFC 6455,
     /// section 7.4).
+    #[inline]
     pub fn close(&self, code: Option<u16>) {
         let _ = self.queue.send(OutboxItem::Close(code));
     }
 
     /// Returns whether the connection is closed.
+    #[inline]
     pub fn is_closed(&self) -> bool {
         self.queue.is_closed()
     }
@@ -147,6 +151,7 @@ impl OutboxReader {
     }
 
     /// Returns the next message if one is queued.
+    #[inline]
     pub fn try_recv(&mut self) -> Option<Message> {
         if self.closing.is_some() {
             return None;
@@ -156,6 +161,7 @@ impl OutboxReader {
     }
 
     /// The close code to send, after [`OutboxReader::recv`] returned `None`.
+    #[inline]
     pub fn close_code(&self) -> Option<u16> {
         self.closing.flatten()
     }
@@ -184,6 +190,7 @@ impl OutboxReader {
 }
 
 impl Drop for OutboxReader {
+    #[inline]
     fn drop(&mut self) {
         self.queue.close();
         self.shared.drained.notify_waiters();

@@ -50,6 +50,7 @@ pub struct Heartbeat {
 }
 
 impl Default for Heartbeat {
+    #[inline]
     fn default() -> Self {
         Self { interval: Duration::from_secs(20), timeout: Duration::from_secs(60) }
     }
@@ -106,6 +107,7 @@ impl WsTransport {
     /// # Errors
     ///
     /// If the name or the value is invalid in HTTP.
+    #[inline]
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, ConnectError> {
         let bad =
             |what: &str| ConnectError::permanent(format!("`{what}` is invalid in an HTTP header"));
@@ -117,6 +119,7 @@ impl WsTransport {
 
     /// Sets the heartbeat. Default: [`Heartbeat::default`].
     #[must_use]
+    #[inline]
     pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
         self.heartbeat = heartbeat;
         self
@@ -156,6 +159,7 @@ impl WsTransport {
     }
 
     /// The URL for telemetry: below the path of the engine's URL, whose query is kept (protocol section 10.1).
+    #[inline]
     fn telemetry_url(&self) -> String {
         let (base, query) = match self.url.split_once('?') {
             Some((base, query)) => (base, Some(query)),
