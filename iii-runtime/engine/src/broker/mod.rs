@@ -45,8 +45,10 @@ pub(crate) use workers::{ANNOUNCE, Announcement, announcement_error};
 
 use connection::Connection;
 use counters::Counters;
-use registry::{Bound, Entry, Function, Registry, Source, Target, TriggerType};
-use triggers::Waiters;
+use registry::{
+    ConnectionEntry, FunctionTarget, RegisteredFunction, RegisteredTriggerType, Registry, TriggerEntry, TypeProvider,
+};
+use triggers::BindWaiters;
 
 /// The broker of one engine. Clones share its state.
 #[derive(Clone)]
@@ -60,7 +62,7 @@ struct Inner {
     changes: Mutex<()>,
     registry: RwLock<Registry>,
     providers: RwLock<Arc<Vec<Arc<dyn Provider>>>>,
-    waiters: Waiters,
+    bind_waiters: BindWaiters,
     counters: Arc<Counters>,
     clock: Clock,
     started_at_ms: u64,
@@ -91,7 +93,7 @@ impl Broker {
                 changes: Mutex::default(),
                 registry: RwLock::default(),
                 providers: RwLock::default(),
-                waiters: Waiters::default(),
+                bind_waiters: BindWaiters::default(),
                 counters: Arc::default(),
                 clock,
                 started_at_ms,
@@ -130,7 +132,7 @@ impl Broker {
         let _changes = lock(&self.inner.changes);
         let mut registry = self.registry_mut();
         for function in provider.clone().functions() {
-            let function = Function {
+            let function = RegisteredFunction {
                 calls: Arc::default(),
                 id: function.id,
                 namespace: Default::default(),
@@ -138,21 +140,21 @@ impl Broker {
                 request_schema: function.request_schema,
                 response_schema: function.response_schema,
                 metadata: None,
-                own_id: None,
-                target: Target::BuiltIn { provider: provider.name(), handler: function.handler },
+                local_id: None,
+                target: FunctionTarget::BuiltIn { provider: provider.name(), handler: function.handler },
             };
             registry.builtins.insert(function.id.clone(), Arc::new(function));
         }
         for info in provider.trigger_types() {
             let id = TriggerTypeId::from(info.id);
-            let one = Arc::new(TriggerType {
+            let one = Arc::new(RegisteredTriggerType {
                 id: id.clone(),
                 namespace: Default::default(),
                 description: info.description.into(),
                 config_schema: info.config_schema,
                 request_schema: info.request_schema,
-                own_id: None,
-                source: Source::BuiltIn(provider.clone()),
+                local_id: None,
+                source: TypeProvider::BuiltIn(provider.clone()),
             });
             registry.types.entry(id).or_default().entry(Default::default()).or_default().push(one);
         }
@@ -183,11 +185,11 @@ impl Broker {
             worker_id: connection.id,
             reattach_token: Some(connection.token),
         });
-        self.registry_mut().connections.insert(connection.id, Entry::new(connection.clone()));
+        self.registry_mut().connections.insert(connection.id, ConnectionEntry::new(connection.clone()));
         let broker = self.clone();
         async move {
             broker.notify(&BrokerEvent::WorkerConnected(connection.id));
-            broker.read(connection, inbox).await;
+            broker.serve(connection, inbox).await;
         }
     }
 
@@ -216,13 +218,13 @@ impl Broker {
     /// Handles a message. Returns the outbox of a callee with backpressure, for the caller to wait on.
     fn handle(&self, connection: &Arc<Connection>, message: Message) -> Option<Outbox> {
         match message {
-            Message::InvokeFunction(m) => return self.invoked(connection, *m),
-            Message::InvocationResult(m) => self.answered(connection, *m),
+            Message::InvokeFunction(m) => return self.handle_invocation(connection, *m),
+            Message::InvocationResult(m) => self.handle_result(connection, *m),
             Message::Ping => connection.send(Message::Pong),
             Message::Reattach { previous_worker_id, reattach_token } => {
                 self.reattach(connection, previous_worker_id, reattach_token);
             }
-            Message::TriggerRegistrationResult(m) => self.provider_answered(connection, *m),
+            Message::TriggerRegistrationResult(m) => self.handle_trigger_result(connection, *m),
             Message::RegisterFunction(_)
             | Message::UnregisterFunction { .. }
             | Message::RegisterTriggerType(_)
@@ -230,7 +232,7 @@ impl Broker {
             | Message::RegisterTrigger(_)
             | Message::UnregisterTrigger { .. }
             | Message::RegisterService(_) => {
-                if let Some(message) = connection.hold_back(message) {
+                if let Some(message) = connection.buffer_registration(message) {
                     self.apply(connection, message);
                 }
             }
@@ -245,7 +247,7 @@ impl Broker {
     }
 
     /// Applies a registration to the tables.
-    fn enter(&self, connection: &Arc<Connection>, message: Message) {
+    fn apply_unchecked(&self, connection: &Arc<Connection>, message: Message) {
         match message {
             Message::RegisterFunction(m) => self.register_function(connection, *m, None),
             Message::UnregisterFunction { id } => self.unregister_function(connection, &id),
