@@ -1,4 +1,4 @@
-//! PendingCalls calls: who receives their results, and the table of a callee.
+//! Pending calls: who receives their results, and the table of a callee.
 
 use std::collections::HashMap;
 use std::future::Future;
