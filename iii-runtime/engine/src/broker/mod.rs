@@ -179,8 +179,8 @@ impl Broker {
     ) -> impl Future<Output = ()> + Send + use<> {
         let transport::Connection { outbox, inbox } = link;
         let (now, limits) = (self.inner.clock.unix_millis(), self.inner.limits.clone());
-        let came = (self.inner.counters.worker_connected(), now);
-        let connection = Arc::new(Connection::new(outbox, peer, policy, came, limits));
+        let arrival = (self.inner.counters.worker_connected(), now);
+        let connection = Arc::new(Connection::new(outbox, peer, policy, arrival, limits));
         connection.send(Message::WorkerRegistered {
             worker_id: connection.id,
             reattach_token: Some(connection.token),
