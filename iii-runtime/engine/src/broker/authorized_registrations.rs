@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::Broker;
-use super::connection::Connection;
+use super::connection::WorkerConnection;
 use super::functions::reject;
 use super::policy::{PendingRegistration, PolicyState};
 use super::triggers::send_trigger_rejection;
@@ -22,7 +22,7 @@ impl Broker {
     /// Applies a registration of a connection whose namespace is known, after its policy authorized it.
     ///
     /// Only the reading task of the connection calls this, which keeps registrations in order.
-    pub(super) fn apply(&self, connection: &Arc<Connection>, message: Message) {
+    pub(super) fn apply(&self, connection: &Arc<WorkerConnection>, message: Message) {
         let Some(state) = &connection.policy else { return self.apply_unchecked(connection, message) };
         if let Some(pending) = lock(&state.pending).as_mut() {
             let (limits, weight) = (&connection.limits.workers, message.weight());
@@ -49,7 +49,7 @@ impl Broker {
     }
 
     /// Processes queued registrations until none is left.
-    async fn process_pending(&self, connection: &Arc<Connection>) {
+    async fn process_pending(&self, connection: &Arc<WorkerConnection>) {
         let Some(state) = &connection.policy else { return };
         while let Some(next) = pop_pending(state, connection.is_removed()) {
             match next {
@@ -62,7 +62,7 @@ impl Broker {
     }
 
     /// Authorizes a registration, then applies or rejects it.
-    async fn authorize_and_apply(self, connection: Arc<Connection>, message: Message) {
+    async fn authorize_and_apply(self, connection: Arc<WorkerConnection>, message: Message) {
         let Some(state) = &connection.policy else { return };
         let policy = state.policy.clone();
         let home = connection.namespace().cloned().unwrap_or_default();
@@ -120,7 +120,7 @@ impl Broker {
     /// none of its registrations could ever succeed (protocol section 3.8).
     pub(super) fn check_namespace(
         &self,
-        connection: &Connection,
+        connection: &WorkerConnection,
         namespace: &Namespace,
         name: Option<&str>,
         wants_answer: bool,
@@ -160,7 +160,7 @@ fn pop_pending(state: &PolicyState, gone: bool) -> Option<PendingRegistration> {
 }
 
 /// Awaits a decision. A panic fails one registration, not the following ones.
-async fn await_decision(connection: &Connection, deciding: impl Future<Output = ()>) {
+async fn await_decision(connection: &WorkerConnection, deciding: impl Future<Output = ()>) {
     if AssertUnwindSafe(deciding).catch_unwind().await.is_err() {
         tracing::error!(worker = %connection.id, "panicked while handling a registration");
     }

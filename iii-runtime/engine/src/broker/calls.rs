@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::connection::Connection;
+use super::connection::WorkerConnection;
 use super::external::AbortOnDrop;
 use crate::provider::Outcome;
 use crate::provider::overloaded;
@@ -135,11 +135,11 @@ fn enqueue_failed(error: &ErrorBody) -> ErrorBody {
 }
 
 /// A permit for one call of the caller's quota, held until the call completes.
-pub(crate) struct CallPermit(Arc<Connection>);
+pub(crate) struct CallPermit(Arc<WorkerConnection>);
 
 impl CallPermit {
     /// Acquires a permit; `None` if the quota is exceeded.
-    pub(crate) fn new(caller: &Arc<Connection>) -> Option<Self> {
+    pub(crate) fn new(caller: &Arc<WorkerConnection>) -> Option<Self> {
         let permit = Self(caller.clone());
         // Constructed first, so that dropping it decrements the count in both cases.
         let before = caller.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -236,14 +236,14 @@ impl PendingCalls {
 /// Resolves to the result of a call of the engine. Dropping it cancels the call.
 pub(crate) struct ResultFuture {
     receiver: oneshot::Receiver<Outcome>,
-    pending_at: Option<(Weak<Connection>, InvocationId)>,
+    pending_at: Option<(Weak<WorkerConnection>, InvocationId)>,
 }
 
 impl ResultFuture {
     /// Creates the future of a call that is pending at `pending_at`.
     pub(crate) fn new(
         receiver: oneshot::Receiver<Outcome>,
-        pending_at: Option<(Weak<Connection>, InvocationId)>,
+        pending_at: Option<(Weak<WorkerConnection>, InvocationId)>,
     ) -> Self {
         Self { receiver, pending_at }
     }

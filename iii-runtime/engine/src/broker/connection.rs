@@ -22,7 +22,7 @@ use iii_wire::sync::lock;
 use iii_wire::transport::{Outbox, SendError};
 
 /// An open connection.
-pub(crate) struct Connection {
+pub(crate) struct WorkerConnection {
     /// Its id, a new one for each connection.
     pub(crate) id: WorkerId,
     /// The secret with which a later connection can replace it.
@@ -51,7 +51,7 @@ pub(crate) struct Connection {
     ending: Notify,
 }
 
-impl Connection {
+impl WorkerConnection {
     /// Creates a connection.
     pub(crate) fn new(
         outbox: Outbox,
@@ -184,7 +184,7 @@ impl Broker {
     /// Reads the messages of a connection until it ends, then removes its registrations.
     pub(super) async fn serve(
         &self,
-        connection: Arc<Connection>,
+        connection: Arc<WorkerConnection>,
         mut inbox: BoxStream<'static, Message>,
     ) {
         // Cleans up however this task ends.
@@ -253,7 +253,7 @@ pub(super) fn too_large(what: &str, bytes: usize, limits: &Limits) -> ErrorBody 
 
 /// Handles one message. A panic fails that message, not the connection.
 fn catch_panic<T>(
-    connection: &Connection,
+    connection: &WorkerConnection,
     failed: Option<&dyn Fn(ErrorBody)>,
     work: impl FnOnce() -> T,
 ) -> Option<T> {
@@ -274,7 +274,7 @@ fn catch_panic<T>(
 
 struct Cleanup<'a> {
     broker: &'a Broker,
-    connection: &'a Arc<Connection>,
+    connection: &'a Arc<WorkerConnection>,
 }
 
 impl Drop for Cleanup<'_> {
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn panic_fails_only_one_message() {
         let (outbox, _reader) = Outbox::new(iii_wire::transport::OutboxLimits::default());
-        let connection = Connection::new(outbox, None, None, (0, 0), Arc::default());
+        let connection = WorkerConnection::new(outbox, None, None, (0, 0), Arc::default());
         let told = Cell::new(false);
         let failed = |error: ErrorBody| told.set(error.code == code::PANIC);
         let value: Option<()> = catch_panic(&connection, Some(&failed), || panic!("a bug"));

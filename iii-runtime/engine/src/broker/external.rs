@@ -7,7 +7,7 @@ use futures_util::future::{AbortHandle, Abortable};
 use tokio::time::Instant;
 
 use super::calls::{ReplyTo, PendingCall, stopped};
-use super::connection::Connection;
+use super::connection::WorkerConnection;
 use super::counters::Counters;
 use super::invoke::{DispatchedCall, Request, call_handler};
 use super::{Broker, trace};
@@ -58,7 +58,7 @@ impl Drop for AbortOnDrop {
 /// itself, so that it ends when the worker disconnects or the caller cancels it.
 pub(super) fn run_on_behalf(
     counters: &Arc<Counters>,
-    owner: &Arc<Connection>,
+    owner: &Arc<WorkerConnection>,
     handler: &Handler,
     request: Request,
     caller: Option<WorkerId>,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Broker;
-use super::connection::Connection;
+use super::connection::WorkerConnection;
 use super::policy::record_alias;
 use super::registry::{FunctionTarget, RegisteredFunction, Registry, WEIGHT};
 use super::standby::StandbyFunction;
@@ -23,7 +23,7 @@ impl Broker {
     /// policy may have renamed it.
     pub(super) fn register_function(
         &self,
-        owner: &Arc<Connection>,
+        owner: &Arc<WorkerConnection>,
         m: RegisterFunction,
         local_id: Option<FunctionId>,
     ) {
@@ -52,7 +52,7 @@ impl Broker {
     }
 
     /// Unregisters a function. Ignored unless the connection owns it.
-    pub(super) fn unregister_function(&self, owner: &Arc<Connection>, id: &FunctionId) {
+    pub(super) fn unregister_function(&self, owner: &Arc<WorkerConnection>, id: &FunctionId) {
         let namespace = owner.namespace().cloned().unwrap_or_default();
         {
             let _changes = lock(&self.inner.changes);
@@ -80,7 +80,7 @@ impl Broker {
     }
 
     /// Stores a service. Services are not used otherwise (protocol section 2.11).
-    pub(super) fn register_service(&self, owner: &Arc<Connection>, m: RegisterService) {
+    pub(super) fn register_service(&self, owner: &Arc<WorkerConnection>, m: RegisterService) {
         let mut registry = self.registry_mut();
         let Some(entry) = registry.connections.get_mut(&owner.id) else { return };
         let before = entry.services.get(&m.id).map_or(0, weight_of_service);
@@ -191,7 +191,7 @@ impl Registry {
 }
 
 /// Reports an invalid message to a worker for which the protocol has no specific message.
-pub(super) fn report_invalid(worker: &Connection, message: &str) {
+pub(super) fn report_invalid(worker: &WorkerConnection, message: &str) {
     tracing::warn!(worker = %worker.id, "a message was rejected: {message}");
     worker.send(Message::Error(Box::new(ErrorBody::new(code::INVALID_MESSAGE, message))));
 }
@@ -205,7 +205,7 @@ fn weight_of_service(m: &RegisterService) -> usize {
 ///
 /// SDKs stop on every other code (protocol section 3.8); workers of this project also read the error.
 pub(super) fn reject(
-    worker: &Connection,
+    worker: &WorkerConnection,
     namespace: Namespace,
     function_id: FunctionId,
     owner_worker_id: String,

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::calls::{ResultFuture, ReplyTo, CallPermit, PendingCall, stopped};
-use super::connection::{Connection, too_large};
+use super::connection::{WorkerConnection, too_large};
 use super::counters::Counters;
 use super::external::run_on_behalf;
 use super::functions::ENQUEUE;
@@ -78,7 +78,7 @@ impl Broker {
     }
 
     /// Handles a call of a worker. Returns the outbox of a callee with backpressure.
-    pub(super) fn handle_invocation(&self, caller: &Arc<Connection>, m: InvokeFunction) -> Option<Outbox> {
+    pub(super) fn handle_invocation(&self, caller: &Arc<WorkerConnection>, m: InvokeFunction) -> Option<Outbox> {
         let id = m.invocation_id.filter(|_| m.action != Some(Action::Void));
         let Some(permit) = CallPermit::new(caller) else {
             too_many(caller, id, m.function_id);
@@ -130,7 +130,7 @@ impl Broker {
     }
 
     /// Handles the result of a call. A callee can only complete its own calls.
-    pub(super) fn handle_result(&self, callee: &Arc<Connection>, m: InvocationResult) {
+    pub(super) fn handle_result(&self, callee: &Arc<WorkerConnection>, m: InvocationResult) {
         // An unknown id belongs to a void or a cancelled call.
         if let Some(PendingCall { reply_to, since, .. }) = callee.pending.take(m.invocation_id) {
             self.inner.counters.completed(since, m.result.is_ok());
@@ -235,7 +235,7 @@ impl Broker {
 /// A call that is pending at a worker.
 pub(super) struct DispatchedCall {
     /// The worker.
-    pub(super) callee: Arc<Connection>,
+    pub(super) callee: Arc<WorkerConnection>,
     /// Its id on the worker's connection.
     pub(super) id: InvocationId,
     /// Whether it was sent to the worker, rather than served on its behalf.
@@ -266,7 +266,7 @@ pub(super) fn deliver(
 /// Sends a call to a worker. It is added to the pending calls first, so that a fast result finds it.
 fn send(
     counters: &Counters,
-    callee: &Arc<Connection>,
+    callee: &Arc<WorkerConnection>,
     function: &RegisteredFunction,
     request: Request,
     caller: Option<WorkerId>,
@@ -373,7 +373,7 @@ pub(super) fn call_handler(
 }
 
 /// Rejects a call of a worker that has too many pending calls.
-fn too_many(caller: &Connection, invocation_id: Option<InvocationId>, function_id: FunctionId) {
+fn too_many(caller: &WorkerConnection, invocation_id: Option<InvocationId>, function_id: FunctionId) {
     let message = "this connection has too many pending calls";
     let Some(invocation_id) = invocation_id else {
         return tracing::warn!(worker = %caller.id, function = %function_id, "a void call was dropped: {message}");

@@ -43,7 +43,7 @@ pub(crate) use registry::WorkerInfo;
 pub(crate) use view::{FunctionView, TriggerTypeView, WorkerView};
 pub(crate) use workers::{ANNOUNCE, Announcement, announcement_error};
 
-use connection::Connection;
+use connection::WorkerConnection;
 use counters::Counters;
 use registry::{
     ConnectionEntry, FunctionTarget, RegisteredFunction, RegisteredTriggerType, Registry, TriggerEntry, TypeProvider,
@@ -164,23 +164,23 @@ impl Broker {
     /// Adds a connection of an unrestricted worker. The future reads it until it ends; the caller spawns it.
     pub(crate) fn attach(
         &self,
-        link: transport::Connection,
+        endpoint: transport::Connection,
         peer: Option<IpAddr>,
     ) -> impl Future<Output = ()> + Send + use<> {
-        self.attach_with_policy(None, link, peer)
+        self.attach_with_policy(None, endpoint, peer)
     }
 
     /// Like [`Broker::attach`], with a policy that restricts the worker.
     pub(crate) fn attach_with_policy(
         &self,
         policy: Option<Arc<dyn ConnectionPolicy>>,
-        link: transport::Connection,
+        endpoint: transport::Connection,
         peer: Option<IpAddr>,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let transport::Connection { outbox, inbox } = link;
+        let transport::Connection { outbox, inbox } = endpoint;
         let (now, limits) = (self.inner.clock.unix_millis(), self.inner.limits.clone());
         let arrival = (self.inner.counters.worker_connected(), now);
-        let connection = Arc::new(Connection::new(outbox, peer, policy, arrival, limits));
+        let connection = Arc::new(WorkerConnection::new(outbox, peer, policy, arrival, limits));
         connection.send(Message::WorkerRegistered {
             worker_id: connection.id,
             reattach_token: Some(connection.token),
@@ -216,7 +216,7 @@ impl Broker {
     }
 
     /// Handles a message. Returns the outbox of a callee with backpressure, for the caller to wait on.
-    fn handle(&self, connection: &Arc<Connection>, message: Message) -> Option<Outbox> {
+    fn handle(&self, connection: &Arc<WorkerConnection>, message: Message) -> Option<Outbox> {
         match message {
             Message::InvokeFunction(m) => return self.handle_invocation(connection, *m),
             Message::InvocationResult(m) => self.handle_result(connection, *m),
@@ -247,7 +247,7 @@ impl Broker {
     }
 
     /// Applies a registration to the tables.
-    fn apply_unchecked(&self, connection: &Arc<Connection>, message: Message) {
+    fn apply_unchecked(&self, connection: &Arc<WorkerConnection>, message: Message) {
         match message {
             Message::RegisterFunction(m) => self.register_function(connection, *m, None),
             Message::UnregisterFunction { id } => self.unregister_function(connection, &id),

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::connection::Connection;
+use super::connection::WorkerConnection;
 use super::external::ExternalFunction;
 use super::policy::IdAliases;
 use super::quota::Quota;
@@ -57,11 +57,11 @@ pub(crate) enum FunctionTarget {
         handler: Handler,
     },
     /// The worker that registered it.
-    Worker(Arc<Connection>),
+    Worker(Arc<WorkerConnection>),
     /// A provider, on behalf of the worker that registered it (protocol section 4.8).
     External {
         /// The worker.
-        owner: Arc<Connection>,
+        owner: Arc<WorkerConnection>,
         /// The code.
         code: ExternalFunction,
     },
@@ -81,7 +81,7 @@ impl RegisteredFunction {
     }
 
     /// Returns the connection that registered it; `None` for built-in functions.
-    pub(crate) fn owner(&self) -> Option<&Arc<Connection>> {
+    pub(crate) fn owner(&self) -> Option<&Arc<WorkerConnection>> {
         match &self.target {
             FunctionTarget::BuiltIn { .. } => None,
             FunctionTarget::Worker(owner) | FunctionTarget::External { owner, .. } => Some(owner),
@@ -113,12 +113,12 @@ pub(crate) enum TypeProvider {
     /// A component of the engine.
     BuiltIn(Arc<dyn Provider>),
     /// A worker.
-    Worker(Arc<Connection>),
+    Worker(Arc<WorkerConnection>),
 }
 
 impl TypeProvider {
     /// Returns the worker, if it is one.
-    pub(crate) fn worker(&self) -> Option<&Arc<Connection>> {
+    pub(crate) fn worker(&self) -> Option<&Arc<WorkerConnection>> {
         match self {
             Self::Worker(connection) => Some(connection),
             Self::BuiltIn(_) => None,
@@ -225,7 +225,7 @@ pub(crate) struct WorkerInfo {
 /// A connection and its registrations.
 pub(crate) struct ConnectionEntry {
     /// The connection.
-    pub(crate) connection: Arc<Connection>,
+    pub(crate) connection: Arc<WorkerConnection>,
     /// The announced description; `None` before the announcement.
     pub(crate) info: Option<WorkerInfo>,
     /// Its functions.
@@ -246,7 +246,7 @@ pub(crate) struct ConnectionEntry {
 
 impl ConnectionEntry {
     /// Creates an entry without registrations.
-    pub(crate) fn new(connection: Arc<Connection>) -> Self {
+    pub(crate) fn new(connection: Arc<WorkerConnection>) -> Self {
         Self {
             connection,
             info: None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::Broker;
-use super::connection::Connection;
+use super::connection::WorkerConnection;
 use super::external::ExternalFunction;
 use super::registry::{Registry, weigh};
 use crate::provider::BrokerEvent;
@@ -15,7 +15,7 @@ use iii_wire::sync::lock;
 /// A function registration on standby until its id is free.
 pub(crate) struct StandbyFunction {
     /// The connection that registers it.
-    pub(crate) owner: Arc<Connection>,
+    pub(crate) owner: Arc<WorkerConnection>,
     /// The registration.
     pub(crate) registration: RegisterFunction,
     /// The id that its worker chose, if a policy renamed it.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
-use super::connection::Connection;
+use super::connection::WorkerConnection;
 use super::functions::{report_invalid, reject};
 use super::invoke::blank_namespace;
 use super::policy::record_alias;
@@ -27,7 +27,7 @@ impl Broker {
     /// policy may have renamed it.
     pub(super) fn register_trigger(
         &self,
-        owner: &Arc<Connection>,
+        owner: &Arc<WorkerConnection>,
         m: RegisterTrigger,
         local_id: Option<TriggerId>,
     ) {
@@ -142,7 +142,7 @@ impl Broker {
     }
 
     /// Records the id that a worker chose for a trigger. Its previous trigger with that id is removed.
-    fn set_trigger_alias(&self, owner: &Arc<Connection>, local_id: TriggerId, new_id: TriggerId) {
+    fn set_trigger_alias(&self, owner: &Arc<WorkerConnection>, local_id: TriggerId, new_id: TriggerId) {
         let before = {
             let mut registry = self.registry_mut();
             let Some(entry) = registry.connections.get_mut(&owner.id) else { return };
@@ -243,7 +243,7 @@ impl Broker {
     /// Handles the result that a provider sent for a trigger. Acceptance is not forwarded.
     pub(super) fn handle_trigger_result(
         &self,
-        provider: &Arc<Connection>,
+        provider: &Arc<WorkerConnection>,
         m: TriggerRegistrationResult,
     ) {
         let owner = {
@@ -277,7 +277,7 @@ impl Broker {
     /// worker chose, if a policy may have renamed it.
     pub(super) fn register_type(
         &self,
-        connection: &Arc<Connection>,
+        connection: &Arc<WorkerConnection>,
         m: RegisterTriggerType,
         local_id: Option<TriggerTypeId>,
     ) {
@@ -345,7 +345,7 @@ impl Broker {
     }
 
     /// Unregisters a trigger type of a worker in all namespaces.
-    pub(super) fn unregister_type(&self, connection: &Arc<Connection>, id: &TriggerTypeId) {
+    pub(super) fn unregister_type(&self, connection: &Arc<WorkerConnection>, id: &TriggerTypeId) {
         let _changes = lock(&self.inner.changes);
         let spaces: Vec<_> = {
             let mut registry = self.registry_mut();
@@ -364,7 +364,7 @@ impl Broker {
     /// Removes a provider and moves each of its triggers to another one. `changes` is held.
     pub(super) fn remove_provider(
         &self,
-        connection: &Arc<Connection>,
+        connection: &Arc<WorkerConnection>,
         namespace: &Namespace,
         id: &TriggerTypeId,
     ) {
@@ -401,7 +401,7 @@ impl Broker {
 
 /// Notifies a worker that its trigger was rejected.
 pub(super) fn send_trigger_rejection(
-    owner: &Connection,
+    owner: &WorkerConnection,
     id: TriggerId,
     trigger_type: TriggerTypeId,
     function_id: FunctionId,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::calls::{PendingCall, stopped};
-use super::connection::Connection;
+use super::connection::WorkerConnection;
 use super::registry::WorkerInfo;
 use super::{TriggerEntry, Broker, limits};
 use crate::provider::{BrokerEvent, Outcome, invalid_input};
@@ -46,7 +46,7 @@ impl Broker {
     /// `wants_answer` is whether the worker awaits the result.
     pub(super) fn announce(
         &self,
-        connection: &Arc<Connection>,
+        connection: &Arc<WorkerConnection>,
         data: &Payload,
         wants_answer: bool,
     ) -> Outcome {
@@ -104,7 +104,7 @@ impl Broker {
     /// Records the description of a worker, unless its name belongs to another connection.
     fn claim_name(
         &self,
-        connection: &Connection,
+        connection: &WorkerConnection,
         namespace: &Namespace,
         info: WorkerInfo,
     ) -> Result<(), (WorkerId, String)> {
@@ -130,7 +130,7 @@ impl Broker {
     }
 
     /// Sets the namespace of a connection and applies its buffered registrations in order.
-    pub(super) fn set_namespace(&self, connection: &Arc<Connection>, namespace: Namespace) {
+    pub(super) fn set_namespace(&self, connection: &Arc<WorkerConnection>, namespace: Namespace) {
         for message in connection.set_namespace(namespace) {
             self.apply(connection, message);
         }
@@ -138,7 +138,7 @@ impl Broker {
 
     /// Puts a connection that did not announce a namespace in time into `default`. If that is not allowed, its
     /// registrations remain buffered until it announces another one.
-    pub(super) fn open_in_default(&self, connection: &Arc<Connection>) {
+    pub(super) fn open_in_default(&self, connection: &Arc<WorkerConnection>) {
         if self.check_namespace(connection, &Namespace::default(), None, true).is_ok() {
             self.set_namespace(connection, Namespace::default());
         }
@@ -147,7 +147,7 @@ impl Broker {
     /// Replaces an earlier connection, whose registrations are removed before this returns.
     ///
     /// A wrong id or token is ignored (protocol section 3.5).
-    pub(super) fn reattach(&self, connection: &Connection, previous: WorkerId, token: Uuid) {
+    pub(super) fn reattach(&self, connection: &WorkerConnection, previous: WorkerId, token: Uuid) {
         let old = self.registry().connections.get(&previous).map(|one| one.connection.clone());
         let Some(old) = old.filter(|old| old.id != connection.id && old.token == token) else {
             tracing::debug!(worker = %connection.id, "unknown connection to reattach to");
@@ -159,13 +159,13 @@ impl Broker {
     }
 
     /// Removes all registrations of a connection, and ends its calls. Idempotent.
-    pub(super) fn detach(&self, connection: &Arc<Connection>) {
+    pub(super) fn detach(&self, connection: &Arc<WorkerConnection>) {
         self.remove(connection, false);
     }
 
     /// Like [`Broker::detach`]. With a successor, standby registrations do not take over; returns the ids they wait
     /// for.
-    fn remove(&self, connection: &Arc<Connection>, has_successor: bool) -> Vec<FunctionId> {
+    fn remove(&self, connection: &Arc<WorkerConnection>, has_successor: bool) -> Vec<FunctionId> {
         if !connection.mark_removed() {
             return Vec::new();
         }
@@ -193,7 +193,7 @@ impl Broker {
     /// Removes a connection from the tables. `changes` is held. Returns the function ids reserved for a successor.
     fn remove_registrations(
         &self,
-        connection: &Arc<Connection>,
+        connection: &Arc<WorkerConnection>,
         has_successor: bool,
     ) -> Vec<FunctionId> {
         let (types, bindings, reserved) = {
