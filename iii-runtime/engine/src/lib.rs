@@ -10,11 +10,22 @@
 //!
 //! ```text
 //! limits                       limits of everything that clients can consume
-//! broker (with provider)       connections, functions, triggers, calls; no HTTP, cron or storage
+//! provider broker              the provider trait; connections, functions, triggers, calls
+//! tasks wildcard expand        groups of tasks, wildcard patterns, environment variables in settings
+//! request_fields origins       headers and queries of requests, allowed origins
+//! function_ids http_fields     function ids and HTTP fields to which several modules refer
+//! worker_gauges                gauges that workers report about their process
+//! condition trigger_index      condition functions of triggers, triggers by topic
+//! ordered_dispatcher           dispatches events of one source in their order
 //! store                        the storage API: in memory, and durable on redb
-//! providers                    one module each: http, cron, queue, pubsub, state, stream, channel, …
+//! channel http http_function   providers: channels, HTTP triggers, functions that HTTP endpoints serve
+//! cron pubsub queue            providers: schedules, topics, durable topics and named queues
+//! state stream configuration   providers: state, streams and their subscribers, the configuration store
+//! observability discovery      providers: telemetry that workers send, lists of functions, workers and triggers
+//! access server                access rules, and the listeners for workers that enforce them
 //! config                       settings from code and from a YAML file, and their defaults
-//! engine, start                a running engine, and how it is started
+//! engine start                 a running engine, and how it is started
+//! testing                      what the test harness of `iii-runtime` needs beyond the API
 //! ```
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -28,7 +39,9 @@ mod cron;
 mod discovery;
 mod engine;
 mod expand;
+mod function_ids;
 mod http;
+mod http_fields;
 mod http_function;
 mod limits;
 mod observability;
@@ -48,6 +61,7 @@ mod tasks;
 pub mod testing;
 mod trigger_index;
 mod wildcard;
+mod worker_gauges;
 
 pub use access::{Access, FunctionFilter, MetadataRule};
 pub use config::{EngineBuilder, StreamSettings, WorkerListener};

@@ -367,7 +367,12 @@ impl Limits {
         use LimitValue::{Count, Time};
         let Self { workers: w, http: h, streams: s, channels: c, queues: q, events: e, .. } = self;
         let block = |block, fields: Vec<(_, _, _)>| {
-            fields.into_iter().map(move |(key, range, value)| LimitField { block, key, range, value })
+            fields.into_iter().map(move |(key, range, value)| LimitField {
+                block,
+                key,
+                range,
+                value,
+            })
         };
         let workers = vec![
             ("connections", COUNT, Count(&mut w.connections)),
@@ -447,7 +452,9 @@ impl Limits {
         for LimitField { block, key, range, value } in self.fields() {
             let (value, unit) = match value {
                 LimitValue::Count(count) => (u64::try_from(*count).unwrap_or(u64::MAX), ""),
-                LimitValue::Time(wait) => (u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), " ms"),
+                LimitValue::Time(wait) => {
+                    (u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), " ms")
+                }
             };
             if !range.contains(&value) {
                 let name = if block.is_empty() { key.to_owned() } else { format!("{block}.{key}") };
@@ -486,7 +493,8 @@ mod tests {
     fn defaults_are_in_range_and_names_are_unique() {
         let mut limits = Limits::default();
         limits.validate().unwrap();
-        let mut names: Vec<_> = limits.fields().iter().map(|field| (field.block, field.key)).collect();
+        let mut names: Vec<_> =
+            limits.fields().iter().map(|field| (field.block, field.key)).collect();
         let all = names.len();
         names.sort_unstable();
         names.dedup();

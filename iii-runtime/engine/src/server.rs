@@ -94,7 +94,11 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, context: Listener
     // The error type is defined by tungstenite.
     #[allow(clippy::result_large_err)]
     let on_request = |request: &Request, response: Response| {
-        kind = connection_kind(request, &channels, if has_auth_function { None } else { Some(&origins) })?;
+        kind = connection_kind(
+            request,
+            &channels,
+            if has_auth_function { None } else { Some(&origins) },
+        )?;
         auth_request = guard.is_some().then(|| AuthRequest::new(request, peer.ip()));
         Ok(with_capabilities(response))
     };
@@ -109,18 +113,25 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, context: Listener
         return channel::serve(socket, &channels, (&id, &key), direction, limits.ping).await;
     }
     let (heartbeat, outbox_limits) = (limits.heartbeat(), limits.outbox_limits());
-    let mut connection = ws::connection_with_telemetry(socket, heartbeat, outbox_limits, broker.telemetry());
+    let mut connection =
+        ws::connection_with_telemetry(socket, heartbeat, outbox_limits, broker.telemetry());
     let policy = match (guard, auth_request) {
-        (Some(guard), Some(auth_request)) => match authorize(&guard, &auth_request, &mut connection).await {
-            Some(policy) => Some(policy),
-            None => return,
-        },
+        (Some(guard), Some(auth_request)) => {
+            match authorize(&guard, &auth_request, &mut connection).await {
+                Some(policy) => Some(policy),
+                None => return,
+            }
+        }
         _ => None,
     };
     match kind {
-        ConnectionKind::Worker => broker.attach_with_policy(policy, connection, Some(peer.ip())).await,
+        ConnectionKind::Worker => {
+            broker.attach_with_policy(policy, connection, Some(peer.ip())).await
+        }
         // The connection passes telemetry frames to their handler; protocol messages are ignored.
-        ConnectionKind::Telemetry | ConnectionKind::Channel { .. } => while connection.inbox.next().await.is_some() {},
+        ConnectionKind::Telemetry | ConnectionKind::Channel { .. } => {
+            while connection.inbox.next().await.is_some() {}
+        }
     }
 }
 
@@ -134,7 +145,8 @@ pub(super) async fn serve_local_telemetry(broker: Broker, reply: oneshot::Sender
     let config = ws::config(limits.frame_bytes, limits.message_bytes);
     let socket = WebSocketStream::from_raw_socket(ours, Role::Server, Some(config)).await;
     let (heartbeat, outbox_limits) = (limits.heartbeat(), limits.outbox_limits());
-    let mut connection = ws::connection_with_telemetry(socket, heartbeat, outbox_limits, broker.telemetry());
+    let mut connection =
+        ws::connection_with_telemetry(socket, heartbeat, outbox_limits, broker.telemetry());
     while connection.inbox.next().await.is_some() {}
 }
 
@@ -197,7 +209,11 @@ fn channel_in_query(query: &str) -> Option<(&str, &str)> {
 
 /// The channel endpoint of a request.
 #[allow(clippy::result_large_err)]
-fn channel_endpoint(id: &str, query: &str, channels: &Channels) -> Result<ConnectionKind, ErrorResponse> {
+fn channel_endpoint(
+    id: &str,
+    query: &str,
+    channels: &Channels,
+) -> Result<ConnectionKind, ErrorResponse> {
     let (mut key, mut direction) = (None, None);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         match (&*name, &*value) {
@@ -317,7 +333,10 @@ mod tests {
         socket.next().await.unwrap().unwrap();
         socket.send(Frame::text("{")).await.unwrap();
         let reply = socket.next().await.unwrap().unwrap().into_text().unwrap();
-        assert!(reply.contains(r#""type":"error""#) && reply.contains("invalid_message"), "{reply}");
+        assert!(
+            reply.contains(r#""type":"error""#) && reply.contains("invalid_message"),
+            "{reply}"
+        );
         let id = "7bf22097-7be4-48e5-a329-5a504bc71e09";
         let call = format!(r#"{{"type":"invokefunction","invocation_id":"{id}"}}"#);
         socket.send(Frame::text(call)).await.unwrap();

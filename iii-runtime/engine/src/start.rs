@@ -15,12 +15,13 @@ use crate::engine::Engine;
 #[cfg(feature = "testing")]
 use crate::engine::Probes;
 use crate::http_function::HttpFunctions;
-use crate::observability::{Observability, WorkerGauges};
+use crate::observability::{Observability, SubscriptionCheck};
 use crate::origins::OriginPolicy;
 use crate::queue::Queues;
 use crate::store::{Store, StoreLimits};
 use crate::stream::Streams;
 use crate::tasks::Tasks;
+use crate::worker_gauges::WorkerGauges;
 use crate::{access, channel, configuration, cron, discovery, http, pubsub, server, state, stream};
 
 impl EngineBuilder {
@@ -141,7 +142,8 @@ impl CheckedSettings {
             .map(|settings| HttpFunctions::new(settings, builder.clock.clone()))
             .transpose()
             .map_err(invalid)?;
-        let cors = settings.http.as_ref().map(|http| http.requests.cors.clone()).unwrap_or_default();
+        let cors =
+            settings.http.as_ref().map(|http| http.requests.cors.clone()).unwrap_or_default();
         let cors = http::CorsPolicy::new(&cors).map_err(invalid)?;
         Ok(Self { data_dir, worker_origins, stream_origins, http_functions, cors })
     }
@@ -234,7 +236,8 @@ impl InstalledProviders {
             broker.install(queues.clone());
         }
         let streams = settings.stream.map(|settings| {
-            let persistence = if settings.in_memory { Persistence::Memory } else { Persistence::Default };
+            let persistence =
+                if settings.in_memory { Persistence::Memory } else { Persistence::Default };
             let auth = settings.auth_function.map(FunctionId::from);
             let table = stores.of(persistence).table("stream");
             Arc::new(Streams::new(broker.clone(), table, auth))
@@ -244,11 +247,14 @@ impl InstalledProviders {
         }
         let table = stores.durable.table("configuration");
         broker.install(Arc::new(configuration::Configurations::new(broker.clone(), table)));
+        let has_subscribers = streams.clone().map(|streams| -> SubscriptionCheck {
+            Arc::new(move |stream: &str| streams.is_subscribed(stream))
+        });
         let gauges = WorkerGauges::default();
         let observability = Observability::new(
             broker.clone(),
             settings.observability,
-            streams.clone(),
+            has_subscribers,
             gauges.clone(),
         );
         broker.install(Arc::new(observability));

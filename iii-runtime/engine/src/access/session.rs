@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::auth::ListenerRules;
-use crate::broker::{Broker, ConnectionPolicy, Redirect, Request, forbidden};
+use crate::broker::{ANNOUNCE, Broker, ConnectionPolicy, Redirect, Request, forbidden};
+use crate::function_ids;
 use crate::wildcard::WildcardPattern;
 use iii_wire::protocol::{
     Action, DEFAULT_NAMESPACE, ErrorBody, FunctionId, Namespace, Payload, RegisterFunction,
@@ -19,16 +20,16 @@ use iii_wire::protocol::{
 
 /// Functions in `default` that every worker may call unless they are on its deny list.
 const ALWAYS_ALLOWED: [&str; 10] = [
-    "engine::channels::create",
-    "engine::workers::register",
-    "engine::log::info",
-    "engine::log::warn",
-    "engine::log::error",
-    "engine::log::debug",
-    "engine::log::trace",
-    "engine::baggage::get",
-    "engine::baggage::set",
-    "engine::baggage::get_all",
+    function_ids::CHANNELS_CREATE,
+    ANNOUNCE,
+    function_ids::LOG_TRACE,
+    function_ids::LOG_DEBUG,
+    function_ids::LOG_INFO,
+    function_ids::LOG_WARN,
+    function_ids::LOG_ERROR,
+    function_ids::BAGGAGE_GET,
+    function_ids::BAGGAGE_SET,
+    function_ids::BAGGAGE_GET_ALL,
 ];
 
 /// Output of an auth function. Absent and null fields have their defaults.

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
 use super::provider::{BuiltIn, Provider};
+use crate::function_ids::CHANNELS_CREATE;
 use crate::limits::ChannelLimits;
 use crate::provider::overloaded;
 use iii_wire::protocol::{ChannelRef, ErrorBody, WorkerId, push_json_uuid};
@@ -350,7 +351,7 @@ impl Provider for ChannelFunctions {
 
     fn functions(self: Arc<Self>) -> Vec<BuiltIn> {
         vec![BuiltIn::sync(
-            "engine::channels::create",
+            CHANNELS_CREATE,
             "Creates a channel: a pipe from one writer to one reader.",
             move |input: CreateChannelInput, call| {
                 self.channels.create(input.buffer_size, call.caller).map(Some)

@@ -37,10 +37,10 @@ impl ChannelServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let tasks = Arc::new(Tasks::default());
-        let door = server::Door {
+        let door = server::ListenerContext {
             broker: broker.clone(),
             channels: channels.clone(),
-            handshake: Duration::from_secs(10),
+            handshake_timeout: Duration::from_secs(10),
             origins: Arc::default(),
             guard: None,
         };

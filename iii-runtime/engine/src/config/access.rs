@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::components::{MILLIS, address, origins};
 use super::file::named_entries;
 use super::listener::WorkerListener;
-use super::components::{MILLIS, address, origins};
 use super::yaml::{Problems, Section, YamlNode, YamlValue};
 use crate::access::{Access, FunctionFilter, MetadataRule};
 use crate::wildcard::WildcardPattern;
@@ -108,7 +108,9 @@ fn filter(node: &YamlNode, problems: &mut Problems) -> Option<FunctionFilter> {
         (Some(pattern), None) => {
             problems.add(
                 node.line,
-                format!("`match` of a filter must be the plain pattern, such as api::*, not {pattern}"),
+                format!(
+                    "`match` of a filter must be the plain pattern, such as api::*, not {pattern}"
+                ),
             );
             return None;
         }
@@ -136,7 +138,9 @@ fn metadata_rules(node: &YamlNode, problems: &mut Problems) -> Option<Vec<(Strin
     let mut rules = Vec::new();
     for (name, node) in named_entries(section.entries()) {
         let rule = match &node.value {
-            YamlValue::String(text) => WildcardPattern::parse_match(text).map(MetadataRule::from_pattern),
+            YamlValue::String(text) => {
+                WildcardPattern::parse_match(text).map(MetadataRule::from_pattern)
+            }
             _ => None,
         };
         let equals = || node.to_json().map(MetadataRule::equals);

@@ -93,7 +93,8 @@ pub(super) fn stream(
     settings.auth_function = section.string("auth_function", problems).map(str::to_owned);
     settings.allowed_origins = origins(section, problems);
     let unsupported = ["redis", "bridge"];
-    let persistence = adapter(section, "kv", &unsupported, &["channel_size"], directories, problems);
+    let persistence =
+        adapter(section, "kv", &unsupported, &["channel_size"], directories, problems);
     settings.in_memory = persistence == Persistence::Memory;
     settings
 }
@@ -125,7 +126,8 @@ pub(super) fn queue(
     let persistence = adapter(section, "builtin", &unsupported, &[], directories, problems);
     let mut settings = QueueSettings::default();
     if let Some(node) = section.take("queue_configs") {
-        for (name, node) in named_entries(Section::new("`queue_configs`", node, problems).entries()) {
+        for (name, node) in named_entries(Section::new("`queue_configs`", node, problems).entries())
+        {
             let mut queue = Section::new(format!("the queue `{name}`"), node, problems);
             settings.queues.insert(name.to_owned(), named_queue(&mut queue, problems));
             queue.finish(problems);
@@ -155,8 +157,9 @@ fn named_queue(section: &mut Section<'_>, problems: &mut Problems) -> NamedQueue
     }
     queue.message_group_field = section.string("message_group_field", problems).map(str::to_owned);
     queue.priority_field = section.string("priority_field", problems).map(str::to_owned);
-    queue.max_priority =
-        section.unsigned("max_priority", 1..=255, problems).and_then(|most| u8::try_from(most).ok());
+    queue.max_priority = section
+        .unsigned("max_priority", 1..=255, problems)
+        .and_then(|most| u8::try_from(most).ok());
     // Validated, but unused: queues do not poll.
     section.unsigned("poll_interval_ms", 1..=u64::MAX, problems);
     if queue.kind == QueueKind::Fifo && queue.message_group_field.is_none() {
@@ -175,7 +178,11 @@ pub(super) fn pubsub(section: &mut Section<'_>, problems: &mut Problems) {
     adapter(section, "local", &["redis"], &[], &mut Vec::new(), problems);
 }
 
-pub(super) fn cron(section: &mut Section<'_>, directories: &mut DataDirectories, problems: &mut Problems) {
+pub(super) fn cron(
+    section: &mut Section<'_>,
+    directories: &mut DataDirectories,
+    problems: &mut Problems,
+) {
     // Unused: locks coordinate several engines, and this one is the only one of its schedules.
     let ignored = ["lock_ttl_ms", "lock_index"];
     adapter(section, "kv", &["redis"], &ignored, directories, problems);
@@ -273,8 +280,10 @@ fn adapter(
             Some("file_based") => {
                 directories.push((line, path.unwrap_or("kv_store_data.db").to_owned()));
             }
-            Some(other) => problems
-                .add(line, format!("`store_method` must be `in_memory` or `file_based`, not `{other}`")),
+            Some(other) => problems.add(
+                line,
+                format!("`store_method` must be `in_memory` or `file_based`, not `{other}`"),
+            ),
         }
         section.unsigned("save_interval_ms", 100..=3_600_000, problems);
         section.ignore(ignored);

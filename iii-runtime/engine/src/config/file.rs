@@ -179,9 +179,15 @@ fn read_entry(
         "iii-http-functions" => {
             settings.http_functions = Some(components::http_functions(&mut section, problems));
         }
-        "iii-stream" => settings.stream = Some(components::stream(&mut section, directories, problems)),
-        "iii-state" => settings.state = Some(components::state(&mut section, directories, problems)),
-        "iii-queue" => settings.queue = Some(components::queue(&mut section, directories, problems)),
+        "iii-stream" => {
+            settings.stream = Some(components::stream(&mut section, directories, problems))
+        }
+        "iii-state" => {
+            settings.state = Some(components::state(&mut section, directories, problems))
+        }
+        "iii-queue" => {
+            settings.queue = Some(components::queue(&mut section, directories, problems))
+        }
         "iii-pubsub" => {
             components::pubsub(&mut section, problems);
             settings.pubsub = true;
@@ -229,6 +235,8 @@ fn unknown_component(name: &str) -> String {
 }
 
 /// The entries of a section by name.
-pub(super) fn named_entries(entries: &[(YamlKey, YamlNode)]) -> impl Iterator<Item = (&str, &YamlNode)> {
+pub(super) fn named_entries(
+    entries: &[(YamlKey, YamlNode)],
+) -> impl Iterator<Item = (&str, &YamlNode)> {
     entries.iter().map(|(key, node)| (key.name.as_str(), node))
 }

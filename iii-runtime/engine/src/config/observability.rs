@@ -54,7 +54,11 @@ fn count(section: &mut Section<'_>, key: &'static str, problems: &mut Problems) 
     section.unsigned(key, COUNT, problems).map(|count| usize::try_from(count).unwrap_or(usize::MAX))
 }
 
-fn seconds(section: &mut Section<'_>, key: &'static str, problems: &mut Problems) -> Option<Duration> {
+fn seconds(
+    section: &mut Section<'_>,
+    key: &'static str,
+    problems: &mut Problems,
+) -> Option<Duration> {
     section.unsigned(key, SECONDS, problems).map(Duration::from_secs)
 }
 
@@ -87,7 +91,9 @@ fn traces(section: &mut Section<'_>, traces: &mut TraceSettings, problems: &mut 
                 Some(rate) => {
                     traces.sampling.rules.push(SamplingRule { operation, service, rate });
                 }
-                None => problems.add(rule.line(), "an entry of `rules` requires a `rate` from 0 to 1"),
+                None => {
+                    problems.add(rule.line(), "an entry of `rules` requires a `rate` from 0 to 1")
+                }
             }
             rule.finish(problems);
         }
@@ -139,7 +145,10 @@ fn alert(section: &mut Section<'_>, problems: &mut Problems) -> Option<AlertRule
         read
     });
     let (Some(name), Some(metric), Some(threshold)) = (name, metric, threshold) else {
-        problems.add(section.line(), "an entry of `alerts` requires `name`, `metric` and a `threshold`");
+        problems.add(
+            section.line(),
+            "an entry of `alerts` requires `name`, `metric` and a `threshold`",
+        );
         return None;
     };
     let mut rule = AlertRule::above(name, metric, threshold);

@@ -218,8 +218,10 @@ fn each_worker_manager_entry_is_a_listener() {
     assert_eq!(listeners(&builder), [&WorkerListener::new(), &second, &third]);
     // Settings without a listener apply to the first one, or to all.
     builder.worker_port(7).host("::1");
-    let at: Vec<_> =
-        listeners(&builder).iter().map(|listener| (listener.address.port, &*listener.address.host)).collect();
+    let at: Vec<_> = listeners(&builder)
+        .iter()
+        .map(|listener| (listener.address.port, &*listener.address.host))
+        .collect();
     assert_eq!(at, [(7, "::1"), (49135, "::1"), (1, "::1")]);
 }
 

@@ -184,7 +184,11 @@ pub(super) struct Section<'a> {
 impl<'a> Section<'a> {
     /// Creates the section of a node; null is an empty section. Any other value is an error, and read as an empty
     /// section.
-    pub(super) fn new(label: impl Into<String>, node: &'a YamlNode, problems: &mut Problems) -> Self {
+    pub(super) fn new(
+        label: impl Into<String>,
+        node: &'a YamlNode,
+        problems: &mut Problems,
+    ) -> Self {
         let label = label.into();
         let entries: &[_] = match &node.value {
             YamlValue::Map(entries) => entries,
@@ -218,11 +222,11 @@ impl<'a> Section<'a> {
 
     /// Rejects a key with the value null, for keys whose absence lifts a restriction.
     pub(super) fn require_value(&mut self, key: &'static str, problems: &mut Problems) {
-        let blank =
-            |(found, node): &&(YamlKey, YamlNode)| found.name == key && matches!(node.value, YamlValue::Null);
+        let blank = |(found, node): &&(YamlKey, YamlNode)| {
+            found.name == key && matches!(node.value, YamlValue::Null)
+        };
         if let Some((found, _)) = self.entries.iter().find(blank) {
-            let text =
-                format!("`{key}` of {} has no value: set it, or remove the key", self.label);
+            let text = format!("`{key}` of {} has no value: set it, or remove the key", self.label);
             problems.add(found.line, text);
         }
     }

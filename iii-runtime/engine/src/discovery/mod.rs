@@ -17,8 +17,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::broker::{Broker, Visibility};
-use super::observability::WorkerGauges;
 use super::provider::{Binding, BrokerEvent, BuiltIn, Call, Provider, TriggerTypeInfo};
+use super::worker_gauges::WorkerGauges;
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, WorkerId};
 

@@ -9,8 +9,8 @@ use super::{Discovery, not_found};
 use crate::broker::{
     ANNOUNCE, Announcement, FunctionView, Visibility, WorkerInfo, WorkerView, announcement_error,
 };
-use crate::observability::WorkerMetrics;
 use crate::provider::BuiltIn;
+use crate::worker_gauges::WorkerMetrics;
 use iii_wire::protocol::{DEFAULT_NAMESPACE, ErrorBody, WorkerId};
 
 /// Input of `engine::workers::list`. Absent fields match everything.
@@ -168,7 +168,7 @@ impl Discovery {
                 internal,
                 latest_metrics: view.connection.and_then(|id| {
                     let runtime = view.info.as_ref().map(|info| info.runtime.as_str());
-                    self.gauges.of(id, runtime.unwrap_or_default())
+                    self.gauges.latest(id, runtime.unwrap_or_default())
                 }),
             },
             functions: functions

@@ -34,7 +34,7 @@ pub(crate) use body::ResponseBody;
 pub(crate) use cors::CorsPolicy;
 pub use cors::CorsSettings;
 pub(crate) use listener::HttpListener;
-pub(crate) use response::{FRAMING, HttpResponse, bad_gateway};
+pub(crate) use response::{HttpResponse, bad_gateway};
 
 use exchange::Exchange;
 use middleware::MiddlewareChain;

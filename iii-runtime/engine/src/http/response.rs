@@ -8,15 +8,12 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::body::ResponseBody;
+use crate::http_fields::FRAMING_FIELDS;
 use iii_wire::protocol::{ErrorBody, Payload};
 use iii_wire::{RESPONSE_STATUSES, code};
 
 /// The response to a request.
 pub(crate) type HttpResponse = Response<ResponseBody>;
-
-/// Header fields that only the server sets, because they frame the message.
-pub(crate) const FRAMING: [&str; 7] =
-    ["connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// Header fields of a typical response: content type, date and the CORS fields.
 const RESERVED_FIELDS: usize = 6;
@@ -91,7 +88,7 @@ fn from_keys(keys: &ResponseKeys<'_>, result: &Payload) -> HttpResponse {
 pub(crate) fn field(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
     let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
     let value = HeaderValue::from_str(value).ok()?;
-    (!FRAMING.contains(&name.as_str())).then_some((name, value))
+    (!FRAMING_FIELDS.contains(&name.as_str())).then_some((name, value))
 }
 
 /// Appends the header fields of a result: an object, or an array of `Name: value`. Invalid fields are skipped.

@@ -1,4 +1,4 @@
-//! The HTTP client of HTTP functions. It connects only to addresses that the policy allows and follows no redirects.
+//! The HTTP client of HTTP functions, which connects only to addresses that the policy allows and follows no redirects.
 
 use std::error::Error as StdError;
 use std::fmt;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::auth::{AuthConfig, EndpointAuth};
 use super::policy::EndpointPolicy;
-use crate::http::FRAMING;
+use crate::http_fields::FRAMING_FIELDS;
 use crate::provider::Call;
 use iii_wire::code;
 use iii_wire::protocol::{ErrorBody, RegisterFunction, with_caller};
@@ -184,7 +184,7 @@ pub(super) fn header_name(name: &str) -> Result<HeaderName, ErrorBody> {
         .map_err(|_| invalid_invocation("`headers` and `header` require valid HTTP field names"))?;
     let text = name.as_str();
     // `host` could select another host than the one that the policy has checked.
-    if text == "host" || text.starts_with(RESERVED_PREFIX) || FRAMING.contains(&text) {
+    if text == "host" || text.starts_with(RESERVED_PREFIX) || FRAMING_FIELDS.contains(&text) {
         return Err(invalid_invocation(format!("the header `{name}` is set by the engine alone")));
     }
     Ok(name)

@@ -1,11 +1,12 @@
-//! Alerts: rules that compare a metric with a threshold, from time to time, and what happens when it is crossed.
+//! Alerts: rules that periodically compare a metric with a threshold and run an action when it is crossed.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use super::NoInput;
 use super::metrics::Metrics;
 use super::settings::{AlertAction, AlertOperator, AlertRule};
 use crate::broker::{Broker, Request};
@@ -13,111 +14,107 @@ use crate::provider::{BuiltIn, to_payload};
 use crate::tasks::Tasks;
 use iii_wire::sync::lock;
 
-/// How often the rules are looked at.
-const EVERY: Duration = Duration::from_secs(10);
-/// What is said where there are no rules.
-const NO_RULES: &str = "no alert rules are set up";
+/// How often the rules are evaluated.
+const EVALUATION_INTERVAL: Duration = Duration::from_secs(10);
+/// The message of an engine without rules.
+const NO_RULES: &str = "no alert rules are configured";
 
-/// The input of functions that need none.
-#[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Nothing {}
-
-/// A rule and how it is.
+/// The state of an alert rule.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-struct Alert {
-    /// The rule.
+struct AlertStatus {
+    /// The name of the rule.
     name: String,
-    /// Its metric.
+    /// The metric.
     metric: String,
-    /// How it is compared.
+    /// The comparison operator.
     operator: AlertOperator,
-    /// What with.
+    /// The threshold.
     threshold: f64,
-    /// The value when it was last looked at; null if there was none.
+    /// The value at the last evaluation; null if there was none.
     value: Option<f64>,
-    /// Whether the threshold was crossed then.
+    /// Whether the value crossed the threshold at the last evaluation.
     firing: bool,
-    /// When the action was last taken, in milliseconds since 1970.
+    /// The time of the last action, in milliseconds since the Unix epoch.
     last_triggered: Option<u64>,
-    /// When this was, in milliseconds since 1970.
+    /// The time of this status, in milliseconds since the Unix epoch.
     timestamp: u64,
 }
 
-/// The answer of `engine::alerts::list`.
+/// Output of `engine::alerts::list`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Listed {
-    /// The rules that are on, and how they are.
-    alerts: Vec<Alert>,
+struct AlertListOutput {
+    /// The state of the enabled rules.
+    alerts: Vec<AlertStatus>,
     /// All rules.
     #[serde(skip_serializing_if = "Option::is_none")]
     rules: Option<Vec<AlertRule>>,
-    /// How many of them fire.
+    /// The number of firing alerts.
     firing_count: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'static str>,
-    /// When, in milliseconds since 1970.
+    /// The current time, in milliseconds since the Unix epoch.
     timestamp: u64,
 }
 
-/// The answer of `engine::alerts::evaluate`.
+/// Output of `engine::alerts::evaluate`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Evaluated {
-    /// Whether there was anything to look at.
+struct AlertEvaluateOutput {
+    /// Whether there are rules.
     evaluated: bool,
-    /// The rules whose action was taken.
+    /// The alerts whose action ran.
     #[serde(skip_serializing_if = "Option::is_none")]
-    triggered_alerts: Option<Vec<Alert>>,
+    triggered_alerts: Option<Vec<AlertStatus>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'static str>,
-    /// When, in milliseconds since 1970.
+    /// The current time, in milliseconds since the Unix epoch.
     timestamp: u64,
 }
 
-/// What is known of one rule.
+/// The evaluation state of one rule.
 #[derive(Default)]
-struct State {
+struct RuleState {
     value: Option<f64>,
     firing: bool,
     last_triggered: Option<u64>,
-    /// Values of what only grows, with their times, within the window.
+    /// Values of a monotonic metric within the window, with their times.
     history: VecDeque<(u64, f64)>,
 }
 
-/// The rules of one engine, and how they are.
+/// Evaluates the alert rules of one engine.
 pub(super) struct Alerts {
     broker: Broker,
     metrics: Arc<Metrics>,
     rules: Vec<AlertRule>,
-    states: Mutex<Vec<State>>,
+    states: Mutex<Vec<RuleState>>,
     tasks: Tasks,
 }
 
 impl Alerts {
-    /// Rules, which are looked at from now on. Must be made inside a Tokio runtime if there are any.
+    /// Starts the periodic evaluation of rules. Must be called inside a Tokio runtime if any rule is enabled.
     pub(super) fn start(broker: Broker, metrics: Arc<Metrics>, rules: Vec<AlertRule>) -> Arc<Self> {
-        let states = Mutex::new(rules.iter().map(|_| State::default()).collect());
+        let states = Mutex::new(rules.iter().map(|_| RuleState::default()).collect());
         let alerts = Arc::new(Self { broker, metrics, rules, states, tasks: Tasks::default() });
         if alerts.rules.iter().any(|rule| rule.enabled) {
-            let looking = alerts.clone();
-            // Growth is measured from now on.
-            looking.evaluate();
+            let evaluator = alerts.clone();
+            // The first evaluation is the baseline of monotonic metrics.
+            evaluator.evaluate();
             alerts.tasks.spawn(async move {
                 loop {
-                    tokio::time::sleep(EVERY).await;
-                    looking.evaluate();
+                    tokio::time::sleep(EVALUATION_INTERVAL).await;
+                    evaluator.evaluate();
                 }
             });
         }
         alerts
     }
 
-    /// Ends the looking.
+    /// Stops the periodic evaluation.
     pub(super) fn stop(&self) {
         self.tasks.abort();
     }
 
-    /// Looks at all rules; gives those whose action was taken.
-    fn evaluate(&self) -> Vec<Alert> {
+    /// Evaluates all enabled rules and runs the actions of those that fire outside their cooldown. Returns these.
+    fn evaluate(&self) -> Vec<AlertStatus> {
         let now = self.broker.clock().unix_millis();
         let mut triggered = Vec::new();
         let mut states = lock(&self.states);
@@ -126,48 +123,48 @@ impl Alerts {
         {
             state.value = self.value_of(rule, state, now);
             state.firing =
-                state.value.is_some_and(|value| rule.operator.holds(value, rule.threshold));
-            let silent = state.last_triggered.is_some_and(|last| {
+                state.value.is_some_and(|value| rule.operator.compare(value, rule.threshold));
+            let in_cooldown = state.last_triggered.is_some_and(|last| {
                 u128::from(now.saturating_sub(last)) < rule.cooldown.as_millis()
             });
-            if state.firing && !silent {
+            if state.firing && !in_cooldown {
                 state.last_triggered = Some(now);
-                triggered.push((rule, alert(rule, state, now)));
+                triggered.push((rule, AlertStatus::new(rule, state, now)));
             }
         }
         drop(states);
         triggered
             .into_iter()
             .map(|(rule, alert)| {
-                self.act(rule, &alert);
+                self.run_action(rule, &alert);
                 alert
             })
             .collect()
     }
 
-    /// The value of a rule's metric now.
-    fn value_of(&self, rule: &AlertRule, state: &mut State, now: u64) -> Option<f64> {
-        let Some((value, grows)) = self.metrics.of_engine(&rule.metric) else {
-            return self.metrics.of_workers(&rule.metric, rule.window);
+    /// Returns the current value of the metric of a rule.
+    fn value_of(&self, rule: &AlertRule, state: &mut RuleState, now: u64) -> Option<f64> {
+        let Some(metric) = self.metrics.engine_metric(&rule.metric) else {
+            return self.metrics.worker_metric(&rule.metric, rule.window);
         };
-        if !grows {
-            return Some(value);
+        if !metric.is_monotonic {
+            return Some(metric.value);
         }
         let window = u64::try_from(rule.window.as_millis()).unwrap_or(u64::MAX);
-        // The newest value that is as old as the window is the one to compare with.
+        // The baseline is the newest value that is at least as old as the window.
         while state.history.get(1).is_some_and(|(at, _)| now.saturating_sub(*at) >= window) {
             state.history.pop_front();
         }
-        state.history.push_back((now, value));
-        state.history.front().map(|(_, first)| value - first)
+        state.history.push_back((now, metric.value));
+        state.history.front().map(|(_, baseline)| metric.value - baseline)
     }
 
-    fn act(&self, rule: &AlertRule, alert: &Alert) {
+    fn run_action(&self, rule: &AlertRule, alert: &AlertStatus) {
         match &rule.action {
             AlertAction::Log => {
                 let (name, metric, value) = (&alert.name, &alert.metric, alert.value);
                 let threshold = alert.threshold;
-                tracing::warn!(name, metric, value, threshold, "an alert fires");
+                tracing::warn!(name, metric, value, threshold, "alert firing");
             }
             AlertAction::Function { path } => {
                 let Ok(data) = to_payload(alert) else { return };
@@ -183,12 +180,13 @@ impl Alerts {
         }
     }
 
-    fn list(&self) -> Listed {
+    fn list(&self) -> AlertListOutput {
         let now = self.broker.clock().unix_millis();
         let states = lock(&self.states);
-        let on = self.rules.iter().zip(states.iter()).filter(|(rule, _)| rule.enabled);
-        let alerts: Vec<Alert> = on.map(|(rule, state)| alert(rule, state, now)).collect();
-        Listed {
+        let enabled = self.rules.iter().zip(states.iter()).filter(|(rule, _)| rule.enabled);
+        let alerts: Vec<_> =
+            enabled.map(|(rule, state)| AlertStatus::new(rule, state, now)).collect();
+        AlertListOutput {
             firing_count: alerts.iter().filter(|alert| alert.firing).count(),
             alerts,
             rules: (!self.rules.is_empty()).then(|| self.rules.clone()),
@@ -197,25 +195,25 @@ impl Alerts {
         }
     }
 
-    /// The functions that look at alerts.
+    /// Creates the functions `engine::alerts::*`.
     pub(super) fn functions(self: &Arc<Self>) -> Vec<BuiltIn> {
         let (list, evaluate) = (self.clone(), self.clone());
         vec![
             BuiltIn::sync(
                 "engine::alerts::list",
-                "Lists the rules for alerts and how they are.",
-                move |_: Nothing, _| Ok(Some(list.list())),
+                "Lists the alert rules with their state.",
+                move |_: NoInput, _| Ok(Some(list.list())),
             ),
             BuiltIn::sync(
                 "engine::alerts::evaluate",
-                "Looks at the rules for alerts now.",
-                move |_: Nothing, _| {
+                "Evaluates the alert rules immediately.",
+                move |_: NoInput, _| {
                     let timestamp = evaluate.broker.clock().unix_millis();
-                    let none = evaluate.rules.is_empty();
-                    Ok(Some(Evaluated {
-                        evaluated: !none,
-                        triggered_alerts: (!none).then(|| evaluate.evaluate()),
-                        message: none.then_some(NO_RULES),
+                    let no_rules = evaluate.rules.is_empty();
+                    Ok(Some(AlertEvaluateOutput {
+                        evaluated: !no_rules,
+                        triggered_alerts: (!no_rules).then(|| evaluate.evaluate()),
+                        message: no_rules.then_some(NO_RULES),
                         timestamp,
                     }))
                 },
@@ -224,15 +222,17 @@ impl Alerts {
     }
 }
 
-fn alert(rule: &AlertRule, state: &State, timestamp: u64) -> Alert {
-    Alert {
-        name: rule.name.clone(),
-        metric: rule.metric.clone(),
-        operator: rule.operator,
-        threshold: rule.threshold,
-        value: state.value,
-        firing: state.firing,
-        last_triggered: state.last_triggered,
-        timestamp,
+impl AlertStatus {
+    fn new(rule: &AlertRule, state: &RuleState, timestamp: u64) -> Self {
+        Self {
+            name: rule.name.clone(),
+            metric: rule.metric.clone(),
+            operator: rule.operator,
+            threshold: rule.threshold,
+            value: state.value,
+            firing: state.firing,
+            last_triggered: state.last_triggered,
+            timestamp,
+        }
     }
 }

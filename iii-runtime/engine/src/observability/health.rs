@@ -1,104 +1,91 @@
-//! `engine::health::check`: how the parts of the engine are (protocol section 6.7).
+//! The function `engine::health::check` (protocol section 6.7).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Inner;
+use super::{NoInput, ObservabilityInner};
 use crate::provider::BuiltIn;
 
-/// The input: none.
-#[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Nothing {}
-
-/// How the engine is.
+/// Output of `engine::health::check`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Health {
-    /// `healthy`, or `degraded` if one of the components is not.
+struct HealthCheckOutput {
+    /// `healthy`, or `degraded` if a component is degraded.
     status: &'static str,
-    /// The parts of the engine.
-    components: BTreeMap<&'static str, Component>,
-    /// When, in milliseconds since 1970.
+    /// The components of the engine.
+    components: BTreeMap<&'static str, ComponentStatus>,
+    /// The current time, in milliseconds since the Unix epoch.
     timestamp: u64,
     /// The version of the engine.
     version: &'static str,
 }
 
-/// How a part is.
+/// The health of a component.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Component {
+struct ComponentStatus {
     /// `healthy`, `degraded` or `disabled`.
     status: &'static str,
-    /// What is wrong.
+    /// The problem of a degraded component.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
-    /// Facts about it.
+    /// Measurements of the component.
     details: Value,
 }
 
-fn component(enabled: bool, details: Value) -> Component {
-    let status = if enabled { "healthy" } else { "disabled" };
-    Component { status, message: None, details }
+impl ComponentStatus {
+    fn new(enabled: bool, details: Value) -> Self {
+        let status = if enabled { "healthy" } else { "disabled" };
+        Self { status, message: None, details }
+    }
 }
 
-fn check(inner: &Inner) -> Health {
+/// Returns the components of observability.
+fn telemetry_components(inner: &ObservabilityInner) -> [(&'static str, ComponentStatus); 4] {
     let settings = &inner.settings;
-    let on = settings.enabled;
+    let enabled = settings.enabled;
     let (stored_spans, hot_bytes) = inner.traces.size();
-    let measured = inner.broker.metrics();
+    let otel = json!({
+        "enabled": enabled, "exporter": "memory", "service_name": settings.service_name,
+    });
+    let metrics = json!({ "stored_metrics": inner.metrics.len() });
+    let logs = json!({ "stored_logs": inner.logs.len() });
+    let spans = json!({
+        "stored_spans": stored_spans, "hot_bytes": hot_bytes, "archive": inner.traces.storage(),
+    });
+    [
+        ("otel", ComponentStatus::new(enabled, otel)),
+        ("metrics", ComponentStatus::new(enabled && settings.metrics.enabled, metrics)),
+        ("logs", ComponentStatus::new(enabled && settings.logs.enabled, logs)),
+        ("spans", ComponentStatus::new(enabled, spans)),
+    ]
+}
+
+/// Returns the components of the broker.
+fn broker_components(inner: &ObservabilityInner) -> [(&'static str, ComponentStatus); 2] {
+    let metrics = inner.broker.metrics();
     let (connected, pending) = inner.broker.load();
-    let mut components = BTreeMap::from([
-        (
-            "otel",
-            component(
-                on,
-                json!({"enabled": on, "exporter": "memory", "service_name": settings.service_name}),
-            ),
-        ),
-        (
-            "metrics",
-            component(
-                on && settings.metrics.enabled,
-                json!({"stored_metrics": inner.metrics.len()}),
-            ),
-        ),
-        ("logs", component(on && settings.logs.enabled, json!({"stored_logs": inner.logs.len()}))),
-        (
-            "spans",
-            component(
-                on,
-                json!({
-                    "stored_spans": stored_spans, "hot_bytes": hot_bytes,
-                    "archive": inner.traces.storage(),
-                }),
-            ),
-        ),
-        (
-            "workers",
-            component(
-                true,
-                json!({
-                    "connected": connected, "spawns": measured.workers_connected,
-                    "deaths": measured.workers_disconnected,
-                }),
-            ),
-        ),
-        (
-            "calls",
-            component(
-                true,
-                json!({"pending": pending, "total": measured.total, "errors": measured.failed}),
-            ),
-        ),
-    ]);
-    for part in inner.broker.health() {
-        let status = if part.trouble.is_some() { "degraded" } else { "healthy" };
-        let one = Component { status, message: part.trouble, details: part.details };
-        components.insert(part.component, one);
+    let workers = json!({
+        "connected": connected,
+        "spawns": metrics.workers_connected,
+        "deaths": metrics.workers_disconnected,
+    });
+    let calls = json!({ "pending": pending, "total": metrics.total, "errors": metrics.failed });
+    [("workers", ComponentStatus::new(true, workers)), ("calls", ComponentStatus::new(true, calls))]
+}
+
+fn check(inner: &ObservabilityInner) -> HealthCheckOutput {
+    let mut components = BTreeMap::from(telemetry_components(inner));
+    components.extend(broker_components(inner));
+    for provider in inner.broker.health() {
+        let status = if provider.trouble.is_some() { "degraded" } else { "healthy" };
+        let health =
+            ComponentStatus { status, message: provider.trouble, details: provider.details };
+        components.insert(provider.component, health);
     }
-    let degraded = components.values().any(|one| one.status == "degraded");
-    Health {
+    let degraded = components.values().any(|component| component.status == "degraded");
+    HealthCheckOutput {
         status: if degraded { "degraded" } else { "healthy" },
         components,
         timestamp: inner.broker.clock().unix_millis(),
@@ -106,12 +93,12 @@ fn check(inner: &Inner) -> Health {
     }
 }
 
-/// The function.
-pub(super) fn function(inner: &std::sync::Arc<Inner>) -> BuiltIn {
+/// Creates the function.
+pub(super) fn function(inner: &Arc<ObservabilityInner>) -> BuiltIn {
     let inner = inner.clone();
     BuiltIn::sync(
         "engine::health::check",
-        "Says how the parts of the engine are.",
-        move |_: Nothing, _| Ok(Some(check(&inner))),
+        "Reports the health of the components of the engine.",
+        move |_: NoInput, _| Ok(Some(check(&inner))),
     )
 }

@@ -1,113 +1,143 @@
-//! What the engine observes: spans, metrics and logs that workers send, what it counts itself, and how it is (protocol
-//! sections 1.6, 6.7 and 10).
-//!
-//! `ingest` reads telemetry frames; `traces`, `metrics` and `logs` keep what is in them, each within its bounds, and
-//! answer questions about it. `chain` keeps handlers from firing themselves.
+//! Observability: stores the traces, metrics and log records that workers export, fires `log` and `trace` triggers, and
+//! reports metrics, alerts and the health of the engine (protocol sections 1.6, 6.7 and 10).
 
 mod alerts;
 mod baggage;
-mod chain;
 mod health;
 mod ingest;
-mod live;
+mod live_spans;
 mod logs;
+mod loop_guard;
 mod metrics;
+mod retention;
+mod sampling;
+mod serialize_arc;
 mod settings;
-mod shared;
 mod traces;
 
 #[cfg(test)]
 mod tests;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
 
 use super::broker::Broker;
 use super::provider::{Binding, BrokerEvent, BuiltIn, Provider, TriggerTypeInfo, schema};
-use super::stream::Streams;
+use super::worker_gauges::WorkerGauges;
+use iii_wire::clock::Clock;
 use iii_wire::protocol::ErrorBody;
 use iii_wire::transport::ws::TelemetryHandler;
 
-pub(crate) use metrics::{WorkerGauges, WorkerMetrics};
+pub(crate) use live_spans::SubscriptionCheck;
 pub use settings::{
     AlertAction, AlertOperator, AlertRule, LogSettings, MetricSettings, ObservabilitySettings,
     Sampling, SamplingRule, TraceSettings,
 };
 
 use alerts::Alerts;
-use chain::Chains;
-use ingest::{Ingest, Sink};
-use live::Live;
-use logs::{LogConfig, Logs, Record};
-use metrics::{Metrics, Point};
-use traces::{Span, TraceConfig, TraceEvent, Traces, Watch};
+use ingest::{TelemetryIngest, TelemetrySink};
+use live_spans::LiveSpans;
+use logs::{LogRecord, LogTriggerConfig, Logs};
+use loop_guard::LoopGuard;
+use metrics::{DataPoint, Metrics};
+use traces::{Span, TraceTriggerConfig, TraceTriggerPayload, TraceTriggers, Traces};
 
-/// The trigger type for log records.
+/// The trigger type of log records.
 const LOG: &str = "log";
-/// The trigger type for traces.
+/// The trigger type of traces.
 const TRACE: &str = "trace";
 
-/// The provider of the trigger types `log` and `trace`, and of all functions that look at telemetry.
-pub(crate) struct Observability {
-    inner: Arc<Inner>,
-    ingest: Arc<Ingest<Inner>>,
+/// Input of functions without parameters.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+struct NoInput {}
+
+/// Output of the functions that delete stored telemetry.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct ClearOutput {
+    /// Always true.
+    success: bool,
 }
 
-/// Where telemetry is kept.
-struct Inner {
+/// Returns the current time, in nanoseconds since the Unix epoch.
+fn unix_nanos(clock: &Clock) -> u64 {
+    let since_epoch = clock.now().duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(since_epoch.unwrap_or(Duration::ZERO).as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Converts inclusive bounds in milliseconds to nanoseconds, up to the end of the last millisecond.
+fn nanos_range(start_ms: Option<u64>, end_ms: Option<u64>) -> RangeInclusive<u64> {
+    let nanos = |ms: u64| ms.saturating_mul(1_000_000);
+    let end = end_ms.map_or(u64::MAX, |end| nanos(end).saturating_add(999_999));
+    start_ms.map_or(0, nanos)..=end
+}
+
+/// The provider of the trigger types `log` and `trace`, and of the functions for telemetry, alerts and health.
+pub(crate) struct Observability {
+    inner: Arc<ObservabilityInner>,
+    ingest: Arc<TelemetryIngest<ObservabilityInner>>,
+}
+
+/// The stores of telemetry, and what reacts to new telemetry.
+struct ObservabilityInner {
     broker: Broker,
     settings: ObservabilitySettings,
     traces: Arc<Traces>,
-    watch: Arc<Watch>,
-    live: Option<Arc<Live>>,
+    trace_triggers: Arc<TraceTriggers>,
+    live_spans: Option<Arc<LiveSpans>>,
     metrics: Arc<Metrics>,
     logs: Arc<Logs>,
     alerts: Arc<Alerts>,
 }
 
 impl Observability {
-    /// Nothing is observed yet. New spans are told to the subscribers of `streams`; `gauges` is where workers' values go.
+    /// Creates the provider with empty stores. New spans are published to streams if `has_subscribers` is set; `gauges`
+    /// receives the gauges of workers about themselves.
     pub(crate) fn new(
         broker: Broker,
         settings: ObservabilitySettings,
-        streams: Option<Arc<Streams>>,
+        has_subscribers: Option<SubscriptionCheck>,
         gauges: WorkerGauges,
     ) -> Self {
-        let chains = Arc::new(Chains::default());
+        let loop_guard = Arc::new(LoopGuard::default());
         let metrics = Arc::new(Metrics::new(broker.clone(), &settings.metrics, gauges));
-        let live = streams.filter(|_| settings.traces.live_spans);
-        let inner = Arc::new(Inner {
+        let has_subscribers = has_subscribers.filter(|_| settings.traces.live_spans);
+        let inner = Arc::new(ObservabilityInner {
             traces: Arc::new(Traces::new(&settings.traces)),
-            watch: Arc::new(Watch::new(broker.clone(), chains.clone())),
-            live: live.map(|streams| Arc::new(Live::new(broker.clone(), streams))),
+            trace_triggers: Arc::new(TraceTriggers::new(broker.clone(), loop_guard.clone())),
+            live_spans: has_subscribers
+                .map(|has_subscribers| Arc::new(LiveSpans::new(broker.clone(), has_subscribers))),
             alerts: Alerts::start(broker.clone(), metrics.clone(), settings.alerts.clone()),
             metrics,
-            logs: Arc::new(Logs::new(broker.clone(), &settings, chains)),
+            logs: Arc::new(Logs::new(broker.clone(), &settings, loop_guard)),
             broker,
             settings,
         });
-        Self { ingest: Arc::new(Ingest::new(inner.clone())), inner }
+        Self { ingest: Arc::new(TelemetryIngest::new(inner.clone())), inner }
     }
 }
 
-impl Sink for Inner {
+impl TelemetrySink for ObservabilityInner {
     fn spans(&self, spans: Vec<Span>) {
-        let kept = self.traces.keep(spans);
-        self.watch.notice(&kept);
-        if let Some(live) = &self.live {
-            live.notice(&kept);
+        let stored = self.traces.store(spans);
+        self.trace_triggers.on_spans(&stored);
+        if let Some(live_spans) = &self.live_spans {
+            live_spans.on_spans(&stored);
         }
     }
 
-    fn points(&self, points: Vec<Point>) {
-        self.metrics.keep(points);
+    fn data_points(&self, points: Vec<DataPoint>) {
+        self.metrics.store(points);
     }
 
-    fn records(&self, records: Vec<Record>) {
-        self.logs.keep(records);
+    fn log_records(&self, records: Vec<LogRecord>) {
+        self.logs.store(records);
     }
 
-    fn refused_spans(&self, count: u64) {
-        self.traces.note_dropped(count);
+    fn dropped_spans(&self, count: u64) {
+        self.traces.count_dropped(count);
     }
 }
 
@@ -117,22 +147,22 @@ impl Provider for Observability {
     }
 
     fn description(&self) -> &'static str {
-        "Keep traces, metrics and logs, and react to them."
+        "Store traces, metrics and logs, and fire triggers for them."
     }
 
     fn trigger_types(&self) -> Vec<TriggerTypeInfo> {
         vec![
             TriggerTypeInfo {
                 id: LOG,
-                description: "Fires for log records of one level, or of all.",
-                config_schema: schema::<LogConfig>(),
-                request_schema: schema::<Record>(),
+                description: "Fires on log records of one level or of all levels.",
+                config_schema: schema::<LogTriggerConfig>(),
+                request_schema: schema::<LogRecord>(),
             },
             TriggerTypeInfo {
                 id: TRACE,
-                description: "Fires for traces with new spans.",
-                config_schema: schema::<TraceConfig>(),
-                request_schema: schema::<TraceEvent>(),
+                description: "Fires when traces have new spans.",
+                config_schema: schema::<TraceTriggerConfig>(),
+                request_schema: schema::<TraceTriggerPayload>(),
             },
         ]
     }
@@ -143,28 +173,29 @@ impl Provider for Observability {
         functions.extend(inner.traces.functions());
         functions.extend(inner.metrics.functions());
         functions.extend(inner.alerts.functions());
-        functions.extend(baggage::functions(inner.broker.clock(), &inner.settings));
+        functions.extend(baggage::functions());
+        functions.push(sampling::function(inner.broker.clock(), &inner.settings));
         functions.push(health::function(inner));
         functions
     }
 
     fn bind(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
         match &*binding.trigger_type {
-            TRACE => self.inner.watch.bind(binding),
+            TRACE => self.inner.trace_triggers.bind(binding),
             _ => self.inner.logs.bind(binding),
         }
     }
 
     fn unbind(&self, binding: &Arc<Binding>) {
         match &*binding.trigger_type {
-            TRACE => self.inner.watch.unbind(&binding.id),
+            TRACE => self.inner.trace_triggers.unbind(&binding.id),
             _ => self.inner.logs.unbind(&binding.id),
         }
     }
 
     fn on_event(&self, event: &BrokerEvent) {
         if let BrokerEvent::WorkerDisconnected(worker) = event {
-            self.inner.metrics.forget(*worker);
+            self.inner.metrics.remove_worker(*worker);
         }
     }
 
@@ -173,14 +204,14 @@ impl Provider for Observability {
             return None;
         }
         let ingest = self.ingest.clone();
-        Some(Arc::new(move |frame| ingest.take(frame)))
+        Some(Arc::new(move |frame| ingest.ingest(frame)))
     }
 
     fn stop(&self) {
         self.inner.alerts.stop();
-        self.inner.watch.stop();
-        if let Some(live) = &self.inner.live {
-            live.stop();
+        self.inner.trace_triggers.stop();
+        if let Some(live_spans) = &self.inner.live_spans {
+            live_spans.stop();
         }
     }
 }

@@ -1,31 +1,31 @@
-//! What the engine is told about observing: how much it keeps, of what, and when it raises an alarm.
+//! Settings of observability: limits of the stores, sampling, and alert rules.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// What an engine keeps of the spans, metrics and logs that workers send. All of it is in memory, and gone with the
-/// engine.
+/// Which spans, metrics and log records of the workers an engine stores. They are kept in memory only.
 ///
-/// The limits are those of a program that embeds an engine: at most about 128 MiB in all. The official engine keeps more
-/// (protocol section 11.3).
+/// The default limits suit a program that embeds an engine: at most about 128 MiB in total. The official engine stores
+/// more (protocol section 11.3).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObservabilitySettings {
-    /// Whether telemetry is taken at all. Without it, frames are dropped and `engine::log::*` keeps nothing. Default: yes.
+    /// Whether the engine accepts telemetry. If not, frames are dropped and `engine::log::*` stores nothing. Default:
+    /// true.
     pub enabled: bool,
-    /// The name of the engine in what it writes itself. Default `iii`.
+    /// `service.name` of the engine's own log records. Default: `iii`.
     pub service_name: String,
-    /// The version beside the name. Default: none.
+    /// `service.version` of the engine's own log records. Default: none.
     pub service_version: Option<String>,
-    /// The namespace beside the name (`service.namespace` of OpenTelemetry). Default: none.
+    /// `service.namespace` of the engine's own log records. Default: none.
     pub service_namespace: Option<String>,
-    /// Spans.
+    /// Settings of spans.
     pub traces: TraceSettings,
-    /// Metrics.
+    /// Settings of metrics.
     pub metrics: MetricSettings,
-    /// Log records.
+    /// Settings of log records.
     pub logs: LogSettings,
-    /// What raises an alarm; looked at every 10 s. Default: nothing.
+    /// Alert rules, evaluated every 10 s. Default: none.
     pub alerts: Vec<AlertRule>,
 }
 
@@ -44,17 +44,17 @@ impl Default for ObservabilitySettings {
     }
 }
 
-/// Which spans are kept. The oldest give way to new ones.
+/// Which spans are stored. New spans evict the oldest ones.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceSettings {
-    /// How many. Default 100 000.
+    /// Maximum number of spans. Default: 100 000.
     pub max_spans: usize,
-    /// How many bytes of them. Default 64 MiB.
+    /// Maximum memory of the spans, in bytes. Default: 64 MiB.
     pub max_bytes: usize,
-    /// Of which traces. Default: of all.
+    /// Sampling of traces. Default: all traces.
     pub sampling: Sampling,
-    /// Whether spans are shown that have only begun, and new ones are told to the streams of developer tools. Default:
-    /// yes.
+    /// Whether to store spans that have not ended, and to publish new spans to the streams of developer tools. Default:
+    /// true.
     pub live_spans: bool,
 }
 
@@ -69,12 +69,12 @@ impl Default for TraceSettings {
     }
 }
 
-/// Which share of the traces is kept. The id of a trace decides, so that its spans are kept or left out together.
+/// Trace sampling. The decision depends on the trace id, so that the spans of a trace are stored or dropped together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sampling {
-    /// The share where no rule matches, from 0 to 1. Default 1.
+    /// The sampling ratio of spans that no rule matches, from 0 to 1. Default: 1.
     pub ratio: f64,
-    /// The first rule that matches a span counts.
+    /// Rules. The first one that matches a span applies. Default: none.
     pub rules: Vec<SamplingRule>,
 }
 
@@ -85,47 +85,47 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// Whether a span is to be kept.
-    pub(super) fn keeps(&self, trace: u128, operation: &str, service: &str) -> bool {
-        let fits = |rule: &&SamplingRule| {
-            rule.operation.as_deref().is_none_or(|wanted| fits(wanted, operation))
-                && rule.service.as_deref().is_none_or(|wanted| fits(wanted, service))
+    /// Returns whether to store a span.
+    pub(super) fn is_sampled(&self, trace: u128, operation: &str, service: &str) -> bool {
+        let matches = |rule: &&SamplingRule| {
+            rule.operation.as_deref().is_none_or(|pattern| matches_name(pattern, operation))
+                && rule.service.as_deref().is_none_or(|pattern| matches_name(pattern, service))
         };
-        let share = self.rules.iter().find(fits).map_or(self.ratio, |rule| rule.rate);
+        let ratio = self.rules.iter().find(matches).map_or(self.ratio, |rule| rule.rate);
         // The last eight bytes of a trace id are random (W3C Trace Context Level 2, section 3.2.2.3).
         #[allow(clippy::cast_precision_loss)]
-        let place = (trace & u128::from(u64::MAX)) as f64 / (u64::MAX as f64);
-        share >= 1.0 || place < share
+        let position = (trace & u128::from(u64::MAX)) as f64 / (u64::MAX as f64);
+        ratio >= 1.0 || position < ratio
     }
 }
 
-/// Whether a name is the wanted one; a `*` at the end stands for anything.
-fn fits(wanted: &str, name: &str) -> bool {
-    match wanted.strip_suffix('*') {
-        Some(beginning) => name.starts_with(beginning),
-        None => wanted == name,
+/// Returns whether a name equals a pattern, or has the prefix of a pattern that ends with `*`.
+fn matches_name(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => pattern == name,
     }
 }
 
-/// The share of some traces.
+/// The sampling ratio of matching spans.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct SamplingRule {
-    /// The name of the span; a `*` at the end stands for anything. Absent: any.
+    /// The span name. A trailing `*` matches any suffix; absent matches any name.
     pub operation: Option<String>,
-    /// The name of the service, likewise.
+    /// The service name. A trailing `*` matches any suffix; absent matches any name.
     pub service: Option<String>,
-    /// The share that is kept, from 0 to 1.
+    /// The sampling ratio, from 0 to 1.
     pub rate: f64,
 }
 
-/// Which metric points are kept. The oldest give way to new ones; at most 16 MiB are kept in any case.
+/// Which metric data points are stored. New data points evict the oldest ones; the memory limit is 16 MiB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetricSettings {
-    /// Whether any. Default: yes.
+    /// Whether to store data points. Default: true.
     pub enabled: bool,
-    /// How many. Default 10 000.
+    /// Maximum number of data points. Default: 10 000.
     pub max_count: usize,
-    /// For how long. Default one hour.
+    /// Maximum age of data points. Default: 1 h.
     pub retention: Duration,
 }
 
@@ -135,19 +135,19 @@ impl Default for MetricSettings {
     }
 }
 
-/// Which log records are kept. The oldest give way to new ones; at most 16 MiB are kept in any case.
+/// Which log records are stored. New records evict the oldest ones; the memory limit is 16 MiB.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogSettings {
-    /// Whether any. Without, `log` triggers do not fire. Default: yes.
+    /// Whether to store log records. If not, `log` triggers do not fire. Default: true.
     pub enabled: bool,
-    /// How many. Default 1000.
+    /// Maximum number of log records. Default: 1000.
     pub max_count: usize,
-    /// For how long. Default one hour.
+    /// Maximum age of log records. Default: 1 h.
     pub retention: Duration,
-    /// Which share of them, from 0 to 1. Default 1.
+    /// The ratio of log records that are stored, from 0 to 1. Default: 1.
     pub sampling_ratio: f64,
-    /// Whether records are also events of `tracing`, with the target `iii::log`, and so on the console of a program that
-    /// shows those. Default: yes.
+    /// Whether to emit log records as `tracing` events with the target `iii::log`, which a `tracing` subscriber of the
+    /// program can print. Default: true.
     pub console: bool,
 }
 
@@ -163,45 +163,45 @@ impl Default for LogSettings {
     }
 }
 
-/// What raises an alarm: a metric beyond a threshold.
+/// An alert rule: fires when a metric crosses a threshold.
 ///
-/// `metric` is the name of a metric that workers send, or one of the engine's own: `iii.invocations.total`,
+/// `metric` is the name of a metric that workers export, or of a metric of the engine: `iii.invocations.total`,
 /// `iii.invocations.success`, `iii.invocations.error`, `iii.invocations.deferred`, `iii.workers.spawns`,
 /// `iii.workers.deaths`, `iii.workers.active`, `iii.invocations.duration.avg`, `.p50`, `.p95`, `.p99`, `.max` (in
-/// milliseconds). Of what only grows, the growth within the window counts; of other values the newest, of histograms
-/// the mean within the window.
+/// milliseconds). The value of a monotonic sum is its increase within the window, the value of a gauge is the latest
+/// one, and the value of a histogram is the mean within the window.
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct AlertRule {
-    /// Its name.
+    /// The name of the rule.
     pub name: String,
-    /// The metric.
+    /// The name of the metric.
     pub metric: String,
-    /// What the value is compared with.
+    /// The threshold to which the value is compared.
     pub threshold: f64,
-    /// How it is compared.
+    /// The comparison operator.
     pub operator: AlertOperator,
     /// The window, in seconds.
     #[serde(rename = "window_seconds", serialize_with = "seconds")]
     #[schemars(with = "u64")]
     pub window: Duration,
-    /// What happens.
+    /// The action of a firing alert.
     pub action: AlertAction,
-    /// Whether it is looked at.
+    /// Whether the rule is evaluated.
     pub enabled: bool,
-    /// How long it is silent after an alarm, in seconds.
+    /// The minimum time between two actions, in seconds.
     #[serde(rename = "cooldown_seconds", serialize_with = "seconds")]
     #[schemars(with = "u64")]
     pub cooldown: Duration,
 }
 
-// The signature is the one that serde asks for.
+// serde determines the signature.
 fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(duration.as_secs())
 }
 
 impl AlertRule {
-    /// A rule that warns in the engine's log once the value is above the threshold, looks at the last minute, and is then
-    /// silent for a minute.
+    /// Creates an enabled rule that logs a warning while the value is above the threshold, with a window of 60 s and a
+    /// cooldown of 60 s.
     pub fn above(name: impl Into<String>, metric: impl Into<String>, threshold: f64) -> Self {
         Self {
             name: name.into(),
@@ -216,7 +216,7 @@ impl AlertRule {
     }
 }
 
-/// How a value is compared with a threshold.
+/// Comparison of a value with a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertOperator {
@@ -235,7 +235,7 @@ pub enum AlertOperator {
 }
 
 impl AlertOperator {
-    /// The operator of a sign or a name, as the file has it.
+    /// Parses the symbol or the name of an operator in a configuration file.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Some(match text.to_lowercase().replace('_', "").as_str() {
             ">" | "greaterthan" => Self::GreaterThan,
@@ -248,9 +248,9 @@ impl AlertOperator {
         })
     }
 
-    // Exact: whoever asks for equality means counts.
+    /// Applies the operator. Equality is exact, because it is meant for counts.
     #[allow(clippy::float_cmp)]
-    pub(super) fn holds(self, value: f64, threshold: f64) -> bool {
+    pub(super) fn compare(self, value: f64, threshold: f64) -> bool {
         match self {
             Self::GreaterThan => value > threshold,
             Self::GreaterThanOrEqual => value >= threshold,
@@ -262,15 +262,15 @@ impl AlertOperator {
     }
 }
 
-/// What an alarm does.
+/// The action of a firing alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum AlertAction {
-    /// A warning in the engine's log.
+    /// Logs a warning.
     Log,
-    /// A call of a function of the namespace `default`, which gets the alert.
+    /// Invokes a function in the namespace `default` with the state of the alert.
     Function {
-        /// The function.
+        /// The function id.
         path: String,
     },
 }
@@ -280,7 +280,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_rule_that_fits_decides_and_traces_stay_whole() {
+    fn first_matching_rule_determines_the_sampling_ratio() {
         let rule = |operation: &str, service: Option<&str>, rate| SamplingRule {
             operation: Some(operation.to_owned()),
             service: service.map(str::to_owned),
@@ -291,10 +291,10 @@ mod tests {
             rules: vec![rule("health*", None, 0.0), rule("pay", Some("shop"), 1.0)],
         };
         let ids = (0..1000_u64).map(|n| u128::from(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-        let kept = |operation, service| {
-            ids.clone().filter(|id| sampling.keeps(*id, operation, service)).count()
+        let sampled = |operation, service| {
+            ids.clone().filter(|id| sampling.is_sampled(*id, operation, service)).count()
         };
-        assert_eq!((kept("health::check", "x"), kept("pay", "shop")), (0, 1000));
-        assert!((200..300).contains(&kept("pay", "other")));
+        assert_eq!((sampled("health::check", "x"), sampled("pay", "shop")), (0, 1000));
+        assert!((200..300).contains(&sampled("pay", "other")));
     }
 }

@@ -11,6 +11,7 @@ use super::Streams;
 use super::custom::{self, CustomChange, CustomDeletion};
 use super::group::StreamGroup;
 use super::message::MessageEvent;
+use crate::function_ids::STREAM_SEND;
 use crate::provider::{BuiltIn, Call, Handler, Outcome, invalid_input, to_payload};
 use crate::state::update::{self, ChangeOutput, UpdateOp};
 use crate::store::StoreError;
@@ -136,7 +137,7 @@ where
 /// Returns all built-in functions of streams.
 pub(super) fn built_in_functions(streams: &Arc<Streams>) -> Vec<BuiltIn> {
     macro_rules! function {
-        ($output:ty, $id:literal, $description:literal, $code:ident) => {{
+        ($output:ty, $id:expr, $description:literal, $code:ident) => {{
             let streams = streams.clone();
             stream_function::<_, $output, _, _>($id, $description, move |input, call| {
                 $code(streams.clone(), input, call)
@@ -160,7 +161,7 @@ pub(super) fn built_in_functions(streams: &Arc<Streams>) -> Vec<BuiltIn> {
             "Lists all streams and their groups.",
             list_all
         ),
-        function!((), "stream::send", "Sends a custom event to subscribers.", send),
+        function!((), STREAM_SEND, "Sends a custom event to subscribers.", send),
         function!(
             ChangeOutput,
             "stream::update",

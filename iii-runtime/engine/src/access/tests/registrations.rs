@@ -63,10 +63,9 @@ async fn prefixed_functions_keep_their_ids_for_their_worker() {
     assert!(broker.functions_called("ann::f").is_empty());
 }
 
-#[tokio::test]
-async fn hooks_rewrite_and_reject_registrations() {
-    let broker = broker_with_providers();
-    serve(&broker, &["gate::fn", "gate::trigger", "gate::type"], |call, data| {
+/// Connects a worker with hooks that rewrite registrations, and reject those with the id `bad` or `mute`.
+async fn serve_hooks(broker: &Broker) {
+    serve(broker, &["gate::fn", "gate::trigger", "gate::type"], |call, data| {
         assert_eq!(data["context"], json!({"user": "ann"}));
         let rejected = Err(ErrorBody::new("no", "not yours"));
         Ok(Some(payload(match (&*call.function_id, data) {
@@ -88,14 +87,18 @@ async fn hooks_rewrite_and_reject_registrations() {
         })))
     })
     .await;
+}
+
+#[tokio::test]
+async fn hooks_rewrite_and_reject_registrations() {
+    let broker = broker_with_providers();
+    serve_hooks(&broker).await;
     let access = exposing("*")
         .on_function_registration("gate::fn")
         .on_trigger_registration("gate::trigger")
         .on_trigger_type_registration("gate::type");
     let grants = json!({"context": {"user": "ann"}, "allow_trigger_type_registration": true});
-    serve(&broker, &["gate::auth"], move |_, _| Ok(Some(payload(grants.clone())))).await;
-    let mut worker =
-        announced_through(&broker, Some(access.auth_function("gate::auth")), None).await;
+    let mut worker = connect_with_grants(&broker, access, grants).await;
 
     worker.function("f");
     for id in ["bad", "mute"] {

@@ -6,10 +6,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::*;
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type ChannelSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Opens a channel of a call, like a worker.
-async fn open(server: &TestServer, call: &InvokeFunction, field: &str) -> Socket {
+async fn open(server: &TestServer, call: &InvokeFunction, field: &str) -> ChannelSocket {
     let data: Value = call.data.parse().unwrap();
     let (id, key) = (&data[field]["channel_id"], &data[field]["access_key"]);
     let (id, key) = (id.as_str().unwrap(), key.as_str().unwrap());
@@ -19,7 +19,7 @@ async fn open(server: &TestServer, call: &InvokeFunction, field: &str) -> Socket
     tokio_tungstenite::connect_async(url).await.unwrap().0
 }
 
-async fn next(socket: &mut Socket) -> Message {
+async fn next(socket: &mut ChannelSocket) -> Message {
     let next = tokio::time::timeout(Duration::from_secs(10), socket.next()).await;
     next.expect("a frame in time").expect("an open socket").unwrap()
 }

@@ -1,4 +1,4 @@
-//! Reads large JSON piece by piece: never more than one element of a list is in memory beside the text itself.
+//! Incremental parsing of large JSON: at most one element of an array is in memory besides the JSON itself.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,71 +7,71 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Two fields of an object, each as text; `None`: absent or null.
-pub(super) type Pair<'de> = [Option<&'de RawValue>; 2];
+/// The raw values of two fields; `None` if a field is absent or null.
+pub(super) type RawPair<'de> = [Option<&'de RawValue>; 2];
 
-/// Picks two fields out of an object; the others are only looked at to see where they end.
+/// Extracts two fields of an object and skips the others.
 #[derive(Clone, Copy)]
-pub(super) struct Pick(pub(super) [&'static str; 2]);
+pub(super) struct FieldPair(pub(super) [&'static str; 2]);
 
-impl<'de> DeserializeSeed<'de> for Pick {
-    type Value = Pair<'de>;
+impl<'de> DeserializeSeed<'de> for FieldPair {
+    type Value = RawPair<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Pair<'de>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<RawPair<'de>, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Pick {
-    type Value = Pair<'de>;
+impl<'de> Visitor<'de> for FieldPair {
+    type Value = RawPair<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "an object with `{}` and `{}`", self.0[0], self.0[1])
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Pair<'de>, A::Error> {
-        let mut picked = [None; 2];
-        while let Some(key) = access.next_key::<Text<'de>>()? {
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<RawPair<'de>, A::Error> {
+        let mut values = [None; 2];
+        while let Some(key) = access.next_key::<JsonStr<'de>>()? {
             match self.0.iter().position(|name| *name == key.0) {
-                Some(at) => picked[at] = access.next_value()?,
+                Some(index) => values[index] = access.next_value()?,
                 None => drop(access.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(picked)
+        Ok(values)
     }
 }
 
-/// Reads a whole text as one value.
-pub(super) fn whole<'de, S: DeserializeSeed<'de>>(
-    text: &'de str,
+/// Parses JSON with a seed. Trailing characters are an error.
+pub(super) fn parse<'de, S: DeserializeSeed<'de>>(
+    json: &'de str,
     seed: S,
 ) -> Result<S::Value, serde_json::Error> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let mut deserializer = serde_json::Deserializer::from_str(json);
     let value = seed.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(value)
 }
 
-/// Hands the elements of a list on, one after the other.
-pub(super) fn each<'de, S, F>(
-    list: &'de RawValue,
+/// Parses the elements of an array with a seed and calls `f` for each.
+pub(super) fn for_each_element<'de, S, F>(
+    array: &'de RawValue,
     seed: S,
-    take: F,
+    f: F,
 ) -> Result<(), serde_json::Error>
 where
     S: DeserializeSeed<'de> + Clone,
     F: FnMut(S::Value) -> Result<(), serde_json::Error>,
 {
-    whole(list.get(), Each { seed, take, lifetime: PhantomData })
+    parse(array.get(), ForEachElement { seed, f, lifetime: PhantomData })
 }
 
-struct Each<'de, S, F> {
+struct ForEachElement<'de, S, F> {
     seed: S,
-    take: F,
+    f: F,
     lifetime: PhantomData<&'de ()>,
 }
 
-impl<'de, S, F> DeserializeSeed<'de> for Each<'de, S, F>
+impl<'de, S, F> DeserializeSeed<'de> for ForEachElement<'de, S, F>
 where
     S: DeserializeSeed<'de> + Clone,
     F: FnMut(S::Value) -> Result<(), serde_json::Error>,
@@ -83,7 +83,7 @@ where
     }
 }
 
-impl<'de, S, F> Visitor<'de> for Each<'de, S, F>
+impl<'de, S, F> Visitor<'de> for ForEachElement<'de, S, F>
 where
     S: DeserializeSeed<'de> + Clone,
     F: FnMut(S::Value) -> Result<(), serde_json::Error>,
@@ -91,60 +91,60 @@ where
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
+        f.write_str("an array")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut access: A) -> Result<(), A::Error> {
-        while let Some(one) = access.next_element_seed(self.seed.clone())? {
-            (self.take)(one).map_err(A::Error::custom)?;
+        while let Some(element) = access.next_element_seed(self.seed.clone())? {
+            (self.f)(element).map_err(A::Error::custom)?;
         }
         Ok(())
     }
 }
 
-/// A text that is part of the frame, unless it has escapes.
+/// A JSON string, borrowed from the frame unless it has escape sequences.
 #[derive(Deserialize)]
-pub(super) struct Text<'a>(#[serde(borrow)] pub(super) std::borrow::Cow<'a, str>);
+pub(super) struct JsonStr<'a>(#[serde(borrow)] pub(super) std::borrow::Cow<'a, str>);
 
-/// The first `N` elements of a list; of the others only how many there were.
+/// The first `N` elements of an array. Further elements are skipped; null is an empty array.
 #[derive(Debug)]
-pub(super) struct First<T, const N: usize>(pub(super) Vec<T>);
+pub(super) struct FirstElements<T, const N: usize>(pub(super) Vec<T>);
 
-impl<T, const N: usize> Default for First<T, N> {
+impl<T, const N: usize> Default for FirstElements<T, N> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for First<T, N> {
+impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for FirstElements<T, N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List<T, const N: usize>(PhantomData<T>);
+        struct FirstElementsVisitor<T, const N: usize>(PhantomData<T>);
 
-        impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for List<T, N> {
-            type Value = First<T, N>;
+        impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for FirstElementsVisitor<T, N> {
+            type Value = FirstElements<T, N>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
+                f.write_str("an array")
             }
 
             fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(First::default())
+                Ok(FirstElements::default())
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-                let mut kept = Vec::new();
-                while kept.len() < N {
+                let mut elements = Vec::new();
+                while elements.len() < N {
                     match access.next_element()? {
-                        Some(one) => kept.push(one),
-                        None => return Ok(First(kept)),
+                        Some(element) => elements.push(element),
+                        None => return Ok(FirstElements(elements)),
                     }
                 }
                 while access.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(First(kept))
+                Ok(FirstElements(elements))
             }
         }
 
-        deserializer.deserialize_any(List(PhantomData))
+        deserializer.deserialize_any(FirstElementsVisitor(PhantomData))
     }
 }
 
@@ -153,8 +153,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_are_cut_and_null_is_an_empty_one() {
-        let first = |text| serde_json::from_str::<First<u8, 2>>(text).map(|first| first.0);
+    fn arrays_are_truncated_and_null_is_an_empty_array() {
+        let first = |json| serde_json::from_str::<FirstElements<u8, 2>>(json).map(|first| first.0);
         assert_eq!(first("[1,2,3,{}]").unwrap(), [1, 2]);
         assert_eq!(first("[1]").unwrap(), [1]);
         assert_eq!(first("null").unwrap(), [0; 0]);
@@ -162,18 +162,18 @@ mod tests {
     }
 
     #[test]
-    fn elements_come_one_by_one_and_fields_in_any_order() {
-        let text = r#"{"x":[[]],"b":[{"a":1,"b":2},{"b":null}],"\u0061":7}"#;
-        let [a, b] = whole(text, Pick(["a", "b"])).unwrap();
+    fn fields_are_extracted_in_any_order_from_each_element() {
+        let json = r#"{"x":[[]],"b":[{"a":1,"b":2},{"b":null}],"\u0061":7}"#;
+        let [a, b] = parse(json, FieldPair(["a", "b"])).unwrap();
         assert_eq!(a.unwrap().get(), "7");
-        let mut seen = Vec::new();
-        each(b.unwrap(), Pick(["a", "b"]), |[a, b]| {
-            seen.push((a.map(RawValue::get), b.map(RawValue::get)));
+        let mut pairs = Vec::new();
+        for_each_element(b.unwrap(), FieldPair(["a", "b"]), |[a, b]| {
+            pairs.push((a.map(RawValue::get), b.map(RawValue::get)));
             Ok(())
         })
         .unwrap();
-        assert_eq!(seen, [(Some("1"), Some("2")), (None, None)]);
-        assert!(whole("{} x", Pick(["a", "b"])).is_err());
-        assert!(whole("[]", Pick(["a", "b"])).is_err());
+        assert_eq!(pairs, [(Some("1"), Some("2")), (None, None)]);
+        assert!(parse("{} x", FieldPair(["a", "b"])).is_err());
+        assert!(parse("[]", FieldPair(["a", "b"])).is_err());
     }
 }

@@ -1,42 +1,42 @@
-//! Points of an `ExportMetricsServiceRequest`.
+//! Parses the data points of an `ExportMetricsServiceRequest`.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::Origin;
-use super::json::{First, Text, each};
-use super::value::{Attributes, Real, Unsigned, Whole, cut_name, object};
-use crate::observability::metrics::{Histogram, Kind, Point, Value};
+use super::ItemContext;
+use super::json::{FirstElements, JsonStr, for_each_element};
+use super::value::{Double, Int64, KeyValues, UInt64, attribute_map, truncate_name};
+use crate::observability::metrics::{DataPoint, DataPointValue, Histogram, MetricKind};
 
-/// Buckets of one histogram.
-const BUCKETS: usize = 512;
+/// Maximum number of buckets of a histogram.
+const MAX_BUCKETS: usize = 512;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Otlp<'a> {
+struct OtlpMetric<'a> {
     #[serde(borrow)]
-    name: Text<'a>,
+    name: JsonStr<'a>,
     #[serde(borrow)]
-    description: Option<Text<'a>>,
+    description: Option<JsonStr<'a>>,
     #[serde(borrow)]
-    unit: Option<Text<'a>>,
+    unit: Option<JsonStr<'a>>,
     #[serde(borrow)]
-    gauge: Option<Points<'a>>,
+    gauge: Option<OtlpDataPoints<'a>>,
     #[serde(borrow)]
-    sum: Option<Points<'a>>,
+    sum: Option<OtlpDataPoints<'a>>,
     #[serde(borrow)]
-    histogram: Option<Points<'a>>,
+    histogram: Option<OtlpDataPoints<'a>>,
     #[serde(borrow)]
-    exponential_histogram: Option<Points<'a>>,
+    exponential_histogram: Option<OtlpDataPoints<'a>>,
     #[serde(borrow)]
-    summary: Option<Points<'a>>,
+    summary: Option<OtlpDataPoints<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Points<'a> {
+struct OtlpDataPoints<'a> {
     #[serde(borrow)]
     data_points: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -45,54 +45,57 @@ struct Points<'a> {
     is_monotonic: bool,
 }
 
-/// A point of any kind: each has some of these.
+/// A data point of any metric type. Each type has some of the fields.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OtlpPoint<'a> {
+struct OtlpDataPoint<'a> {
     #[serde(borrow, default)]
-    attributes: Attributes<'a>,
+    attributes: KeyValues<'a>,
     #[serde(default)]
-    time_unix_nano: Unsigned,
-    as_double: Option<Real>,
-    as_int: Option<Whole>,
-    count: Option<Unsigned>,
-    sum: Option<Real>,
-    min: Option<Real>,
-    max: Option<Real>,
+    time_unix_nano: UInt64,
+    as_double: Option<Double>,
+    as_int: Option<Int64>,
+    count: Option<UInt64>,
+    sum: Option<Double>,
+    min: Option<Double>,
+    max: Option<Double>,
     #[serde(default)]
-    bucket_counts: First<Unsigned, BUCKETS>,
+    bucket_counts: FirstElements<UInt64, MAX_BUCKETS>,
     #[serde(default)]
-    explicit_bounds: First<Real, BUCKETS>,
+    explicit_bounds: FirstElements<Double, MAX_BUCKETS>,
 }
 
-/// Reads one metric: a point for each of its data points.
+/// Parses the data points of a metric.
 pub(super) fn read(
     json: &RawValue,
-    origin: &Origin,
-    emit: &mut dyn FnMut(Point),
+    context: &ItemContext,
+    emit: &mut dyn FnMut(DataPoint),
 ) -> Result<(), serde_json::Error> {
-    let otlp: Otlp<'_> = serde_json::from_str(json.get())?;
+    let otlp: OtlpMetric<'_> = serde_json::from_str(json.get())?;
     let kinds = [
-        (Kind::Gauge, otlp.gauge),
-        (Kind::Sum, otlp.sum),
-        (Kind::Histogram, otlp.histogram),
-        (Kind::ExponentialHistogram, otlp.exponential_histogram),
-        (Kind::Summary, otlp.summary),
+        (MetricKind::Gauge, otlp.gauge),
+        (MetricKind::Sum, otlp.sum),
+        (MetricKind::Histogram, otlp.histogram),
+        (MetricKind::ExponentialHistogram, otlp.exponential_histogram),
+        (MetricKind::Summary, otlp.summary),
     ];
-    let text = |text: Text<'_>| Arc::<str>::from(cut_name(&text.0));
+    let text = |text: JsonStr<'_>| Arc::<str>::from(truncate_name(&text.0));
     let (name, description, unit) =
         (text(otlp.name), otlp.description.map(text), otlp.unit.map(text));
     for (kind, points) in kinds {
-        let Some(Points { data_points: Some(list), aggregation_temporality, is_monotonic }) =
-            points
+        let Some(OtlpDataPoints {
+            data_points: Some(data_points),
+            aggregation_temporality,
+            is_monotonic,
+        }) = points
         else {
             continue;
         };
         let temporality = aggregation_temporality.map(|raw| raw.get().trim_matches('"'));
         let is_delta = matches!(temporality, Some("1" | "AGGREGATION_TEMPORALITY_DELTA"));
-        each(list, std::marker::PhantomData::<OtlpPoint<'_>>, |point| {
+        for_each_element(data_points, std::marker::PhantomData::<OtlpDataPoint<'_>>, |point| {
             if let Some(value) = value_of(kind, &point) {
-                emit(Point {
+                emit(DataPoint {
                     name: name.clone(),
                     description: description.clone(),
                     unit: unit.clone(),
@@ -100,10 +103,10 @@ pub(super) fn read(
                     is_delta,
                     is_monotonic,
                     value,
-                    attributes: object(&point.attributes),
+                    attributes: attribute_map(&point.attributes),
                     timestamp_unix_nano: point.time_unix_nano.0,
-                    service_name: origin.service_name.clone(),
-                    scope_name: origin.scope_name.clone(),
+                    service_name: context.service_name.clone(),
+                    scope_name: context.scope_name.clone(),
                 });
             }
             Ok(())
@@ -112,23 +115,25 @@ pub(super) fn read(
     Ok(())
 }
 
-/// What was measured; `None`: nothing.
-fn value_of(kind: Kind, point: &OtlpPoint<'_>) -> Option<Value> {
-    if matches!(kind, Kind::Gauge | Kind::Sum) {
-        // What the official SDKs count fits into a double without loss.
+/// Returns the value of a data point, or `None` if a gauge or a sum has no finite value.
+fn value_of(kind: MetricKind, point: &OtlpDataPoint<'_>) -> Option<DataPointValue> {
+    if matches!(kind, MetricKind::Gauge | MetricKind::Sum) {
+        // The counters of the official SDKs are exact in a double.
         #[allow(clippy::cast_precision_loss)]
-        let whole = point.as_int.map(|Whole(whole)| whole as f64);
-        let number = point.as_double.map(|Real(real)| real).or(whole);
-        return number.filter(|number| number.is_finite()).map(Value::Number);
+        let integer = point.as_int.map(|Int64(integer)| integer as f64);
+        let number = point.as_double.map(|Double(double)| double).or(integer);
+        return number.filter(|number| number.is_finite()).map(DataPointValue::Number);
     }
-    let real = |real: Option<Real>| real.map(|Real(real)| real).filter(|real| real.is_finite());
-    Some(Value::Histogram(Histogram {
+    let finite = |double: Option<Double>| {
+        double.map(|Double(double)| double).filter(|double| double.is_finite())
+    };
+    Some(DataPointValue::Histogram(Histogram {
         count: point.count.unwrap_or_default().0,
-        sum: real(point.sum).unwrap_or_default(),
-        min: real(point.min),
-        max: real(point.max),
-        bounds: point.explicit_bounds.0.iter().map(|Real(bound)| *bound).collect(),
-        counts: point.bucket_counts.0.iter().map(|Unsigned(count)| *count).collect(),
+        sum: finite(point.sum).unwrap_or_default(),
+        min: finite(point.min),
+        max: finite(point.max),
+        bounds: point.explicit_bounds.0.iter().map(|Double(bound)| *bound).collect(),
+        counts: point.bucket_counts.0.iter().map(|UInt64(count)| *count).collect(),
     }))
 }
 
@@ -138,8 +143,8 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn points_of_all_kinds_are_read() {
-        let origin = super::super::Resource::read(None).unwrap();
+    fn data_points_of_all_metric_types_are_parsed() {
+        let context = ItemContext::from_resource(None).unwrap();
         let mut points = Vec::new();
         for metric in [
             json!({"name": "g", "unit": "By", "gauge": {"dataPoints": [
@@ -151,14 +156,14 @@ mod tests {
             json!({"name": "none"}),
         ] {
             let raw = serde_json::value::to_raw_value(&metric).unwrap();
-            read(&raw, &origin, &mut |point| points.push(point)).unwrap();
+            read(&raw, &context, &mut |point| points.push(point)).unwrap();
         }
         let names: Vec<_> = points.iter().map(|point| &*point.name).collect();
         assert_eq!(names, ["g", "g", "s", "h"]);
-        assert!(matches!(points[0].value, Value::Number(5.0)));
+        assert!(matches!(points[0].value, DataPointValue::Number(5.0)));
         assert_eq!((points[0].timestamp_unix_nano, points[0].unit.as_deref()), (7, Some("By")));
         assert!(points[2].is_delta && points[2].is_monotonic && !points[3].is_delta);
-        let Value::Histogram(histogram) = &points[3].value else { panic!() };
+        let DataPointValue::Histogram(histogram) = &points[3].value else { panic!() };
         assert_eq!(
             (histogram.count, histogram.max, &histogram.counts[..]),
             (3, Some(3.0), &[1, 2][..])

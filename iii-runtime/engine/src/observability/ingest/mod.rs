@@ -1,8 +1,4 @@
-//! Telemetry frames: from the bytes of a connection to spans, metric points and log records (protocol section 1.6).
-//!
-//! A frame is read in place: nothing but one span, point or record at a time is made of it. What one frame costs in
-//! memory is thus the frame itself, and what the stores keep. A frame that is no JSON is dropped as a whole; a single
-//! thing in it that is wrong is dropped alone, and counted.
+//! Ingest of telemetry frames: parses OTLP/JSON to spans, data points and log records (protocol section 1.6).
 
 mod json;
 mod logs;
@@ -20,216 +16,226 @@ use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Bytes;
 
-use super::logs::Record;
-use super::metrics::Point;
+use super::logs::{AttributeMap, LogRecord};
+use super::metrics::DataPoint;
 use super::traces::Span;
-use json::{Pick, Text, each, whole};
-use value::{Attributes, cut_name};
+use json::{FieldPair, JsonStr, for_each_element, parse};
+use value::{KeyValues, truncate_name};
 
-/// Frames up to this size are read at once; longer ones by another thread, so that they hold up nobody else.
-const AT_ONCE: usize = 16 << 10;
-/// Longer frames that are read at a time, of all connections together; the others wait where they are.
-const LARGE_AT_A_TIME: usize = 4;
-/// What is read is handed on in portions.
-const PORTION: usize = 256;
+/// Maximum size of a frame that is parsed on the thread of its connection. Larger frames use the blocking thread pool.
+const MAX_INLINE_BYTES: usize = 16 << 10;
+/// Maximum number of larger frames that are parsed concurrently, over all connections.
+const MAX_CONCURRENT_LARGE_FRAMES: usize = 4;
+/// Maximum number of items that are passed to the sink at once.
+const BATCH_SIZE: usize = 256;
 
-/// Where what was read goes.
-pub(super) trait Sink: Send + Sync + 'static {
-    /// Takes spans.
+/// Receives the telemetry of frames.
+pub(super) trait TelemetrySink: Send + Sync + 'static {
+    /// Receives spans.
     fn spans(&self, spans: Vec<Span>);
-    /// Takes metric points.
-    fn points(&self, points: Vec<Point>);
-    /// Takes log records.
-    fn records(&self, records: Vec<Record>);
-    /// Hears of spans that could not be read.
-    fn refused_spans(&self, count: u64);
+    /// Receives metric data points.
+    fn data_points(&self, points: Vec<DataPoint>);
+    /// Receives log records.
+    fn log_records(&self, records: Vec<LogRecord>);
+    /// Receives the number of invalid spans in a frame.
+    fn dropped_spans(&self, count: u64);
 }
 
-/// The way in for telemetry frames.
-pub(super) struct Ingest<S> {
+/// Parses telemetry frames into a sink.
+///
+/// A frame is parsed in place, one item at a time, so that the memory for a frame is the frame itself and what the sink
+/// retains. A frame that is not valid JSON is dropped as a whole; an invalid item is dropped alone and counted.
+pub(super) struct TelemetryIngest<S> {
     sink: Arc<S>,
-    large: Arc<Semaphore>,
+    large_frames: Arc<Semaphore>,
 }
 
-impl<S: Sink> Ingest<S> {
-    /// A way to `sink`.
+impl<S: TelemetrySink> TelemetryIngest<S> {
+    /// Creates an ingest into `sink`.
     pub(super) fn new(sink: Arc<S>) -> Self {
-        Self { sink, large: Arc::new(Semaphore::new(LARGE_AT_A_TIME)) }
+        Self { sink, large_frames: Arc::new(Semaphore::new(MAX_CONCURRENT_LARGE_FRAMES)) }
     }
 
-    /// Takes a frame. When the future is done, what is in it is stored: frames of one connection keep their order.
-    pub(super) fn take(&self, frame: Bytes) -> BoxFuture<'static, ()> {
+    /// Ingests a frame. The future completes when its telemetry is stored; awaiting it keeps frames in order.
+    pub(super) fn ingest(&self, frame: Bytes) -> BoxFuture<'static, ()> {
         let sink = self.sink.clone();
-        if frame.len() <= AT_ONCE {
-            guarded(&*sink, &frame);
+        if frame.len() <= MAX_INLINE_BYTES {
+            ingest_catching_panics(&*sink, &frame);
             return std::future::ready(()).boxed();
         }
-        let large = self.large.clone();
+        let large_frames = self.large_frames.clone();
         async move {
-            let Ok(_place) = large.acquire().await else { return };
-            let read = tokio::task::spawn_blocking(move || guarded(&*sink, &frame));
-            // It fails only if the runtime ends.
-            let _ = read.await;
+            let Ok(_permit) = large_frames.acquire().await else { return };
+            let task = tokio::task::spawn_blocking(move || ingest_catching_panics(&*sink, &frame));
+            // The task fails only when the runtime shuts down.
+            let _ = task.await;
         }
         .boxed()
     }
 }
 
-/// Reads a frame; a bug in the reading costs that frame, never the connection.
-fn guarded(sink: &impl Sink, frame: &[u8]) {
-    if catch_unwind(AssertUnwindSafe(|| read(sink, frame))).is_err() {
-        tracing::error!("the engine panicked over a telemetry frame; it goes on");
+/// Ingests a frame. A panic drops the frame and keeps its connection open.
+fn ingest_catching_panics(sink: &impl TelemetrySink, frame: &[u8]) {
+    if catch_unwind(AssertUnwindSafe(|| ingest(sink, frame))).is_err() {
+        tracing::error!("dropped a telemetry frame: the parser panicked");
     }
 }
 
-fn read(sink: &impl Sink, frame: &[u8]) {
+fn ingest(sink: &impl TelemetrySink, frame: &[u8]) {
     let Some((prefix, body)) = frame.split_at_checked(4) else { return };
-    let Ok(text) = std::str::from_utf8(body) else {
-        return tracing::warn!("a telemetry frame that is not UTF-8 was dropped");
+    let Ok(json) = std::str::from_utf8(body) else {
+        return tracing::warn!("dropped a telemetry frame: it is not UTF-8");
     };
     let outcome = match prefix {
-        b"OTLP" => walk(text, &SPANS, spans::read, |spans| sink.spans(spans)),
-        b"MTRC" => walk(text, &METRICS, metrics::read, |points| sink.points(points)),
-        b"LOGS" => walk(text, &LOGS, logs::read, |records| sink.records(records)),
+        b"OTLP" => parse_items(json, &SPANS, spans::read, |spans| sink.spans(spans)),
+        b"MTRC" => parse_items(json, &METRICS, metrics::read, |points| sink.data_points(points)),
+        b"LOGS" => parse_items(json, &LOGS, logs::read, |records| sink.log_records(records)),
         _ => return,
     };
     let prefix = String::from_utf8_lossy(prefix);
     match outcome {
         Err(error) => {
-            tracing::warn!("a telemetry frame `{prefix}` was dropped: {}", brief(&error));
+            tracing::warn!("dropped a telemetry frame `{prefix}`: {}", abbreviate(&error));
         }
-        Ok(Refused { count: 0, .. }) => {}
-        Ok(Refused { count, signal, first }) => {
-            let first = first.as_ref().map(brief).unwrap_or_default();
-            tracing::warn!(
-                "{count} {signal} of a telemetry frame were dropped; the first: {first}"
-            );
+        Ok(DroppedItems { count: 0, .. }) => {}
+        Ok(DroppedItems { count, signal, first_error }) => {
+            let error = first_error.as_ref().map(abbreviate).unwrap_or_default();
+            tracing::warn!("dropped {count} {signal} of a telemetry frame; the first: {error}");
             if signal == SPANS.signal {
-                sink.refused_spans(count);
+                sink.dropped_spans(count);
             }
         }
     }
 }
 
-/// The beginning of an error: its text can quote as much of the frame as it likes.
-fn brief(error: &serde_json::Error) -> String {
+/// Returns the beginning of an error message, which may quote any amount of the frame.
+fn abbreviate(error: &serde_json::Error) -> String {
     error.to_string().chars().take(200).collect()
 }
 
-/// The names of the levels of one kind of request.
-struct Levels {
+/// The JSON keys of an OTLP export request, from the outermost array to the items.
+struct RequestKeys {
     signal: &'static str,
     resources: &'static str,
     scopes: &'static str,
-    leaves: &'static str,
+    items: &'static str,
 }
 
-const SPANS: Levels =
-    Levels { signal: "spans", resources: "resourceSpans", scopes: "scopeSpans", leaves: "spans" };
-const METRICS: Levels = Levels {
+const SPANS: RequestKeys = RequestKeys {
+    signal: "spans",
+    resources: "resourceSpans",
+    scopes: "scopeSpans",
+    items: "spans",
+};
+const METRICS: RequestKeys = RequestKeys {
     signal: "metrics",
     resources: "resourceMetrics",
     scopes: "scopeMetrics",
-    leaves: "metrics",
+    items: "metrics",
 };
-const LOGS: Levels =
-    Levels { signal: "logs", resources: "resourceLogs", scopes: "scopeLogs", leaves: "logRecords" };
+const LOGS: RequestKeys = RequestKeys {
+    signal: "logs",
+    resources: "resourceLogs",
+    scopes: "scopeLogs",
+    items: "logRecords",
+};
 
-/// What was dropped of a frame.
+/// The invalid items of a frame.
 #[derive(Default)]
-struct Refused {
+struct DroppedItems {
     count: u64,
     signal: &'static str,
-    first: Option<serde_json::Error>,
+    first_error: Option<serde_json::Error>,
 }
 
-/// Who sent something: the resource and the scope of OTLP.
+/// The resource and the instrumentation scope of an item.
 #[derive(Clone)]
-struct Origin {
+struct ItemContext {
     service_name: Arc<str>,
-    resource: Arc<serde_json::Map<String, serde_json::Value>>,
+    resource: Arc<AttributeMap>,
     scope_name: Arc<str>,
     scope_version: Option<Arc<str>>,
 }
 
-/// Walks down to the spans, metrics or records of a request, and makes `T` of each.
-fn walk<T>(
-    text: &str,
-    levels: &Levels,
-    read: impl Fn(&RawValue, &Origin, &mut dyn FnMut(T)) -> Result<(), serde_json::Error>,
-    take: impl Fn(Vec<T>),
-) -> Result<Refused, serde_json::Error> {
-    let mut refused = Refused { signal: levels.signal, ..Refused::default() };
-    let mut portion = Vec::new();
-    // The whole text is looked through here: after this line it is known to be JSON.
-    let [resources, _] = whole(text, Pick([levels.resources, ""]))?;
-    let Some(resources) = resources else { return Ok(refused) };
-    each(resources, Pick(["resource", levels.scopes]), |[resource, scopes]| {
-        let resource = Resource::read(resource)?;
+/// Parses the items of an export request with `read`, and passes the results to `emit_batch`.
+fn parse_items<T>(
+    json: &str,
+    keys: &RequestKeys,
+    read: impl Fn(&RawValue, &ItemContext, &mut dyn FnMut(T)) -> Result<(), serde_json::Error>,
+    emit_batch: impl Fn(Vec<T>),
+) -> Result<DroppedItems, serde_json::Error> {
+    let mut dropped = DroppedItems { signal: keys.signal, ..DroppedItems::default() };
+    let mut batch = Vec::new();
+    // This validates the whole frame: it is JSON from here on.
+    let [resources, _] = parse(json, FieldPair([keys.resources, ""]))?;
+    let Some(resources) = resources else { return Ok(dropped) };
+    for_each_element(resources, FieldPair(["resource", keys.scopes]), |[resource, scopes]| {
+        let resource = ItemContext::from_resource(resource)?;
         let Some(scopes) = scopes else { return Ok(()) };
-        each(scopes, Pick(["scope", levels.leaves]), |[scope, leaves]| {
-            let origin = resource.with_scope(scope)?;
-            let Some(leaves) = leaves else { return Ok(()) };
-            each(leaves, std::marker::PhantomData::<&RawValue>, |leaf| {
-                // One metric can have millions of points: the portion is looked at after each.
-                let mut emit = |one| {
-                    portion.push(one);
-                    if portion.len() >= PORTION {
-                        take(std::mem::take(&mut portion));
+        for_each_element(scopes, FieldPair(["scope", keys.items]), |[scope, items]| {
+            let context = resource.with_scope(scope)?;
+            let Some(items) = items else { return Ok(()) };
+            for_each_element(items, std::marker::PhantomData::<&RawValue>, |item| {
+                // One metric may have millions of data points, so the batch size is checked after each.
+                let mut emit = |parsed| {
+                    batch.push(parsed);
+                    if batch.len() >= BATCH_SIZE {
+                        emit_batch(std::mem::take(&mut batch));
                     }
                 };
-                if let Err(error) = read(leaf, &origin, &mut emit) {
-                    refused.count += 1;
-                    refused.first.get_or_insert(error);
+                if let Err(error) = read(item, &context, &mut emit) {
+                    dropped.count += 1;
+                    dropped.first_error.get_or_insert(error);
                 }
                 Ok(())
             })
         })
     })?;
-    if !portion.is_empty() {
-        take(portion);
+    if !batch.is_empty() {
+        emit_batch(batch);
     }
-    Ok(refused)
+    Ok(dropped)
 }
 
 #[derive(Default, Deserialize)]
-struct Resource<'a> {
+struct OtlpResource<'a> {
     #[serde(borrow, default)]
-    attributes: Attributes<'a>,
+    attributes: KeyValues<'a>,
 }
 
 #[derive(Default, Deserialize)]
-struct Scope<'a> {
+struct OtlpScope<'a> {
     #[serde(borrow)]
-    name: Option<Text<'a>>,
+    name: Option<JsonStr<'a>>,
     #[serde(borrow)]
-    version: Option<Text<'a>>,
+    version: Option<JsonStr<'a>>,
 }
 
-impl Resource<'_> {
-    fn read(json: Option<&RawValue>) -> Result<Origin, serde_json::Error> {
-        let resource: Resource<'_> = match json {
+impl ItemContext {
+    /// Parses a resource. The scope is empty.
+    fn from_resource(json: Option<&RawValue>) -> Result<Self, serde_json::Error> {
+        let resource: OtlpResource<'_> = match json {
             Some(json) => serde_json::from_str(json.get())?,
-            None => Resource::default(),
+            None => OtlpResource::default(),
         };
-        let name = resource.attributes.0.iter().find(|one| one.key.0 == "service.name");
-        let name = name.map(value::KeyValue::text).filter(|name| !name.is_empty());
-        Ok(Origin {
-            service_name: name.as_deref().map_or("unknown", cut_name).into(),
-            resource: Arc::new(value::object(&resource.attributes)),
+        let mut attributes = resource.attributes.0.iter();
+        let name = attributes.find(|attribute| attribute.key.0 == "service.name");
+        let name = name.map(value::OtlpKeyValue::text).filter(|name| !name.is_empty());
+        Ok(Self {
+            service_name: name.as_deref().map_or("unknown", truncate_name).into(),
+            resource: Arc::new(value::attribute_map(&resource.attributes)),
             scope_name: "".into(),
             scope_version: None,
         })
     }
-}
 
-impl Origin {
+    /// Parses a scope of the resource.
     fn with_scope(&self, json: Option<&RawValue>) -> Result<Self, serde_json::Error> {
-        let scope: Scope<'_> = match json {
+        let scope: OtlpScope<'_> = match json {
             Some(json) => serde_json::from_str(json.get())?,
-            None => Scope::default(),
+            None => OtlpScope::default(),
         };
-        let text = |text: Text<'_>| Arc::from(cut_name(&text.0));
+        let text = |text: JsonStr<'_>| Arc::from(truncate_name(&text.0));
         Ok(Self {
             scope_name: scope.name.map_or_else(|| "".into(), text),
             scope_version: scope.version.map(text),
@@ -238,65 +244,66 @@ impl Origin {
     }
 }
 
-/// Whether a text of an OTLP frame says nothing.
-fn is_blank(text: &Option<Text<'_>>) -> bool {
+/// Returns whether a string is absent or empty.
+fn is_empty(text: &Option<JsonStr<'_>>) -> bool {
     text.as_ref().is_none_or(|text| text.0.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use iii_wire::sync::lock;
     use std::sync::Mutex;
 
-    /// Keeps what it gets, by a word for each thing.
+    /// Records a description of each item.
     #[derive(Default)]
-    pub(super) struct Kept(pub(super) Mutex<Vec<String>>);
+    struct RecordingSink(Mutex<Vec<String>>);
 
-    impl Kept {
-        fn add(&self, words: impl IntoIterator<Item = String>) {
-            self.0.lock().unwrap().extend(words);
+    impl RecordingSink {
+        fn add(&self, items: impl IntoIterator<Item = String>) {
+            lock(&self.0).extend(items);
         }
     }
 
-    impl Sink for Kept {
+    impl TelemetrySink for RecordingSink {
         fn spans(&self, spans: Vec<Span>) {
             self.add(spans.iter().map(|span| format!("span {}", span.name)));
         }
 
-        fn points(&self, points: Vec<Point>) {
+        fn data_points(&self, points: Vec<DataPoint>) {
             self.add(points.iter().map(|point| format!("point {}", point.name)));
         }
 
-        fn records(&self, records: Vec<Record>) {
+        fn log_records(&self, records: Vec<LogRecord>) {
             self.add(records.iter().map(|record| format!("record {}", record.body)));
         }
 
-        fn refused_spans(&self, count: u64) {
-            self.add([format!("{count} spans refused")]);
+        fn dropped_spans(&self, count: u64) {
+            self.add([format!("{count} spans dropped")]);
         }
     }
 
-    fn read_all(frames: &[&[u8]]) -> Vec<String> {
-        let kept = Kept::default();
+    fn ingest_all(frames: &[&[u8]]) -> Vec<String> {
+        let sink = RecordingSink::default();
         for frame in frames {
-            guarded(&kept, frame);
+            ingest_catching_panics(&sink, frame);
         }
-        kept.0.into_inner().unwrap()
+        sink.0.into_inner().unwrap()
     }
 
     const IDS: &str = r#""traceId":"4bf92f3577b34da6a3ce929d0e0e4736","spanId":"00f067aa0ba902b7""#;
 
     #[test]
-    fn bad_frames_are_dropped_as_a_whole_and_bad_spans_alone() {
+    fn invalid_frames_are_dropped_as_a_whole_and_invalid_spans_alone() {
         let spans = |inner: &str| {
             format!(r#"OTLP{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{inner}]}}]}}]}}"#)
         };
-        let good = format!(r#"{{{IDS},"name":"a"}}"#);
-        let mixed = spans(&format!(r#"{good},{{"name":7}},{{{IDS},"name":"b"}}"#));
-        let cut_off = &spans(&good)[..60];
+        let valid = format!(r#"{{{IDS},"name":"a"}}"#);
+        let mixed = spans(&format!(r#"{valid},{{"name":7}},{{{IDS},"name":"b"}}"#));
+        let truncated = &spans(&valid)[..60];
         let frames: [&[u8]; 9] = [
             mixed.as_bytes(),
-            cut_off.as_bytes(),
+            truncated.as_bytes(),
             b"OTLP\xff\xfe",
             b"OTLP",
             b"OTLP[]",
@@ -305,38 +312,38 @@ mod tests {
             b"OTLP{\"resourceSpans\":[null]}",
             b"OTLP{}",
         ];
-        assert_eq!(read_all(&frames), ["span a", "span b", "1 spans refused"]);
+        assert_eq!(ingest_all(&frames), ["span a", "span b", "1 spans dropped"]);
     }
 
     #[test]
-    fn each_prefix_reads_its_own_request() {
+    fn prefix_determines_the_kind_of_request() {
         let logs = br#"LOGS{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"hi"}}]}]}]}"#;
         let metrics = br#"MTRC{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[{"asInt":"1"}]}}]}]}]}"#;
         let wrong = br#"OTLP{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}]}]}]}"#;
-        assert_eq!(read_all(&[logs, metrics, wrong]), ["record hi", "point m"]);
+        assert_eq!(ingest_all(&[logs, metrics, wrong]), ["record hi", "point m"]);
     }
 
     #[tokio::test]
-    async fn large_frames_are_read_elsewhere_in_their_order() {
-        let kept = Arc::new(Kept::default());
-        let ingest = Ingest::new(kept.clone());
+    async fn large_and_small_frames_keep_their_order() {
+        let sink = Arc::new(RecordingSink::default());
+        let ingest = TelemetryIngest::new(sink.clone());
         for n in 0..3 {
-            let long = "x".repeat(AT_ONCE * (n % 2));
+            let long = "x".repeat(MAX_INLINE_BYTES * (n % 2));
             let frame = format!(
                 r#"LOGS{{"pad":"{long}","resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{{"stringValue":"{n}"}}}}]}}]}}]}}"#
             );
-            ingest.take(frame.into()).await;
+            ingest.ingest(frame.into()).await;
         }
-        assert_eq!(*kept.0.lock().unwrap(), ["record 0", "record 1", "record 2"]);
+        assert_eq!(*lock(&sink.0), ["record 0", "record 1", "record 2"]);
     }
 
     #[test]
-    fn millions_of_empty_things_cost_nothing() {
+    fn many_empty_items_are_handled() {
         let empty = vec!["{}"; 100_000].join(",");
         let spans =
             format!(r#"OTLP{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{empty}]}}]}}]}}"#);
         let resources = format!(r#"OTLP{{"resourceSpans":[{empty}]}}"#);
-        let words = read_all(&[spans.as_bytes(), resources.as_bytes()]);
-        assert_eq!(words, ["100000 spans refused"]);
+        let items = ingest_all(&[spans.as_bytes(), resources.as_bytes()]);
+        assert_eq!(items, ["100000 spans dropped"]);
     }
 }

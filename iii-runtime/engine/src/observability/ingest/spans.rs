@@ -1,38 +1,40 @@
-//! Spans of an `ExportTraceServiceRequest`.
+//! Parses the spans of an `ExportTraceServiceRequest`.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::{First, Text};
-use super::value::{Attributes, Unsigned, cut};
-use super::{Origin, is_blank};
-use crate::observability::traces::{Event, Link, Span, SpanId, Status, TraceId, redacted};
+use super::json::{FirstElements, JsonStr};
+use super::value::{KeyValues, UInt64, truncate};
+use super::{ItemContext, is_empty};
+use crate::observability::traces::{
+    Span, SpanAttributes, SpanEvent, SpanId, SpanLink, SpanStatus, TraceId, redacted_attribute,
+};
 
-/// Events and links of one span (OpenTelemetry's own limit, see "Span Limits" of its specification).
-const EVENTS: usize = 128;
+/// Maximum number of events and of links of a span (the default in "Span Limits" of the OpenTelemetry specification).
+const MAX_EVENTS: usize = 128;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Otlp<'a> {
+struct OtlpSpan<'a> {
     trace_id: TraceId,
     span_id: SpanId,
     #[serde(borrow)]
-    trace_state: Option<Text<'a>>,
+    trace_state: Option<JsonStr<'a>>,
     #[serde(borrow)]
-    parent_span_id: Option<Text<'a>>,
+    parent_span_id: Option<JsonStr<'a>>,
     flags: Option<u32>,
     #[serde(borrow)]
-    name: Option<Text<'a>>,
+    name: Option<JsonStr<'a>>,
     #[serde(default)]
-    start_time_unix_nano: Unsigned,
+    start_time_unix_nano: UInt64,
     #[serde(default)]
-    end_time_unix_nano: Unsigned,
+    end_time_unix_nano: UInt64,
     #[serde(borrow, default)]
-    attributes: Attributes<'a>,
+    attributes: KeyValues<'a>,
     #[serde(borrow, default)]
-    events: First<OtlpEvent<'a>, EVENTS>,
+    events: FirstElements<OtlpEvent<'a>, MAX_EVENTS>,
     #[serde(borrow, default)]
-    links: First<OtlpLink<'a>, EVENTS>,
+    links: FirstElements<OtlpLink<'a>, MAX_EVENTS>,
     #[serde(borrow)]
     status: Option<OtlpStatus<'a>>,
 }
@@ -41,11 +43,11 @@ struct Otlp<'a> {
 #[serde(rename_all = "camelCase")]
 struct OtlpEvent<'a> {
     #[serde(default)]
-    time_unix_nano: Unsigned,
+    time_unix_nano: UInt64,
     #[serde(borrow)]
-    name: Option<Text<'a>>,
+    name: Option<JsonStr<'a>>,
     #[serde(borrow, default)]
-    attributes: Attributes<'a>,
+    attributes: KeyValues<'a>,
 }
 
 #[derive(Deserialize)]
@@ -54,7 +56,7 @@ struct OtlpLink<'a> {
     trace_id: TraceId,
     span_id: SpanId,
     #[serde(borrow, default)]
-    attributes: Attributes<'a>,
+    attributes: KeyValues<'a>,
 }
 
 #[derive(Deserialize)]
@@ -62,28 +64,27 @@ struct OtlpStatus<'a> {
     #[serde(borrow)]
     code: Option<&'a RawValue>,
     #[serde(borrow)]
-    message: Option<Text<'a>>,
+    message: Option<JsonStr<'a>>,
 }
 
-/// Reads one span.
+/// Parses a span.
 pub(super) fn read(
     json: &RawValue,
-    origin: &Origin,
+    context: &ItemContext,
     emit: &mut dyn FnMut(Span),
 ) -> Result<(), serde_json::Error> {
-    let otlp: Otlp<'_> = serde_json::from_str(json.get())?;
+    let otlp: OtlpSpan<'_> = serde_json::from_str(json.get())?;
     let parent = match otlp.parent_span_id {
-        Some(text) if !text.0.is_empty() => SpanId::read(&text.0),
+        Some(id) if !id.0.is_empty() => SpanId::parse(&id.0),
         _ => None,
     };
     let (status, status_description) = match otlp.status {
-        None => (Status::Unset, None),
+        None => (SpanStatus::Unset, None),
         Some(status) => {
-            let message = if is_blank(&status.message) { None } else { status.message };
-            (status_of(status.code), message.map(|text| cut(&text.0).into()))
+            let message = if is_empty(&status.message) { None } else { status.message };
+            (status_of(status.code), message.map(|text| truncate(&text.0).into()))
         }
     };
-    let text = |text: Option<Text<'_>>| text.map_or_else(Box::default, |text| cut(&text.0).into());
     emit(Span {
         trace_id: otlp.trace_id,
         span_id: otlp.span_id,
@@ -94,46 +95,60 @@ pub(super) fn read(
         status,
         status_description,
         attributes: attributes(&otlp.attributes),
-        events: otlp
-            .events
-            .0
-            .into_iter()
-            .map(|event| Event {
-                name: text(event.name),
-                timestamp_unix_nano: event.time_unix_nano.0,
-                attributes: attributes(&event.attributes),
-            })
-            .collect(),
-        links: otlp
-            .links
-            .0
-            .into_iter()
-            .map(|link| Link {
-                trace_id: link.trace_id,
-                span_id: link.span_id,
-                attributes: attributes(&link.attributes),
-            })
-            .collect(),
-        service_name: origin.service_name.clone(),
-        scope_name: origin.scope_name.clone(),
-        scope_version: origin.scope_version.clone(),
+        events: otlp.events.0.into_iter().map(SpanEvent::from).collect(),
+        links: otlp.links.0.into_iter().map(SpanLink::from).collect(),
+        service_name: context.service_name.clone(),
+        scope_name: context.scope_name.clone(),
+        scope_version: context.scope_version.clone(),
         flags: otlp.flags,
-        trace_state: otlp.trace_state.filter(|text| !text.0.is_empty()).map(|t| cut(&t.0).into()),
+        trace_state: otlp
+            .trace_state
+            .filter(|text| !text.0.is_empty())
+            .map(|text| truncate(&text.0).into()),
     });
     Ok(())
 }
 
-/// Attributes as pairs of texts; values that nobody should see are left out.
-fn attributes(attributes: &Attributes<'_>) -> Box<[(Box<str>, Box<str>)]> {
-    attributes.0.iter().map(|one| redacted(cut(&one.key.0), || one.text())).collect()
+impl From<OtlpEvent<'_>> for SpanEvent {
+    fn from(event: OtlpEvent<'_>) -> Self {
+        Self {
+            name: text(event.name),
+            timestamp_unix_nano: event.time_unix_nano.0,
+            attributes: attributes(&event.attributes),
+        }
+    }
 }
 
-/// The status code: a number, or its name.
-fn status_of(code: Option<&RawValue>) -> Status {
+impl From<OtlpLink<'_>> for SpanLink {
+    fn from(link: OtlpLink<'_>) -> Self {
+        Self {
+            trace_id: link.trace_id,
+            span_id: link.span_id,
+            attributes: attributes(&link.attributes),
+        }
+    }
+}
+
+/// Converts an optional string. An absent one is empty.
+fn text(text: Option<JsonStr<'_>>) -> Box<str> {
+    text.map_or_else(Box::default, |text| truncate(&text.0).into())
+}
+
+/// Converts attributes to strings and redacts the values of secrets.
+fn attributes(attributes: &KeyValues<'_>) -> SpanAttributes {
+    attributes
+        .0
+        .iter()
+        .map(|attribute| redacted_attribute(truncate(&attribute.key.0), || attribute.text()))
+        .collect()
+}
+
+/// Converts a status code, which is a number or a name.
+fn status_of(code: Option<&RawValue>) -> SpanStatus {
     match code.map(|code| code.get().trim_matches('"')) {
-        Some("1" | "STATUS_CODE_OK") => Status::Ok,
-        Some("2" | "STATUS_CODE_ERROR") => Status::Error,
-        _ => Status::Unset,
+        Some("1" | "STATUS_CODE_OK") => SpanStatus::Ok,
+        Some("2" | "STATUS_CODE_ERROR") => SpanStatus::Error,
+        _ => SpanStatus::Unset,
     }
 }
 
@@ -143,8 +158,8 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_span_is_read_in_full() {
-        let origin = super::super::Resource::read(None).unwrap();
+    fn all_fields_of_a_span_are_parsed() {
+        let context = ItemContext::from_resource(None).unwrap();
         let json = json!({
             "traceId": "4BF92F3577B34DA6A3CE929D0E0E4736", "spanId": "00f067aa0ba902b7",
             "parentSpanId": "", "name": "n", "kind": 1, "flags": 257,
@@ -156,9 +171,9 @@ mod tests {
         });
         let raw = serde_json::value::to_raw_value(&json).unwrap();
         let mut spans = Vec::new();
-        read(&raw, &origin, &mut |span| spans.push(span)).unwrap();
+        read(&raw, &context, &mut |span| spans.push(span)).unwrap();
         assert_eq!(
-            serde_json::to_value(spans[0].shape()).unwrap(),
+            serde_json::to_value(spans[0].to_output()).unwrap(),
             json!({
                 "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "span_id": "00f067aa0ba902b7",
                 "parent_span_id": null, "name": "n",
@@ -174,13 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn ids_must_be_ids() {
-        let origin = super::super::Resource::read(None).unwrap();
+    fn invalid_ids_are_rejected() {
+        let context = ItemContext::from_resource(None).unwrap();
         for bad in ["", "0", "00000000000000000000000000000000", "4bf92f3577b34da6a3ce929d0e0e473g"]
         {
             let json = json!({"traceId": bad, "spanId": "00f067aa0ba902b7", "name": "n"});
             let raw = serde_json::value::to_raw_value(&json).unwrap();
-            assert!(read(&raw, &origin, &mut drop).is_err(), "{bad}");
+            assert!(read(&raw, &context, &mut drop).is_err(), "{bad}");
         }
     }
 }

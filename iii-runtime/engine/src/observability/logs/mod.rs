@@ -1,128 +1,117 @@
-//! Logs: the records that workers send or write by `engine::log::*`, kept in memory, and triggers that fire for them
-//! (protocol sections 5.8, 6.7 and 10.3).
+//! Log records that workers export or write by `engine::log::*`: their store, functions and triggers (protocol sections
+//! 5.8, 6.7 and 10.3).
 
 mod record;
-mod store;
-mod trigger;
+mod triggers;
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::chain::Chains;
+use super::loop_guard::LoopGuard;
+use super::retention::RetentionBuffer;
+use super::serialize_arc::SerializeArc;
 use super::settings::{LogSettings, ObservabilitySettings};
-use super::shared::Shared;
 use super::traces::TraceId;
+use super::{ClearOutput, NoInput, nanos_range, unix_nanos};
 use crate::broker::Broker;
+use crate::function_ids::{LOG_DEBUG, LOG_ERROR, LOG_INFO, LOG_TRACE, LOG_WARN};
 use crate::provider::{Binding, BuiltIn, Call};
 use iii_wire::protocol::{ErrorBody, TriggerId};
 use iii_wire::sync::lock;
 
-pub(super) use record::{Fields, Record, Severity, of};
-pub(super) use trigger::LogConfig;
+pub(super) use record::{AttributeMap, LogRecord, Severity, json_footprint};
+pub(super) use triggers::LogTriggerConfig;
 
-use store::Store;
-use trigger::{Trigger, Writer};
+use triggers::{LogTriggers, RecordSource};
 
-/// The input of `engine::log::*`.
+/// Input of `engine::log::*`.
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Input {
+struct LogWriteInput {
     /// The message.
     message: String,
-    /// What goes with it; what is no object is kept under the key `data`.
+    /// The attributes. A value that is not an object becomes the attribute `data`.
     #[serde(default)]
     data: Option<Value>,
-    /// The trace it belongs to.
+    /// The trace id. Default: the trace of the call.
     trace_id: Option<String>,
-    /// The span it belongs to.
+    /// The span id. Default: the span of the call.
     span_id: Option<String>,
-    /// The service. Default `unknown`.
+    /// The service name. Default: `unknown`.
     service_name: Option<String>,
 }
 
-/// The input of `engine::logs::list`. What is absent matches everything.
+/// Input of `engine::logs::list`. An absent filter matches everything.
 #[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
-struct Query {
-    /// Milliseconds since 1970; earlier records are left out.
+struct LogListInput {
+    /// The earliest timestamp, in milliseconds since the Unix epoch.
     start_time: Option<u64>,
-    /// Milliseconds since 1970; later records are left out.
+    /// The latest timestamp, in milliseconds since the Unix epoch.
     end_time: Option<u64>,
-    /// The trace, exactly.
+    /// The trace id. Matched exactly.
     trace_id: Option<String>,
-    /// The span, exactly.
+    /// The span id. Matched exactly.
     span_id: Option<String>,
-    /// The least severity, as a number.
+    /// The minimum severity number.
     severity_min: Option<i32>,
-    /// The severity, as a word.
+    /// The severity text. Ignores case.
     severity_text: Option<String>,
-    /// How many to leave out. Default 0.
+    /// The number of records to skip. Default: 0.
     offset: Option<usize>,
-    /// How many at most. Default 100.
+    /// The maximum number of records. Default: 100.
     limit: Option<usize>,
 }
 
-impl Query {
-    fn matches(&self, record: &Record) -> bool {
-        let nanos = |ms: u64| ms.saturating_mul(1_000_000);
-        let at = record.timestamp_unix_nano;
-        self.start_time.is_none_or(|start| at >= nanos(start))
-            && self.end_time.is_none_or(|end| at <= nanos(end).saturating_add(999_999))
-            && self.trace_id.as_ref().is_none_or(|id| record.trace_id.as_ref() == Some(id))
-            && self.span_id.as_ref().is_none_or(|id| record.span_id.as_ref() == Some(id))
-            && self.severity_min.is_none_or(|least| i32::from(record.severity_number) >= least)
+impl LogListInput {
+    fn matches(&self, record: &LogRecord) -> bool {
+        let equals = |filter: &Option<String>, id: &Option<String>| {
+            filter.as_ref().is_none_or(|filter| id.as_ref() == Some(filter))
+        };
+        nanos_range(self.start_time, self.end_time).contains(&record.timestamp_unix_nano)
+            && equals(&self.trace_id, &record.trace_id)
+            && equals(&self.span_id, &record.span_id)
+            && self.severity_min.is_none_or(|min| i32::from(record.severity_number) >= min)
             && self
                 .severity_text
                 .as_ref()
-                .is_none_or(|word| word.eq_ignore_ascii_case(&record.severity_text))
+                .is_none_or(|text| text.eq_ignore_ascii_case(&record.severity_text))
     }
 }
 
-/// The records of a query.
+/// Output of `engine::logs::list`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Page {
-    /// The records, newest first: of a long list, the first page is what happened just now.
-    logs: Vec<Shared<Record>>,
-    /// How many match in all.
+struct LogListOutput {
+    /// The records, the newest first.
+    logs: Vec<SerializeArc<LogRecord>>,
+    /// The number of all matching records.
     total: usize,
-    /// What was asked.
-    query: Query,
-    /// When, in milliseconds since 1970.
+    /// The input.
+    query: LogListInput,
+    /// The current time, in milliseconds since the Unix epoch.
     timestamp: u64,
 }
 
-/// The answer of `engine::logs::clear`.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Cleared {
-    /// Always true.
-    success: bool,
-}
-
-/// The input of functions that need none.
-#[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Nothing {}
-
-/// The log records of one engine, and who hears of them.
+/// The log records of one engine, and the triggers that fire on them.
 pub(super) struct Logs {
     broker: Broker,
     settings: LogSettings,
-    /// What the engine says of itself in the records of `engine::log::*`.
-    resource: Arc<Fields>,
+    /// The resource of the records of `engine::log::*`.
+    resource: Arc<AttributeMap>,
     scope: Arc<str>,
     version: Arc<str>,
-    store: Mutex<Store>,
-    /// How far the share of records that are kept has got to the next whole one.
-    share: Mutex<f64>,
-    trigger: Trigger,
+    records: Mutex<RetentionBuffer<LogRecord>>,
+    /// The accumulated sampling ratio; a record is sampled when it reaches 1.
+    sampling_accumulator: Mutex<f64>,
+    triggers: LogTriggers,
 }
 
 impl Logs {
-    /// Without records.
+    /// Creates an empty store.
     pub(super) fn new(
         broker: Broker,
         settings: &ObservabilitySettings,
-        chains: Arc<Chains>,
+        loop_guard: Arc<LoopGuard>,
     ) -> Self {
         let mut resource = Map::new();
         resource.insert("service.name".to_owned(), settings.service_name.clone().into());
@@ -134,38 +123,37 @@ impl Logs {
         }
         let mut logs = settings.logs.clone();
         logs.enabled &= settings.enabled;
-        let retention = u64::try_from(logs.retention.as_nanos()).unwrap_or(u64::MAX);
         Self {
-            trigger: Trigger::new(broker.clone(), chains),
+            triggers: LogTriggers::new(broker.clone(), loop_guard),
             broker,
             resource: Arc::new(resource),
             scope: "iii".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            store: Mutex::new(Store::new(logs.max_count, retention)),
-            share: Mutex::new(0.0),
+            records: Mutex::new(RetentionBuffer::new(logs.max_count, logs.retention)),
+            sampling_accumulator: Mutex::new(0.0),
             settings: logs,
         }
     }
 
-    /// How many records there are.
+    /// Returns the number of records.
     pub(super) fn len(&self) -> usize {
-        let mut store = lock(&self.store);
-        store.forget_old(self.now());
-        store.len()
+        let mut records = lock(&self.records);
+        records.evict(self.now());
+        records.len()
     }
 
-    /// Takes a binding.
+    /// Adds a `log` trigger, replacing the one with the same id.
     pub(super) fn bind(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
-        self.trigger.bind(binding)
+        self.triggers.bind(binding)
     }
 
-    /// Gives a binding up.
+    /// Removes a `log` trigger.
     pub(super) fn unbind(&self, id: &TriggerId) {
-        self.trigger.unbind(id);
+        self.triggers.unbind(id);
     }
 
-    /// Keeps records that came in a telemetry frame.
-    pub(super) fn keep(&self, records: Vec<Record>) {
+    /// Stores the records of a telemetry frame.
+    pub(super) fn store(&self, records: Vec<LogRecord>) {
         let now = self.now();
         for mut record in records {
             if record.observed_timestamp_unix_nano == 0 {
@@ -174,75 +162,76 @@ impl Logs {
             if record.timestamp_unix_nano == 0 {
                 record.timestamp_unix_nano = record.observed_timestamp_unix_nano;
             }
-            self.add(record, Writer::Frame, now);
+            self.add(record, RecordSource::Telemetry, now);
         }
     }
 
-    /// Keeps a record, shows it and tells those who listen.
-    fn add(&self, record: Record, writer: Writer, now: u64) {
-        if !self.settings.enabled || !self.is_sampled() {
+    /// Stores a record, emits it as a `tracing` event, and fires triggers.
+    fn add(&self, record: LogRecord, source: RecordSource, now: u64) {
+        if !self.settings.enabled || !self.sample() {
             return;
         }
-        if self.settings.console && !is_shown(&record) {
-            show(&record);
+        if self.settings.console && !is_from_local_worker(&record) {
+            emit(&record);
         }
         let record = Arc::new(record);
-        lock(&self.store).push(record.clone(), now);
-        self.trigger.fire(&record, writer);
+        lock(&self.records).push(record.clone(), now);
+        self.triggers.fire(&record, source);
     }
 
-    /// Whether the next record is one of those that are kept: with a share of a fourth, each fourth one is.
-    fn is_sampled(&self) -> bool {
+    /// Returns whether the next record is sampled. With a ratio of 0.25, every fourth record is.
+    fn sample(&self) -> bool {
         if self.settings.sampling_ratio >= 1.0 {
             return true;
         }
-        let mut share = lock(&self.share);
-        *share += self.settings.sampling_ratio;
-        let is_whole = *share >= 1.0;
-        if is_whole {
-            *share -= 1.0;
+        let mut accumulator = lock(&self.sampling_accumulator);
+        *accumulator += self.settings.sampling_ratio;
+        let is_sampled = *accumulator >= 1.0;
+        if is_sampled {
+            *accumulator -= 1.0;
         }
-        is_whole
+        is_sampled
     }
 
-    /// Writes a record of `engine::log::*`.
-    fn write(&self, severity: Severity, input: Input, call: &Call) {
+    /// Stores a record of `engine::log::*`.
+    fn write(&self, severity: Severity, input: LogWriteInput, call: &Call) {
         let attributes = match input.data {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(data)) => data,
             Some(other) => Map::from_iter([("data".to_owned(), other)]),
         };
-        // `version-trace-span-flags`; the call's own trace counts where the record names none.
-        let part_of = |n| Some(call.traceparent.as_deref()?.split('-').nth(n)?.to_owned());
+        // The parts of `traceparent` are version, trace id, span id and flags.
+        let traceparent_part = |n| Some(call.traceparent.as_deref()?.split('-').nth(n)?.to_owned());
         let now = self.now();
-        let record = Record {
+        let record = LogRecord {
             timestamp_unix_nano: now,
             observed_timestamp_unix_nano: now,
             severity_number: severity.number(),
             severity_text: severity.text().into(),
             body: input.message,
             attributes,
-            trace_id: input.trace_id.or_else(|| part_of(1)),
-            span_id: input.span_id.or_else(|| part_of(2)),
+            trace_id: input.trace_id.or_else(|| traceparent_part(1)),
+            span_id: input.span_id.or_else(|| traceparent_part(2)),
             resource: self.resource.clone(),
             service_name: input.service_name.as_deref().unwrap_or("unknown").into(),
             instrumentation_scope_name: self.scope.clone(),
             instrumentation_scope_version: Some(self.version.clone()),
         };
-        let trace = call.traceparent.as_deref().and_then(TraceId::of_traceparent);
-        self.add(record, Writer::Call { caller: call.caller, trace }, now);
+        let trace = call.traceparent.as_deref().and_then(TraceId::from_traceparent);
+        self.add(record, RecordSource::Call { caller: call.caller, trace }, now);
     }
 
-    fn list(&self, query: Query) -> Page {
-        let mut store = lock(&self.store);
-        store.forget_old(self.now());
+    fn list(&self, query: LogListInput) -> LogListOutput {
+        let mut records = lock(&self.records);
+        records.evict(self.now());
+        let newest_first = records.iter().rev().map(|(_, record)| record);
         let matching: Vec<_> =
-            store.newest_first().filter(|record| query.matches(record)).cloned().collect();
-        drop(store);
+            newest_first.filter(|record| query.matches(record)).cloned().collect();
+        drop(records);
         let total = matching.len();
         let (offset, limit) = (query.offset.unwrap_or(0), query.limit.unwrap_or(100));
-        Page {
-            logs: matching.into_iter().skip(offset).take(limit).map(Shared).collect(),
+        LogListOutput {
+            logs: matching.into_iter().skip(offset).take(limit).map(SerializeArc).collect(),
             total,
             query,
             timestamp: self.broker.clock().unix_millis(),
@@ -250,22 +239,21 @@ impl Logs {
     }
 
     fn now(&self) -> u64 {
-        let since = self.broker.clock().now().duration_since(SystemTime::UNIX_EPOCH);
-        u64::try_from(since.unwrap_or(Duration::ZERO).as_nanos()).unwrap_or(u64::MAX)
+        unix_nanos(self.broker.clock())
     }
 
-    /// The functions that write and read records.
+    /// Creates the functions `engine::log::*` and `engine::logs::*`.
     pub(super) fn functions(self: &Arc<Self>) -> Vec<BuiltIn> {
         let writers = [
-            ("engine::log::trace", "Writes a record of level trace.", Severity::Trace),
-            ("engine::log::debug", "Writes a record of level debug.", Severity::Debug),
-            ("engine::log::info", "Writes a record of level info.", Severity::Info),
-            ("engine::log::warn", "Writes a record of level warn.", Severity::Warn),
-            ("engine::log::error", "Writes a record of level error.", Severity::Error),
+            (LOG_TRACE, "Writes a log record of level trace.", Severity::Trace),
+            (LOG_DEBUG, "Writes a log record of level debug.", Severity::Debug),
+            (LOG_INFO, "Writes a log record of level info.", Severity::Info),
+            (LOG_WARN, "Writes a log record of level warn.", Severity::Warn),
+            (LOG_ERROR, "Writes a log record of level error.", Severity::Error),
         ];
         let writers = writers.map(|(id, description, severity)| {
             let logs = self.clone();
-            BuiltIn::sync(id, description, move |input: Input, call| {
+            BuiltIn::sync(id, description, move |input: LogWriteInput, call| {
                 logs.write(severity, input, &call);
                 Ok(None::<()>)
             })
@@ -275,28 +263,28 @@ impl Logs {
         functions.push(BuiltIn::sync(
             "engine::logs::list",
             "Lists the newest log records.",
-            move |query: Query, _| Ok(Some(list.list(query))),
+            move |query: LogListInput, _| Ok(Some(list.list(query))),
         ));
         functions.push(BuiltIn::sync(
             "engine::logs::clear",
-            "Forgets all log records.",
-            move |_: Nothing, _| {
-                lock(&clear.store).clear();
-                Ok(Some(Cleared { success: true }))
+            "Deletes all log records.",
+            move |_: NoInput, _| {
+                lock(&clear.records).clear();
+                Ok(Some(ClearOutput { success: true }))
             },
         ));
         functions
     }
 }
 
-/// Whether a record was an event of `tracing` already: that of a worker in this process.
-fn is_shown(record: &Record) -> bool {
+/// Returns whether a worker in this process exported the record, which was a `tracing` event there already.
+fn is_from_local_worker(record: &LogRecord) -> bool {
     let instance = record.resource.get("service.instance.id").and_then(Value::as_str);
     instance.is_some_and(iii_wire::local_instances::contains)
 }
 
-/// Shows a record as an event of `tracing`.
-fn show(record: &Record) {
+/// Emits a record as a `tracing` event.
+fn emit(record: &LogRecord) {
     let (service, body) = (&*record.service_name, record.body.as_str());
     macro_rules! event {
         ($level:ident) => {

@@ -1,4 +1,4 @@
-//! One log record, in the shape in which triggers and lists show it (protocol section 5.8).
+//! A log record, as triggers and listings serialize it (protocol section 5.8).
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,26 +6,27 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::observability::shared::shared;
+use crate::observability::retention::MemoryFootprint;
+use crate::observability::serialize_arc::{serialize_arc, serialize_optional_arc};
 
-/// How important a record is.
+/// The severity of a log record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Severity {
-    /// Every step.
+    /// Fine-grained debugging.
     Trace,
-    /// For developers.
+    /// Debugging.
     Debug,
-    /// Normal.
+    /// An informational event.
     Info,
-    /// Odd.
+    /// A warning.
     Warn,
-    /// Wrong.
+    /// An error.
     Error,
 }
 
 impl Severity {
-    /// The number of OpenTelemetry.
+    /// Returns the severity number of OpenTelemetry.
     pub(crate) fn number(self) -> u8 {
         match self {
             Self::Trace => 1,
@@ -36,7 +37,7 @@ impl Severity {
         }
     }
 
-    /// The word of OpenTelemetry.
+    /// Returns the severity text of OpenTelemetry.
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Trace => "TRACE",
@@ -47,8 +48,8 @@ impl Severity {
         }
     }
 
-    /// The severity of a number from 1 to 24: four numbers each, and what is fatal is an error.
-    pub(crate) fn of_number(number: u8) -> Option<Self> {
+    /// Converts a severity number from 1 to 24. The four numbers of `FATAL` are errors.
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
         Some(match number {
             1..=4 => Self::Trace,
             5..=8 => Self::Debug,
@@ -59,83 +60,80 @@ impl Severity {
         })
     }
 
-    /// The severity of a word, in capitals or not.
-    fn of_text(text: &str) -> Option<Self> {
+    /// Converts a severity text. Ignores case.
+    fn from_text(text: &str) -> Option<Self> {
         let all = [Self::Trace, Self::Debug, Self::Info, Self::Warn, Self::Error];
-        all.into_iter().find(|one| one.text().eq_ignore_ascii_case(text))
+        all.into_iter().find(|severity| severity.text().eq_ignore_ascii_case(text))
     }
 }
 
-/// Attributes of a record or a resource.
-pub(crate) type Fields = Map<String, Value>;
+/// Attributes of a log record, a data point or a resource.
+pub(crate) type AttributeMap = Map<String, Value>;
 
-/// One record.
+/// A log record.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
-pub(crate) struct Record {
-    /// When it happened, in nanoseconds since 1970.
+pub(crate) struct LogRecord {
+    /// The time of the event, in nanoseconds since the Unix epoch.
     pub(crate) timestamp_unix_nano: u64,
-    /// When the engine saw it.
+    /// The time at which the engine received the record, in nanoseconds since the Unix epoch.
     pub(crate) observed_timestamp_unix_nano: u64,
-    /// How important it is, as a number.
+    /// The severity number.
     pub(crate) severity_number: u8,
-    /// How important it is, as a word; where only a number came, the word of that.
+    /// The severity text; derived from the number if the record has none.
     pub(crate) severity_text: Cow<'static, str>,
     /// The message.
     pub(crate) body: String,
-    /// What goes with it.
-    pub(crate) attributes: Fields,
-    /// The trace it belongs to.
+    /// The attributes.
+    pub(crate) attributes: AttributeMap,
+    /// The trace id.
     pub(crate) trace_id: Option<String>,
-    /// The span it belongs to.
+    /// The span id.
     pub(crate) span_id: Option<String>,
-    /// Who runs the service.
-    #[serde(serialize_with = "shared")]
-    pub(crate) resource: Arc<Fields>,
-    /// The service.
-    #[serde(serialize_with = "shared")]
+    /// The attributes of the resource.
+    #[serde(serialize_with = "serialize_arc")]
+    pub(crate) resource: Arc<AttributeMap>,
+    /// The service name.
+    #[serde(serialize_with = "serialize_arc")]
     pub(crate) service_name: Arc<str>,
-    /// The library that wrote it.
-    #[serde(serialize_with = "shared")]
+    /// The name of the instrumentation scope.
+    #[serde(serialize_with = "serialize_arc")]
     pub(crate) instrumentation_scope_name: Arc<str>,
-    /// The version of that.
-    #[serde(serialize_with = "version")]
+    /// The version of the instrumentation scope.
+    #[serde(serialize_with = "serialize_optional_arc")]
     pub(crate) instrumentation_scope_version: Option<Arc<str>>,
 }
 
-// The signature is the one that serde asks for.
-#[allow(clippy::ref_option)]
-fn version<S: serde::Serializer>(
-    version: &Option<Arc<str>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    version.as_deref().serialize(serializer)
-}
-
-impl Record {
-    /// Its severity: that of its word if it is one of the five, else that of its number.
+impl LogRecord {
+    /// Returns the severity of the text if it is known, else that of the number.
     pub(crate) fn severity(&self) -> Option<Severity> {
-        Severity::of_text(&self.severity_text).or_else(|| Severity::of_number(self.severity_number))
-    }
-
-    /// What it costs in memory, in bytes. The resource is often shared, and counts in full all the same.
-    pub(crate) fn bytes(&self) -> usize {
-        let fields = self.attributes.iter().chain(&*self.resource);
-        let fields: usize = fields.map(|(key, value)| key.len() + 32 + of(value)).sum();
-        let ids = self.trace_id.as_ref().map_or(0, String::len) + 16;
-        size_of::<Self>() + 64 + self.severity_text.len() + self.body.len() + fields + ids
+        Severity::from_text(&self.severity_text)
+            .or_else(|| Severity::from_number(self.severity_number))
     }
 }
 
-/// What a JSON value costs in memory.
-pub(crate) fn of(value: &Value) -> usize {
-    const ONE: usize = size_of::<Value>() + 16;
+impl MemoryFootprint for LogRecord {
+    /// The resource counts in full, although records usually share it.
+    fn footprint(&self) -> usize {
+        let attributes =
+            attributes_footprint(&self.attributes) + attributes_footprint(&self.resource);
+        let ids = self.trace_id.as_ref().map_or(0, String::len) + 16;
+        size_of::<Self>() + 64 + self.severity_text.len() + self.body.len() + attributes + ids
+    }
+}
+
+/// Returns the approximate memory of attributes, in bytes.
+fn attributes_footprint(attributes: &AttributeMap) -> usize {
+    attributes.iter().map(|(key, value)| key.len() + 32 + json_footprint(value)).sum()
+}
+
+/// Returns the approximate memory of a JSON value, in bytes.
+pub(crate) fn json_footprint(value: &Value) -> usize {
+    const NODE: usize = size_of::<Value>() + 16;
     match value {
-        Value::String(text) => ONE + text.len(),
-        Value::Array(values) => ONE + values.iter().map(of).sum::<usize>(),
-        Value::Object(fields) => {
-            ONE + fields.iter().map(|(key, value)| key.len() + 32 + of(value)).sum::<usize>()
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => ONE,
+        Value::String(text) => NODE + text.len(),
+        Value::Array(values) => NODE + values.iter().map(json_footprint).sum::<usize>(),
+        Value::Object(fields) => NODE + attributes_footprint(fields),
+        Value::Null | Value::Bool(_) | Value::Number(_) => NODE,
     }
 }
 
@@ -144,13 +142,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_words_are_severities() {
+    fn severities_are_converted_from_numbers_and_texts() {
         for (number, expected) in [(0, None), (4, Some("TRACE")), (9, Some("INFO"))] {
-            assert_eq!(Severity::of_number(number).map(Severity::text), expected);
+            assert_eq!(Severity::from_number(number).map(Severity::text), expected);
         }
-        assert_eq!(Severity::of_number(24), Some(Severity::Error));
-        assert_eq!(Severity::of_number(25), None);
-        assert_eq!(Severity::of_text("Warn"), Some(Severity::Warn));
-        assert_eq!(Severity::of_text("fatal"), None);
+        assert_eq!(Severity::from_number(24), Some(Severity::Error));
+        assert_eq!(Severity::from_number(25), None);
+        assert_eq!(Severity::from_text("Warn"), Some(Severity::Warn));
+        assert_eq!(Severity::from_text("fatal"), None);
     }
 }

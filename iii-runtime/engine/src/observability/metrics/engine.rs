@@ -1,4 +1,4 @@
-//! What the engine counts itself, as it is shown, and by the names that alerts use.
+//! Metrics of the engine itself, in the output of `engine::metrics::list` and by the names in alert rules.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,46 +7,46 @@ use serde::Serialize;
 
 use crate::broker::BrokerMetrics;
 
-/// The key for functions that are not counted apart.
+/// The key of all functions without a counter of their own.
 const OTHERS: &str = "(others)";
 
-/// What the engine counts, since it started.
+/// Metrics of the engine since its start.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(super) struct EngineMetrics {
-    invocations: Invocations,
-    workers: Workers,
-    performance: Performance,
+    invocations: InvocationCounts,
+    workers: WorkerCounts,
+    performance: InvocationDurations,
 }
 
-/// Calls.
+/// Numbers of invocations.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Invocations {
-    /// All.
+struct InvocationCounts {
+    /// All invocations.
     total: u64,
-    /// Those that ended well.
+    /// Successful invocations.
     success: u64,
-    /// Those that ended in an error.
+    /// Failed invocations.
     error: u64,
-    /// Those that were handed to a worker.
+    /// Invocations that were sent to a worker.
     deferred: u64,
-    /// Those of each function.
+    /// Invocations by function id.
     by_function: BTreeMap<String, u64>,
 }
 
-/// Connections.
+/// Numbers of worker connections.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Workers {
-    /// Those that came.
+struct WorkerCounts {
+    /// Opened connections.
     spawns: u64,
-    /// Those that went.
+    /// Closed connections.
     deaths: u64,
-    /// Those that are there.
+    /// Open connections.
     active: u64,
 }
 
-/// From a call to its answer, of all calls that were answered.
+/// Durations of completed invocations.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Performance {
+struct InvocationDurations {
     avg_duration_ms: f64,
     p50_duration_ms: f64,
     p95_duration_ms: f64,
@@ -59,61 +59,70 @@ fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-fn active(measured: &BrokerMetrics) -> u64 {
-    measured.workers_connected.saturating_sub(measured.workers_disconnected)
+fn active(metrics: &BrokerMetrics) -> u64 {
+    metrics.workers_connected.saturating_sub(metrics.workers_disconnected)
 }
 
 impl From<&BrokerMetrics> for EngineMetrics {
-    fn from(measured: &BrokerMetrics) -> Self {
+    fn from(metrics: &BrokerMetrics) -> Self {
         let mut by_function: BTreeMap<_, _> =
-            measured.by_function.iter().map(|(id, count)| (id.to_string(), *count)).collect();
-        if measured.other_functions > 0 {
-            by_function.insert(OTHERS.to_owned(), measured.other_functions);
+            metrics.by_function.iter().map(|(id, count)| (id.to_string(), *count)).collect();
+        if metrics.other_functions > 0 {
+            by_function.insert(OTHERS.to_owned(), metrics.other_functions);
         }
         Self {
-            invocations: Invocations {
-                total: measured.total,
-                success: measured.succeeded,
-                error: measured.failed,
-                deferred: measured.deferred,
+            invocations: InvocationCounts {
+                total: metrics.total,
+                success: metrics.succeeded,
+                error: metrics.failed,
+                deferred: metrics.deferred,
                 by_function,
             },
-            workers: Workers {
-                spawns: measured.workers_connected,
-                deaths: measured.workers_disconnected,
-                active: active(measured),
+            workers: WorkerCounts {
+                spawns: metrics.workers_connected,
+                deaths: metrics.workers_disconnected,
+                active: active(metrics),
             },
-            performance: Performance {
-                avg_duration_ms: millis(measured.mean),
-                p50_duration_ms: millis(measured.p50),
-                p95_duration_ms: millis(measured.p95),
-                p99_duration_ms: millis(measured.p99),
-                min_duration_ms: millis(measured.min),
-                max_duration_ms: millis(measured.max),
+            performance: InvocationDurations {
+                avg_duration_ms: millis(metrics.mean),
+                p50_duration_ms: millis(metrics.p50),
+                p95_duration_ms: millis(metrics.p95),
+                p99_duration_ms: millis(metrics.p99),
+                min_duration_ms: millis(metrics.min),
+                max_duration_ms: millis(metrics.max),
             },
         }
     }
 }
 
-/// The value of a metric by its name, and whether it only grows; `None`: it is none of the engine's.
-// Counts beyond 2^53 are none that an engine reaches.
+/// The value of a metric of the engine.
+pub(crate) struct EngineMetricValue {
+    /// The current value.
+    pub(crate) value: f64,
+    /// Whether the value never decreases.
+    pub(crate) is_monotonic: bool,
+}
+
+/// Returns the value of a metric of the engine, or `None` for any other name.
+// Counts do not reach 2^53, where the conversion loses precision.
 #[allow(clippy::cast_precision_loss)]
-pub(super) fn value(measured: &BrokerMetrics, name: &str) -> Option<(f64, bool)> {
-    let count = |count: u64| Some((count as f64, true));
-    let duration = |duration: Duration| Some((millis(duration), false));
+pub(super) fn metric_value(metrics: &BrokerMetrics, name: &str) -> Option<EngineMetricValue> {
+    let gauge = |value: f64| Some(EngineMetricValue { value, is_monotonic: false });
+    let count = |count: u64| Some(EngineMetricValue { value: count as f64, is_monotonic: true });
+    let duration = |duration: Duration| gauge(millis(duration));
     match name {
-        "iii.invocations.total" => count(measured.total),
-        "iii.invocations.success" => count(measured.succeeded),
-        "iii.invocations.error" => count(measured.failed),
-        "iii.invocations.deferred" => count(measured.deferred),
-        "iii.workers.spawns" => count(measured.workers_connected),
-        "iii.workers.deaths" => count(measured.workers_disconnected),
-        "iii.workers.active" => Some((active(measured) as f64, false)),
-        "iii.invocations.duration.avg" => duration(measured.mean),
-        "iii.invocations.duration.p50" => duration(measured.p50),
-        "iii.invocations.duration.p95" => duration(measured.p95),
-        "iii.invocations.duration.p99" => duration(measured.p99),
-        "iii.invocations.duration.max" => duration(measured.max),
+        "iii.invocations.total" => count(metrics.total),
+        "iii.invocations.success" => count(metrics.succeeded),
+        "iii.invocations.error" => count(metrics.failed),
+        "iii.invocations.deferred" => count(metrics.deferred),
+        "iii.workers.spawns" => count(metrics.workers_connected),
+        "iii.workers.deaths" => count(metrics.workers_disconnected),
+        "iii.workers.active" => gauge(active(metrics) as f64),
+        "iii.invocations.duration.avg" => duration(metrics.mean),
+        "iii.invocations.duration.p50" => duration(metrics.p50),
+        "iii.invocations.duration.p95" => duration(metrics.p95),
+        "iii.invocations.duration.p99" => duration(metrics.p99),
+        "iii.invocations.duration.max" => duration(metrics.max),
         _ => None,
     }
 }

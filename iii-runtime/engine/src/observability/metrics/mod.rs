@@ -1,56 +1,62 @@
-//! Metrics: the points that workers send, and what the engine counts itself (protocol section 6.7).
+//! Metrics: the data points that workers export, and the metrics of the engine itself (protocol section 6.7).
 
+mod aggregate;
+mod data_point;
 mod engine;
-mod gauges;
-mod point;
-mod rollup;
-mod store;
+mod rollups;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::retention::RetentionBuffer;
+use super::serialize_arc::SerializeArc;
 use super::settings::MetricSettings;
-use super::shared::Shared;
+use super::{nanos_range, unix_nanos};
 use crate::broker::Broker;
 use crate::provider::BuiltIn;
+use crate::worker_gauges::WorkerGauges;
 use iii_wire::protocol::WorkerId;
 use iii_wire::sync::lock;
 
-pub(crate) use gauges::{WorkerGauges, WorkerMetrics};
-pub(super) use point::{Histogram, Kind, Point, Value};
+pub(super) use data_point::{DataPoint, DataPointValue, Histogram, MetricKind};
+pub(super) use engine::EngineMetricValue;
 
+use aggregate::{MetricAggregate, aggregate};
 use engine::EngineMetrics;
-use rollup::Rollups;
-use store::{Aggregate, Store, aggregated};
+use rollups::{RollupListInput, Rollups};
 
-/// The input of `engine::metrics::list`.
+/// Prefix of the names of the gauges that workers report about themselves.
+const WORKER_GAUGE_PREFIX: &str = "iii.worker.";
+
+/// Input of `engine::metrics::list`. An absent filter matches everything.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
-struct Query {
-    /// Milliseconds since 1970; points that were measured earlier are left out.
+struct MetricListInput {
+    /// The earliest timestamp, in milliseconds since the Unix epoch.
     start_time: Option<u64>,
-    /// Milliseconds since 1970; points that were measured later are left out.
+    /// The latest timestamp, in milliseconds since the Unix epoch.
     end_time: Option<u64>,
-    /// The metric.
+    /// The name of the metric.
     metric_name: Option<String>,
-    /// Seconds: with it, points are also added up by intervals of that length.
+    /// The length of the aggregation interval, in seconds. Absent: data points are not aggregated.
     aggregate_interval: Option<u64>,
 }
 
-/// All that is measured.
+/// Output of `engine::metrics::list`.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Page {
-    /// What the engine counts itself, since it started.
+struct MetricListOutput {
+    /// The metrics of the engine since its start.
     engine_metrics: EngineMetrics,
-    /// The points that workers sent, the oldest first.
-    sdk_metrics: Vec<Shared<Point>>,
-    /// Points by metric, service and interval; empty without `aggregate_interval`.
-    aggregated_metrics: Vec<Aggregate>,
-    /// What was asked, if anything was.
+    /// The data points of workers, the oldest first.
+    sdk_metrics: Vec<SerializeArc<DataPoint>>,
+    /// The aggregates by interval, metric and service; empty without `aggregate_interval`.
+    aggregated_metrics: Vec<MetricAggregate>,
+    /// The input, if it has any field.
     #[serde(skip_serializing_if = "Option::is_none")]
-    query: Option<Query>,
-    /// When, in milliseconds since 1970.
+    query: Option<MetricListInput>,
+    /// The current time, in milliseconds since the Unix epoch.
     timestamp: u64,
 }
 
@@ -58,26 +64,25 @@ struct Page {
 pub(super) struct Metrics {
     broker: Broker,
     is_enabled: bool,
-    store: Mutex<Store>,
+    points: Mutex<RetentionBuffer<DataPoint>>,
     rollups: Mutex<Rollups>,
     gauges: WorkerGauges,
 }
 
 impl Metrics {
-    /// Without points.
+    /// Creates an empty store.
     pub(super) fn new(broker: Broker, settings: &MetricSettings, gauges: WorkerGauges) -> Self {
-        let retention = u64::try_from(settings.retention.as_nanos()).unwrap_or(u64::MAX);
         Self {
             broker,
             is_enabled: settings.enabled,
-            store: Mutex::new(Store::new(settings.max_count, retention)),
+            points: Mutex::new(RetentionBuffer::new(settings.max_count, settings.retention)),
             rollups: Mutex::default(),
             gauges,
         }
     }
 
-    /// Keeps points that came in a telemetry frame.
-    pub(super) fn keep(&self, points: Vec<Point>) {
+    /// Stores the data points of a telemetry frame.
+    pub(super) fn store(&self, points: Vec<DataPoint>) {
         if !self.is_enabled {
             return;
         }
@@ -86,109 +91,136 @@ impl Metrics {
             if point.timestamp_unix_nano == 0 {
                 point.timestamp_unix_nano = now;
             }
-            self.gauges.take(&point, |worker| self.broker.is_connected(worker));
+            self.set_worker_gauge(&point);
             lock(&self.rollups).add(&point, now / 1_000_000);
-            lock(&self.store).push(Arc::new(point), now);
+            lock(&self.points).push(Arc::new(point), now);
         }
     }
 
-    /// Forgets what a worker that is gone said about itself.
-    pub(super) fn forget(&self, worker: WorkerId) {
-        self.gauges.forget(worker);
+    /// Sets the gauge of a connected worker, if the data point is one.
+    fn set_worker_gauge(&self, point: &DataPoint) {
+        let Some(gauge) = point.name.strip_prefix(WORKER_GAUGE_PREFIX) else { return };
+        let DataPointValue::Number(value) = point.value else { return };
+        let id = point.attributes.get("worker.id").and_then(serde_json::Value::as_str);
+        let Some(worker) = id.and_then(|id| id.parse().ok()).map(WorkerId) else { return };
+        if self.broker.is_connected(worker) {
+            self.gauges.set(worker, gauge, value, point.timestamp_unix_nano / 1_000_000);
+        }
     }
 
-    /// How many points there are.
+    /// Removes the gauges of a disconnected worker.
+    pub(super) fn remove_worker(&self, worker: WorkerId) {
+        self.gauges.remove(worker);
+    }
+
+    /// Returns the number of data points.
     pub(super) fn len(&self) -> usize {
-        let mut store = lock(&self.store);
-        store.forget_old(self.now());
-        store.len()
+        let mut points = lock(&self.points);
+        points.evict(self.now());
+        points.len()
     }
 
-    /// The value of one of the engine's own metrics, and whether it only grows.
-    pub(super) fn of_engine(&self, name: &str) -> Option<(f64, bool)> {
-        engine::value(&self.broker.metrics(), name)
+    /// Returns the value of a metric of the engine.
+    pub(super) fn engine_metric(&self, name: &str) -> Option<EngineMetricValue> {
+        engine::metric_value(&self.broker.metrics(), name)
     }
 
-    /// The value of a metric of workers within the last `window`, as [`AlertRule`](super::settings::AlertRule) says.
-    pub(super) fn of_workers(&self, name: &str, window: Duration) -> Option<f64> {
+    /// Returns the value of a metric of workers within the last `window`; see
+    /// [`AlertRule`](super::settings::AlertRule).
+    pub(super) fn worker_metric(&self, name: &str, window: Duration) -> Option<f64> {
         let window = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
-        let points = lock(&self.store).since(name, self.now().saturating_sub(window));
+        let start = self.now().saturating_sub(window);
+        let points: Vec<_> = lock(&self.points)
+            .iter()
+            .filter(|(arrived, point)| *arrived >= start && *point.name == *name)
+            .map(|(_, point)| point.clone())
+            .collect();
         let last = points.last()?;
-        let numbers = points.iter().filter_map(|point| match point.value {
-            Value::Number(number) => Some((point, number)),
-            Value::Histogram(_) => None,
-        });
         match (&last.value, last.kind) {
-            (Value::Number(number), Kind::Gauge) => Some(*number),
-            (Value::Number(_), _) if last.is_delta => Some(numbers.map(|(_, number)| number).sum()),
-            (Value::Number(_), _) => {
-                // Each series has its own beginning.
-                let mut series: std::collections::HashMap<u64, (f64, f64)> = Default::default();
-                for (point, number) in numbers {
-                    series.entry(point.series()).or_insert((number, number)).1 = number;
-                }
-                Some(series.values().map(|(first, last)| last - first).sum())
+            (DataPointValue::Number(number), MetricKind::Gauge) => Some(*number),
+            (DataPointValue::Number(_), _) if last.is_delta => {
+                Some(numbers(&points).map(|(_, number)| number).sum())
             }
-            (Value::Histogram(_), _) => {
-                let mut all = Histogram::default();
+            (DataPointValue::Number(_), _) => Some(cumulative_increase(&points)),
+            (DataPointValue::Histogram(_), _) => {
+                let mut merged = Histogram::default();
                 for point in &points {
-                    if let Value::Histogram(one) = &point.value {
-                        all.add(one);
+                    if let DataPointValue::Histogram(histogram) = &point.value {
+                        merged.merge(histogram);
                     }
                 }
-                all.mean()
+                merged.mean()
             }
         }
     }
 
-    fn list(&self, query: Query) -> Page {
-        let nanos = |ms: u64| ms.saturating_mul(1_000_000);
-        let from = query.start_time.map_or(0, nanos);
-        let to = query.end_time.map_or(u64::MAX, |end| nanos(end).saturating_add(999_999));
-        let points = {
-            let mut store = lock(&self.store);
-            store.forget_old(self.now());
-            store.within(query.metric_name.as_deref(), from, to)
+    fn list(&self, query: MetricListInput) -> MetricListOutput {
+        let range = nanos_range(query.start_time, query.end_time);
+        let matches = |point: &DataPoint| {
+            range.contains(&point.timestamp_unix_nano)
+                && query.metric_name.as_ref().is_none_or(|name| *point.name == **name)
+        };
+        let points: Vec<_> = {
+            let mut points = lock(&self.points);
+            points.evict(self.now());
+            let all = points.iter().map(|(_, point)| point);
+            all.filter(|point| matches(point)).cloned().collect()
         };
         let aggregated_metrics = match query.aggregate_interval {
-            Some(seconds) => aggregated(&points, seconds),
+            Some(seconds) => aggregate(&points, seconds),
             None => Vec::new(),
         };
-        let asked = query.start_time.is_some()
+        let has_fields = query.start_time.is_some()
             || query.end_time.is_some()
             || query.metric_name.is_some()
             || query.aggregate_interval.is_some();
-        Page {
+        MetricListOutput {
             engine_metrics: (&self.broker.metrics()).into(),
-            sdk_metrics: points.into_iter().map(Shared).collect(),
+            sdk_metrics: points.into_iter().map(SerializeArc).collect(),
             aggregated_metrics,
-            query: asked.then_some(query),
+            query: has_fields.then_some(query),
             timestamp: self.broker.clock().unix_millis(),
         }
     }
 
     fn now(&self) -> u64 {
-        let since = self.broker.clock().now().duration_since(SystemTime::UNIX_EPOCH);
-        u64::try_from(since.unwrap_or(Duration::ZERO).as_nanos()).unwrap_or(u64::MAX)
+        unix_nanos(self.broker.clock())
     }
 
-    /// The functions that look at metrics.
+    /// Creates the functions `engine::metrics::list` and `engine::rollups::list`.
     pub(super) fn functions(self: &Arc<Self>) -> Vec<BuiltIn> {
         let (list, rollups) = (self.clone(), self.clone());
         vec![
             BuiltIn::sync(
                 "engine::metrics::list",
-                "Lists what the engine counts and what workers measure.",
-                move |query: Query, _| Ok(Some(list.list(query))),
+                "Lists the metrics of the engine and of workers.",
+                move |query: MetricListInput, _| Ok(Some(list.list(query))),
             ),
             BuiltIn::sync(
                 "engine::rollups::list",
-                "Lists metrics by the minute, by five minutes or by the hour.",
-                move |wanted: rollup::Wanted, _| {
+                "Lists metrics aggregated over one minute, five minutes or one hour.",
+                move |input: RollupListInput, _| {
                     let now = rollups.broker.clock().unix_millis();
-                    Ok(Some(lock(&rollups.rollups).answer(wanted, now)))
+                    Ok(Some(lock(&rollups.rollups).list(input, now)))
                 },
             ),
         ]
     }
+}
+
+/// Returns the data points that have a number as value.
+fn numbers(points: &[Arc<DataPoint>]) -> impl Iterator<Item = (&DataPoint, f64)> {
+    points.iter().filter_map(|point| match point.value {
+        DataPointValue::Number(number) => Some((&**point, number)),
+        DataPointValue::Histogram(_) => None,
+    })
+}
+
+/// Returns the increase of a cumulative sum over all of its time series.
+fn cumulative_increase(points: &[Arc<DataPoint>]) -> f64 {
+    let mut series: HashMap<u64, (f64, f64)> = HashMap::new();
+    for (point, number) in numbers(points) {
+        series.entry(point.series()).or_insert((number, number)).1 = number;
+    }
+    series.values().map(|(first, last)| last - first).sum()
 }

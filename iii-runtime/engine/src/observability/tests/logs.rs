@@ -1,11 +1,11 @@
-//! Tests of logs: what is kept, and which handlers hear of it.
+//! Tests of the log store and of `log` triggers.
 
 use super::*;
 
 #[tokio::test]
-async fn a_listener_gets_the_records_of_its_level() {
-    let mut rig = Rig::new().await;
-    let worker = &mut rig.worker;
+async fn trigger_fires_on_records_of_its_level() {
+    let mut engine = TestEngine::new().await;
+    let worker = &mut engine.worker;
     worker.bind("l1", "log", "l::on", r#"{"level":"all"}"#);
     worker.bind("l1", "log", "l::on", r#"{"level":"error"}"#);
     worker.call("engine::log::info", r#"{"message":"quiet"}"#).await.unwrap();
@@ -23,46 +23,52 @@ async fn a_listener_gets_the_records_of_its_level() {
 }
 
 #[tokio::test]
-async fn the_newest_records_are_kept() {
-    let mut rig = Rig::new().await;
-    let kept = LogSettings::default().max_count;
-    for n in 0..kept + 5 {
-        rig.worker.void("engine::log::debug", &format!(r#"{{"message":"{n}","data":7}}"#));
+async fn newest_records_are_retained() {
+    let mut engine = TestEngine::new().await;
+    let max_count = LogSettings::default().max_count;
+    for n in 0..max_count + 5 {
+        engine.worker.void("engine::log::debug", &format!(r#"{{"message":"{n}","data":7}}"#));
     }
-    rig.worker.void("engine::log::warn", r#"{"message":"last"}"#);
-    let all = rig.ask("engine::logs::list", json!({"limit": 1})).await;
-    assert_eq!((&all["total"], &all["logs"][0]["body"]), (&kept.into(), &"last".into()));
-    let all = rig.ask("engine::logs::list", json!({"offset": kept - 1})).await;
+    engine.worker.void("engine::log::warn", r#"{"message":"last"}"#);
+    let all = engine.call("engine::logs::list", json!({"limit": 1})).await;
+    assert_eq!((&all["total"], &all["logs"][0]["body"]), (&max_count.into(), &"last".into()));
+    let all = engine.call("engine::logs::list", json!({"offset": max_count - 1})).await;
     assert_eq!(all["logs"][0]["body"], "6");
-    assert_eq!(all["logs"][0]["attributes"]["data"], 7, "what is no object is kept too");
-    assert_eq!(all["query"]["offset"], kept - 1);
-    assert_eq!(rig.ask("engine::logs::list", json!({"severity_min": 13})).await["total"], 1);
-    rig.ask("engine::logs::clear", json!({})).await;
-    assert_eq!(rig.ask("engine::logs::list", json!({})).await["total"], 0);
+    assert_eq!(
+        all["logs"][0]["attributes"]["data"], 7,
+        "a value that is not an object becomes the attribute `data`"
+    );
+    assert_eq!(all["query"]["offset"], max_count - 1);
+    assert_eq!(engine.call("engine::logs::list", json!({"severity_min": 13})).await["total"], 1);
+    engine.call("engine::logs::clear", json!({})).await;
+    assert_eq!(engine.call("engine::logs::list", json!({})).await["total"], 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn records_are_forgotten_in_time_and_sampled() {
+async fn records_expire_and_are_sampled() {
     let logs = LogSettings { sampling_ratio: 0.5, ..LogSettings::default() };
     let settings = ObservabilitySettings { logs, ..ObservabilitySettings::default() };
-    let mut rig = Rig::at_rest(settings).await;
+    let mut engine = TestEngine::with_virtual_clock(settings).await;
     for n in 0..10 {
-        rig.logs(json!([{"body": {"stringValue": n.to_string()}}])).await;
+        engine.logs(json!([{"body": {"stringValue": n.to_string()}}])).await;
     }
-    let list = rig.ask("engine::logs::list", json!({})).await;
+    let list = engine.call("engine::logs::list", json!({})).await;
     assert_eq!(list["total"], 5);
     assert_eq!(list["logs"][0]["timestamp_unix_nano"], 1_767_603_600_000_000_000_u64);
-    assert_eq!(rig.ask("engine::sampling::rules", json!({})).await["logs"]["sampling_ratio"], 0.5);
+    assert_eq!(
+        engine.call("engine::sampling::rules", json!({})).await["logs"]["sampling_ratio"],
+        0.5
+    );
     tokio::time::advance(Duration::from_secs(3_601)).await;
-    assert_eq!(rig.ask("engine::logs::list", json!({})).await["total"], 0);
+    assert_eq!(engine.call("engine::logs::list", json!({})).await["total"], 0);
 }
 
 #[tokio::test]
-async fn records_of_frames_fire_by_their_number_where_the_word_is_missing() {
-    let mut rig = Rig::new().await;
-    rig.worker.bind("l1", "log", "l::on", r#"{"level":"error"}"#);
-    rig.worker.nothing_else().await;
-    rig.logs(json!([
+async fn severity_number_applies_if_the_text_is_missing_or_unknown() {
+    let mut engine = TestEngine::new().await;
+    engine.worker.bind("l1", "log", "l::on", r#"{"level":"error"}"#);
+    engine.worker.nothing_else().await;
+    engine.logs(json!([
         {"severityNumber": 9, "body": {"stringValue": "info"}},
         {"severityNumber": 17, "body": {"stringValue": "error"}},
         {"severityNumber": 21, "severityText": "FATAL", "body": {"stringValue": "fatal"}},
@@ -70,78 +76,80 @@ async fn records_of_frames_fire_by_their_number_where_the_word_is_missing() {
         {"body": {"stringValue": "nothing"}},
     ]))
     .await;
-    for (text, word) in [("error", "ERROR"), ("fatal", "FATAL")] {
-        let (_, record) = rig.called().await;
-        assert_eq!((&record["body"], &record["severity_text"]), (&text.into(), &word.into()));
+    for (body, severity) in [("error", "ERROR"), ("fatal", "FATAL")] {
+        let (_, record) = engine.called().await;
+        assert_eq!((&record["body"], &record["severity_text"]), (&body.into(), &severity.into()));
     }
-    rig.worker.nothing_else().await;
+    engine.worker.nothing_else().await;
 }
 
 #[tokio::test]
-async fn a_handler_that_logs_does_not_fire_itself() {
-    let mut rig = Rig::new().await;
-    rig.worker.bind("l1", "log", "l::on", "{}");
-    rig.worker.nothing_else().await;
-    let id = rig.worker.start("engine::log::info", r#"{"message":"first"}"#);
-    let (first, _) = rig.called().await;
-    rig.worker.answer_to(id).await.unwrap();
+async fn handler_does_not_fire_its_own_trigger() {
+    let mut engine = TestEngine::new().await;
+    engine.worker.bind("l1", "log", "l::on", "{}");
+    engine.worker.nothing_else().await;
+    let id = engine.worker.start("engine::log::info", r#"{"message":"first"}"#);
+    let (first, _) = engine.called().await;
+    engine.worker.answer_to(id).await.unwrap();
     let traceparent = first.traceparent.clone().expect("a firing is a trace");
     let trace = traceparent.split('-').nth(1).unwrap();
-    // By a call that hands the trace on, by a frame, and by a call that hands nothing on.
+    // By a call with the trace, by a frame with the trace, and by a call without a trace.
     let traced = InvokeFunction {
         traceparent: Some(traceparent.clone()),
         ..Worker::invocation("engine::log::warn", r#"{"message":"own"}"#)
     };
-    let id = rig.worker.start_with(traced);
-    rig.worker.answer_to(id).await.unwrap();
-    rig.logs(json!([{"traceId": trace, "body": {"stringValue": "own"}}])).await;
-    rig.ask("engine::log::warn", json!({"message": "own", "trace_id": T1})).await;
-    rig.worker.nothing_else().await;
-    // What others write fires it meanwhile.
-    rig.logs(json!([{"traceId": T1, "body": {"stringValue": "of others"}}])).await;
-    let (second, record) = rig.called().await;
+    let id = engine.worker.start_with(traced);
+    engine.worker.answer_to(id).await.unwrap();
+    engine.logs(json!([{"traceId": trace, "body": {"stringValue": "own"}}])).await;
+    engine.call("engine::log::warn", json!({"message": "own", "trace_id": T1})).await;
+    engine.worker.nothing_else().await;
+    // Records of others fire the trigger meanwhile.
+    engine.logs(json!([{"traceId": T1, "body": {"stringValue": "of others"}}])).await;
+    let (second, record) = engine.called().await;
     assert_eq!(record["body"], "of others");
-    // Once it is idle, its worker may write again.
-    rig.worker.answer(&first, Ok(None));
-    rig.worker.answer(&second, Ok(None));
-    rig.worker.nothing_else().await;
-    // That a firing has ended is noted by a task of its own.
+    // When no firing is pending, calls of the worker without a trace fire the trigger again.
+    engine.worker.answer(&first, Ok(None));
+    engine.worker.answer(&second, Ok(None));
+    engine.worker.nothing_else().await;
+    // A separate task completes the firing, so the first records may still be attributed to it.
     let fired = async {
         loop {
-            let id = rig.worker.start("engine::log::info", r#"{"message":"later"}"#);
-            match rig.worker.next().await {
+            let id = engine.worker.start("engine::log::info", r#"{"message":"later"}"#);
+            match engine.worker.next().await {
                 Message::InvokeFunction(call) => {
-                    rig.worker.answer_to(id).await.unwrap();
+                    engine.worker.answer_to(id).await.unwrap();
                     return call.data.parse::<Value>().unwrap();
                 }
                 _ => tokio::task::yield_now().await,
             }
         }
     };
-    let record = tokio::time::timeout(Duration::from_secs(30), fired).await.expect("it fires");
+    let record =
+        tokio::time::timeout(Duration::from_secs(30), fired).await.expect("the trigger fires");
     assert_eq!(record["body"], "later");
 }
 
 #[tokio::test]
-async fn handlers_that_fire_each_other_come_to_an_end() {
-    let mut rig = Rig::new().await;
-    rig.worker.function("l::other");
-    rig.worker.bind("a", "log", "l::on", "{}");
-    rig.worker.bind("b", "log", "l::other", "{}");
-    rig.worker.nothing_else().await;
-    rig.logs(json!([{"body": {"stringValue": "start"}}])).await;
+async fn handlers_that_fire_each_other_run_once_each() {
+    let mut engine = TestEngine::new().await;
+    engine.worker.function("l::other");
+    engine.worker.bind("a", "log", "l::on", "{}");
+    engine.worker.bind("b", "log", "l::other", "{}");
+    engine.worker.nothing_else().await;
+    engine.logs(json!([{"body": {"stringValue": "start"}}])).await;
     let mut firings = Vec::new();
-    // Each handler writes a record of its own for each firing.
-    let mut open = std::collections::VecDeque::from([rig.called().await.0, rig.called().await.0]);
+    // Each handler writes a record for each firing.
+    let mut open =
+        std::collections::VecDeque::from([engine.called().await.0, engine.called().await.0]);
     while let Some(call) = open.pop_front() {
         firings.push(call.function_id.to_string());
         let trace = call.traceparent.as_deref().unwrap().split('-').nth(1).unwrap().to_owned();
-        rig.logs(json!([{"traceId": trace, "body": {"stringValue": "again"}}])).await;
-        rig.worker.answer(&call, Ok(None));
+        engine.logs(json!([{"traceId": trace, "body": {"stringValue": "again"}}])).await;
+        engine.worker.answer(&call, Ok(None));
         if firings.len() <= 2 {
-            open.push_back(rig.called().await.0);
+            open.push_back(engine.called().await.0);
         }
     }
-    rig.worker.nothing_else().await;
+    engine.worker.nothing_else().await;
     assert_eq!(firings.len(), 4, "{firings:?}");
 }

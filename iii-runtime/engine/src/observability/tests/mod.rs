@@ -1,4 +1,4 @@
-//! Tests of what the engine observes: frames in, questions answered, triggers fired.
+//! Tests of observability: ingest of telemetry frames, functions and triggers.
 
 mod health;
 mod logs;
@@ -19,13 +19,13 @@ use iii_wire::protocol::{InvokeFunction, Message, Payload};
 const T1: &str = "0af7651916cd43dd8448eb211c80319c";
 const T2: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// An engine that observes, and a worker with the function `l::on`.
-struct Rig {
+/// A broker with the providers of observability and discovery, and a worker with the function `l::on`.
+struct TestEngine {
     broker: Broker,
     worker: Worker,
 }
 
-impl Rig {
+impl TestEngine {
     async fn new() -> Self {
         Self::with(broker(), ObservabilitySettings::default()).await
     }
@@ -41,16 +41,16 @@ impl Rig {
         Self { broker, worker }
     }
 
-    /// Under a clock that stands still with Tokio's.
-    async fn at_rest(settings: ObservabilitySettings) -> Self {
+    /// Uses a virtual clock that follows the paused clock of Tokio.
+    async fn with_virtual_clock(settings: ObservabilitySettings) -> Self {
         let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600);
         Self::with(Broker::new(Clock::starting_at(start), Duration::from_secs(5)), settings).await
     }
 
-    /// A telemetry frame comes.
+    /// Ingests a telemetry frame.
     async fn frame(&self, prefix: &str, body: &Value) {
-        let take = self.broker.telemetry().expect("telemetry is taken");
-        take(Bytes::from(format!("{prefix}{body}"))).await;
+        let ingest = self.broker.telemetry().expect("telemetry is enabled");
+        ingest(Bytes::from(format!("{prefix}{body}"))).await;
     }
 
     async fn spans(&self, service: &str, spans: Value) {
@@ -66,25 +66,25 @@ impl Rig {
         self.frame("LOGS", &body).await;
     }
 
-    async fn points(&self, metrics: Value) {
+    async fn metrics(&self, metrics: Value) {
         let body = json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]});
         self.frame("MTRC", &body).await;
     }
 
-    async fn ask(&mut self, function: &str, input: Value) -> Value {
-        let answer = self.worker.call(function, &input.to_string()).await.unwrap();
-        answer.map_or(Value::Null, |answer| answer.parse().unwrap())
+    async fn call(&mut self, function: &str, input: Value) -> Value {
+        let output = self.worker.call(function, &input.to_string()).await.unwrap();
+        output.map_or(Value::Null, |output| output.parse().unwrap())
     }
 
-    /// The next message, which must be a call of the worker's function; its input.
+    /// Receives the next message, which must be a call of the worker's function. Returns it with its input.
     async fn called(&mut self) -> (InvokeFunction, Value) {
         let call = self.worker.called().await;
         let data = call.data.parse().unwrap();
         (call, data)
     }
 
-    /// Nothing comes, however long it is waited for.
-    async fn quiet(&mut self) {
+    /// Asserts that no trigger fires within a minute.
+    async fn assert_no_firing(&mut self) {
         tokio::time::sleep(Duration::from_secs(60)).await;
         self.worker.nothing_else().await;
     }
@@ -104,11 +104,12 @@ fn span(trace: &str, id: u64, parent: Option<u64>, more: Value) -> Value {
 }
 
 fn attributes(pairs: &[(&str, &str)]) -> Value {
-    let one = |(key, value): &(&str, &str)| json!({"key": key, "value": {"stringValue": value}});
-    json!({"attributes": pairs.iter().map(one).collect::<Vec<_>>()})
+    let attribute =
+        |(key, value): &(&str, &str)| json!({"key": key, "value": {"stringValue": value}});
+    json!({"attributes": pairs.iter().map(attribute).collect::<Vec<_>>()})
 }
 
-fn names(list: &Value, field: &str) -> Vec<String> {
+fn values_of(list: &Value, field: &str) -> Vec<String> {
     let list = list.as_array().unwrap().iter();
-    list.map(|one| one[field].as_str().unwrap().to_owned()).collect()
+    list.map(|item| item[field].as_str().unwrap().to_owned()).collect()
 }

@@ -1,47 +1,57 @@
-//! Tests of traces: questions about spans, and who hears of new ones.
+//! Tests of the functions for traces and of `trace` triggers.
 
 use super::*;
 
 #[tokio::test]
-async fn traces_are_listed_and_shown_as_trees() {
-    let mut rig = Rig::new().await;
-    rig.spans(
-        "Shop",
-        json!([
-            span(T1, 1, None, attributes(&[("tenant", "x"), ("password", "p")])),
-            span(T1, 2, Some(1), json!({"status": {"code": 2, "message": "no"}})),
-            span(T2, 3, Some(99), attributes(&[("tenant", "y")])),
-            span(T2, 4, None, attributes(&[("iii.function.id", "engine::traces::list")])),
-            span(T2, 5, None, json!({"endTimeUnixNano": "0"})),
-        ]),
-    )
-    .await;
-    rig.spans("bank", json!([span(T2, 5, None, attributes(&[("tenant", "y")]))])).await;
-    let list = async |rig: &mut Rig, query: Value| {
-        let page = rig.ask("engine::traces::list", query).await;
-        (names(&page["spans"], "name"), page["total"].as_u64().unwrap())
+async fn traces_are_listed_grouped_and_returned_as_trees() {
+    let mut engine = TestEngine::new().await;
+    engine
+        .spans(
+            "Shop",
+            json!([
+                span(T1, 1, None, attributes(&[("tenant", "x"), ("password", "p")])),
+                span(T1, 2, Some(1), json!({"status": {"code": 2, "message": "no"}})),
+                span(T2, 3, Some(99), attributes(&[("tenant", "y")])),
+                span(T2, 4, None, attributes(&[("iii.function.id", "engine::traces::list")])),
+                span(T2, 5, None, json!({"endTimeUnixNano": "0"})),
+            ]),
+        )
+        .await;
+    engine.spans("bank", json!([span(T2, 5, None, attributes(&[("tenant", "y")]))])).await;
+    let list = async |engine: &mut TestEngine, query: Value| {
+        let page = engine.call("engine::traces::list", query).await;
+        (values_of(&page["spans"], "name"), page["total"].as_u64().unwrap())
     };
-    let found = async |rig: &mut Rig, query: Value| list(rig, query).await.0;
-    assert_eq!(list(&mut rig, json!({})).await, (vec!["s1".into(), "s3".into(), "s5".into()], 3));
-    assert_eq!(found(&mut rig, json!({"search_all_spans": true})).await, ["s1", "s2", "s3", "s5"]);
+    let found = async |engine: &mut TestEngine, query: Value| list(engine, query).await.0;
     assert_eq!(
-        found(&mut rig, json!({"include_internal": true, "sort_order": "desc"})).await,
+        list(&mut engine, json!({})).await,
+        (vec!["s1".into(), "s3".into(), "s5".into()], 3)
+    );
+    assert_eq!(
+        found(&mut engine, json!({"search_all_spans": true})).await,
+        ["s1", "s2", "s3", "s5"]
+    );
+    assert_eq!(
+        found(&mut engine, json!({"include_internal": true, "sort_order": "desc"})).await,
         ["s5", "s4", "s3", "s1"]
     );
-    assert_eq!(found(&mut rig, json!({"service_name": "SHO", "limit": 1})).await, ["s1"]);
-    assert_eq!(found(&mut rig, json!({"offset": 1, "limit": 1})).await, ["s3"]);
-    assert_eq!(found(&mut rig, json!({"trace_id": T1})).await, ["s1"]);
-    assert_eq!(found(&mut rig, json!({"trace_ids": [T1, T2, "x"]})).await, ["s1", "s3", "s5"]);
-    assert_eq!(found(&mut rig, json!({"status": "err", "search_all_spans": true})).await, ["s2"]);
-    assert_eq!(found(&mut rig, json!({"attributes": [["tenant", "y"]]})).await, ["s3", "s5"]);
-    assert_eq!(found(&mut rig, json!({"exclude_attributes": [["tenant", "y"]]})).await, ["s1"]);
-    assert_eq!(found(&mut rig, json!({"min_duration_ms": 4, "start_time": 4})).await, ["s5"]);
-    assert_eq!(found(&mut rig, json!({"end_time": 3, "max_duration_ms": 2.5})).await, ["s1"]);
+    assert_eq!(found(&mut engine, json!({"service_name": "SHO", "limit": 1})).await, ["s1"]);
+    assert_eq!(found(&mut engine, json!({"offset": 1, "limit": 1})).await, ["s3"]);
+    assert_eq!(found(&mut engine, json!({"trace_id": T1})).await, ["s1"]);
+    assert_eq!(found(&mut engine, json!({"trace_ids": [T1, T2, "x"]})).await, ["s1", "s3", "s5"]);
     assert_eq!(
-        found(&mut rig, json!({"sort_by": "duration_ms", "sort_order": "desc"})).await,
+        found(&mut engine, json!({"status": "err", "search_all_spans": true})).await,
+        ["s2"]
+    );
+    assert_eq!(found(&mut engine, json!({"attributes": [["tenant", "y"]]})).await, ["s3", "s5"]);
+    assert_eq!(found(&mut engine, json!({"exclude_attributes": [["tenant", "y"]]})).await, ["s1"]);
+    assert_eq!(found(&mut engine, json!({"min_duration_ms": 4, "start_time": 4})).await, ["s5"]);
+    assert_eq!(found(&mut engine, json!({"end_time": 3, "max_duration_ms": 2.5})).await, ["s1"]);
+    assert_eq!(
+        found(&mut engine, json!({"sort_by": "duration_ms", "sort_order": "desc"})).await,
         ["s5", "s3", "s1"]
     );
-    let tree = rig.ask("engine::traces::tree", json!({"trace_id": T1})).await;
+    let tree = engine.call("engine::traces::tree", json!({"trace_id": T1})).await;
     assert_eq!(
         tree["roots"][0]["attributes"],
         json!([["tenant", "x"], ["password", "[REDACTED]"]])
@@ -49,44 +59,44 @@ async fn traces_are_listed_and_shown_as_trees() {
     assert_eq!(tree["roots"][0]["children"][0]["status_description"], "no");
     assert_eq!(tree["storage"]["completeness"], "complete");
     let input = json!({"attribute": "tenant", "label_attribute": "password"});
-    let groups = rig.ask("engine::traces::group_by", input).await;
-    assert_eq!(names(&groups["groups"], "value"), ["y", "x"]);
+    let groups = engine.call("engine::traces::group_by", input).await;
+    assert_eq!(values_of(&groups["groups"], "value"), ["y", "x"]);
     assert_eq!(
         (&groups["groups"][0]["span_count"], &groups["groups"][0]["trace_ids"]),
         (&2.into(), &json!([T2]))
     );
     assert_eq!(groups["groups"][1]["label"], "[REDACTED]");
-    assert_eq!(rig.ask("engine::traces::clear", json!({})).await, json!({"success": true}));
-    assert_eq!(list(&mut rig, json!({"search_all_spans": true})).await.1, 0);
+    assert_eq!(engine.call("engine::traces::clear", json!({})).await, json!({"success": true}));
+    assert_eq!(list(&mut engine, json!({"search_all_spans": true})).await.1, 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn functions_hear_of_traces_after_a_while_but_not_of_their_own() {
-    let mut rig = Rig::at_rest(ObservabilitySettings::default()).await;
-    rig.worker.bind("t1", "trace", "l::on", r#"{"service_name":"nobody"}"#);
-    rig.worker.bind("t1", "trace", "l::on", r#"{"service_name":"SHOP","status":"error"}"#);
-    rig.worker.nothing_else().await;
+async fn trigger_fires_after_the_batch_interval_but_not_on_its_own_spans() {
+    let mut engine = TestEngine::with_virtual_clock(ObservabilitySettings::default()).await;
+    engine.worker.bind("t1", "trace", "l::on", r#"{"service_name":"nobody"}"#);
+    engine.worker.bind("t1", "trace", "l::on", r#"{"service_name":"SHOP","status":"error"}"#);
+    engine.worker.nothing_else().await;
     let bad = || json!({"status": {"code": "STATUS_CODE_ERROR"}});
     let begin = tokio::time::Instant::now();
-    rig.spans("shop", json!([span(T1, 1, None, bad()), span(T1, 2, None, json!({}))])).await;
-    rig.spans("bank", json!([span(T2, 3, None, bad())])).await;
-    rig.spans("shop", json!([span(T1, 4, None, bad())])).await;
-    let (call, event) = rig.called().await;
+    engine.spans("shop", json!([span(T1, 1, None, bad()), span(T1, 2, None, json!({}))])).await;
+    engine.spans("bank", json!([span(T2, 3, None, bad())])).await;
+    engine.spans("shop", json!([span(T1, 4, None, bad())])).await;
+    let (call, event) = engine.called().await;
     assert_eq!(begin.elapsed(), Duration::from_millis(300));
     assert_eq!(event, json!({"trace_ids": [T1]}));
-    // The handler's own spans: in the trace of the firing, or known by its function.
+    // Spans of the handler: in the trace of the firing, or identified by its function.
     let own = call.traceparent.unwrap().split('-').nth(1).unwrap().to_owned();
     let mut named = span(T2, 6, None, bad());
     named["name"] = "execute l::on".into();
-    rig.spans("shop", json!([span(&own, 5, None, bad()), named])).await;
-    rig.quiet().await;
-    rig.worker.unbind("t1");
-    rig.spans("shop", json!([span(T2, 7, None, bad())])).await;
-    rig.quiet().await;
+    engine.spans("shop", json!([span(&own, 5, None, bad()), named])).await;
+    engine.assert_no_firing().await;
+    engine.worker.unbind("t1");
+    engine.spans("shop", json!([span(T2, 7, None, bad())])).await;
+    engine.assert_no_firing().await;
 }
 
-/// A frame as the official SDK for Python sends it: ids in hex, times as texts, kind and status as numbers, payloads in
-/// events, an attribute for each entry of the baggage, and no parent of a span that begins a trace.
+/// A frame in the form of the official Python SDK: hexadecimal ids, times as strings, kind and status as numbers,
+/// payloads in events, an attribute for each baggage entry, and no parent id in root spans.
 fn python_frame(trace: &str, id: u64, parent: Option<u64>, function: &str) -> Value {
     let attribute = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
     let payload = |name: &str, more: Value| {
@@ -128,20 +138,20 @@ fn python_frame(trace: &str, id: u64, parent: Option<u64>, function: &str) -> Va
 }
 
 #[tokio::test(start_paused = true)]
-async fn spans_of_other_functions_of_the_same_worker_fire() {
-    let mut rig = Rig::at_rest(ObservabilitySettings::default()).await;
-    rig.worker.bind("t1", "trace", "l::on", "{}");
-    rig.worker.nothing_else().await;
-    // A call of somebody without a trace, and one within a trace.
+async fn trigger_fires_on_spans_of_other_functions_of_the_same_worker() {
+    let mut engine = TestEngine::with_virtual_clock(ObservabilitySettings::default()).await;
+    engine.worker.bind("t1", "trace", "l::on", "{}");
+    engine.worker.nothing_else().await;
+    // A call without a trace, and a call within a trace.
     for (trace, parent) in [(T1, None), (T2, Some(7))] {
-        rig.frame("OTLP", &python_frame(trace, 1, parent, "py::sum")).await;
-        let (call, event) = rig.called().await;
+        engine.frame("OTLP", &python_frame(trace, 1, parent, "py::sum")).await;
+        let (call, event) = engine.called().await;
         assert_eq!(event, json!({"trace_ids": [trace]}));
-        // The span of the handler itself says nothing new, whether it is in the trace of its firing or not.
+        // The span of the handler does not fire, whether it is in the trace of the firing or not.
         let own = call.traceparent.unwrap().split('-').nth(1).unwrap().to_owned();
-        rig.frame("OTLP", &python_frame(&own, 2, Some(9), "l::on")).await;
-        rig.frame("OTLP", &python_frame(T1, 3, None, "l::on")).await;
-        rig.frame("OTLP", &python_frame(T1, 4, None, "engine::traces::list")).await;
-        rig.quiet().await;
+        engine.frame("OTLP", &python_frame(&own, 2, Some(9), "l::on")).await;
+        engine.frame("OTLP", &python_frame(T1, 3, None, "l::on")).await;
+        engine.frame("OTLP", &python_frame(T1, 4, None, "engine::traces::list")).await;
+        engine.assert_no_firing().await;
     }
 }

@@ -1,44 +1,46 @@
-//! Traces: the spans that workers send, kept in memory, and the functions that look at them (protocol section 6.7).
+//! Traces: the store of the spans that workers export, its functions, and `trace` triggers (protocol sections 5.9 and
+//! 6.7).
 
-mod group;
+mod group_by;
 mod id;
-mod query;
+mod list;
 mod redact;
 mod span;
 mod store;
 mod tree;
-mod watch;
+mod triggers;
 
 use std::sync::{Arc, Mutex};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::settings::{Sampling, TraceSettings};
+use super::{ClearOutput, NoInput};
 use crate::provider::BuiltIn;
 use iii_wire::protocol::ErrorBody;
 use iii_wire::sync::lock;
 
 pub(super) use id::{SpanId, TraceId};
-pub(super) use redact::redacted;
-pub(super) use span::{Event, Link, Shown, Span, Status};
-pub(super) use watch::{TraceConfig, TraceEvent, Watch};
+pub(super) use redact::redacted_attribute;
+pub(super) use span::{SharedSpan, Span, SpanAttributes, SpanEvent, SpanLink, SpanStatus};
+pub(super) use triggers::{TraceTriggerConfig, TraceTriggerPayload, TraceTriggers};
 
-use group::By;
-use query::List;
-use store::Store;
-use tree::Wanted;
+use group_by::TraceGroupByInput;
+use list::TraceListInput;
+use store::SpanStore;
+use tree::TraceTreeInput;
 
-/// Above so many spans a query is answered by another thread, so that it holds up nobody else.
-const LONG: usize = 4_096;
+/// Above this number of spans, queries run on the blocking thread pool.
+const MAX_INLINE_QUERY_SPANS: usize = 4_096;
 
-/// What is kept, and what is not. There is no archive on disk here: its fields say so.
+/// The completeness of the stored spans. This engine has no archive on disk.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub(super) struct Storage {
+pub(super) struct TraceStorage {
     /// Always `disabled`.
     archive: &'static str,
-    /// `complete`, or `partial` once spans were dropped.
+    /// `complete`, or `partial` if spans were dropped.
     completeness: &'static str,
-    /// Spans that had to give way to newer ones, or could not be read.
+    /// The number of spans that were evicted or invalid.
     known_dropped_spans: u64,
     /// Always null.
     last_error: Option<()>,
@@ -48,64 +50,55 @@ pub(super) struct Storage {
     physical_bytes: u64,
 }
 
-/// The input of functions that need none.
-#[derive(Debug, Deserialize, schemars::JsonSchema)]
-struct Nothing {}
-
-/// The answer of `engine::traces::clear`.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-struct Cleared {
-    /// Always true.
-    success: bool,
-}
-
-/// The spans of one engine.
+/// The traces of one engine.
 pub(super) struct Traces {
-    store: Mutex<Store>,
+    spans: Mutex<SpanStore>,
     sampling: Sampling,
-    live: bool,
+    stores_pending_spans: bool,
 }
 
 impl Traces {
-    /// Without spans.
+    /// Creates an empty store.
     pub(super) fn new(settings: &TraceSettings) -> Self {
         Self {
-            store: Mutex::new(Store::new(settings.max_spans, settings.max_bytes)),
+            spans: Mutex::new(SpanStore::new(settings.max_spans, settings.max_bytes)),
             sampling: settings.sampling.clone(),
-            live: settings.live_spans,
+            stores_pending_spans: settings.live_spans,
         }
     }
 
-    /// Keeps those spans that are to be kept, and gives them back.
-    pub(super) fn keep(&self, spans: Vec<Span>) -> Vec<Arc<Span>> {
-        let kept: Vec<Arc<Span>> = spans
+    /// Stores the sampled spans and returns them.
+    pub(super) fn store(&self, spans: Vec<Span>) -> Vec<Arc<Span>> {
+        let is_sampled =
+            |span: &Span| self.sampling.is_sampled(span.trace_id.0, &span.name, &span.service_name);
+        let sampled: Vec<Arc<Span>> = spans
             .into_iter()
-            .filter(|span| self.live || !span.is_pending())
-            .filter(|span| self.sampling.keeps(span.trace_id.0, &span.name, &span.service_name))
+            .filter(|span| self.stores_pending_spans || !span.is_pending())
+            .filter(is_sampled)
             .map(Arc::new)
             .collect();
-        let mut store = lock(&self.store);
-        for span in &kept {
+        let mut store = lock(&self.spans);
+        for span in &sampled {
             store.push(span.clone());
         }
-        kept
+        sampled
     }
 
-    /// Notes spans that could not be read.
-    pub(super) fn note_dropped(&self, count: u64) {
-        lock(&self.store).note_dropped(count);
+    /// Counts invalid spans as dropped.
+    pub(super) fn count_dropped(&self, count: u64) {
+        lock(&self.spans).count_dropped(count);
     }
 
-    /// How many there are, and what they cost in bytes.
+    /// Returns the number of spans and their memory in bytes.
     pub(super) fn size(&self) -> (usize, usize) {
-        let store = lock(&self.store);
-        (store.len(), store.bytes())
+        let spans = lock(&self.spans);
+        (spans.len(), spans.bytes())
     }
 
-    /// What is kept, and what is not.
-    pub(super) fn storage(&self) -> Storage {
-        let dropped = lock(&self.store).dropped();
-        Storage {
+    /// Reports the completeness of the stored spans.
+    pub(super) fn storage(&self) -> TraceStorage {
+        let dropped = lock(&self.spans).dropped();
+        TraceStorage {
             archive: "disabled",
             completeness: if dropped == 0 { "complete" } else { "partial" },
             known_dropped_spans: dropped,
@@ -116,60 +109,64 @@ impl Traces {
     }
 
     fn all(&self) -> Vec<Arc<Span>> {
-        lock(&self.store).all()
+        lock(&self.spans).all()
     }
 
     fn of_trace(&self, id: TraceId) -> Vec<Arc<Span>> {
-        lock(&self.store).of_trace(id)
+        lock(&self.spans).of_trace(id)
     }
 
-    /// The functions that look at traces.
+    /// Creates the functions `engine::traces::*`.
     pub(super) fn functions(self: &Arc<Self>) -> Vec<BuiltIn> {
         let (list, tree, groups, clear) = (self.clone(), self.clone(), self.clone(), self.clone());
         vec![
             BuiltIn::typed(
                 "engine::traces::list",
-                "Lists the spans that begin traces, or all of them.",
-                move |input: List, _| list.clone().answered(move |traces| input.answer(traces)),
+                "Lists root spans or all spans.",
+                move |input: TraceListInput, _| {
+                    list.clone().run_query(move |traces| input.run(traces))
+                },
             ),
             BuiltIn::typed(
                 "engine::traces::tree",
-                "Shows a trace as a tree of spans.",
-                move |input: Wanted, _| tree.clone().answered(move |traces| input.answer(traces)),
+                "Returns a trace as a tree of spans.",
+                move |input: TraceTreeInput, _| {
+                    tree.clone().run_query(move |traces| input.run(traces))
+                },
             ),
             BuiltIn::typed(
                 "engine::traces::group_by",
-                "Groups spans by an attribute.",
-                move |input: By, _| groups.clone().answered(move |traces| input.answer(traces)),
+                "Groups spans by the value of an attribute.",
+                move |input: TraceGroupByInput, _| {
+                    groups.clone().run_query(move |traces| input.run(traces))
+                },
             ),
-            BuiltIn::sync("engine::traces::clear", "Forgets all spans.", move |_: Nothing, _| {
-                lock(&clear.store).clear();
-                Ok(Some(Cleared { success: true }))
+            BuiltIn::sync("engine::traces::clear", "Deletes all spans.", move |_: NoInput, _| {
+                lock(&clear.spans).clear();
+                Ok(Some(ClearOutput { success: true }))
             }),
         ]
     }
 
-    /// Answers a query, by another thread if that can take long.
-    async fn answered<O: Send + 'static>(
+    /// Runs a query, on the blocking thread pool if there are many spans.
+    async fn run_query<O: Send + 'static>(
         self: Arc<Self>,
-        answer: impl FnOnce(&Self) -> O + Send + 'static,
+        query: impl FnOnce(&Self) -> O + Send + 'static,
     ) -> Result<Option<O>, ErrorBody> {
-        if self.size().0 <= LONG {
-            return Ok(Some(answer(&self)));
+        if self.size().0 <= MAX_INLINE_QUERY_SPANS {
+            return Ok(Some(query(&self)));
         }
-        let answered = tokio::task::spawn_blocking(move || answer(&self)).await;
-        // It fails only by a panic, which goes on where panics of built-in functions are answered.
-        Ok(Some(answered.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))))
+        let output = tokio::task::spawn_blocking(move || query(&self)).await;
+        // The task fails only by a panic, which resumes here and becomes the error of the built-in function.
+        Ok(Some(output.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))))
     }
 }
 
 #[cfg(test)]
 mod testing {
-    //! Spans for tests.
-
     use super::*;
 
-    /// A span that began at its own id in milliseconds, and took one.
+    /// A span that starts at its id in milliseconds and takes 1 ms.
     pub(super) fn span(trace: u128, id: u64, parent: Option<u64>) -> Span {
         Span {
             trace_id: TraceId(trace),
@@ -178,7 +175,7 @@ mod testing {
             name: format!("span {id}").into(),
             start: id * 1_000_000,
             end: (id + 1) * 1_000_000,
-            status: Status::Unset,
+            status: SpanStatus::Unset,
             status_description: None,
             attributes: Box::default(),
             events: Box::default(),

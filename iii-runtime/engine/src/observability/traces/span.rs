@@ -1,4 +1,4 @@
-//! One span as it is kept, and the shape in which it is shown (protocol section 6.7).
+//! A stored span, and its form in outputs (protocol section 6.7).
 
 use std::sync::Arc;
 
@@ -6,64 +6,64 @@ use serde::Serialize;
 
 use super::id::{SpanId, TraceId};
 
-/// What one span costs beside its texts: itself, its place in the store and in the index.
+/// Memory of a span besides its strings: the span itself and its entries in the store and in the index.
 const OVERHEAD: usize = size_of::<Span>() + 128;
 
-/// Attributes: names and values.
-pub(crate) type Attributes = Box<[(Box<str>, Box<str>)]>;
+/// Keys and values of attributes.
+pub(crate) type SpanAttributes = Box<[(Box<str>, Box<str>)]>;
 
-/// One span.
+/// A span.
 #[derive(Debug)]
 pub(crate) struct Span {
-    /// Its trace.
+    /// The trace id.
     pub(crate) trace_id: TraceId,
-    /// Its id there.
+    /// The span id.
     pub(crate) span_id: SpanId,
-    /// The span that it is a part of.
+    /// The id of the parent span.
     pub(crate) parent: Option<SpanId>,
-    /// What was done.
+    /// The name.
     pub(crate) name: Box<str>,
-    /// When it began, in nanoseconds since 1970.
+    /// The start time, in nanoseconds since the Unix epoch.
     pub(crate) start: u64,
-    /// When it ended; 0: it has only begun.
+    /// The end time, in nanoseconds since the Unix epoch; 0 for a pending span.
     pub(crate) end: u64,
-    /// How it ended.
-    pub(crate) status: Status,
-    /// What went wrong.
+    /// The status.
+    pub(crate) status: SpanStatus,
+    /// The description of an error status.
     pub(crate) status_description: Option<Box<str>>,
-    /// What is known about it.
-    pub(crate) attributes: Attributes,
-    /// What happened meanwhile.
-    pub(crate) events: Box<[Event]>,
-    /// Spans of other traces that it has to do with.
-    pub(crate) links: Box<[Link]>,
-    /// The service that did it.
+    /// The attributes.
+    pub(crate) attributes: SpanAttributes,
+    /// The events.
+    pub(crate) events: Box<[SpanEvent]>,
+    /// The links to other spans.
+    pub(crate) links: Box<[SpanLink]>,
+    /// The service name.
     pub(crate) service_name: Arc<str>,
-    /// The library that wrote it down.
+    /// The name of the instrumentation scope.
     pub(crate) scope_name: Arc<str>,
-    /// The version of that.
+    /// The version of the instrumentation scope.
     pub(crate) scope_version: Option<Arc<str>>,
-    /// W3C trace flags, and more (OTLP `Span.flags`).
+    /// OTLP `Span.flags`, which include the W3C trace flags.
     pub(crate) flags: Option<u32>,
     /// W3C `tracestate`.
     pub(crate) trace_state: Option<Box<str>>,
 }
 
-/// How a span ended.
+/// The status of a span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Status {
-    /// Nobody said.
+pub(crate) enum SpanStatus {
+    /// No status was set.
     Unset,
-    /// Well.
+    /// The operation succeeded.
     Ok,
-    /// Badly.
+    /// The operation failed.
     Error,
 }
 
-impl Status {
-    /// The word that stands for it.
-    pub(crate) fn word(self) -> &'static str {
+impl SpanStatus {
+    /// Returns the serialized form.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Unset => "unset",
             Self::Ok => "ok",
@@ -72,66 +72,67 @@ impl Status {
     }
 }
 
-/// What happened during a span.
+/// An event of a span.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub(crate) struct Event {
-    /// What.
+pub(crate) struct SpanEvent {
+    /// The name.
     pub(crate) name: Box<str>,
-    /// When, in nanoseconds since 1970.
+    /// The time, in nanoseconds since the Unix epoch.
     pub(crate) timestamp_unix_nano: u64,
-    /// What is known about it.
-    pub(crate) attributes: Attributes,
+    /// The attributes.
+    pub(crate) attributes: SpanAttributes,
 }
 
-/// A span of another trace.
+/// A link to another span.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub(crate) struct Link {
-    /// Its trace.
+pub(crate) struct SpanLink {
+    /// The trace id of the other span.
     #[schemars(with = "String")]
     pub(crate) trace_id: TraceId,
-    /// Its id there.
+    /// The span id of the other span.
     #[schemars(with = "String")]
     pub(crate) span_id: SpanId,
-    /// What is known about it.
-    pub(crate) attributes: Attributes,
+    /// The attributes.
+    pub(crate) attributes: SpanAttributes,
 }
 
 impl Span {
-    /// Whether it has only begun.
+    /// Returns whether the span has started but not ended.
     pub(crate) fn is_pending(&self) -> bool {
         self.end == 0
     }
 
-    /// How long it took, in milliseconds; 0 while it has only begun.
+    /// Returns the duration in milliseconds; 0 for a pending span.
     #[allow(clippy::cast_precision_loss)]
-    pub(crate) fn millis(&self) -> f64 {
+    pub(crate) fn duration_ms(&self) -> f64 {
         self.end.saturating_sub(self.start) as f64 / 1e6
     }
 
-    /// The value of an attribute.
+    /// Returns the value of an attribute.
     pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(key, _)| &**key == name).map(|(_, value)| &**value)
     }
 
-    /// The function that it is about, if it is about one: SDKs say so by an attribute, or by the name alone.
-    pub(crate) fn function(&self) -> Option<&str> {
+    /// Returns the id of the function whose invocation the span covers. SDKs set it as an attribute, or only in the name.
+    pub(crate) fn function_id(&self) -> Option<&str> {
         self.attribute("iii.function.id")
             .or_else(|| self.attribute("function_id"))
             .or_else(|| self.name.strip_prefix("execute "))
     }
 
-    /// Whether it is about a function of the engine itself.
+    /// Returns whether the span covers a function of the engine.
     pub(crate) fn is_internal(&self) -> bool {
-        self.function().is_some_and(|id| id.starts_with("engine::"))
+        self.function_id().is_some_and(|id| id.starts_with("engine::"))
     }
 
-    /// What it costs in memory, in bytes.
+    /// Returns the approximate memory of the span, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        let of = |attributes: &Attributes| -> usize {
+        let of = |attributes: &SpanAttributes| -> usize {
             attributes.iter().map(|(key, value)| key.len() + value.len() + 32).sum()
         };
-        let events = self.events.iter().map(|one| one.name.len() + of(&one.attributes) + 48);
-        let links = self.links.iter().map(|one| of(&one.attributes) + 48);
+        let events = self.events.iter();
+        let events = events.map(|event| event.name.len() + of(&event.attributes) + 48);
+        let links = self.links.iter().map(|link| of(&link.attributes) + 48);
         OVERHEAD
             + self.name.len()
             + self.service_name.len()
@@ -143,9 +144,9 @@ impl Span {
             + links.sum::<usize>()
     }
 
-    /// The shape in which it is shown.
-    pub(crate) fn shape(&self) -> Shape<'_> {
-        Shape {
+    /// Returns the form of the span in outputs.
+    pub(crate) fn to_output(&self) -> SpanOutput<'_> {
+        SpanOutput {
             trace_id: self.trace_id,
             span_id: self.span_id,
             parent_span_id: self.parent,
@@ -167,70 +168,70 @@ impl Span {
     }
 }
 
-/// A span as it is shown.
+/// A span in outputs.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 #[schemars(rename = "Span")]
-pub(crate) struct Shape<'a> {
-    /// Its trace.
+pub(crate) struct SpanOutput<'a> {
+    /// The trace id.
     #[schemars(with = "String")]
     trace_id: TraceId,
-    /// Its id there.
+    /// The span id.
     #[schemars(with = "String")]
     span_id: SpanId,
-    /// The span that it is a part of.
+    /// The id of the parent span.
     #[schemars(with = "Option<String>")]
     parent_span_id: Option<SpanId>,
-    /// What was done.
+    /// The name.
     name: &'a str,
-    /// When it began, in nanoseconds since 1970.
+    /// The start time, in nanoseconds since the Unix epoch.
     start_time_unix_nano: u64,
-    /// When it ended; when it began, while it is pending.
+    /// The end time, in nanoseconds since the Unix epoch; the start time of a pending span.
     end_time_unix_nano: u64,
-    /// How it ended.
-    status: Status,
-    /// What went wrong.
+    /// The status.
+    status: SpanStatus,
+    /// The description of an error status.
     #[serde(skip_serializing_if = "Option::is_none")]
     status_description: Option<&'a str>,
-    /// Names and values of what is known about it.
-    attributes: &'a Attributes,
-    /// The service that did it.
+    /// Keys and values of the attributes.
+    attributes: &'a SpanAttributes,
+    /// The service name.
     service_name: &'a str,
-    /// What happened meanwhile.
-    events: &'a [Event],
-    /// Spans of other traces that it has to do with.
-    links: &'a [Link],
-    /// The library that wrote it down.
+    /// The events.
+    events: &'a [SpanEvent],
+    /// The links to other spans.
+    links: &'a [SpanLink],
+    /// The name of the instrumentation scope.
     instrumentation_scope_name: &'a str,
-    /// The version of that.
+    /// The version of the instrumentation scope.
     #[serde(skip_serializing_if = "Option::is_none")]
     instrumentation_scope_version: Option<&'a str>,
-    /// W3C trace flags, and more.
+    /// OTLP `Span.flags`, which include the W3C trace flags.
     #[serde(skip_serializing_if = "Option::is_none")]
     flags: Option<u32>,
     /// W3C `tracestate`.
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_state: Option<&'a str>,
-    /// Whether it has only begun.
+    /// Whether the span has not ended.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pending: bool,
 }
 
-/// A span that several have, shown as [`Shape`].
+/// A shared span that serializes as [`SpanOutput`].
 #[derive(Debug, Clone)]
-pub(crate) struct Shown(pub(crate) Arc<Span>);
+pub(crate) struct SharedSpan(pub(crate) Arc<Span>);
 
-impl Serialize for Shown {
+impl Serialize for SharedSpan {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.shape().serialize(serializer)
+        self.0.to_output().serialize(serializer)
     }
 }
 
-impl schemars::JsonSchema for Shown {
+impl schemars::JsonSchema for SharedSpan {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        Shape::schema_name()
+        SpanOutput::schema_name()
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        Shape::json_schema(generator)
+        SpanOutput::json_schema(generator)
     }
 }

@@ -1,4 +1,4 @@
-//! The spans that are kept: the newest, up to a number and a size, found by trace.
+//! The store of recent spans, limited by count and memory and indexed by trace.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -7,41 +7,41 @@ use super::id::{SpanId, TraceId};
 use super::span::Span;
 
 /// Spans in the order of their arrival.
-pub(super) struct Store {
+pub(super) struct SpanStore {
     spans: VecDeque<Arc<Span>>,
-    /// The number of the first one in `spans`; each that comes has the next number.
+    /// The sequence number of the first span. Numbers are consecutive.
     first: u64,
-    /// The number of each span.
+    /// The sequence number of each span.
     index: BTreeMap<(TraceId, SpanId), u64>,
     bytes: usize,
-    most_spans: usize,
-    most_bytes: usize,
+    max_spans: usize,
+    max_bytes: usize,
     dropped: u64,
 }
 
-impl Store {
-    /// An empty store.
-    pub(super) fn new(most_spans: usize, most_bytes: usize) -> Self {
+impl SpanStore {
+    /// Creates an empty store.
+    pub(super) fn new(max_spans: usize, max_bytes: usize) -> Self {
         Self {
             spans: VecDeque::new(),
             first: 0,
             index: BTreeMap::new(),
             bytes: 0,
-            most_spans,
-            most_bytes,
+            max_spans,
+            max_bytes,
             dropped: 0,
         }
     }
 
-    /// Keeps a span. One of the same id is replaced, unless that one has ended and this one has not; the oldest give way
-    /// if there is no room.
+    /// Adds a span. Replaces the span with the same id, except that a pending span does not replace an ended one. Evicts
+    /// the oldest spans beyond the limits.
     pub(super) fn push(&mut self, span: Arc<Span>) {
         let key = (span.trace_id, span.span_id);
         self.bytes += span.bytes();
         match self.index.get(&key) {
             Some(number) => {
-                let at = usize::try_from(number - self.first).expect("the number of a kept span");
-                let old = &mut self.spans[at];
+                let position = usize::try_from(number - self.first).expect("a stored span");
+                let old = &mut self.spans[position];
                 if span.is_pending() && !old.is_pending() {
                     self.bytes -= span.bytes();
                 } else {
@@ -54,7 +54,7 @@ impl Store {
                 self.spans.push_back(span);
             }
         }
-        while self.spans.len() > self.most_spans || self.bytes > self.most_bytes {
+        while self.spans.len() > self.max_spans || self.bytes > self.max_bytes {
             let Some(oldest) = self.spans.pop_front() else { break };
             self.index.remove(&(oldest.trace_id, oldest.span_id));
             self.first += 1;
@@ -63,42 +63,42 @@ impl Store {
         }
     }
 
-    /// All spans, the oldest first.
+    /// Returns all spans, the oldest first.
     pub(super) fn all(&self) -> Vec<Arc<Span>> {
         self.spans.iter().cloned().collect()
     }
 
-    /// The spans of a trace, ordered by id.
+    /// Returns the spans of a trace, ordered by id.
     pub(super) fn of_trace(&self, id: TraceId) -> Vec<Arc<Span>> {
         let range = (id, SpanId(0))..=(id, SpanId(u64::MAX));
-        let at = |number: &u64| usize::try_from(number - self.first).ok();
+        let position = |number: &u64| usize::try_from(number - self.first).ok();
         let numbers = self.index.range(range).map(|(_, number)| number);
-        numbers.filter_map(|number| self.spans.get(at(number)?).cloned()).collect()
+        numbers.filter_map(|number| self.spans.get(position(number)?).cloned()).collect()
     }
 
-    /// How many there are.
+    /// Returns the number of spans.
     pub(super) fn len(&self) -> usize {
         self.spans.len()
     }
 
-    /// What they cost, in bytes.
+    /// Returns the memory of the spans, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How many had to give way, or could not be read.
+    /// Returns the number of dropped spans.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Notes spans that could not be read.
-    pub(super) fn note_dropped(&mut self, count: u64) {
+    /// Counts invalid spans as dropped.
+    pub(super) fn count_dropped(&mut self, count: u64) {
         self.dropped += count;
     }
 
-    /// Forgets everything.
+    /// Removes all spans and resets the number of dropped ones.
     pub(super) fn clear(&mut self) {
-        *self = Self::new(self.most_spans, self.most_bytes);
+        *self = Self::new(self.max_spans, self.max_bytes);
     }
 }
 
@@ -108,8 +108,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_give_way_and_are_counted() {
-        let mut store = Store::new(3, 1 << 20);
+    fn oldest_spans_are_evicted_and_counted() {
+        let mut store = SpanStore::new(3, 1 << 20);
         for n in 1..=5 {
             store.push(Arc::new(span(1, n, None)));
         }
@@ -117,7 +117,7 @@ mod tests {
         let ids: Vec<_> = store.of_trace(TraceId(1)).iter().map(|span| span.span_id.0).collect();
         assert_eq!(ids, [3, 4, 5]);
         let one = store.bytes() / 3;
-        let mut store = Store::new(1000, one * 2);
+        let mut store = SpanStore::new(1000, one * 2);
         for n in 1..=5 {
             store.push(Arc::new(span(1, n, None)));
         }
@@ -127,15 +127,15 @@ mod tests {
     }
 
     #[test]
-    fn a_span_that_ends_takes_the_place_of_its_beginning() {
-        let mut store = Store::new(10, 1 << 20);
-        let begun = |n| Span { end: 0, ..span(1, n, None) };
-        store.push(Arc::new(begun(1)));
+    fn ended_span_replaces_the_pending_span() {
+        let mut store = SpanStore::new(10, 1 << 20);
+        let pending = |n| Span { end: 0, ..span(1, n, None) };
+        store.push(Arc::new(pending(1)));
         store.push(Arc::new(span(1, 2, None)));
         store.push(Arc::new(span(1, 1, None)));
         assert!(store.all().iter().all(|span| !span.is_pending()));
-        store.push(Arc::new(begun(1)));
-        assert!(!store.of_trace(TraceId(1))[0].is_pending(), "what has ended does not begin again");
+        store.push(Arc::new(pending(1)));
+        assert!(!store.of_trace(TraceId(1))[0].is_pending(), "the ended span is not replaced");
         let bytes: usize = store.all().iter().map(|span| span.bytes()).sum();
         assert_eq!((store.len(), store.bytes()), (2, bytes));
     }

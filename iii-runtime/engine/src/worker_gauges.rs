@@ -1,57 +1,54 @@
-//! What workers say about themselves in gauges: memory, processor, event loop (protocol section 10.5).
+//! The latest gauges that workers report about their process: memory, CPU and event loop (protocol section 10.5).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
-use super::point::{Point, Value};
 use iii_wire::protocol::WorkerId;
 use iii_wire::sync::lock;
 
-/// The beginning of the names of these gauges.
-const PREFIX: &str = "iii.worker.";
-/// Workers that can say so, as many as the engine lets in.
-const WORKERS: usize = 10_000;
+/// Maximum number of workers, which is the default connection limit of the engine.
+const MAX_WORKERS: usize = 10_000;
 
-/// The newest values of one worker.
+/// The latest gauges of one worker.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, schemars::JsonSchema)]
 pub(crate) struct WorkerMetrics {
-    /// Bytes of the heap that are used.
+    /// The used heap, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_heap_used: Option<f64>,
-    /// Bytes of the heap.
+    /// The total heap, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_heap_total: Option<f64>,
-    /// Bytes in memory.
+    /// The resident set size, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_rss: Option<f64>,
-    /// Bytes outside of the heap.
+    /// Memory outside of the heap, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_external: Option<f64>,
-    /// Microseconds of the processor for the program.
+    /// CPU time in user mode, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     cpu_user_micros: Option<f64>,
-    /// Microseconds of the processor for the system.
+    /// CPU time in kernel mode, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     cpu_system_micros: Option<f64>,
-    /// The share of the processor, in percent.
+    /// CPU utilization, in percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     cpu_percent: Option<f64>,
-    /// How late the event loop is.
+    /// The delay of the event loop, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     event_loop_lag_ms: Option<f64>,
-    /// How long the worker runs.
+    /// The uptime of the worker, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     uptime_seconds: Option<f64>,
-    /// When it was measured, in milliseconds since 1970.
+    /// The time of the measurement, in milliseconds since the Unix epoch.
     timestamp_ms: u64,
-    /// The language and library it runs on.
+    /// The language runtime of the worker.
     runtime: String,
 }
 
 impl WorkerMetrics {
-    /// The field of a gauge, by the rest of its name with `_` between all words.
+    /// Returns the field of a gauge by its name with `_` as the separator.
     fn field(&mut self, name: &str) -> Option<&mut Option<f64>> {
         Some(match name {
             "memory_heap_used" => &mut self.memory_heap_used,
@@ -68,41 +65,35 @@ impl WorkerMetrics {
     }
 }
 
-/// The gauges of all workers. Clones are the same gauges.
+/// The gauges of all workers. Clones share the same gauges.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WorkerGauges {
     workers: Arc<Mutex<HashMap<WorkerId, WorkerMetrics>>>,
 }
 
 impl WorkerGauges {
-    /// The newest values of a worker that runs on `runtime`, if it sends any.
-    pub(crate) fn of(&self, worker: WorkerId, runtime: &str) -> Option<WorkerMetrics> {
+    /// Returns the latest gauges of a worker with this language runtime, if it has reported any.
+    pub(crate) fn latest(&self, worker: WorkerId, runtime: &str) -> Option<WorkerMetrics> {
         let metrics = lock(&self.workers).get(&worker).cloned()?;
         Some(WorkerMetrics { runtime: runtime.to_owned(), ..metrics })
     }
 
-    /// Takes a point, if it is one of these gauges of a worker that `is_connected`.
-    pub(super) fn take(&self, point: &Point, is_connected: impl FnOnce(WorkerId) -> bool) {
-        let Some(name) = point.name.strip_prefix(PREFIX) else { return };
-        let Value::Number(value) = point.value else { return };
-        let id = point.attributes.get("worker.id").and_then(serde_json::Value::as_str);
-        let Some(id) = id.and_then(|id| id.parse().ok()).map(WorkerId) else { return };
-        if !is_connected(id) {
-            return;
-        }
+    /// Sets a gauge of a connected worker, such as `memory.rss`. Unknown gauges are ignored. `timestamp_ms` is the time
+    /// of the measurement.
+    pub(crate) fn set(&self, worker: WorkerId, gauge: &str, value: f64, timestamp_ms: u64) {
         let mut workers = lock(&self.workers);
-        if workers.len() >= WORKERS && !workers.contains_key(&id) {
+        if workers.len() >= MAX_WORKERS && !workers.contains_key(&worker) {
             return;
         }
-        let metrics = workers.entry(id).or_default();
-        if let Some(field) = metrics.field(&name.replace('.', "_")) {
+        let metrics = workers.entry(worker).or_default();
+        if let Some(field) = metrics.field(&gauge.replace('.', "_")) {
             *field = Some(value);
-            metrics.timestamp_ms = point.timestamp_unix_nano / 1_000_000;
+            metrics.timestamp_ms = timestamp_ms;
         }
     }
 
-    /// Forgets a worker that is gone.
-    pub(super) fn forget(&self, worker: WorkerId) {
+    /// Removes the gauges of a disconnected worker.
+    pub(crate) fn remove(&self, worker: WorkerId) {
         lock(&self.workers).remove(&worker);
     }
 }
