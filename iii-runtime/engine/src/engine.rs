@@ -114,7 +114,7 @@ impl Engine {
         self.close_http();
         self.accept_tasks.abort();
         self.broker.shut_down(RESTARTING);
-        self.connection_tasks.finish(broker::limits::LINGER).await;
+        self.connection_tasks.finish(broker::limits::CLOSE_TIMEOUT).await;
         if let Some(listener) = &self.http_listener {
             listener.abort();
         }

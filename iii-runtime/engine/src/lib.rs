@@ -40,7 +40,6 @@ mod discovery;
 mod engine;
 mod expand;
 mod function_ids;
-
 mod http;
 mod http_fields;
 mod http_function;

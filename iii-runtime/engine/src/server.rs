@@ -171,7 +171,7 @@ async fn reject_connection(connection: &mut Connection, error: ErrorBody) {
     connection.outbox.close(Some(REJECTED));
     // Closing a socket with unread data would discard the sent message.
     let rest = async { while connection.inbox.next().await.is_some() {} };
-    let _ = tokio::time::timeout(limits::LINGER, rest).await;
+    let _ = tokio::time::timeout(limits::CLOSE_TIMEOUT, rest).await;
 }
 
 /// Determines the kind of a connection, or rejects its handshake. `None` for `origins` allows all origins: an auth

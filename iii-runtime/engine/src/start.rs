@@ -40,20 +40,25 @@ impl EngineBuilder {
 
 async fn start(mut builder: EngineBuilder) -> Result<Engine> {
     let checked = CheckedSettings::new(&mut builder)?;
-    let sockets = match builder.listeners {
-        true => Sockets::bind(&builder.settings).await?,
-        false => Sockets::default(),
+    let listeners = match builder.listeners {
+        true => BoundListeners::bind(&builder.settings).await?,
+        false => BoundListeners::default(),
     };
     let store_limits = StoreLimits::from(&builder.limits);
-    let store = Stores {
+    let store = StoreFactory {
         capacity: store_limits.capacity,
         durable: open_store(checked.data_dir.clone(), store_limits).await?,
     };
     let outbox_limits = builder.limits.workers.outbox_limits();
     let broker = Broker::with_limits(builder.clock, builder.namespace_grace, builder.limits);
     let workers = builder.settings.workers.clone();
-    let installed =
-        Installed::new(&broker, builder.settings, checked.http_functions, checked.cors, &store);
+    let installed = InstalledProviders::new(
+        &broker,
+        builder.settings,
+        checked.http_functions,
+        checked.cors,
+        &store,
+    );
 
     let (local, incoming) = LocalTransport::new(outbox_limits);
     let (http_closed, on_http_closed) = watch::channel(false);
@@ -79,7 +84,7 @@ async fn start(mut builder: EngineBuilder) -> Result<Engine> {
         engine.connection_tasks.clone(),
     ));
     for ((socket, listener), origins) in
-        sockets.workers.into_iter().zip(workers.iter()).zip(checked.worker_origins)
+        listeners.workers.into_iter().zip(workers.iter()).zip(checked.worker_origins)
     {
         engine.worker_addrs.extend(socket.local_addr());
         let broker = engine.broker.clone();
@@ -96,7 +101,7 @@ async fn start(mut builder: EngineBuilder) -> Result<Engine> {
         };
         engine.accept_tasks.spawn(server::serve(socket, context, engine.connection_tasks.clone()));
     }
-    if let (Some(socket), Some(streams)) = (sockets.stream, installed.streams) {
+    if let (Some(socket), Some(streams)) = (listeners.stream, installed.streams) {
         engine.stream_addr = socket.local_addr().ok();
         let origins = Arc::new(checked.stream_origins);
         engine.accept_tasks.spawn(stream::serve(
@@ -106,7 +111,7 @@ async fn start(mut builder: EngineBuilder) -> Result<Engine> {
             origins,
         ));
     }
-    if let Some(socket) = sockets.http {
+    if let Some(socket) = listeners.http {
         let listener = Arc::new(http::HttpListener::new(&socket));
         engine.accept_tasks.spawn(listener.clone().serve(
             socket,
@@ -160,37 +165,37 @@ impl CheckedSettings {
 
 /// The bound listeners.
 #[derive(Default)]
-struct Sockets {
+struct BoundListeners {
     workers: Vec<TcpListener>,
     http: Option<TcpListener>,
     stream: Option<TcpListener>,
 }
 
-impl Sockets {
+impl BoundListeners {
     async fn bind(settings: &EngineSettings) -> Result<Self> {
-        let mut sockets = Self::default();
+        let mut listeners = Self::default();
         for listener in settings.workers.iter() {
             let at = &listener.address;
-            sockets.workers.push(listen(&at.host, at.port, "workers", "III_WORKER_PORT").await?);
+            listeners.workers.push(bind(&at.host, at.port, "workers", "III_WORKER_PORT").await?);
         }
         if let Some(http) = &settings.http {
             let at = &http.address;
-            sockets.http = Some(listen(&at.host, at.port, "http", "III_HTTP_PORT").await?);
+            listeners.http = Some(bind(&at.host, at.port, "http", "III_HTTP_PORT").await?);
         }
         if let Some(at) = &settings.stream {
-            sockets.stream = Some(listen(&at.host, at.port, "streams", "III_STREAM_PORT").await?);
+            listeners.stream = Some(bind(&at.host, at.port, "streams", "III_STREAM_PORT").await?);
         }
-        Ok(sockets)
+        Ok(listeners)
     }
 }
 
 /// The durable store, and the capacity of in-memory stores beside it.
-struct Stores {
+struct StoreFactory {
     durable: Store,
     capacity: usize,
 }
 
-impl Stores {
+impl StoreFactory {
     fn of(&self, persistence: Persistence) -> Store {
         match persistence {
             Persistence::Default => self.durable.clone(),
@@ -200,7 +205,7 @@ impl Stores {
 }
 
 /// The installed providers that other parts of the engine refer to.
-struct Installed {
+struct InstalledProviders {
     channels: channel::Channels,
     http: Arc<http::HttpTriggers>,
     #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "for the test harness"))]
@@ -208,13 +213,13 @@ struct Installed {
     streams: Option<Arc<Streams>>,
 }
 
-impl Installed {
+impl InstalledProviders {
     fn new(
         broker: &Broker,
         settings: EngineSettings,
         http_functions: Option<HttpFunctions>,
         cors: http::CorsPolicy,
-        stores: &Stores,
+        stores: &StoreFactory,
     ) -> Self {
         let channels = channel::Channels::new(broker.limits().channels.clone());
         broker.install(Arc::new(channel::ChannelFunctions::new(channels.clone())));
@@ -308,7 +313,7 @@ async fn open_store(directory: Option<PathBuf>, store_limits: StoreLimits) -> Re
 }
 
 /// Binds an address, or explains why it cannot be bound and how to fix it.
-async fn listen(host: &str, port: u16, what: &str, variable: &str) -> Result<TcpListener> {
+async fn bind(host: &str, port: u16, what: &str, variable: &str) -> Result<TcpListener> {
     TcpListener::bind((host, port)).await.map_err(|error| {
         let message = match error.kind() {
             std::io::ErrorKind::AddrInUse => format!(

@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::connection::Connection;
-use super::external::Work;
+use super::connection::WorkerConnection;
+use super::external::AbortOnDrop;
 use crate::provider::Outcome;
 use crate::provider::overloaded;
 use iii_wire::code;
@@ -26,11 +26,11 @@ pub(crate) fn stopped() -> ErrorBody {
 }
 
 /// Where the result of a call goes.
-pub(crate) enum Asker {
+pub(crate) enum ReplyTo {
     /// A worker.
     Worker {
         /// Its permit of the caller's quota.
-        ticket: Ticket,
+        permit: CallPermit,
         /// The id that the worker gave to the call.
         invocation_id: InvocationId,
         /// The function that the worker named.
@@ -49,30 +49,30 @@ pub(crate) enum Asker {
         /// The id of the queued message.
         receipt: Uuid,
         /// Where the receipt goes.
-        then: Box<Asker>,
+        then: Box<ReplyTo>,
     },
     /// A call that a task of the engine serves; dropping it aborts the task.
-    Working {
+    Task {
         /// Where the result goes.
-        then: Box<Asker>,
+        then: Box<ReplyTo>,
         /// Aborts the task.
-        _work: Work,
+        _task: AbortOnDrop,
     },
     /// Nowhere: a void call. Its permit is held until it has run.
-    Nobody(Ticket),
+    Void(CallPermit),
 }
 
-impl Asker {
+impl ReplyTo {
     /// Returns whether a result is expected.
     pub(crate) fn wants_answer(&self) -> bool {
-        !matches!(self, Self::Nobody(_))
+        !matches!(self, Self::Void(_))
     }
 
     /// Returns the id that the calling worker gave to the call.
     pub(crate) fn invocation_id(&self) -> Option<InvocationId> {
         match self {
             Self::Worker { invocation_id, .. } => Some(*invocation_id),
-            Self::Working { then, .. } => then.invocation_id(),
+            Self::Task { then, .. } => then.invocation_id(),
             _ => None,
         }
     }
@@ -80,8 +80,8 @@ impl Asker {
     /// Returns whether the caller is the connection with this id.
     fn is(&self, id: WorkerId) -> bool {
         match self {
-            Self::Worker { ticket, .. } => ticket.0.id == id,
-            Self::Receipt { then, .. } | Self::Working { then, .. } => then.is(id),
+            Self::Worker { permit, .. } => permit.0.id == id,
+            Self::Receipt { then, .. } | Self::Task { then, .. } => then.is(id),
             _ => false,
         }
     }
@@ -89,9 +89,9 @@ impl Asker {
     /// Delivers the result without blocking.
     pub(crate) fn answer(self, outcome: Outcome) {
         match self {
-            Self::Worker { ticket, invocation_id, function_id, traceparent, baggage } => {
+            Self::Worker { permit, invocation_id, function_id, traceparent, baggage } => {
                 // The connection of a worker that does not read its results is closed by its own task.
-                ticket.0.answer(InvocationResult {
+                permit.0.answer(InvocationResult {
                     invocation_id,
                     function_id,
                     result: outcome,
@@ -111,8 +111,8 @@ impl Asker {
                 }
                 Err(error) => Err(enqueue_failed(&error)),
             }),
-            Self::Working { then, .. } => then.answer(outcome),
-            Self::Nobody(ticket) => drop(ticket),
+            Self::Task { then, .. } => then.answer(outcome),
+            Self::Void(permit) => drop(permit),
         }
     }
 }
@@ -135,19 +135,19 @@ fn enqueue_failed(error: &ErrorBody) -> ErrorBody {
 }
 
 /// A permit for one call of the caller's quota, held until the call completes.
-pub(crate) struct Ticket(Arc<Connection>);
+pub(crate) struct CallPermit(Arc<WorkerConnection>);
 
-impl Ticket {
+impl CallPermit {
     /// Acquires a permit; `None` if the quota is exceeded.
-    pub(crate) fn new(caller: &Arc<Connection>) -> Option<Self> {
-        let ticket = Self(caller.clone());
+    pub(crate) fn new(caller: &Arc<WorkerConnection>) -> Option<Self> {
+        let permit = Self(caller.clone());
         // Constructed first, so that dropping it decrements the count in both cases.
         let before = caller.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        (before < caller.limits.workers.calls).then_some(ticket)
+        (before < caller.limits.workers.calls).then_some(permit)
     }
 }
 
-impl Drop for Ticket {
+impl Drop for CallPermit {
     fn drop(&mut self) {
         self.0.calls.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
     }
@@ -155,33 +155,33 @@ impl Drop for Ticket {
 
 /// The pending calls of a callee, by the id that they have on its connection.
 #[derive(Default)]
-pub(crate) struct Pending {
-    table: Mutex<PendingTable>,
+pub(crate) struct PendingCalls {
+    table: Mutex<PendingState>,
 }
 
 #[derive(Default)]
-struct PendingTable {
+struct PendingState {
     // The connection ended: no call is added any more.
     closed: bool,
-    calls: HashMap<InvocationId, Waiting>,
+    calls: HashMap<InvocationId, PendingCall>,
     inserted: u64,
 }
 
 /// A call that awaits its result.
-pub(crate) struct Waiting {
+pub(crate) struct PendingCall {
     /// Where its result goes.
-    pub(crate) asker: Asker,
+    pub(crate) reply_to: ReplyTo,
     /// When it was sent.
     pub(crate) since: Instant,
     /// Its position in the order of arrival.
     number: u64,
 }
 
-impl Pending {
+impl PendingCalls {
     /// Adds a call under the id it has at its caller, or under a new one if that is in use.
     ///
     /// `None` if the connection ended or has `most` calls already; the caller then got an error.
-    pub(crate) fn insert(&self, asker: Asker, most: usize) -> Option<InvocationId> {
+    pub(crate) fn insert(&self, reply_to: ReplyTo, most: usize) -> Option<InvocationId> {
         let mut table = lock(&self.table);
         if table.closed || table.calls.len() >= most {
             let error = match table.closed {
@@ -189,26 +189,26 @@ impl Pending {
                 false => overloaded("the worker has too many pending calls"),
             };
             drop(table);
-            asker.answer(Err(error));
+            reply_to.answer(Err(error));
             return None;
         }
-        let mut id = asker.invocation_id().unwrap_or_else(InvocationId::random);
+        let mut id = reply_to.invocation_id().unwrap_or_else(InvocationId::random);
         while table.calls.contains_key(&id) {
             id = InvocationId::random();
         }
         table.inserted += 1;
         let number = table.inserted;
-        table.calls.insert(id, Waiting { asker, since: Instant::now(), number });
+        table.calls.insert(id, PendingCall { reply_to, since: Instant::now(), number });
         Some(id)
     }
 
     /// Removes a call; `None` if it is not pending any more.
-    pub(crate) fn take(&self, id: InvocationId) -> Option<Waiting> {
+    pub(crate) fn take(&self, id: InvocationId) -> Option<PendingCall> {
         lock(&self.table).calls.remove(&id)
     }
 
     /// Closes the table and returns all calls in order of arrival.
-    pub(crate) fn close(&self) -> Vec<Waiting> {
+    pub(crate) fn close(&self) -> Vec<PendingCall> {
         let mut table = lock(&self.table);
         table.closed = true;
         let mut calls: Vec<_> = std::mem::take(&mut table.calls).into_values().collect();
@@ -219,9 +219,9 @@ impl Pending {
 
     /// Drops the calls of a caller that disconnected.
     pub(crate) fn forget(&self, caller: WorkerId) {
-        let forgotten: Vec<Waiting> = {
+        let forgotten: Vec<PendingCall> = {
             let mut table = lock(&self.table);
-            let its = |_: &InvocationId, call: &mut Waiting| call.asker.is(caller);
+            let its = |_: &InvocationId, call: &mut PendingCall| call.reply_to.is(caller);
             table.calls.extract_if(its).map(|(_, call)| call).collect()
         };
         drop(forgotten);
@@ -234,34 +234,34 @@ impl Pending {
 }
 
 /// Resolves to the result of a call of the engine. Dropping it cancels the call.
-pub(crate) struct Answer {
+pub(crate) struct ResultFuture {
     receiver: oneshot::Receiver<Outcome>,
-    place: Option<(Weak<Connection>, InvocationId)>,
+    pending_at: Option<(Weak<WorkerConnection>, InvocationId)>,
 }
 
-impl Answer {
-    /// Creates the future of a call that is pending at `place`.
+impl ResultFuture {
+    /// Creates the future of a call that is pending at `pending_at`.
     pub(crate) fn new(
         receiver: oneshot::Receiver<Outcome>,
-        place: Option<(Weak<Connection>, InvocationId)>,
+        pending_at: Option<(Weak<WorkerConnection>, InvocationId)>,
     ) -> Self {
-        Self { receiver, place }
+        Self { receiver, pending_at }
     }
 }
 
-impl Future for Answer {
+impl Future for ResultFuture {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
         let answer = std::task::ready!(Pin::new(&mut self.receiver).poll(context));
-        self.place = None;
+        self.pending_at = None;
         Poll::Ready(answer.unwrap_or_else(|_| Err(stopped())))
     }
 }
 
-impl Drop for Answer {
+impl Drop for ResultFuture {
     fn drop(&mut self) {
-        if let Some((connection, id)) = self.place.take()
+        if let Some((connection, id)) = self.pending_at.take()
             && let Some(connection) = connection.upgrade()
         {
             drop(connection.pending.take(id));

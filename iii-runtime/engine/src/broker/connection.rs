@@ -10,9 +10,9 @@ use futures_util::stream::BoxStream;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::calls::Pending;
+use super::calls::PendingCalls;
 use super::functions::reject;
-use super::policy::{ConnectionPolicy, Gated};
+use super::policy::{ConnectionPolicy, PolicyState};
 use super::{Broker, limits};
 use crate::limits::Limits;
 use crate::provider::overloaded;
@@ -22,7 +22,7 @@ use iii_wire::sync::lock;
 use iii_wire::transport::{Outbox, SendError};
 
 /// An open connection.
-pub(crate) struct Connection {
+pub(crate) struct WorkerConnection {
     /// Its id, a new one for each connection.
     pub(crate) id: WorkerId,
     /// The secret with which a later connection can replace it.
@@ -34,13 +34,13 @@ pub(crate) struct Connection {
     /// Its sequence number among the connections of the engine, from 0, since several may open in one millisecond.
     pub(crate) arrival: u64,
     /// The calls that it serves.
-    pub(crate) pending: Pending,
+    pub(crate) pending: PendingCalls,
     /// The number of its calls that await a result.
     pub(crate) calls: AtomicUsize,
     /// The limits of the engine.
     pub(crate) limits: Arc<Limits>,
     /// The policy that restricts it, if any.
-    pub(crate) gated: Option<Gated>,
+    pub(crate) policy: Option<PolicyState>,
     outbox: Outbox,
     namespace: OnceLock<Namespace>,
     // Registrations received before the namespace was known (protocol section 3.3), and their weight.
@@ -51,7 +51,7 @@ pub(crate) struct Connection {
     ending: Notify,
 }
 
-impl Connection {
+impl WorkerConnection {
     /// Creates a connection.
     pub(crate) fn new(
         outbox: Outbox,
@@ -66,10 +66,10 @@ impl Connection {
             peer,
             connected_at_ms,
             arrival,
-            pending: Pending::default(),
+            pending: PendingCalls::default(),
             calls: AtomicUsize::new(0),
             limits,
-            gated: policy.map(Gated::new),
+            policy: policy.map(PolicyState::new),
             outbox,
             namespace: OnceLock::new(),
             buffered: Mutex::default(),
@@ -85,13 +85,13 @@ impl Connection {
     }
 
     /// Sets the namespace, once, and returns the buffered registrations.
-    pub(crate) fn open(&self, namespace: Namespace) -> Vec<Message> {
+    pub(crate) fn set_namespace(&self, namespace: Namespace) -> Vec<Message> {
         let _ = self.namespace.set(namespace);
         std::mem::take(&mut *lock(&self.buffered)).0
     }
 
     /// Buffers a registration while the namespace is unknown. Otherwise returns it, to be applied.
-    pub(crate) fn hold_back(&self, message: Message) -> Option<Message> {
+    pub(crate) fn buffer_registration(&self, message: Message) -> Option<Message> {
         if self.namespace.get().is_some() {
             return Some(message);
         }
@@ -105,12 +105,12 @@ impl Connection {
             return None;
         }
         drop(buffered);
-        self.too_many(&message);
+        self.reject_overflow(&message);
         None
     }
 
     /// Rejects a registration because too many are buffered.
-    pub(crate) fn too_many(&self, message: &Message) {
+    pub(crate) fn reject_overflow(&self, message: &Message) {
         let id = match message {
             Message::RegisterFunction(m) => m.id.as_str(),
             Message::RegisterTriggerType(m) => m.id.as_str(),
@@ -153,18 +153,18 @@ impl Connection {
     }
 
     /// Returns the outbox to wait on if it is above its soft limit.
-    pub(crate) fn brake(&self) -> Option<Outbox> {
+    pub(crate) fn backpressure(&self) -> Option<Outbox> {
         use futures_util::FutureExt;
         self.outbox.ready().now_or_never().is_none().then(|| self.outbox.clone())
     }
 
     /// Returns whether its registrations were removed.
-    pub(crate) fn is_gone(&self) -> bool {
+    pub(crate) fn is_removed(&self) -> bool {
         self.gone.load(Ordering::Acquire)
     }
 
     /// Marks the connection as removed. Returns whether it was not before.
-    pub(crate) fn mark_gone(&self) -> bool {
+    pub(crate) fn mark_removed(&self) -> bool {
         !self.gone.swap(true, Ordering::AcqRel)
     }
 
@@ -182,9 +182,9 @@ impl Connection {
 
 impl Broker {
     /// Reads the messages of a connection until it ends, then removes its registrations.
-    pub(super) async fn read(
+    pub(super) async fn serve(
         &self,
-        connection: Arc<Connection>,
+        connection: Arc<WorkerConnection>,
         mut inbox: BoxStream<'static, Message>,
     ) {
         // Cleans up however this task ends.
@@ -198,7 +198,7 @@ impl Broker {
                 // Before messages, which must not delay the end of the grace period.
                 () = &mut grace, if !late && connection.namespace().is_none() => {
                     late = true;
-                    barrier(&connection, None, || self.open_late(&connection));
+                    catch_panic(&connection, None, || self.open_in_default(&connection));
                     continue;
                 }
                 message = inbox.next() => message,
@@ -221,12 +221,13 @@ impl Broker {
                 }
             };
             let brake =
-                barrier(&connection, Some(&failed), || self.handle(&connection, message)).flatten();
+                catch_panic(&connection, Some(&failed), || self.handle(&connection, message))
+                    .flatten();
             if let Some(outbox) = brake {
                 // Callers of a slow callee are delayed a little; a longer delay would block their other messages.
-                let _ = tokio::time::timeout(limits::BRAKE, outbox.ready()).await;
+                let _ = tokio::time::timeout(limits::BACKPRESSURE_TIMEOUT, outbox.ready()).await;
             }
-            if connection.is_gone() {
+            if connection.is_removed() {
                 break;
             }
         }
@@ -236,9 +237,10 @@ impl Broker {
         }
         // Queued messages are still sent; received messages are ignored.
         connection.close(None);
-        let _ =
-            tokio::time::timeout(limits::LINGER, async { while inbox.next().await.is_some() {} })
-                .await;
+        let _ = tokio::time::timeout(limits::CLOSE_TIMEOUT, async {
+            while inbox.next().await.is_some() {}
+        })
+        .await;
     }
 }
 
@@ -252,8 +254,8 @@ pub(super) fn too_large(what: &str, bytes: usize, limits: &Limits) -> ErrorBody 
 }
 
 /// Handles one message. A panic fails that message, not the connection.
-fn barrier<T>(
-    connection: &Connection,
+fn catch_panic<T>(
+    connection: &WorkerConnection,
     failed: Option<&dyn Fn(ErrorBody)>,
     work: impl FnOnce() -> T,
 ) -> Option<T> {
@@ -274,7 +276,7 @@ fn barrier<T>(
 
 struct Cleanup<'a> {
     broker: &'a Broker,
-    connection: &'a Arc<Connection>,
+    connection: &'a Arc<WorkerConnection>,
 }
 
 impl Drop for Cleanup<'_> {
@@ -291,11 +293,11 @@ mod tests {
     #[test]
     fn panic_fails_only_one_message() {
         let (outbox, _reader) = Outbox::new(iii_wire::transport::OutboxLimits::default());
-        let connection = Connection::new(outbox, None, None, (0, 0), Arc::default());
+        let connection = WorkerConnection::new(outbox, None, None, (0, 0), Arc::default());
         let told = Cell::new(false);
         let failed = |error: ErrorBody| told.set(error.code == code::PANIC);
-        let value: Option<()> = barrier(&connection, Some(&failed), || panic!("a bug"));
+        let value: Option<()> = catch_panic(&connection, Some(&failed), || panic!("a bug"));
         assert!(value.is_none() && told.get());
-        assert_eq!(barrier(&connection, None, || 1), Some(1));
+        assert_eq!(catch_panic(&connection, None, || 1), Some(1));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::registry::{Function, Target};
+use super::registry::{FunctionTarget, RegisteredFunction};
 use iii_wire::protocol::FunctionId;
 use iii_wire::sync::lock;
 
@@ -70,10 +70,10 @@ impl Counters {
     }
 
     /// Records the start of a call.
-    pub(super) fn started(&self, function: &Function) {
+    pub(super) fn started(&self, function: &RegisteredFunction) {
         self.started.fetch_add(1, Relaxed);
         function.calls.fetch_add(1, Relaxed);
-        if matches!(function.target, Target::Worker(_)) {
+        if matches!(function.target, FunctionTarget::Worker(_)) {
             self.deferred.fetch_add(1, Relaxed);
         }
     }
@@ -113,7 +113,7 @@ impl Counters {
     /// Takes a snapshot. `built_in` are the functions of the engine, which no worker can register.
     pub(super) fn snapshot<'a>(
         &self,
-        built_in: impl Iterator<Item = &'a Function>,
+        built_in: impl Iterator<Item = &'a RegisteredFunction>,
     ) -> BrokerMetrics {
         let durations: Vec<u64> = self.durations.iter().map(|count| count.load(Relaxed)).collect();
         let completed: u64 = durations.iter().sum();

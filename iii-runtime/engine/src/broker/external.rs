@@ -6,10 +6,10 @@ use std::sync::Arc;
 use futures_util::future::{AbortHandle, Abortable};
 use tokio::time::Instant;
 
-use super::calls::{Asker, Waiting, stopped};
-use super::connection::Connection;
+use super::calls::{PendingCall, ReplyTo, stopped};
+use super::connection::WorkerConnection;
 use super::counters::Counters;
-use super::invoke::{Request, Sent, work};
+use super::invoke::{DispatchedCall, Request, call_handler};
 use super::{Broker, trace};
 use crate::provider::Handler;
 use iii_wire::code;
@@ -20,11 +20,11 @@ impl Broker {
     /// Returns the code of such a function. If no provider can serve it, each call fails with the reason: SDKs stop on
     /// the rejection of a registration, except for a taken id (protocol section 3.8). Workers of this project query the
     /// reason at startup, and fail.
-    pub(super) fn external(&self, m: &RegisterFunction) -> External {
+    pub(super) fn external(&self, m: &RegisterFunction) -> ExternalFunction {
         let providers = read(&self.inner.providers).clone();
         let served = providers.iter().find_map(|provider| provider.external_handler(m));
         let error = match served {
-            Some(Ok(handler)) => return External { handler, unusable: None },
+            Some(Ok(handler)) => return ExternalFunction { handler, unusable: None },
             Some(Err(error)) => error,
             None => ErrorBody::new(
                 code::HTTP_FUNCTIONS_UNAVAILABLE,
@@ -34,21 +34,21 @@ impl Broker {
         tracing::warn!(function = %m.id, "the function cannot be called: {error}");
         let unusable = Some(error.clone());
         let handler: Handler = Arc::new(move |_| Box::pin(std::future::ready(Err(error.clone()))));
-        External { handler, unusable }
+        ExternalFunction { handler, unusable }
     }
 }
 
 /// The code of a function that a provider serves.
-pub(crate) struct External {
+pub(crate) struct ExternalFunction {
     pub(super) handler: Handler,
     /// Why every call fails, if it does.
     pub(super) unusable: Option<ErrorBody>,
 }
 
 /// Aborts the task of a call when dropped.
-pub(crate) struct Work(AbortHandle);
+pub(crate) struct AbortOnDrop(AbortHandle);
 
-impl Drop for Work {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -56,17 +56,17 @@ impl Drop for Work {
 
 /// Runs a call on behalf of the worker that owns the function. It is pending at that worker like one that it serves
 /// itself, so that it ends when the worker disconnects or the caller cancels it.
-pub(super) fn run_for(
+pub(super) fn run_on_behalf(
     counters: &Arc<Counters>,
-    owner: &Arc<Connection>,
+    owner: &Arc<WorkerConnection>,
     handler: &Handler,
     request: Request,
     caller: Option<WorkerId>,
-    asker: Asker,
-) -> Option<Sent> {
+    reply_to: ReplyTo,
+) -> Option<DispatchedCall> {
     // During the exit of the process there is no runtime, and nobody waits.
     let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-        asker.answer(Err(stopped()));
+        reply_to.answer(Err(stopped()));
         return None;
     };
     let baggage = trace::baggage_for(
@@ -74,26 +74,26 @@ pub(super) fn run_for(
         request.traceparent.as_deref(),
         request.baggage.as_deref(),
     );
-    let work = work(handler, Request { baggage, ..request }, caller);
-    if !asker.wants_answer() {
+    let work = call_handler(handler, Request { baggage, ..request }, caller);
+    if !reply_to.wants_answer() {
         // A void call holds its permit until it has run.
-        runtime.spawn(async move { asker.answer(work.await) });
+        runtime.spawn(async move { reply_to.answer(work.await) });
         return None;
     }
     let (abort, registration) = AbortHandle::new_pair();
-    let asker = Asker::Working { then: Box::new(asker), _work: Work(abort) };
-    let Some(id) = owner.pending.insert(asker, owner.limits.workers.serving) else {
+    let reply_to = ReplyTo::Task { then: Box::new(reply_to), _task: AbortOnDrop(abort) };
+    let Some(id) = owner.pending.insert(reply_to, owner.limits.workers.serving) else {
         counters.completed(Instant::now(), false);
         return None;
     };
     let (noted, counters) = (owner.clone(), counters.clone());
     runtime.spawn(async move {
         if let Ok(outcome) = Abortable::new(work, registration).await
-            && let Some(Waiting { asker, since, .. }) = noted.pending.take(id)
+            && let Some(PendingCall { reply_to, since, .. }) = noted.pending.take(id)
         {
             counters.completed(since, outcome.is_ok());
-            asker.answer(outcome);
+            reply_to.answer(outcome);
         }
     });
-    Some(Sent { callee: owner.clone(), id, is_queued: false })
+    Some(DispatchedCall { callee: owner.clone(), id, is_queued: false })
 }

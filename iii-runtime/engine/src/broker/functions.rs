@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::Broker;
-use super::connection::Connection;
-use super::policy::rename;
-use super::registry::{Function, Registry, Target, WEIGHT};
-use super::standby::Waiting;
+use super::connection::WorkerConnection;
+use super::policy::record_alias;
+use super::registry::{FunctionTarget, RegisteredFunction, Registry, WEIGHT};
+use super::standby::StandbyFunction;
 use crate::provider::{BrokerEvent, LazySchema};
 use iii_wire::code;
 use iii_wire::protocol::{
@@ -19,22 +19,22 @@ use iii_wire::sync::lock;
 pub(crate) const ENQUEUE: &str = "engine::queue::enqueue";
 
 impl Broker {
-    /// Registers a function for a connection, or rejects it. `own` is the id that its worker chose, if a policy may
-    /// have renamed it.
+    /// Registers a function for a connection, or rejects it. `local_id` is the id that its worker chose, if a
+    /// policy may have renamed it.
     pub(super) fn register_function(
         &self,
-        owner: &Arc<Connection>,
+        owner: &Arc<WorkerConnection>,
         m: RegisterFunction,
-        own: Option<FunctionId>,
+        local_id: Option<FunctionId>,
     ) {
         let namespace = owner.namespace().cloned().unwrap_or_default();
         if m.id.is_empty() {
-            return complain(owner, "the `id` of a function must not be empty");
+            return report_invalid(owner, "the `id` of a function must not be empty");
         }
-        let id = own.clone().unwrap_or_else(|| m.id.clone());
-        let claim = Waiting {
+        let id = local_id.clone().unwrap_or_else(|| m.id.clone());
+        let claim = StandbyFunction {
             owner: owner.clone(),
-            own: own.filter(|own| *own != m.id),
+            local_id: local_id.filter(|local_id| *local_id != m.id),
             external: m.invocation.is_some().then(|| self.external(&m)),
             calls: self.inner.counters.of(&m.id),
             registration: m,
@@ -45,42 +45,42 @@ impl Broker {
         };
         match claimed {
             Ok(()) => self.functions_changed(),
-            Err(Refusal { holder, error }) => {
+            Err(Rejection { holder, error }) => {
                 reject(owner, namespace, id, holder, error.map(|error| *error));
             }
         }
     }
 
     /// Unregisters a function. Ignored unless the connection owns it.
-    pub(super) fn unregister_function(&self, owner: &Arc<Connection>, id: &FunctionId) {
+    pub(super) fn unregister_function(&self, owner: &Arc<WorkerConnection>, id: &FunctionId) {
         let namespace = owner.namespace().cloned().unwrap_or_default();
         {
             let _changes = lock(&self.inner.changes);
             let mut registry = self.registry_mut();
             let registry = &mut *registry;
-            registry.stop_waiting(owner.id, &namespace, id);
+            registry.remove_standby_by_local_id(owner.id, &namespace, id);
             let Some(entry) = registry.connections.get_mut(&owner.id) else { return };
-            let became = entry.renamed.functions.remove(id);
-            let own = id;
-            let id = became.as_ref().unwrap_or(id);
+            let new_id = entry.aliases.functions.remove(id);
+            let local_id = id;
+            let id = new_id.as_ref().unwrap_or(id);
             let functions = registry.functions.get(&namespace);
             let function = functions.and_then(|functions| functions.get(id));
             // A policy may since have mapped another function of the worker to the same id.
-            let is_it = function.is_some_and(|one| one.known_as() == own);
-            if !is_it || !entry.functions.remove(id) {
+            let is_registered = function.is_some_and(|one| one.local_id() == local_id);
+            if !is_registered || !entry.functions.remove(id) {
                 return;
             }
             let weight = registry.remove_function(&namespace, id);
             if let Some(entry) = registry.connections.get_mut(&owner.id) {
                 entry.weigh(weight, 0);
             }
-            registry.take_over(&namespace, id);
+            registry.promote_standby(&namespace, id);
         }
         self.functions_changed();
     }
 
     /// Stores a service. Services are not used otherwise (protocol section 2.11).
-    pub(super) fn register_service(&self, owner: &Arc<Connection>, m: RegisterService) {
+    pub(super) fn register_service(&self, owner: &Arc<WorkerConnection>, m: RegisterService) {
         let mut registry = self.registry_mut();
         let Some(entry) = registry.connections.get_mut(&owner.id) else { return };
         let before = entry.services.get(&m.id).map_or(0, weight_of_service);
@@ -101,7 +101,7 @@ impl Broker {
 
 /// Why a function was not registered.
 #[derive(Default)]
-pub(super) struct Refusal {
+pub(super) struct Rejection {
     /// The connection that owns the id; empty if it is reserved or no conflict.
     holder: String,
     /// The error, unless the id is taken.
@@ -110,7 +110,7 @@ pub(super) struct Refusal {
 
 impl Registry {
     /// Registers a function. If another worker owns the id, the registration is put on standby.
-    pub(super) fn claim(&mut self, claim: Waiting) -> Result<(), Refusal> {
+    pub(super) fn claim(&mut self, claim: StandbyFunction) -> Result<(), Rejection> {
         let registry = self;
         let namespace = &claim.owner.namespace().cloned().unwrap_or_default();
         let m = &claim.registration;
@@ -120,7 +120,7 @@ impl Registry {
             m.id.starts_with("engine::")
         };
         if reserved {
-            return Err(Refusal::default());
+            return Err(Rejection::default());
         }
         let functions = registry.functions.entry(namespace.clone()).or_default();
         let holder = functions.get(&m.id).and_then(|function| function.owner());
@@ -128,53 +128,53 @@ impl Registry {
             && holder.id != claim.owner.id
         {
             let holder = holder.id.to_string();
-            registry.stand_by(claim);
-            return Err(Refusal { holder, error: None });
+            registry.put_on_standby(claim);
+            return Err(Rejection { holder, error: None });
         }
-        let Waiting { owner, registration: m, own, external, calls } = claim;
+        let StandbyFunction { owner, registration: m, local_id, external, calls } = claim;
         // The connection may have ended meanwhile.
         let Some(entry) = registry.connections.get_mut(&owner.id) else { return Ok(()) };
         let before = functions.get(&m.id).map_or(0, |function| function.weight());
-        let function = Function {
+        let function = RegisteredFunction {
             id: m.id,
             namespace: namespace.clone(),
             description: m.description.map(Into::into),
             request_schema: LazySchema::Document(m.request_format),
             response_schema: LazySchema::Document(m.response_format),
             metadata: m.metadata,
-            own_id: own.clone(),
+            local_id: local_id.clone(),
             calls,
             target: match external {
-                Some(code) => Target::External { owner: owner.clone(), code },
-                None => Target::Worker(owner.clone()),
+                Some(code) => FunctionTarget::External { owner: owner.clone(), code },
+                None => FunctionTarget::Worker(owner.clone()),
             },
         };
         let after = function.weight();
         let quota = entry.quota("functions", entry.functions.len(), owner.limits.workers.functions);
         if let Err(error) = quota.admit(before, after) {
-            return Err(Refusal { error: Some(Box::new(error)), ..Refusal::default() });
+            return Err(Rejection { error: Some(Box::new(error)), ..Rejection::default() });
         }
         let id = function.id.clone();
         entry.functions.insert(id.clone());
         entry.weigh(before, after);
         // A worker may register an id again that a policy now maps to another one: the previous function is removed.
-        let became = &mut entry.renamed.functions;
-        let was = match &own {
-            Some(own) => rename(became, entry.functions.len(), own.clone(), &id),
-            None => became.remove(&id),
+        let aliases = &mut entry.aliases.functions;
+        let previous = match &local_id {
+            Some(local_id) => record_alias(aliases, entry.functions.len(), local_id.clone(), &id),
+            None => aliases.remove(&id),
         };
-        let known_as = own.as_ref().unwrap_or(&id);
-        let given_up = was.filter(|was| {
-            *was != id && functions.get(was).is_some_and(|one| one.known_as() == known_as)
+        let local_id = local_id.as_ref().unwrap_or(&id);
+        let replaced = previous.filter(|previous| {
+            *previous != id && functions.get(previous).is_some_and(|one| one.local_id() == local_id)
         });
-        if let Some(was) = &given_up {
-            entry.functions.remove(was);
-            entry.weigh(functions.remove(was).map_or(0, |one| one.weight()), 0);
+        if let Some(previous) = &replaced {
+            entry.functions.remove(previous);
+            entry.weigh(functions.remove(previous).map_or(0, |one| one.weight()), 0);
         }
         functions.insert(id.clone(), Arc::new(function));
-        registry.leave_line(owner.id, namespace, &id);
-        if let Some(was) = given_up {
-            registry.take_over(namespace, &was);
+        registry.remove_standby(owner.id, namespace, &id);
+        if let Some(previous) = replaced {
+            registry.promote_standby(namespace, &previous);
         }
         Ok(())
     }
@@ -191,7 +191,7 @@ impl Registry {
 }
 
 /// Reports an invalid message to a worker for which the protocol has no specific message.
-pub(super) fn complain(worker: &Connection, message: &str) {
+pub(super) fn report_invalid(worker: &WorkerConnection, message: &str) {
     tracing::warn!(worker = %worker.id, "a message was rejected: {message}");
     worker.send(Message::Error(Box::new(ErrorBody::new(code::INVALID_MESSAGE, message))));
 }
@@ -205,7 +205,7 @@ fn weight_of_service(m: &RegisterService) -> usize {
 ///
 /// SDKs stop on every other code (protocol section 3.8); workers of this project also read the error.
 pub(super) fn reject(
-    worker: &Connection,
+    worker: &WorkerConnection,
     namespace: Namespace,
     function_id: FunctionId,
     owner_worker_id: String,

@@ -9,12 +9,12 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::calls::{Answer, Asker, Ticket, Waiting, stopped};
-use super::connection::{Connection, too_large};
+use super::calls::{CallPermit, PendingCall, ReplyTo, ResultFuture, stopped};
+use super::connection::{WorkerConnection, too_large};
 use super::counters::Counters;
-use super::external::run_for;
+use super::external::run_on_behalf;
 use super::functions::ENQUEUE;
-use super::registry::{Function, Target};
+use super::registry::{FunctionTarget, RegisteredFunction};
 use super::workers::ANNOUNCE;
 use super::{Broker, trace};
 use crate::provider::overloaded;
@@ -64,30 +64,34 @@ impl Request {
 
 impl Broker {
     /// Invokes a function. The call is sent when this returns; dropping the future cancels it.
-    pub(crate) fn invoke(&self, request: Request) -> Answer {
+    pub(crate) fn invoke(&self, request: Request) -> ResultFuture {
         let (sender, receiver) = oneshot::channel();
-        let sent = self.forward(request, None, Asker::Engine(sender));
-        let place = sent.map(|sent| (Arc::downgrade(&sent.callee), sent.id));
-        Answer::new(receiver, place)
+        let sent = self.forward(request, None, ReplyTo::Engine(sender));
+        let pending_at = sent.map(|sent| (Arc::downgrade(&sent.callee), sent.id));
+        ResultFuture::new(receiver, pending_at)
     }
 
     /// Invokes a function without awaiting its result. Errors are logged.
     pub(crate) fn fire(&self, request: Request) {
-        let asker = Asker::Log(request.function_id.clone());
-        self.forward(request, None, asker);
+        let reply_to = ReplyTo::Log(request.function_id.clone());
+        self.forward(request, None, reply_to);
     }
 
     /// Handles a call of a worker. Returns the outbox of a callee with backpressure.
-    pub(super) fn invoked(&self, caller: &Arc<Connection>, m: InvokeFunction) -> Option<Outbox> {
+    pub(super) fn handle_invocation(
+        &self,
+        caller: &Arc<WorkerConnection>,
+        m: InvokeFunction,
+    ) -> Option<Outbox> {
         let id = m.invocation_id.filter(|_| m.action != Some(Action::Void));
-        let Some(ticket) = Ticket::new(caller) else {
+        let Some(permit) = CallPermit::new(caller) else {
             too_many(caller, id, m.function_id);
             return None;
         };
-        let asker = match id {
-            None => Asker::Nobody(ticket),
-            Some(invocation_id) => Asker::Worker {
-                ticket,
+        let reply_to = match id {
+            None => ReplyTo::Void(permit),
+            Some(invocation_id) => ReplyTo::Worker {
+                permit,
                 invocation_id,
                 function_id: m.function_id.clone(),
                 traceparent: m.traceparent.clone(),
@@ -96,14 +100,14 @@ impl Broker {
         };
         let namespace = match m.namespace {
             Some(namespace) if namespace.trim().is_empty() => {
-                asker.answer(Err(blank("namespace")));
+                reply_to.answer(Err(blank_namespace("namespace")));
                 return None;
             }
             namespace => namespace.unwrap_or_default(),
         };
         if m.function_id == ANNOUNCE {
-            let outcome = self.announce(caller, &m.data, asker.wants_answer());
-            asker.answer(outcome);
+            let outcome = self.announce(caller, &m.data, reply_to.wants_answer());
+            reply_to.answer(outcome);
             return None;
         }
         let request = Request {
@@ -114,28 +118,30 @@ impl Broker {
             traceparent: m.traceparent,
             baggage: m.baggage,
         };
-        let sent = match (&caller.gated, m.action) {
-            (Some(gated), action) => self.pass(&*gated.policy, caller.id, request, action, asker),
-            (None, Some(Action::Enqueue { queue })) => {
-                self.enqueue(&queue, request, caller.id, asker)
+        let sent = match (&caller.policy, m.action) {
+            (Some(state), action) => {
+                self.invoke_with_policy(&*state.policy, caller.id, request, action, reply_to)
             }
-            (None, None | Some(Action::Void)) => self.forward(request, Some(caller.id), asker),
+            (None, Some(Action::Enqueue { queue })) => {
+                self.enqueue(&queue, request, caller.id, reply_to)
+            }
+            (None, None | Some(Action::Void)) => self.forward(request, Some(caller.id), reply_to),
         };
-        let Sent { callee, is_queued, .. } = sent?;
-        if caller.is_gone() {
+        let DispatchedCall { callee, is_queued, .. } = sent?;
+        if caller.is_removed() {
             // Another task may have removed the connection while the call was added.
             callee.pending.forget(caller.id);
         }
-        if is_queued { callee.brake() } else { None }
+        if is_queued { callee.backpressure() } else { None }
     }
 
     /// Handles the result of a call. A callee can only complete its own calls.
-    pub(super) fn answered(&self, callee: &Arc<Connection>, m: InvocationResult) {
+    pub(super) fn handle_result(&self, callee: &Arc<WorkerConnection>, m: InvocationResult) {
         // An unknown id belongs to a void or a cancelled call.
-        if let Some(Waiting { asker, since, .. }) = callee.pending.take(m.invocation_id) {
+        if let Some(PendingCall { reply_to, since, .. }) = callee.pending.take(m.invocation_id) {
             self.inner.counters.completed(since, m.result.is_ok());
             let outcome = m.result.map(|result| result.filter(|result| !result.is_null()));
-            asker.answer(outcome);
+            reply_to.answer(outcome);
         }
     }
 
@@ -145,8 +151,8 @@ impl Broker {
         queue: &str,
         request: Request,
         caller: WorkerId,
-        asker: Asker,
-    ) -> Option<Sent> {
+        reply_to: ReplyTo,
+    ) -> Option<DispatchedCall> {
         let receipt = Uuid::new_v4();
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let optional = |text: Option<&str>| text.map_or_else(|| "null".to_owned(), quoted);
@@ -170,7 +176,7 @@ impl Broker {
             data.push_str(&format!(r#","metadata":{}"#, metadata.as_str()));
         }
         data.push('}');
-        let asker = Asker::Receipt { receipt, then: Box::new(asker) };
+        let reply_to = ReplyTo::Receipt { receipt, then: Box::new(reply_to) };
         let call = Request {
             namespace: Namespace::default(),
             function_id: ENQUEUE.into(),
@@ -180,11 +186,11 @@ impl Broker {
             baggage: request.baggage,
         };
         // Built-in queues keep the calls of one worker in order; a worker that serves queues is not told the caller.
-        let caller = match self.find(&call.namespace, &call.function_id) {
+        let caller = match self.lookup(&call.namespace, &call.function_id) {
             Ok(function) if function.owner().is_none() => Some(caller),
             _ => None,
         };
-        self.forward(call, caller, asker)
+        self.forward(call, caller, reply_to)
     }
 
     /// Sends a call to the function. Returns where it is pending, if a worker serves it.
@@ -192,28 +198,32 @@ impl Broker {
         &self,
         request: Request,
         caller: Option<WorkerId>,
-        asker: Asker,
-    ) -> Option<Sent> {
-        match self.find(&request.namespace, &request.function_id) {
+        reply_to: ReplyTo,
+    ) -> Option<DispatchedCall> {
+        match self.lookup(&request.namespace, &request.function_id) {
             Ok(function) => {
                 #[cfg(feature = "testing")]
-                if let (Target::BuiltIn { .. }, Some(seen)) =
+                if let (FunctionTarget::BuiltIn { .. }, Some(seen)) =
                     (&function.target, self.inner.built_in_observer.get())
                 {
                     seen(&request.function_id, &request.data);
                 }
-                deliver(&self.inner.counters, &function, request, caller, asker)
+                deliver(&self.inner.counters, &function, request, caller, reply_to)
             }
             Err(error) => {
                 self.inner.counters.unknown_function();
-                asker.answer(Err(error));
+                reply_to.answer(Err(error));
                 None
             }
         }
     }
 
     /// Looks up a function. The error names other namespaces that have it.
-    fn find(&self, namespace: &Namespace, id: &FunctionId) -> Result<Arc<Function>, ErrorBody> {
+    fn lookup(
+        &self,
+        namespace: &Namespace,
+        id: &FunctionId,
+    ) -> Result<Arc<RegisteredFunction>, ErrorBody> {
         let registry = self.registry();
         if let Some(function) = registry.function(namespace, id) {
             return Ok(function.clone());
@@ -233,9 +243,9 @@ impl Broker {
 }
 
 /// A call that is pending at a worker.
-pub(super) struct Sent {
+pub(super) struct DispatchedCall {
     /// The worker.
-    pub(super) callee: Arc<Connection>,
+    pub(super) callee: Arc<WorkerConnection>,
     /// Its id on the worker's connection.
     pub(super) id: InvocationId,
     /// Whether it was sent to the worker, rather than served on its behalf.
@@ -245,36 +255,38 @@ pub(super) struct Sent {
 /// Delivers a call to a function. Returns where it is pending, if a worker owns the function.
 pub(super) fn deliver(
     counters: &Arc<Counters>,
-    function: &Function,
+    function: &RegisteredFunction,
     request: Request,
     caller: Option<WorkerId>,
-    asker: Asker,
-) -> Option<Sent> {
+    reply_to: ReplyTo,
+) -> Option<DispatchedCall> {
     counters.started(function);
     match &function.target {
-        Target::BuiltIn { handler, .. } => {
-            run(counters, handler, request, caller, asker);
+        FunctionTarget::BuiltIn { handler, .. } => {
+            run_built_in(counters, handler, request, caller, reply_to);
             None
         }
-        Target::External { owner, code } => {
-            run_for(counters, owner, &code.handler, request, caller, asker)
+        FunctionTarget::External { owner, code } => {
+            run_on_behalf(counters, owner, &code.handler, request, caller, reply_to)
         }
-        Target::Worker(callee) => send(counters, callee, function, request, caller, asker),
+        FunctionTarget::Worker(callee) => {
+            send(counters, callee, function, request, caller, reply_to)
+        }
     }
 }
 
 /// Sends a call to a worker. It is added to the pending calls first, so that a fast result finds it.
 fn send(
     counters: &Counters,
-    callee: &Arc<Connection>,
-    function: &Function,
+    callee: &Arc<WorkerConnection>,
+    function: &RegisteredFunction,
     request: Request,
     caller: Option<WorkerId>,
-    asker: Asker,
-) -> Option<Sent> {
-    let waits = asker.wants_answer();
+    reply_to: ReplyTo,
+) -> Option<DispatchedCall> {
+    let waits = reply_to.wants_answer();
     let id = if waits {
-        let Some(id) = callee.pending.insert(asker, callee.limits.workers.serving) else {
+        let Some(id) = callee.pending.insert(reply_to, callee.limits.workers.serving) else {
             counters.completed(Instant::now(), false);
             return None;
         };
@@ -292,7 +304,7 @@ fn send(
     let data = if caller.is_some() { request.data } else { without_caller(request.data) };
     let sent = callee.try_send(Message::InvokeFunction(Box::new(InvokeFunction {
         invocation_id: Some(id),
-        function_id: function.known_as().clone(),
+        function_id: function.local_id().clone(),
         data,
         caller,
         traceparent: request.traceparent,
@@ -302,7 +314,7 @@ fn send(
         namespace: None,
     })));
     let error = match sent {
-        Ok(()) => return Some(Sent { callee: callee.clone(), id, is_queued: true }),
+        Ok(()) => return Some(DispatchedCall { callee: callee.clone(), id, is_queued: true }),
         Err(SendError::Closed) => stopped(),
         Err(SendError::Full) => {
             let id = &function.id;
@@ -311,9 +323,9 @@ fn send(
         Err(SendError::TooLarge) => too_large("the call", size, &callee.limits),
     };
     // The end of the callee may have completed the call meanwhile.
-    if waits && let Some(Waiting { asker, since, .. }) = callee.pending.take(id) {
+    if waits && let Some(PendingCall { reply_to, since, .. }) = callee.pending.take(id) {
         counters.completed(since, false);
-        asker.answer(Err(error));
+        reply_to.answer(Err(error));
     }
     None
 }
@@ -323,32 +335,32 @@ fn send(
 /// For the call of a worker, a future that is ready at once is completed before this returns, so that the calls of one
 /// worker take effect in order; any other is spawned. Calls of the engine itself are always spawned: a trigger whose
 /// built-in target fires it again must not recurse.
-fn run(
+fn run_built_in(
     counters: &Arc<Counters>,
     handler: &Handler,
     request: Request,
     caller: Option<WorkerId>,
-    asker: Asker,
+    reply_to: ReplyTo,
 ) {
     let (counters, since) = (counters.clone(), Instant::now());
-    let finish = move |outcome: Outcome, asker: Asker| {
+    let finish = move |outcome: Outcome, reply_to: ReplyTo| {
         counters.completed(since, outcome.is_ok());
-        asker.answer(outcome);
+        reply_to.answer(outcome);
     };
-    let mut work = work(handler, request, caller);
+    let mut work = call_handler(handler, request, caller);
     let done = if caller.is_some() { (&mut work).now_or_never() } else { None };
     match done {
-        Some(outcome) => finish(outcome, asker),
+        Some(outcome) => finish(outcome, reply_to),
         // During the exit of the process there is no runtime, and nobody waits.
         None => match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move { finish(work.await, asker) })),
-            Err(_) => asker.answer(Err(stopped())),
+            Ok(runtime) => drop(runtime.spawn(async move { finish(work.await, reply_to) })),
+            Err(_) => reply_to.answer(Err(stopped())),
         },
     }
 }
 
 /// Calls a built-in function. A panic becomes an error.
-pub(super) fn work(
+pub(super) fn call_handler(
     handler: &Handler,
     request: Request,
     caller: Option<WorkerId>,
@@ -373,7 +385,11 @@ pub(super) fn work(
 }
 
 /// Rejects a call of a worker that has too many pending calls.
-fn too_many(caller: &Connection, invocation_id: Option<InvocationId>, function_id: FunctionId) {
+fn too_many(
+    caller: &WorkerConnection,
+    invocation_id: Option<InvocationId>,
+    function_id: FunctionId,
+) {
     let message = "this connection has too many pending calls";
     let Some(invocation_id) = invocation_id else {
         return tracing::warn!(worker = %caller.id, function = %function_id, "a void call was dropped: {message}");
@@ -388,6 +404,6 @@ fn too_many(caller: &Connection, invocation_id: Option<InvocationId>, function_i
 }
 
 /// The error for a blank namespace.
-pub(super) fn blank(field: &str) -> ErrorBody {
+pub(super) fn blank_namespace(field: &str) -> ErrorBody {
     ErrorBody::new(code::INVALID_NAMESPACE, format!("the field `{field}` must not be blank"))
 }

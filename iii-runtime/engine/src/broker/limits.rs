@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 /// Maximum length of a worker's name and description, in characters.
-pub(crate) const NAME_CHARS: usize = 280;
+pub(crate) const MAX_NAME_CHARS: usize = 280;
 
 /// How long the messages of a caller wait for backpressure of a callee, per call.
-pub(crate) const BRAKE: Duration = Duration::from_secs(1);
+pub(crate) const BACKPRESSURE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a closing connection may take to send its queued messages.
-pub(crate) const LINGER: Duration = Duration::from_secs(2);
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long `engine::register_trigger` waits for a worker that provides the type.
-pub(crate) const PROVIDER_ANSWER: Duration = Duration::from_secs(10);
+pub(crate) const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);

@@ -43,10 +43,13 @@ pub(crate) use registry::WorkerInfo;
 pub(crate) use view::{FunctionView, TriggerTypeView, WorkerView};
 pub(crate) use workers::{ANNOUNCE, Announcement, announcement_error};
 
-use connection::Connection;
+use connection::WorkerConnection;
 use counters::Counters;
-use registry::{Bound, Entry, Function, Registry, Source, Target, TriggerType};
-use triggers::Waiters;
+use registry::{
+    ConnectionEntry, FunctionTarget, RegisteredFunction, RegisteredTriggerType, Registry,
+    TriggerEntry, TypeProvider,
+};
+use triggers::BindWaiters;
 
 /// The broker of one engine. Clones share its state.
 #[derive(Clone)]
@@ -60,7 +63,7 @@ struct Inner {
     changes: Mutex<()>,
     registry: RwLock<Registry>,
     providers: RwLock<Arc<Vec<Arc<dyn Provider>>>>,
-    waiters: Waiters,
+    bind_waiters: BindWaiters,
     counters: Arc<Counters>,
     clock: Clock,
     started_at_ms: u64,
@@ -91,7 +94,7 @@ impl Broker {
                 changes: Mutex::default(),
                 registry: RwLock::default(),
                 providers: RwLock::default(),
-                waiters: Waiters::default(),
+                bind_waiters: BindWaiters::default(),
                 counters: Arc::default(),
                 clock,
                 started_at_ms,
@@ -130,7 +133,7 @@ impl Broker {
         let _changes = lock(&self.inner.changes);
         let mut registry = self.registry_mut();
         for function in provider.clone().functions() {
-            let function = Function {
+            let function = RegisteredFunction {
                 calls: Arc::default(),
                 id: function.id,
                 namespace: Default::default(),
@@ -138,21 +141,24 @@ impl Broker {
                 request_schema: function.request_schema,
                 response_schema: function.response_schema,
                 metadata: None,
-                own_id: None,
-                target: Target::BuiltIn { provider: provider.name(), handler: function.handler },
+                local_id: None,
+                target: FunctionTarget::BuiltIn {
+                    provider: provider.name(),
+                    handler: function.handler,
+                },
             };
             registry.builtins.insert(function.id.clone(), Arc::new(function));
         }
         for info in provider.trigger_types() {
             let id = TriggerTypeId::from(info.id);
-            let one = Arc::new(TriggerType {
+            let one = Arc::new(RegisteredTriggerType {
                 id: id.clone(),
                 namespace: Default::default(),
                 description: info.description.into(),
                 config_schema: info.config_schema,
                 request_schema: info.request_schema,
-                own_id: None,
-                source: Source::BuiltIn(provider.clone()),
+                local_id: None,
+                source: TypeProvider::BuiltIn(provider.clone()),
             });
             registry.types.entry(id).or_default().entry(Default::default()).or_default().push(one);
         }
@@ -162,32 +168,34 @@ impl Broker {
     /// Adds a connection of an unrestricted worker. The future reads it until it ends; the caller spawns it.
     pub(crate) fn attach(
         &self,
-        link: transport::Connection,
+        endpoint: transport::Connection,
         peer: Option<IpAddr>,
     ) -> impl Future<Output = ()> + Send + use<> {
-        self.attach_with_policy(None, link, peer)
+        self.attach_with_policy(None, endpoint, peer)
     }
 
     /// Like [`Broker::attach`], with a policy that restricts the worker.
     pub(crate) fn attach_with_policy(
         &self,
         policy: Option<Arc<dyn ConnectionPolicy>>,
-        link: transport::Connection,
+        endpoint: transport::Connection,
         peer: Option<IpAddr>,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let transport::Connection { outbox, inbox } = link;
+        let transport::Connection { outbox, inbox } = endpoint;
         let (now, limits) = (self.inner.clock.unix_millis(), self.inner.limits.clone());
-        let came = (self.inner.counters.worker_connected(), now);
-        let connection = Arc::new(Connection::new(outbox, peer, policy, came, limits));
+        let arrival = (self.inner.counters.worker_connected(), now);
+        let connection = Arc::new(WorkerConnection::new(outbox, peer, policy, arrival, limits));
         connection.send(Message::WorkerRegistered {
             worker_id: connection.id,
             reattach_token: Some(connection.token),
         });
-        self.registry_mut().connections.insert(connection.id, Entry::new(connection.clone()));
+        self.registry_mut()
+            .connections
+            .insert(connection.id, ConnectionEntry::new(connection.clone()));
         let broker = self.clone();
         async move {
             broker.notify(&BrokerEvent::WorkerConnected(connection.id));
-            broker.read(connection, inbox).await;
+            broker.serve(connection, inbox).await;
         }
     }
 
@@ -214,15 +222,15 @@ impl Broker {
     }
 
     /// Handles a message. Returns the outbox of a callee with backpressure, for the caller to wait on.
-    fn handle(&self, connection: &Arc<Connection>, message: Message) -> Option<Outbox> {
+    fn handle(&self, connection: &Arc<WorkerConnection>, message: Message) -> Option<Outbox> {
         match message {
-            Message::InvokeFunction(m) => return self.invoked(connection, *m),
-            Message::InvocationResult(m) => self.answered(connection, *m),
+            Message::InvokeFunction(m) => return self.handle_invocation(connection, *m),
+            Message::InvocationResult(m) => self.handle_result(connection, *m),
             Message::Ping => connection.send(Message::Pong),
             Message::Reattach { previous_worker_id, reattach_token } => {
                 self.reattach(connection, previous_worker_id, reattach_token);
             }
-            Message::TriggerRegistrationResult(m) => self.provider_answered(connection, *m),
+            Message::TriggerRegistrationResult(m) => self.handle_trigger_result(connection, *m),
             Message::RegisterFunction(_)
             | Message::UnregisterFunction { .. }
             | Message::RegisterTriggerType(_)
@@ -230,7 +238,7 @@ impl Broker {
             | Message::RegisterTrigger(_)
             | Message::UnregisterTrigger { .. }
             | Message::RegisterService(_) => {
-                if let Some(message) = connection.hold_back(message) {
+                if let Some(message) = connection.buffer_registration(message) {
                     self.apply(connection, message);
                 }
             }
@@ -245,7 +253,7 @@ impl Broker {
     }
 
     /// Applies a registration to the tables.
-    fn enter(&self, connection: &Arc<Connection>, message: Message) {
+    fn apply_unchecked(&self, connection: &Arc<WorkerConnection>, message: Message) {
         match message {
             Message::RegisterFunction(m) => self.register_function(connection, *m, None),
             Message::UnregisterFunction { id } => self.unregister_function(connection, &id),

@@ -75,33 +75,33 @@ pub(crate) struct Redirect {
 }
 
 /// The policy of a connection, and the registrations that await its decision.
-pub(crate) struct Gated {
+pub(crate) struct PolicyState {
     /// The policy.
     pub(crate) policy: Arc<dyn ConnectionPolicy>,
     /// `None` while no decision is pending.
-    pub(super) waiting: Mutex<Option<VecDeque<Step>>>,
-    /// The weight of the queued registrations. Only modified under the lock of `waiting`.
-    pub(super) bytes: AtomicUsize,
+    pub(super) pending: Mutex<Option<VecDeque<PendingRegistration>>>,
+    /// The weight of the queued registrations. Only modified under the lock of `pending`.
+    pub(super) pending_bytes: AtomicUsize,
 }
 
 /// A step that waits for the decision about an earlier registration.
-pub(super) enum Step {
+pub(super) enum PendingRegistration {
     /// A registration.
-    Register(Message),
+    Apply(Message),
     /// Signals that all earlier registrations were decided.
-    Reached(oneshot::Sender<()>),
+    Barrier(oneshot::Sender<()>),
 }
 
-impl Gated {
+impl PolicyState {
     /// Creates the state of a policy without pending registrations.
     pub(crate) fn new(policy: Arc<dyn ConnectionPolicy>) -> Self {
-        Self { policy, waiting: Mutex::default(), bytes: AtomicUsize::new(0) }
+        Self { policy, pending: Mutex::default(), pending_bytes: AtomicUsize::new(0) }
     }
 }
 
 /// The ids that a worker chose, and the ids that its policy replaced them with.
 #[derive(Default)]
-pub(crate) struct Renamed {
+pub(crate) struct IdAliases {
     /// Functions.
     pub(crate) functions: BTreeMap<FunctionId, FunctionId>,
     /// Triggers.
@@ -113,23 +113,23 @@ pub(crate) struct Renamed {
 /// Records the new id of one of `held` objects. Returns its previous new id.
 ///
 /// Several ids may map to the same new one; then only the last is kept, so that there are never more ids than objects.
-pub(super) fn rename<Id: Clone + Ord>(
-    names: &mut BTreeMap<Id, Id>,
+pub(super) fn record_alias<Id: Clone + Ord>(
+    aliases: &mut BTreeMap<Id, Id>,
     held: usize,
-    own: Id,
-    became: &Id,
+    local_id: Id,
+    new_id: &Id,
 ) -> Option<Id> {
-    if names.len() >= held {
-        names.retain(|name, one| one != became || *name == own);
+    if aliases.len() >= held {
+        aliases.retain(|name, one| one != new_id || *name == local_id);
     }
-    names.insert(own, became.clone())
+    aliases.insert(local_id, new_id.clone())
 }
 
-impl Renamed {
+impl IdAliases {
     /// Returns the id that the worker chose for a trigger.
     pub(super) fn local_trigger_id(&self, id: &TriggerId) -> TriggerId {
-        let renamed = self.triggers.iter().find(|(_, became)| *became == id);
-        renamed.map_or_else(|| id.clone(), |(own, _)| own.clone())
+        let aliases = self.triggers.iter().find(|(_, new_id)| *new_id == id);
+        aliases.map_or_else(|| id.clone(), |(local_id, _)| local_id.clone())
     }
 }
 
@@ -150,8 +150,8 @@ impl Broker {
     /// Returns the policy of a connection; `None` if it has none or ended.
     pub(crate) fn policy_of(&self, worker: WorkerId) -> Option<Arc<dyn ConnectionPolicy>> {
         let registry = self.registry();
-        let gated = registry.connections.get(&worker)?.connection.gated.as_ref()?;
-        Some(gated.policy.clone())
+        let state = registry.connections.get(&worker)?.connection.policy.as_ref()?;
+        Some(state.policy.clone())
     }
 
     /// Resolves the id of a function in the config of a trigger, such as its condition: the owner of the trigger may
@@ -159,7 +159,7 @@ impl Broker {
     pub(crate) fn resolve_function_id(&self, binding: &Binding, id: &FunctionId) -> FunctionId {
         let registry = self.registry();
         let entry = binding.owner.and_then(|owner| registry.connections.get(&owner));
-        entry.and_then(|entry| entry.renamed.functions.get(id)).unwrap_or(id).clone()
+        entry.and_then(|entry| entry.aliases.functions.get(id)).unwrap_or(id).clone()
     }
 
     /// Returns the namespace and the metadata of the function that a call of `id` in `namespace` would reach.
@@ -227,14 +227,14 @@ impl Visibility {
         let (me, _) = self.caller.as_ref()?;
         let registry = self.broker.registry();
         let entry = registry.connections.get(me)?;
-        let became = entry.renamed.functions.get(id)?.clone();
-        Some((entry.connection.namespace()?.clone(), became))
+        let new_id = entry.aliases.functions.get(id)?.clone();
+        Some((entry.connection.namespace()?.clone(), new_id))
     }
 
     /// Returns the id that the caller chose for a trigger.
     pub(crate) fn local_trigger_id(&self, id: &TriggerId) -> TriggerId {
         let registry = self.broker.registry();
         let entry = self.caller.as_ref().and_then(|(me, _)| registry.connections.get(me));
-        entry.map_or_else(|| id.clone(), |entry| entry.renamed.local_trigger_id(id))
+        entry.map_or_else(|| id.clone(), |entry| entry.aliases.local_trigger_id(id))
     }
 }

@@ -6,9 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::connection::Connection;
-use super::external::External;
-use super::policy::Renamed;
+use super::connection::WorkerConnection;
+use super::external::ExternalFunction;
+use super::policy::IdAliases;
 use super::quota::Quota;
 use super::standby::Standby;
 use crate::provider::{Binding, Handler, LazySchema, Provider, refused};
@@ -26,7 +26,7 @@ pub(super) fn weigh(id: &str, text: Option<&str>, payloads: &[Option<&Payload>])
 }
 
 /// A registered function.
-pub(crate) struct Function {
+pub(crate) struct RegisteredFunction {
     /// Its id.
     pub(crate) id: FunctionId,
     /// Its namespace.
@@ -40,15 +40,15 @@ pub(crate) struct Function {
     /// The metadata that its worker registered.
     pub(crate) metadata: Option<Payload>,
     /// The id under which its worker registered it, if a policy renamed it: calls are sent with it.
-    pub(crate) own_id: Option<FunctionId>,
+    pub(crate) local_id: Option<FunctionId>,
     /// What runs it.
-    pub(crate) target: Target,
+    pub(crate) target: FunctionTarget,
     /// The number of calls, shared by functions with the same id.
     pub(crate) calls: Arc<AtomicU64>,
 }
 
 /// What runs a function.
-pub(crate) enum Target {
+pub(crate) enum FunctionTarget {
     /// A provider of the engine.
     BuiltIn {
         /// The provider's name.
@@ -57,17 +57,17 @@ pub(crate) enum Target {
         handler: Handler,
     },
     /// The worker that registered it.
-    Worker(Arc<Connection>),
+    Worker(Arc<WorkerConnection>),
     /// A provider, on behalf of the worker that registered it (protocol section 4.8).
     External {
         /// The worker.
-        owner: Arc<Connection>,
+        owner: Arc<WorkerConnection>,
         /// The code.
-        code: External,
+        code: ExternalFunction,
     },
 }
 
-impl Function {
+impl RegisteredFunction {
     /// The size that counts against the registration quota of its connection, in bytes.
     pub(crate) fn weight(&self) -> usize {
         let Self { request_schema, response_schema, metadata, .. } = self;
@@ -76,21 +76,21 @@ impl Function {
     }
 
     /// Returns the id under which its worker registered it.
-    pub(crate) fn known_as(&self) -> &FunctionId {
-        self.own_id.as_ref().unwrap_or(&self.id)
+    pub(crate) fn local_id(&self) -> &FunctionId {
+        self.local_id.as_ref().unwrap_or(&self.id)
     }
 
     /// Returns the connection that registered it; `None` for built-in functions.
-    pub(crate) fn owner(&self) -> Option<&Arc<Connection>> {
+    pub(crate) fn owner(&self) -> Option<&Arc<WorkerConnection>> {
         match &self.target {
-            Target::BuiltIn { .. } => None,
-            Target::Worker(owner) | Target::External { owner, .. } => Some(owner),
+            FunctionTarget::BuiltIn { .. } => None,
+            FunctionTarget::Worker(owner) | FunctionTarget::External { owner, .. } => Some(owner),
         }
     }
 }
 
 /// A registered trigger type.
-pub(crate) struct TriggerType {
+pub(crate) struct RegisteredTriggerType {
     /// Its id.
     pub(crate) id: TriggerTypeId,
     /// Its namespace.
@@ -102,23 +102,23 @@ pub(crate) struct TriggerType {
     /// JSON Schema of the payload of invoked functions.
     pub(crate) request_schema: Option<Payload>,
     /// The id under which its provider registered it, if a policy renamed it.
-    pub(crate) own_id: Option<TriggerTypeId>,
+    pub(crate) local_id: Option<TriggerTypeId>,
     /// The provider.
-    pub(crate) source: Source,
+    pub(crate) source: TypeProvider,
 }
 
 /// The provider of a trigger type.
 #[derive(Clone)]
-pub(crate) enum Source {
+pub(crate) enum TypeProvider {
     /// A component of the engine.
     BuiltIn(Arc<dyn Provider>),
     /// A worker.
-    Worker(Arc<Connection>),
+    Worker(Arc<WorkerConnection>),
 }
 
-impl Source {
+impl TypeProvider {
     /// Returns the worker, if it is one.
-    pub(crate) fn worker(&self) -> Option<&Arc<Connection>> {
+    pub(crate) fn worker(&self) -> Option<&Arc<WorkerConnection>> {
         match self {
             Self::Worker(connection) => Some(connection),
             Self::BuiltIn(_) => None,
@@ -135,7 +135,7 @@ impl Source {
     }
 }
 
-impl TriggerType {
+impl RegisteredTriggerType {
     /// The size that counts against the registration quota of its connection, in bytes.
     pub(crate) fn weight(&self) -> usize {
         let payloads = [self.config_schema.as_ref(), self.request_schema.as_ref()];
@@ -143,27 +143,26 @@ impl TriggerType {
     }
 
     /// Returns the id under which its provider registered it.
-    pub(crate) fn known_as(&self) -> &TriggerTypeId {
-        self.own_id.as_ref().unwrap_or(&self.id)
+    pub(crate) fn local_id(&self) -> &TriggerTypeId {
+        self.local_id.as_ref().unwrap_or(&self.id)
     }
 
     /// Forwards a trigger to the provider. A worker rejects it later, with a message.
-    pub(crate) fn place(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
+    pub(crate) fn add_trigger(&self, binding: &Arc<Binding>) -> Result<(), ErrorBody> {
         match &self.source {
-            Source::BuiltIn(provider) => catch_unwind(AssertUnwindSafe(|| provider.bind(binding)))
-                .unwrap_or_else(|_| {
-                    Err(refused(format!(
-                        "`{}` panicked while adding this trigger",
-                        provider.name()
-                    )))
-                }),
-            Source::Worker(connection) => {
+            TypeProvider::BuiltIn(provider) => catch_unwind(AssertUnwindSafe(|| {
+                provider.bind(binding)
+            }))
+            .unwrap_or_else(|_| {
+                Err(refused(format!("`{}` panicked while adding this trigger", provider.name())))
+            }),
+            TypeProvider::Worker(connection) => {
                 let named = |namespace: &Namespace| {
                     (namespace != DEFAULT_NAMESPACE).then(|| namespace.clone())
                 };
                 connection.send(Message::RegisterTrigger(Box::new(RegisterTrigger {
                     id: binding.id.clone(),
-                    trigger_type: self.known_as().clone(),
+                    trigger_type: self.local_id().clone(),
                     function_id: binding.function_id.clone(),
                     config: binding.config.clone(),
                     metadata: binding.metadata.clone(),
@@ -176,17 +175,17 @@ impl TriggerType {
     }
 
     /// Removes a trigger from the provider.
-    pub(crate) fn displace(&self, binding: &Arc<Binding>) {
+    pub(crate) fn remove_trigger(&self, binding: &Arc<Binding>) {
         match &self.source {
-            Source::BuiltIn(provider) => {
+            TypeProvider::BuiltIn(provider) => {
                 if catch_unwind(AssertUnwindSafe(|| provider.unbind(binding))).is_err() {
                     tracing::error!("`{}` panicked while removing a trigger", provider.name());
                 }
             }
-            Source::Worker(connection) if connection.is_gone() => {}
-            Source::Worker(connection) => connection.send(Message::UnregisterTrigger {
+            TypeProvider::Worker(connection) if connection.is_removed() => {}
+            TypeProvider::Worker(connection) => connection.send(Message::UnregisterTrigger {
                 id: binding.id.clone(),
-                trigger_type: Some(self.known_as().clone()),
+                trigger_type: Some(self.local_id().clone()),
             }),
         }
     }
@@ -194,13 +193,13 @@ impl TriggerType {
 
 /// A trigger and its current provider.
 #[derive(Clone)]
-pub(crate) struct Bound {
+pub(crate) struct TriggerEntry {
     /// The trigger.
     pub(crate) binding: Arc<Binding>,
     /// The type whose provider has it; `None` if it is parked (protocol section 3.6).
-    pub(crate) at: Option<Arc<TriggerType>>,
+    pub(crate) provider: Option<Arc<RegisteredTriggerType>>,
     /// Why its provider rejected it, if that is why it is parked.
-    pub(crate) refusal: Option<ErrorBody>,
+    pub(crate) rejection: Option<ErrorBody>,
 }
 
 /// How a worker describes itself (protocol section 3.2).
@@ -223,9 +222,9 @@ pub(crate) struct WorkerInfo {
 }
 
 /// A connection and its registrations.
-pub(crate) struct Entry {
+pub(crate) struct ConnectionEntry {
     /// The connection.
-    pub(crate) connection: Arc<Connection>,
+    pub(crate) connection: Arc<WorkerConnection>,
     /// The announced description; `None` before the announcement.
     pub(crate) info: Option<WorkerInfo>,
     /// Its functions.
@@ -241,12 +240,12 @@ pub(crate) struct Entry {
     /// The total weight of its registrations.
     pub(crate) bytes: usize,
     /// The ids that a policy renamed.
-    pub(crate) renamed: Renamed,
+    pub(crate) aliases: IdAliases,
 }
 
-impl Entry {
+impl ConnectionEntry {
     /// Creates an entry without registrations.
-    pub(crate) fn new(connection: Arc<Connection>) -> Self {
+    pub(crate) fn new(connection: Arc<WorkerConnection>) -> Self {
         Self {
             connection,
             info: None,
@@ -256,7 +255,7 @@ impl Entry {
             types: HashMap::new(),
             services: BTreeMap::new(),
             bytes: 0,
-            renamed: Renamed::default(),
+            aliases: IdAliases::default(),
         }
     }
 
@@ -282,21 +281,21 @@ impl Entry {
 #[derive(Default)]
 pub(crate) struct Registry {
     /// The open connections.
-    pub(crate) connections: BTreeMap<WorkerId, Entry>,
+    pub(crate) connections: BTreeMap<WorkerId, ConnectionEntry>,
     /// Owners of worker names.
     pub(crate) names: BTreeMap<(Namespace, String), WorkerId>,
     /// The functions of workers.
-    pub(crate) functions: HashMap<Namespace, HashMap<FunctionId, Arc<Function>>>,
+    pub(crate) functions: HashMap<Namespace, HashMap<FunctionId, Arc<RegisteredFunction>>>,
     /// Registrations of functions that another worker owns.
     pub(crate) standby: Standby,
     /// Functions of the engine, all in `default`.
-    pub(crate) builtins: BTreeMap<FunctionId, Arc<Function>>,
+    pub(crate) builtins: BTreeMap<FunctionId, Arc<RegisteredFunction>>,
     /// The providers of each trigger type. The last one is active.
-    pub(crate) types: BTreeMap<TriggerTypeId, BTreeMap<Namespace, Vec<Arc<TriggerType>>>>,
+    pub(crate) types: BTreeMap<TriggerTypeId, BTreeMap<Namespace, Vec<Arc<RegisteredTriggerType>>>>,
     /// The triggers.
-    pub(crate) bindings: BTreeMap<TriggerId, Bound>,
+    pub(crate) bindings: BTreeMap<TriggerId, TriggerEntry>,
     /// Triggers that were rejected and may be accepted later; may contain stale ids.
-    pub(crate) refused: BTreeSet<TriggerId>,
+    pub(crate) rejected: BTreeSet<TriggerId>,
     /// The number of triggers without an owning connection, and their total weight.
     pub(crate) ownerless: (usize, usize),
 }
@@ -306,18 +305,18 @@ impl Registry {
     pub(crate) fn put(
         &mut self,
         binding: Arc<Binding>,
-        at: Option<Arc<TriggerType>>,
-        refusal: Option<ErrorBody>,
+        provider: Option<Arc<RegisteredTriggerType>>,
+        rejection: Option<ErrorBody>,
     ) {
         let id = binding.id.clone();
-        if refusal.as_ref().is_some_and(|error| error.retryable == Some(true)) {
-            self.refused.insert(id.clone());
+        if rejection.as_ref().is_some_and(|error| error.retryable == Some(true)) {
+            self.rejected.insert(id.clone());
         }
-        self.bindings.insert(id, Bound { binding, at, refusal });
+        self.bindings.insert(id, TriggerEntry { binding, provider, rejection });
     }
 
     /// Looks up a function in a namespace. Built-in functions are visible in all of them.
-    pub(crate) fn function(&self, namespace: &str, id: &str) -> Option<&Arc<Function>> {
+    pub(crate) fn function(&self, namespace: &str, id: &str) -> Option<&Arc<RegisteredFunction>> {
         let own = self.functions.get(namespace).and_then(|functions| functions.get(id));
         own.or_else(|| self.builtins.get(id))
     }
@@ -335,12 +334,16 @@ impl Registry {
     }
 
     /// Looks up a trigger type in exactly this namespace.
-    pub(crate) fn trigger_type(&self, namespace: &str, id: &str) -> Option<&Arc<TriggerType>> {
+    pub(crate) fn trigger_type(
+        &self,
+        namespace: &str,
+        id: &str,
+    ) -> Option<&Arc<RegisteredTriggerType>> {
         self.types.get(id)?.get(namespace)?.last()
     }
 
     /// Looks up the type for a trigger: in the namespace it names, otherwise in its home namespace, then in `default`.
-    pub(crate) fn provider_of(&self, binding: &Binding) -> Option<&Arc<TriggerType>> {
+    pub(crate) fn provider_of(&self, binding: &Binding) -> Option<&Arc<RegisteredTriggerType>> {
         let id = &binding.trigger_type;
         match &binding.provider_namespace {
             Some(namespace) => self.trigger_type(namespace, id),
@@ -355,8 +358,8 @@ impl Registry {
         &mut self,
         namespace: &Namespace,
         id: &TriggerTypeId,
-        source: &Source,
-    ) -> Option<Arc<TriggerType>> {
+        source: &TypeProvider,
+    ) -> Option<Arc<RegisteredTriggerType>> {
         let spaces = self.types.get_mut(id)?;
         let providers = spaces.get_mut(namespace)?;
         let position = providers.iter().position(|one| one.source.same(source))?;
@@ -371,7 +374,10 @@ impl Registry {
     }
 
     /// Returns the triggers that match a predicate, ordered by id.
-    pub(crate) fn bindings_where(&self, which: impl Fn(&Bound) -> bool) -> Vec<Bound> {
+    pub(crate) fn bindings_where(
+        &self,
+        which: impl Fn(&TriggerEntry) -> bool,
+    ) -> Vec<TriggerEntry> {
         self.bindings.values().filter(|one| which(one)).cloned().collect()
     }
 }

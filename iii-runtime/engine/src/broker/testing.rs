@@ -32,7 +32,7 @@ pub(crate) fn json(text: &str) -> Payload {
 /// The worker's endpoint of a connection.
 pub(crate) struct Worker {
     /// The connection.
-    pub(crate) link: Connection,
+    pub(crate) connection: Connection,
     /// The id that the engine gave the connection.
     pub(crate) id: WorkerId,
     /// The token for reattaching.
@@ -63,13 +63,13 @@ impl Worker {
     }
 
     /// Awaits the first message of the engine.
-    pub(crate) async fn greeted(mut link: Connection) -> Self {
-        let first = tokio::time::timeout(DEADLINE, link.inbox.next()).await;
+    pub(crate) async fn greeted(mut connection: Connection) -> Self {
+        let first = tokio::time::timeout(DEADLINE, connection.inbox.next()).await;
         let Ok(Some(Message::WorkerRegistered { worker_id, reattach_token: Some(token) })) = first
         else {
             panic!("no greeting: {first:?}")
         };
-        Self { link, id: worker_id, token }
+        Self { connection, id: worker_id, token }
     }
 
     /// Connects and announces itself in the namespace `default`.
@@ -95,18 +95,18 @@ impl Worker {
 
     /// Sends a message.
     pub(crate) fn send(&self, message: Message) {
-        self.link.outbox.send(message).expect("the engine reads");
+        self.connection.outbox.send(message).expect("the engine reads");
     }
 
     /// Receives the next message; panics after a timeout.
     pub(crate) async fn next(&mut self) -> Message {
-        let next = tokio::time::timeout(DEADLINE, self.link.inbox.next()).await;
-        next.expect("a message in time").expect("an open link")
+        let next = tokio::time::timeout(DEADLINE, self.connection.inbox.next()).await;
+        next.expect("a message in time").expect("an open connection")
     }
 
     /// Waits until the connection is closed, ignoring messages.
     pub(crate) async fn closed(&mut self) {
-        let all = async { while self.link.inbox.next().await.is_some() {} };
+        let all = async { while self.connection.inbox.next().await.is_some() {} };
         tokio::time::timeout(DEADLINE, all).await.expect("the connection closes in time");
     }
 

@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::registry::{Function, Registry, Target, TriggerType, WorkerInfo};
-use super::{Broker, Source};
+use super::registry::{
+    FunctionTarget, RegisteredFunction, RegisteredTriggerType, Registry, WorkerInfo,
+};
+use super::{Broker, TypeProvider};
 use crate::provider::Binding;
 use iii_wire::code;
 use iii_wire::protocol::{
@@ -134,8 +136,10 @@ impl Broker {
 
     /// Returns the active triggers of a function, ordered by id.
     pub(crate) fn bindings_of(&self, namespace: &str, id: &str) -> Vec<Arc<Binding>> {
-        let its = |one: &super::Bound| {
-            one.at.is_some() && one.binding.function_id == id && one.binding.namespace == namespace
+        let its = |one: &super::TriggerEntry| {
+            one.provider.is_some()
+                && one.binding.function_id == id
+                && one.binding.namespace == namespace
         };
         self.registry().bindings_where(its).into_iter().map(|one| one.binding).collect()
     }
@@ -153,7 +157,11 @@ impl Broker {
     /// Returns the active triggers, ordered by id.
     pub(crate) fn bindings(&self) -> Vec<Arc<Binding>> {
         let registry = self.registry();
-        registry.bindings_where(|one| one.at.is_some()).into_iter().map(|one| one.binding).collect()
+        registry
+            .bindings_where(|one| one.provider.is_some())
+            .into_iter()
+            .map(|one| one.binding)
+            .collect()
     }
 
     /// Returns the parked triggers, ordered by id, with the reason of each.
@@ -162,10 +170,10 @@ impl Broker {
             let text = format!("the trigger type `{}` has no provider", binding.trigger_type);
             ErrorBody::new(code::TRIGGER_TYPE_NOT_FOUND, text)
         };
-        let parked = self.registry().bindings_where(|one| one.at.is_none()).into_iter();
+        let parked = self.registry().bindings_where(|one| one.provider.is_none()).into_iter();
         parked
             .map(|one| {
-                let why = one.refusal.unwrap_or_else(|| nobody(&one.binding));
+                let why = one.rejection.unwrap_or_else(|| nobody(&one.binding));
                 (one.binding, why)
             })
             .collect()
@@ -174,7 +182,7 @@ impl Broker {
     /// Returns the namespace of the provider of a trigger; `None` if it is parked or unknown.
     pub(crate) fn provider_namespace_of(&self, id: &TriggerId) -> Option<Namespace> {
         let registry = self.registry();
-        registry.bindings.get(id)?.at.as_ref().map(|at| at.namespace.clone())
+        registry.bindings.get(id)?.provider.as_ref().map(|provider| provider.namespace.clone())
     }
 
     /// Returns whether a connection is open.
@@ -234,7 +242,7 @@ impl Broker {
             function_count: registry
                 .builtins
                 .values()
-                .filter(|one| matches!(&one.target, Target::BuiltIn { provider: name, .. } if *name == provider.name()))
+                .filter(|one| matches!(&one.target, FunctionTarget::BuiltIn { provider: name, .. } if *name == provider.name()))
                 .count(),
             active_invocations: 0,
         });
@@ -250,13 +258,13 @@ impl Registry {
         name.unwrap_or_else(|| id.split("::").next().unwrap_or(id).to_owned())
     }
 
-    fn view_of(&self, function: &Function) -> FunctionView {
+    fn view_of(&self, function: &RegisteredFunction) -> FunctionView {
         let owner = function.owner().map(|owner| owner.id);
         FunctionView {
             id: function.id.clone(),
             namespace: function.namespace.clone(),
             worker_name: match (&function.target, owner) {
-                (Target::BuiltIn { provider, .. }, _) => (*provider).to_owned(),
+                (FunctionTarget::BuiltIn { provider, .. }, _) => (*provider).to_owned(),
                 (_, Some(owner)) => self.name_of(owner, &function.id),
                 (_, None) => String::new(),
             },
@@ -266,22 +274,23 @@ impl Registry {
             request_schema: function.request_schema.get(),
             response_schema: function.response_schema.get(),
             unusable: match &function.target {
-                Target::External { code, .. } => code.unusable.clone(),
-                Target::BuiltIn { .. } | Target::Worker(_) => None,
+                FunctionTarget::External { code, .. } => code.unusable.clone(),
+                FunctionTarget::BuiltIn { .. } | FunctionTarget::Worker(_) => None,
             },
         }
     }
 
-    fn type_view_of(&self, one: &Arc<TriggerType>) -> TriggerTypeView {
+    fn type_view_of(&self, one: &Arc<RegisteredTriggerType>) -> TriggerTypeView {
         let owner = one.source.worker().map(|owner| owner.id);
-        let count =
-            |bound: &&super::Bound| bound.at.as_ref().is_some_and(|at| Arc::ptr_eq(at, one));
+        let count = |entry: &&super::TriggerEntry| {
+            entry.provider.as_ref().is_some_and(|provider| Arc::ptr_eq(provider, one))
+        };
         TriggerTypeView {
             id: one.id.clone(),
             namespace: one.namespace.clone(),
             worker_name: match &one.source {
-                Source::BuiltIn(provider) => provider.name().to_owned(),
-                Source::Worker(worker) => self.name_of(worker.id, &one.id),
+                TypeProvider::BuiltIn(provider) => provider.name().to_owned(),
+                TypeProvider::Worker(worker) => self.name_of(worker.id, &one.id),
             },
             owner,
             description: one.description.clone().into_owned(),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::calls::{Waiting, stopped};
-use super::connection::Connection;
+use super::calls::{PendingCall, stopped};
+use super::connection::WorkerConnection;
 use super::registry::WorkerInfo;
-use super::{Bound, Broker, limits};
+use super::{Broker, TriggerEntry, limits};
 use crate::provider::{BrokerEvent, Outcome, invalid_input};
 use iii_wire::code;
 use iii_wire::protocol::{
@@ -43,44 +43,50 @@ pub(crate) struct Announcement {
 impl Broker {
     /// Handles an announcement: claims the name, sets the namespace, and applies the buffered registrations.
     ///
-    /// `answered` is whether the worker awaits the result.
+    /// `wants_answer` is whether the worker awaits the result.
     pub(super) fn announce(
         &self,
-        connection: &Arc<Connection>,
+        connection: &Arc<WorkerConnection>,
         data: &Payload,
-        answered: bool,
+        wants_answer: bool,
     ) -> Outcome {
-        if let Some(gated) = &connection.gated {
-            gated.policy.check_call(&Namespace::default(), &ANNOUNCE.into(), None)?;
+        if let Some(state) = &connection.policy {
+            state.policy.check_call(&Namespace::default(), &ANNOUNCE.into(), None)?;
         }
-        let said: Announcement = data.parse().map_err(|error| invalid_input(ANNOUNCE, &error))?;
-        let wanted = match said.namespace.as_deref() {
+        let announcement: Announcement =
+            data.parse().map_err(|error| invalid_input(ANNOUNCE, &error))?;
+        let wanted = match announcement.namespace.as_deref() {
             Some(namespace) if namespace.trim().is_empty() => {
-                return Err(super::invoke::blank("namespace"));
+                return Err(super::invoke::blank_namespace("namespace"));
             }
             Some(namespace) => Namespace::from(namespace),
             None => Namespace::default(),
         };
         let namespace = match connection.namespace() {
             Some(fixed) => {
-                if *fixed != wanted && said.namespace.is_some() {
+                if *fixed != wanted && announcement.namespace.is_some() {
                     tracing::warn!(worker = %connection.id, "the namespace `{fixed}` cannot be changed to `{wanted}`");
                 }
                 fixed.clone()
             }
             None => {
-                self.check_entry(connection, &wanted, said.name.as_deref(), answered)?;
+                self.check_namespace(
+                    connection,
+                    &wanted,
+                    announcement.name.as_deref(),
+                    wants_answer,
+                )?;
                 wanted
             }
         };
         let info = WorkerInfo {
-            runtime: said.runtime.unwrap_or_else(|| "unknown".to_owned()),
-            version: said.version,
-            name: said.name.and_then(|name| clean(&name)),
-            description: said.description.and_then(|text| clean(&text)),
-            os: said.os,
-            isolation: said.isolation,
-            pid: said.pid,
+            runtime: announcement.runtime.unwrap_or_else(|| "unknown".to_owned()),
+            version: announcement.version,
+            name: announcement.name.and_then(|name| sanitize(&name)),
+            description: announcement.description.and_then(|text| sanitize(&text)),
+            os: announcement.os,
+            isolation: announcement.isolation,
+            pid: announcement.pid,
         };
         if let Err((holder, name)) = self.claim_name(connection, &namespace, info) {
             tracing::warn!(worker = %connection.id, "disconnecting a worker: the name `{name}` is in use");
@@ -96,7 +102,7 @@ impl Broker {
             self.detach(connection);
             return Ok(Some(Payload::from_built(r#"{"success":false}"#.to_owned())));
         }
-        self.open(connection, namespace);
+        self.set_namespace(connection, namespace);
         self.notify(&BrokerEvent::WorkerUpdated(connection.id));
         Ok(Some(Payload::from_built(r#"{"success":true}"#.to_owned())))
     }
@@ -104,7 +110,7 @@ impl Broker {
     /// Records the description of a worker, unless its name belongs to another connection.
     fn claim_name(
         &self,
-        connection: &Connection,
+        connection: &WorkerConnection,
         namespace: &Namespace,
         info: WorkerInfo,
     ) -> Result<(), (WorkerId, String)> {
@@ -130,53 +136,53 @@ impl Broker {
     }
 
     /// Sets the namespace of a connection and applies its buffered registrations in order.
-    pub(super) fn open(&self, connection: &Arc<Connection>, namespace: Namespace) {
-        for message in connection.open(namespace) {
+    pub(super) fn set_namespace(&self, connection: &Arc<WorkerConnection>, namespace: Namespace) {
+        for message in connection.set_namespace(namespace) {
             self.apply(connection, message);
         }
     }
 
     /// Puts a connection that did not announce a namespace in time into `default`. If that is not allowed, its
     /// registrations remain buffered until it announces another one.
-    pub(super) fn open_late(&self, connection: &Arc<Connection>) {
-        if self.check_entry(connection, &Namespace::default(), None, true).is_ok() {
-            self.open(connection, Namespace::default());
+    pub(super) fn open_in_default(&self, connection: &Arc<WorkerConnection>) {
+        if self.check_namespace(connection, &Namespace::default(), None, true).is_ok() {
+            self.set_namespace(connection, Namespace::default());
         }
     }
 
     /// Replaces an earlier connection, whose registrations are removed before this returns.
     ///
     /// A wrong id or token is ignored (protocol section 3.5).
-    pub(super) fn reattach(&self, connection: &Connection, previous: WorkerId, token: Uuid) {
+    pub(super) fn reattach(&self, connection: &WorkerConnection, previous: WorkerId, token: Uuid) {
         let old = self.registry().connections.get(&previous).map(|one| one.connection.clone());
         let Some(old) = old.filter(|old| old.id != connection.id && old.token == token) else {
             tracing::debug!(worker = %connection.id, "unknown connection to reattach to");
             return;
         };
-        let kept = self.remove(&old, true);
+        let reserved = self.remove(&old, true);
         old.end();
-        self.keep_for_successor(old.namespace().cloned().unwrap_or_default(), kept);
+        self.reserve_for_successor(old.namespace().cloned().unwrap_or_default(), reserved);
     }
 
     /// Removes all registrations of a connection, and ends its calls. Idempotent.
-    pub(super) fn detach(&self, connection: &Arc<Connection>) {
+    pub(super) fn detach(&self, connection: &Arc<WorkerConnection>) {
         self.remove(connection, false);
     }
 
     /// Like [`Broker::detach`]. With a successor, standby registrations do not take over; returns the ids they wait
     /// for.
-    fn remove(&self, connection: &Arc<Connection>, has_successor: bool) -> Vec<FunctionId> {
-        if !connection.mark_gone() {
+    fn remove(&self, connection: &Arc<WorkerConnection>, has_successor: bool) -> Vec<FunctionId> {
+        if !connection.mark_removed() {
             return Vec::new();
         }
-        let kept = {
+        let reserved = {
             let _changes = lock(&self.inner.changes);
-            self.remove_everything_of(connection, has_successor)
+            self.remove_registrations(connection, has_successor)
         };
         self.inner.counters.worker_disconnected();
-        for Waiting { asker, since, .. } in connection.pending.close() {
+        for PendingCall { reply_to, since, .. } in connection.pending.close() {
             self.inner.counters.completed(since, false);
-            asker.answer(Err(stopped()));
+            reply_to.answer(Err(stopped()));
         }
         if connection.calls.load(std::sync::atomic::Ordering::Acquire) > 0 {
             let others: Vec<_> =
@@ -187,16 +193,16 @@ impl Broker {
         }
         self.notify(&BrokerEvent::FunctionsChanged);
         self.notify(&BrokerEvent::WorkerDisconnected(connection.id));
-        kept
+        reserved
     }
 
     /// Removes a connection from the tables. `changes` is held. Returns the function ids reserved for a successor.
-    fn remove_everything_of(
+    fn remove_registrations(
         &self,
-        connection: &Arc<Connection>,
+        connection: &Arc<WorkerConnection>,
         has_successor: bool,
     ) -> Vec<FunctionId> {
-        let (types, bindings, kept) = {
+        let (types, bindings, reserved) = {
             let mut registry = self.registry_mut();
             let registry = &mut *registry;
             let Some(entry) = registry.connections.remove(&connection.id) else {
@@ -206,44 +212,44 @@ impl Broker {
             if let Some(name) = entry.info.and_then(|info| info.name) {
                 registry.names.remove(&(namespace.clone(), name));
             }
-            registry.leave_lines(connection.id, &namespace, entry.standby.iter());
+            registry.remove_all_standby(connection.id, &namespace, entry.standby.iter());
             for id in &entry.functions {
                 registry.remove_function(&namespace, id);
                 if !has_successor {
-                    registry.take_over(&namespace, id);
+                    registry.promote_standby(&namespace, id);
                 }
             }
-            let kept = registry.waited_for(&namespace, entry.functions.into_iter());
-            let bindings: Vec<Bound> =
+            let reserved = registry.with_standby(&namespace, entry.functions.into_iter());
+            let bindings: Vec<TriggerEntry> =
                 entry.triggers.iter().filter_map(|id| registry.bindings.remove(id)).collect();
-            (entry.types, bindings, kept)
+            (entry.types, bindings, reserved)
         };
         let had_bindings = !bindings.is_empty();
-        for bound in bindings {
-            if let Some(provider) = bound.at {
-                provider.displace(&bound.binding);
+        for entry in bindings {
+            if let Some(provider) = entry.provider {
+                provider.remove_trigger(&entry.binding);
             }
         }
         if had_bindings && !has_successor {
-            self.retry_refused();
+            self.retry_rejected();
         }
         for (namespace, id) in types.into_keys() {
-            self.provider_leaves(connection, &namespace, &id);
+            self.remove_provider(connection, &namespace, &id);
         }
-        kept
+        reserved
     }
 }
 
 /// Sanitizes a name: removes control and direction characters, and truncates it. `None` if nothing is left.
-fn clean(text: &str) -> Option<String> {
+fn sanitize(text: &str) -> Option<String> {
     let is_direction = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let kept: String = text
+    let sanitized: String = text
         .chars()
         .filter(|c| !c.is_control() && !is_direction(*c))
-        .take(limits::NAME_CHARS)
+        .take(limits::MAX_NAME_CHARS)
         .collect();
-    let kept = kept.trim();
-    (!kept.is_empty()).then(|| kept.to_owned())
+    let sanitized = sanitized.trim();
+    (!sanitized.is_empty()).then(|| sanitized.to_owned())
 }
 
 /// The error of the built-in entry of the announcement, which the broker itself handles.
@@ -260,8 +266,8 @@ mod tests {
 
     #[test]
     fn names_are_sanitized() {
-        assert_eq!(clean(" a\u{202e}b\n\u{7}c ").as_deref(), Some("abc"));
-        assert_eq!(clean("\u{200e} \n"), None);
-        assert_eq!(clean(&"x".repeat(400)).unwrap().len(), limits::NAME_CHARS);
+        assert_eq!(sanitize(" a\u{202e}b\n\u{7}c ").as_deref(), Some("abc"));
+        assert_eq!(sanitize("\u{200e} \n"), None);
+        assert_eq!(sanitize(&"x".repeat(400)).unwrap().len(), limits::MAX_NAME_CHARS);
     }
 }

@@ -34,7 +34,7 @@ async fn serve(
     }
     worker.nothing_else().await;
     tokio::spawn(async move {
-        while let Some(message) = worker.link.inbox.next().await {
+        while let Some(message) = worker.connection.inbox.next().await {
             let Message::InvokeFunction(call) = message else { continue };
             let outcome = code(&call, call.data.parse().unwrap());
             worker.answer(&call, outcome);

@@ -300,7 +300,7 @@ async fn worker_that_does_not_read_its_results_is_disconnected() {
     .await;
     for _ in 0..50 {
         let m = Message::InvokeFunction(Box::new(Worker::invocation("test::caller", "{}")));
-        let _ = glutton.link.outbox.send(m);
+        let _ = glutton.connection.outbox.send(m);
         tokio::task::yield_now().await;
     }
     until("gone", || broker.workers().iter().all(|worker| worker.connection.is_none())).await;

@@ -217,8 +217,8 @@ async fn rejection_by_a_worker_parks_the_trigger_and_reaches_its_owner() {
     stranger.nothing_else().await;
     assert_eq!(bound_ids(&broker), ["u1"]);
     provider.send(verdict(&m, Some(refused("no such box"))));
-    let told = consumer.binding_error().await;
-    assert_eq!(told.error.unwrap().message, "no such box");
+    let message = consumer.binding_error().await;
+    assert_eq!(message.error.unwrap().message, "no such box");
     assert!(broker.bindings().is_empty());
     provider.trigger_type("webhook");
     assert_eq!(provider.bound().await.id, "u1");
@@ -238,8 +238,8 @@ async fn home_provider_takes_precedence_over_default() {
 
     let mut home = Worker::in_namespace(&broker, "home", "shop").await;
     home.trigger_type("mail");
-    let told = home.bound().await;
-    assert_eq!(told.trigger_namespace.unwrap(), "shop");
+    let message = home.bound().await;
+    assert_eq!(message.trigger_namespace.unwrap(), "shop");
     assert_eq!(common.unbound().await, "u1");
 
     drop(home);
