@@ -16,9 +16,9 @@ impl App {
     }
 
     /// Sets how many invocations may run or wait, of the whole worker; more are refused with `overloaded`. Default:
-    /// `III_ACCEPTED`, then 65,536.
-    pub fn accepted(&mut self, most: usize) -> &mut Self {
-        self.settings.accepted = Some(most.max(1));
+    /// `III_MAX_IN_FLIGHT`, then 65,536.
+    pub fn max_in_flight(&mut self, most: usize) -> &mut Self {
+        self.settings.max_in_flight = Some(most.max(1));
         self
     }
 

@@ -155,7 +155,7 @@ impl Prepared {
             resources.insert(Arc::new(ItemLocks::default()));
         }
         let limits = DispatchLimits {
-            max_in_flight: settings.accepted(),
+            max_in_flight: settings.max_in_flight(),
             concurrency: settings.concurrency(),
             handler_timeout: settings.handler_timeout,
         };

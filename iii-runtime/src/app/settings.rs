@@ -24,7 +24,7 @@ use iii_wire::{Error, Result, code};
 /// | `III_CALL_TIMEOUT` | `call_timeout` | how long a caller waits, where the call does not say | `30s` |
 /// | `III_HANDLER_TIMEOUT` | `handler_timeout` | how long a handler may take, where its function does not say | as long as it wants |
 /// | `III_CONCURRENCY` | `concurrency` | how many handlers run at the same time; more wait | 1024 |
-/// | `III_ACCEPTED` | `accepted` | how many invocations run or wait; more are refused | 65536 |
+/// | `III_MAX_IN_FLIGHT` | `max_in_flight` | how many invocations run or wait; more are refused | 65536 |
 /// | `III_GRACE` | `grace` | how long handlers may go on after the worker is told to stop | `30s` |
 /// | `III_CONFIG_FILE` | `config_file` | the file of [configurations](macro@crate::Config) | none |
 /// | `III_HOST` | `host` | the address that the engine in this process listens on | `127.0.0.1` |
@@ -58,7 +58,7 @@ pub struct Settings {
     pub(crate) call_timeout: Option<Duration>,
     pub(crate) handler_timeout: Option<Duration>,
     pub(crate) concurrency: Option<usize>,
-    pub(crate) accepted: Option<usize>,
+    pub(crate) max_in_flight: Option<usize>,
     pub(crate) grace: Option<Duration>,
     pub(crate) host: Option<String>,
     pub(crate) worker_port: Option<u16>,
@@ -150,7 +150,7 @@ impl Settings {
         let count = |text: &str| text.parse::<usize>().ok().filter(|count| *count > 0);
         let a_count = "a whole number of at least 1";
         reader.fill(&mut self.concurrency, "III_CONCURRENCY", a_count, count);
-        reader.fill(&mut self.accepted, "III_ACCEPTED", a_count, count);
+        reader.fill(&mut self.max_in_flight, "III_MAX_IN_FLIGHT", a_count, count);
         let some_time = |text: &str| duration(text).filter(|time| !time.is_zero());
         let a_time = "a span of time longer than zero, such as `30s` or `1m 30s`";
         reader.fill(&mut self.call_timeout, "III_CALL_TIMEOUT", a_time, some_time);
@@ -217,8 +217,8 @@ impl Settings {
         self.concurrency.unwrap_or(1024)
     }
 
-    pub(crate) fn accepted(&self) -> usize {
-        self.accepted.unwrap_or(65_536)
+    pub(crate) fn max_in_flight(&self) -> usize {
+        self.max_in_flight.unwrap_or(65_536)
     }
 
     pub(crate) fn grace(&self) -> Duration {
@@ -327,7 +327,7 @@ mod tests {
         ("III_CALL_TIMEOUT", "1m 30s"),
         ("III_HANDLER_TIMEOUT", "500ms"),
         ("III_CONCURRENCY", "3"),
-        ("III_ACCEPTED", "4"),
+        ("III_MAX_IN_FLIGHT", "4"),
         ("III_GRACE", "0s"),
         ("III_CONFIG_FILE", "/etc/orders.json"),
         ("III_READY_FILE", "/run/ready"),
@@ -364,7 +364,7 @@ mod tests {
             call_timeout,
             handler_timeout,
             concurrency,
-            accepted,
+            max_in_flight,
             grace,
             host,
             worker_port,
@@ -393,7 +393,7 @@ mod tests {
             format!("{call_timeout:?}"),
             format!("{handler_timeout:?}"),
             format!("{concurrency:?}"),
-            format!("{accepted:?}"),
+            format!("{max_in_flight:?}"),
             format!("{grace:?}"),
             format!("{host:?}"),
             format!("{worker_port:?}"),
@@ -419,7 +419,7 @@ mod tests {
             .call_timeout(Duration::from_secs(90))
             .handler_timeout(Duration::from_millis(500))
             .concurrency(3)
-            .accepted(4)
+            .max_in_flight(4)
             .grace(Duration::ZERO)
             .ready_file("/run/ready")
             .backoff(Backoff {
@@ -474,7 +474,7 @@ mod tests {
             ("III_HANDLER_TIMEOUT", "0s"),
             ("III_GRACE", "soon"),
             ("III_CONCURRENCY", "0"),
-            ("III_ACCEPTED", "many"),
+            ("III_MAX_IN_FLIGHT", "many"),
             ("III_HEADERS", "secret-without-name"),
             ("III_BACKOFF", "30s..1s"),
             ("III_ON_CONFLICT", "win"),

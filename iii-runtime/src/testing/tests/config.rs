@@ -192,7 +192,7 @@ fn a_busy_worker_hears_of_changes() {
     Test::new("busy")
         .only::<next>()
         .setup(|app| {
-            app.concurrency(1).accepted(1);
+            app.concurrency(1).max_in_flight(1);
             Box::pin(async { Ok(()) })
         })
         .run(a_waiting_call_hears_of_a_change);
