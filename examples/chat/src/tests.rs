@@ -1,6 +1,6 @@
 //! Tests of what subscribers receive.
 
-use iii::testing::Heard;
+use iii::testing::StreamMessage;
 
 use super::*;
 
@@ -13,7 +13,7 @@ async fn subscribers_receive_the_messages_of_their_room(iii: Harness) {
     iii.call::<say>(said("lobby", "hello")).await.unwrap();
     let mut lobby = iii.subscribe::<Message>("chat", "lobby").await;
     let hello = Message { number: 1, from: "Ada".into(), text: "hello".into() };
-    assert_eq!(lobby.heard().await, [Heard::Sync(vec![hello])]);
+    assert_eq!(lobby.received().await, [StreamMessage::Sync(vec![hello])]);
 
     #[derive(Serialize)]
     struct Body {
@@ -24,10 +24,10 @@ async fn subscribers_receive_the_messages_of_their_room(iii: Harness) {
     assert_eq!(iii.http().post("/rooms/lobby").json(&body).send().await.status(), 201);
     iii.call::<typing>(Typing { room: "lobby".into(), who: "Ada".into() }).await.unwrap();
     iii.call::<say>(said("kitchen", "is there tea?")).await.unwrap();
-    let heard = lobby.heard().await;
+    let heard = lobby.received().await;
     let hi = Message { number: 2, from: "Bob".into(), text: "hi".into() };
-    assert_eq!(heard[0], Heard::Create { item: "m000002".into(), data: hi });
-    assert!(matches!(&heard[1], Heard::Event { kind, .. } if kind == "typing"));
+    assert_eq!(heard[0], StreamMessage::Create { item: "m000002".into(), data: hi });
+    assert!(matches!(&heard[1], StreamMessage::Event { kind, .. } if kind == "typing"));
     assert_eq!(heard.len(), 2, "nothing from the kitchen");
 }
 
@@ -35,7 +35,7 @@ async fn subscribers_receive_the_messages_of_their_room(iii: Harness) {
 async fn the_robot_replies_once(iii: Harness) {
     let mut lobby = iii.subscribe::<Message>("chat", "lobby").await;
     iii.call::<say>(said("lobby", "robot, who are you?")).await.unwrap();
-    let heard = lobby.heard().await;
+    let heard = lobby.received().await;
     assert_eq!(heard.len(), 3, "the snapshot, the question and the reply: {heard:?}");
     let messages = iii.stream::<Message>("chat").list("lobby").await.unwrap();
     assert_eq!(messages[1].text, "I am only a robot, Ada.");
@@ -45,7 +45,7 @@ async fn the_robot_replies_once(iii: Harness) {
 #[iii::test]
 async fn private_rooms_reject_subscribers(iii: Harness) {
     let mut room = iii.subscribe::<Message>("chat", "private-1").await;
-    assert_eq!(room.next().await, Some(Heard::Unauthorized));
+    assert_eq!(room.next().await, Some(StreamMessage::Unauthorized));
     iii.call::<say>(said("private-1", "nobody hears this")).await.unwrap();
-    assert!(room.heard().await.is_empty());
+    assert!(room.received().await.is_empty());
 }

@@ -30,7 +30,7 @@ pub use rules::Times;
 #[doc(hidden)]
 pub use run::set_up_result;
 pub use run::{Test, TestResult};
-pub use subscriber::{Heard, Subscriber};
+pub use subscriber::{StreamMessage, Subscriber};
 pub use time::PointInTime;
 
 /// Locks. A panic of another holder is that of a test, which is reported elsewhere.

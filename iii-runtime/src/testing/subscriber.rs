@@ -13,7 +13,7 @@ use iii_wire::protocol::Payload;
 
 /// What a subscriber of a stream is sent (protocol section 8.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Heard<T> {
+pub enum StreamMessage<T> {
     /// The items when the subscription began: all of the group, or the one item that is subscribed to.
     Sync(Vec<T>),
     /// An item is new.
@@ -57,7 +57,7 @@ pub struct Subscriber<T> {
 
 impl Harness {
     /// Subscribes to a group of a stream, as a browser does: `stream:join` functions are asked, and the first thing that
-    /// is heard is [`Heard::Sync`] or [`Heard::Unauthorized`].
+    /// is heard is [`StreamMessage::Sync`] or [`StreamMessage::Unauthorized`].
     #[track_caller]
     pub fn subscribe<T: DeserializeOwned>(
         &self,
@@ -104,7 +104,7 @@ impl<T: DeserializeOwned> Subscriber<T> {
     /// # Panics
     ///
     /// If an item does not fit the type.
-    pub async fn next(&mut self) -> Option<Heard<T>> {
+    pub async fn next(&mut self) -> Option<StreamMessage<T>> {
         self.inner.next().await.map(|text| read(&text))
     }
 
@@ -113,7 +113,7 @@ impl<T: DeserializeOwned> Subscriber<T> {
     /// # Panics
     ///
     /// If an item does not fit the type.
-    pub async fn heard(&mut self) -> Vec<Heard<T>> {
+    pub async fn received(&mut self) -> Vec<StreamMessage<T>> {
         self.harness.settled().await;
         std::iter::from_fn(|| self.inner.try_next()).map(|text| read(&text)).collect()
     }
@@ -131,7 +131,7 @@ impl<T> fmt::Debug for Subscriber<T> {
 }
 
 /// Reads a message of the engine.
-fn read<T: DeserializeOwned>(text: &str) -> Heard<T> {
+fn read<T: DeserializeOwned>(text: &str) -> StreamMessage<T> {
     #[derive(Deserialize)]
     struct Message {
         #[serde(default)]
@@ -163,16 +163,16 @@ fn read<T: DeserializeOwned>(text: &str) -> Heard<T> {
     };
     match event {
         Told::Sync { data: serde_json::Value::Array(items) } => {
-            Heard::Sync(items.into_iter().map(fit).collect())
+            StreamMessage::Sync(items.into_iter().map(fit).collect())
         }
-        Told::Sync { data: serde_json::Value::Null } => Heard::Sync(Vec::new()),
-        Told::Sync { data } => Heard::Sync(vec![fit(data)]),
-        Told::Create { data } => Heard::Create { item, data: fit(data) },
-        Told::Update { data } => Heard::Update { item, data: fit(data) },
-        Told::Delete { data } => Heard::Delete { item, data: fit(data) },
+        Told::Sync { data: serde_json::Value::Null } => StreamMessage::Sync(Vec::new()),
+        Told::Sync { data } => StreamMessage::Sync(vec![fit(data)]),
+        Told::Create { data } => StreamMessage::Create { item, data: fit(data) },
+        Told::Update { data } => StreamMessage::Update { item, data: fit(data) },
+        Told::Delete { data } => StreamMessage::Delete { item, data: fit(data) },
         Told::Event { event: Sent { r#type, data } } => {
-            Heard::Event { kind: r#type, data: data.into() }
+            StreamMessage::Event { kind: r#type, data: data.into() }
         }
-        Told::Unauthorized => Heard::Unauthorized,
+        Told::Unauthorized => StreamMessage::Unauthorized,
     }
 }

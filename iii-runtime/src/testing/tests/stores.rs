@@ -9,7 +9,7 @@ use serde_json::json;
 use super::failed;
 use crate::prelude::*;
 use crate::stream::*;
-use crate::testing::{Heard, Test};
+use crate::testing::{StreamMessage, Test};
 use crate::{App, Payload, Update, code};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -90,7 +90,7 @@ async fn a_store_is_asked_and_everybody_hears_of_changes(iii: Harness) -> iii::R
     let store = iii.provide(Notes::default());
     let notes = iii.stream::<Note>("notes").group("ann");
     let mut subscriber = iii.subscribe::<Note>("notes", "ann").await;
-    assert_eq!(subscriber.heard().await, [Heard::Sync(Vec::new())]);
+    assert_eq!(subscriber.received().await, [StreamMessage::Sync(Vec::new())]);
 
     let change = notes.set("1", &note("tea", 0)).await?;
     assert_eq!((change.old_value, change.new_value), (None, Some(note("tea", 0))));
@@ -112,12 +112,12 @@ async fn a_store_is_asked_and_everybody_hears_of_changes(iii: Harness) -> iii::R
 
     let item = || "1".to_owned();
     assert_eq!(
-        subscriber.heard().await,
+        subscriber.received().await,
         [
-            Heard::Create { item: item(), data: note("tea", 0) },
-            Heard::Update { item: item(), data: note("tea!", 2) },
-            Heard::Event { kind: "typing".to_owned(), data: Payload::from(json!("Ann")) },
-            Heard::Delete { item: item(), data: note("tea!", 2) },
+            StreamMessage::Create { item: item(), data: note("tea", 0) },
+            StreamMessage::Update { item: item(), data: note("tea!", 2) },
+            StreamMessage::Event { kind: "typing".to_owned(), data: Payload::from(json!("Ann")) },
+            StreamMessage::Delete { item: item(), data: note("tea!", 2) },
         ]
     );
     let told = iii.calls::<on_note>().await;

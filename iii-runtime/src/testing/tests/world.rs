@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::worker::*;
 use crate::prelude::*;
-use crate::testing::Heard;
+use crate::testing::StreamMessage;
 use crate::{Payload, Update};
 
 fn order(id: u64) -> Order {
@@ -40,9 +40,9 @@ async fn streams_have_types_and_subscribers(iii: Harness) -> iii::Result<()> {
     let mut room = iii.subscribe::<String>("chat", "room").await;
     let mut first = iii.subscribe_item::<String>("chat", "room", "m1").await;
     let mut secret = iii.subscribe::<String>("chat", "secret").await;
-    assert_eq!(room.next().await, Some(Heard::Sync(vec!["hello".to_owned()])));
-    assert_eq!(first.heard().await, [Heard::Sync(vec!["hello".to_owned()])]);
-    assert_eq!(secret.heard().await, [Heard::Unauthorized]);
+    assert_eq!(room.next().await, Some(StreamMessage::Sync(vec!["hello".to_owned()])));
+    assert_eq!(first.received().await, [StreamMessage::Sync(vec!["hello".to_owned()])]);
+    assert_eq!(secret.received().await, [StreamMessage::Unauthorized]);
 
     chat.set("room", "m2", &"bye".to_owned()).await?;
     chat.update("room", "m1", Update::new().append("", "!")).await?;
@@ -50,22 +50,22 @@ async fn streams_have_types_and_subscribers(iii: Harness) -> iii::Result<()> {
     assert_eq!(chat.delete("room", "m2").await?, Some("bye".to_owned()));
     assert_eq!(chat.delete("room", "m2").await?, None);
     let (m1, m2) = ("m1".to_owned(), "m2".to_owned());
-    let update = Heard::Update { item: m1, data: "hello!".to_owned() };
+    let update = StreamMessage::Update { item: m1, data: "hello!".to_owned() };
     assert_eq!(
-        room.heard().await,
+        room.received().await,
         [
-            Heard::Create { item: m2.clone(), data: "bye".to_owned() },
+            StreamMessage::Create { item: m2.clone(), data: "bye".to_owned() },
             update.clone(),
-            Heard::Event { kind: "typing".to_owned(), data: Payload::from(json!({"who": "Ada"})) },
-            Heard::Delete { item: m2, data: "bye".to_owned() },
+            StreamMessage::Event { kind: "typing".to_owned(), data: Payload::from(json!({"who": "Ada"})) },
+            StreamMessage::Delete { item: m2, data: "bye".to_owned() },
         ]
     );
-    assert_eq!(first.heard().await, [update]);
+    assert_eq!(first.received().await, [update]);
     assert_eq!(chat.get("room", "m1").await?, Some("hello!".to_owned()));
     assert_eq!(chat.list("room").await?, ["hello!"]);
     assert_eq!(chat.list_groups().await?, ["room"]);
     room.leave().await;
-    assert!(secret.heard().await.is_empty());
+    assert!(secret.received().await.is_empty());
     Ok(())
 }
 
