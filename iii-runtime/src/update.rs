@@ -1,4 +1,4 @@
-//! Partial updates of a value, which the engine applies atomically (protocol section 6.4).
+//! Partial updates of a value, which the engine applies atomically ([protocol 6.4](crate::protocol#s6-4)).
 
 use serde::de::DeserializeOwned;
 use serde::ser::Error as _;

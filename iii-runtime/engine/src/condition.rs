@@ -28,7 +28,7 @@ impl Condition {
 
     /// Calls the condition function with the payload of the event and returns whether the trigger may fire.
     ///
-    /// Only the JSON value `false` suppresses the event (protocol section 5).
+    /// Only the JSON value `false` suppresses the event ([protocol 5](iii_wire::protocol#s5)).
     ///
     /// # Errors
     ///

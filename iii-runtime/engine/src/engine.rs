@@ -16,7 +16,7 @@ use crate::http;
 use crate::store::Store;
 use crate::tasks::Tasks;
 
-/// The WebSocket close code "service restart", on which workers reconnect (protocol section 1.7).
+/// The WebSocket close code "service restart", on which workers reconnect ([protocol 1.7](iii_wire::protocol#s1-7)).
 const RESTARTING: u16 = 1012;
 
 /// The providers that the test harness looks into.

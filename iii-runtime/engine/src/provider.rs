@@ -57,14 +57,14 @@ pub(crate) trait Provider: Send + Sync + 'static {
     /// Receives broker events.
     fn on_event(&self, _event: &BrokerEvent) {}
 
-    /// Returns the handler of a function that a worker registered with an `invocation` object (protocol section 4.8).
+    /// Returns the handler of a function that a worker registered with an `invocation` object ([protocol 4.8](iii_wire::protocol#s4-8)).
     ///
     /// `None` if this provider does not serve such functions.
     fn external_handler(&self, _function: &RegisterFunction) -> Option<Result<Handler, ErrorBody>> {
         None
     }
 
-    /// Returns the handler of telemetry frames (protocol section 1.6), once per connection.
+    /// Returns the handler of telemetry frames ([protocol 1.6](iii_wire::protocol#s1-6)), once per connection.
     ///
     /// `None` if this provider does not accept telemetry.
     fn telemetry(&self) -> Option<TelemetryHandler> {
@@ -109,7 +109,7 @@ pub(crate) struct TriggerTypeInfo {
     pub(crate) request_schema: Option<Payload>,
 }
 
-/// A trigger: a function bound to a trigger type (protocol section 2.6).
+/// A trigger: a function bound to a trigger type ([protocol 2.6](iii_wire::protocol#s2-6)).
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Binding {
     /// The id, chosen by the worker that registered it.
@@ -156,7 +156,7 @@ impl Binding {
     }
 }
 
-/// The error of a rejected trigger (protocol section 4.4).
+/// The error of a rejected trigger ([protocol 4.4](iii_wire::protocol#s4-4)).
 pub(crate) fn refused(message: impl Into<String>) -> ErrorBody {
     ErrorBody::new(code::TRIGGER_REGISTRATION_FAILED, message)
 }

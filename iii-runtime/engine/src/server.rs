@@ -1,4 +1,4 @@
-//! Listeners for workers and channels: WebSocket handshakes and their authorization (protocol sections 1 and 7.2).
+//! Listeners for workers and channels: WebSocket handshakes and their authorization ([protocol 1](iii_wire::protocol#s1), [7.2](iii_wire::protocol#s7-2)).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ const CHANNEL_PATH_PREFIX: &str = "/ws/channels/";
 enum ConnectionKind {
     Worker,
     Telemetry,
-    /// An endpoint of a channel (protocol section 7.2).
+    /// An endpoint of a channel ([protocol 7.2](iii_wire::protocol#s7-2)).
     Channel {
         id: String,
         key: String,
@@ -165,7 +165,7 @@ async fn authorize(
     }
 }
 
-/// Sends the reason of a rejection and closes the connection (protocol section 2.13).
+/// Sends the reason of a rejection and closes the connection ([protocol 2.13](iii_wire::protocol#s2-13)).
 async fn reject_connection(connection: &mut Connection, error: ErrorBody) {
     let _ = connection.outbox.send(Message::Error(Box::new(error)));
     connection.outbox.close(Some(REJECTED));

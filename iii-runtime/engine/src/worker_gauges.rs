@@ -1,4 +1,4 @@
-//! The latest gauges that workers report about their process: memory, CPU and event loop (protocol section 10.5).
+//! The latest gauges that workers report about their process: memory, CPU and event loop ([protocol 10.5](iii_wire::protocol#s10-5)).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -51,7 +51,7 @@ impl App {
     }
 
     /// Sets up a named queue of the engine in this process, in place of an earlier one of this name. There is always one
-    /// named `default`. An engine elsewhere has its own settings (protocol section 5.4).
+    /// named `default`. An engine elsewhere has its own settings ([protocol 5.4](crate::protocol#s5-4)).
     ///
     /// ```
     /// use iii::engine::NamedQueue;

@@ -23,7 +23,7 @@ use iii_wire::transport::ws::WsTransport;
 use iii_wire::transport::{ConnectError, Transport};
 use iii_wire::{Error, Result, code};
 
-/// The engine to connect to when none is named and none can be started (protocol section 1.1).
+/// The engine to connect to when none is named and none can be started ([protocol 1.1](crate::protocol#s1-1)).
 #[cfg(not(feature = "engine"))]
 const DEFAULT_URL: &str = "ws://127.0.0.1:49134";
 

@@ -1,4 +1,4 @@
-//! Resolution and validation of the endpoints of HTTP functions, and their wire format (protocol section 4.8).
+//! Resolution and validation of the endpoints of HTTP functions, and their wire format ([protocol 4.8](crate::protocol#s4-8)).
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -15,7 +15,7 @@ pub(crate) use scope::deserialize_with_session;
 pub(crate) use socket::check_direction;
 pub use writer::ChannelWriter;
 
-/// The maximum size of one binary frame, as in the SDKs of other languages (protocol section 7.3).
+/// The maximum size of one binary frame, as in the SDKs of other languages ([protocol 7.3](crate::protocol#s7-3)).
 pub(crate) const MAX_FRAME_BYTES: usize = 64 << 10;
 
 /// A new channel: messages written to one end arrive at the other in order.

@@ -1,4 +1,4 @@
-//! Catalogue files: the functions of an engine with their schemas, in a normalised form to commit (protocol section 6.1).
+//! Catalogue files: the functions of an engine with their schemas, in a normalised form to commit ([protocol 6.1](crate::protocol#s6-1)).
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Discovery: the functions, trigger types, triggers and workers of the engine, as typed lists (protocol section 6.1).
+//! Discovery: the functions, trigger types, triggers and workers of the engine, as typed lists ([protocol 6.1](crate::protocol#s6-1)).
 
 use std::future::IntoFuture;
 use std::marker::PhantomData;

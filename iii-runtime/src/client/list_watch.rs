@@ -1,4 +1,4 @@
-//! Lists of functions and workers that are read again after each change (protocol section 5.11).
+//! Lists of functions and workers that are read again after each change ([protocol 5.11](crate::protocol#s5-11)).
 
 use std::fmt;
 use std::pin::Pin;

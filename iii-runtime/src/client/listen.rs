@@ -45,7 +45,7 @@ impl Client {
     /// ```
     ///
     /// The worker registers a private function for the listener, which lists omit, and binds the trigger to it
-    /// (protocol sections 2.3 and 2.6). This works with every engine, and needs only the connection of the worker. Both are
+    /// ([protocol 2.3](crate::protocol#s2-3), [2.6](crate::protocol#s2-6)). This works with every engine, and needs only the connection of the worker. Both are
     /// registered again after a reconnect. Invocations are answered immediately, without a result. Therefore an `http`
     /// trigger cannot be listened to, and a message of a durable topic is acknowledged when it arrives.
     ///

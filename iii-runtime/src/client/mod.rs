@@ -163,18 +163,18 @@ impl Client {
         self.request(function_id, input, Some(Action::Enqueue { queue: queue.into() }))
     }
 
-    /// Publishes a message to all subscribers of a pub/sub topic, at most once to each (protocol section 5.5).
+    /// Publishes a message to all subscribers of a pub/sub topic, at most once to each ([protocol 5.5](crate::protocol#s5-5)).
     pub fn publish(&self, topic: &str, data: &(impl Serialize + ?Sized)) -> Call<()> {
         self.builtin("publish", &PublishInput { topic, data })
     }
 
     /// Publishes a message to a durable topic: each function with a `queue` trigger for it gets the message at least once,
-    /// and again if it fails (protocol section 5.3).
+    /// and again if it fails ([protocol 5.3](crate::protocol#s5-3)).
     pub fn publish_durable(&self, topic: &str, data: &(impl Serialize + ?Sized)) -> Call<()> {
         self.builtin("iii::durable::publish", &PublishInput { topic, data })
     }
 
-    /// The state of a scope: values of one type, by key (protocol section 6.2). Use [`Payload`] for values of any type.
+    /// The state of a scope: values of one type, by key ([protocol 6.2](crate::protocol#s6-2)). Use [`Payload`] for values of any type.
     ///
     /// ```no_run
     /// # use iii::prelude::*;
@@ -195,7 +195,7 @@ impl Client {
         state::scopes(self)
     }
 
-    /// A stream: items of one type, by group, whose changes subscribers receive (protocol section 6.3). Use [`Payload`] for
+    /// A stream: items of one type, by group, whose changes subscribers receive ([protocol 6.3](crate::protocol#s6-3)). Use [`Payload`] for
     /// items of any type.
     ///
     /// ```no_run

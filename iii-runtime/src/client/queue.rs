@@ -1,4 +1,4 @@
-//! Queues: statistics, and the inspection and redrive of dead letters (protocol section 6.5).
+//! Queues: statistics, and the inspection and redrive of dead letters ([protocol 6.5](crate::protocol#s6-5)).
 
 use std::future::IntoFuture;
 use std::time::{Duration, SystemTime};

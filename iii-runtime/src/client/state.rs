@@ -1,4 +1,4 @@
-//! The client of the state of a scope: values of one type, by key (protocol section 6.2).
+//! The client of the state of a scope: values of one type, by key ([protocol 6.2](crate::protocol#s6-2)).
 
 use std::marker::PhantomData;
 

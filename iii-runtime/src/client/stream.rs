@@ -1,4 +1,4 @@
-//! The client of a stream: items of one type, by group, and events that are not stored (protocol section 6.3).
+//! The client of a stream: items of one type, by group, and events that are not stored ([protocol 6.3](crate::protocol#s6-3)).
 
 use std::marker::PhantomData;
 

@@ -120,7 +120,7 @@ impl<T: DeserializeOwned> StreamGroup<T> {
     /// Subscribes to all changes of the group, including events that are not stored, until the listener is dropped.
     ///
     /// Binds a `stream` trigger (see [`Client::listen`](super::Client::listen)) rather than connecting to the streams
-    /// listener (protocol section 8), so it works wherever the worker works, and does not call `stream:join` functions. The
+    /// listener ([protocol 8](crate::protocol#s8)), so it works wherever the worker works, and does not call `stream:join` functions. The
     /// subscription starts without a snapshot: to get one, subscribe, and then [`list`](StreamGroup::list). Changes in
     /// between are delivered as well; each has the whole item.
     ///

@@ -1,4 +1,4 @@
-//! The engine's configuration store: read at the start, and again whenever it changes (protocol sections 5.10 and 6.6).
+//! The engine's configuration store: read at the start, and again whenever it changes ([protocol 5.10](crate::protocol#s5-10), [6.6](crate::protocol#s6-6)).
 
 use std::collections::HashMap;
 use std::sync::Arc;

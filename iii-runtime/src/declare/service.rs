@@ -1,4 +1,4 @@
-//! The static descriptor of a service, a group of functions (protocol section 2.11).
+//! The static descriptor of a service, a group of functions ([protocol 2.11](crate::protocol#s2-11)).
 
 use super::FunctionDescriptor;
 use crate::function::Location;

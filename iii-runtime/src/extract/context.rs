@@ -87,7 +87,7 @@ impl Context {
     }
 
     /// The trigger that fired. `None` for a direct call, and where the engine does not report it
-    /// (the official engine for `subscribe` and queues, protocol section 4.7).
+    /// (the official engine for `subscribe` and queues, [protocol 4.7](crate::protocol#s4-7)).
     pub fn trigger(&self) -> Option<&TriggerInfo> {
         self.trigger.as_ref()
     }

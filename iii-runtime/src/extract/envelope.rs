@@ -9,7 +9,7 @@ use iii_wire::protocol::{Payload, TriggerId, TriggerTypeId};
 
 /// The metadata with which this crate registers a trigger.
 ///
-/// Engines pass the metadata of a trigger to the handler (protocol section 4.7). The envelope identifies the trigger; the
+/// Engines pass the metadata of a trigger to the handler ([protocol 4.7](crate::protocol#s4-7)). The envelope identifies the trigger; the
 /// metadata of the declaration is its `value`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct TriggerEnvelope<'a> {

@@ -10,7 +10,7 @@ use super::Headers;
 use iii_wire::protocol::{ChannelRef, Payload};
 use iii_wire::{Error, Result, code};
 
-/// The parts of an HTTP request, as the engine sends them (protocol section 5.1).
+/// The parts of an HTTP request, as the engine sends them ([protocol 5.1](crate::protocol#s5-1)).
 #[derive(Debug, Clone, Default)]
 pub struct HttpParts {
     /// The method, in upper case.

@@ -122,7 +122,7 @@ impl Reply {
         }
     }
 
-    /// The result that an `http` trigger converts to a response (protocol section 5.1). `None` if it was written already.
+    /// The result that an `http` trigger converts to a response ([protocol 5.1](crate::protocol#s5-1)). `None` if it was written already.
     pub(crate) fn into_http(mut self) -> Option<Payload> {
         let (body, default_status) = match self.body {
             ReplyBody::Stream(_) | ReplyBody::Written => return None,

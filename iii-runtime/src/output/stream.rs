@@ -1,4 +1,4 @@
-//! Streamed response bodies, written to the response channel of the HTTP request (protocol section 5.1).
+//! Streamed response bodies, written to the response channel of the HTTP request ([protocol 5.1](crate::protocol#s5-1)).
 
 use std::collections::BTreeMap;
 use std::pin::Pin;

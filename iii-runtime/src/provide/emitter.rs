@@ -115,7 +115,7 @@ impl<E: Serialize> Emitter<E> {
         self.with_binding(call).await.map(Some)
     }
 
-    /// Evaluates the condition, if there is one. Any result but `false` holds (protocol section 5).
+    /// Evaluates the condition, if there is one. Any result but `false` holds ([protocol 5](crate::protocol#s5)).
     async fn condition_holds(&self, event: &E) -> Result<bool> {
         let Some(condition) = &self.inner.condition else { return Ok(true) };
         let call = self.inner.client.call_raw::<Payload>(condition.clone(), event);

@@ -11,7 +11,7 @@ use iii_wire::Result;
 
 /// A trigger type that this worker provides. The implementing type is the configuration of a trigger.
 ///
-/// Workers of any language bind functions to it (protocol section 3.6). For each binding, [`TriggerType::run`] runs until
+/// Workers of any language bind functions to it ([protocol 3.6](crate::protocol#s3-6)). For each binding, [`TriggerType::run`] runs until
 /// the trigger is unregistered, when its future is dropped.
 ///
 /// ```

@@ -24,7 +24,7 @@ use iii_wire::transport::{
 };
 use iii_wire::{Error, Result, code};
 
-/// The state of the connection to the engine (protocol section 1.7).
+/// The state of the connection to the engine ([protocol 1.7](crate::protocol#s1-7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionState {

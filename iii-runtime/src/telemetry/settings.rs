@@ -1,4 +1,4 @@
-//! What is sent of a worker, and where: what the app says, then the environment, then the defaults (protocol section 12.2).
+//! What is sent of a worker, and where: what the app says, then the environment, then the defaults ([protocol 12.2](crate::protocol#s12-2)).
 
 use std::time::Duration;
 

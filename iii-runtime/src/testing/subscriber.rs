@@ -11,7 +11,7 @@ use super::Harness;
 use iii_engine::testing::LocalSubscriber;
 use iii_wire::protocol::Payload;
 
-/// What a subscriber of a stream is sent (protocol section 8.3).
+/// What a subscriber of a stream is sent ([protocol 8.3](crate::protocol#s8-3)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamMessage<T> {
     /// The items when the subscription began: all of the group, or the one item that is subscribed to.

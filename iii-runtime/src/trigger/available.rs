@@ -1,4 +1,4 @@
-//! The kinds `functions_available` and `workers_available`: changes of functions and workers (protocol section 5.11).
+//! The kinds `functions_available` and `workers_available`: changes of functions and workers ([protocol 5.11](crate::protocol#s5-11)).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

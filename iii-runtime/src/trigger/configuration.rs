@@ -1,4 +1,4 @@
-//! The kind `configuration`: a configuration in the engine's store changes (protocol section 5.10).
+//! The kind `configuration`: a configuration in the engine's store changes ([protocol 5.10](crate::protocol#s5-10)).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

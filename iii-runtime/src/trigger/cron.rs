@@ -1,4 +1,4 @@
-//! The kind `cron`: a schedule invokes the function (protocol section 5.2).
+//! The kind `cron`: a schedule invokes the function ([protocol 5.2](crate::protocol#s5-2)).
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! The kind `http`: a request to a route invokes the function (protocol section 5.1).
+//! The kind `http`: a request to a route invokes the function ([protocol 5.1](crate::protocol#s5-1)).
 
 use std::collections::BTreeMap;
 

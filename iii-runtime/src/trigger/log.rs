@@ -1,4 +1,4 @@
-//! The kind `log`: a log record invokes the function (protocol section 5.8).
+//! The kind `log`: a log record invokes the function ([protocol 5.8](crate::protocol#s5-8)).
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The kind `queue`: a message of a durable topic invokes the function at least once (protocol section 5.3).
+//! The kind `queue`: a message of a durable topic invokes the function at least once ([protocol 5.3](crate::protocol#s5-3)).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The kind `state`: a change of state invokes the function (protocol section 5.6).
+//! The kind `state`: a change of state invokes the function ([protocol 5.6](crate::protocol#s5-6)).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

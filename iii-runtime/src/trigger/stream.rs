@@ -1,4 +1,4 @@
-//! The kind `stream`: a change of a stream invokes the function (protocol section 5.7).
+//! The kind `stream`: a change of a stream invokes the function ([protocol 5.7](crate::protocol#s5-7)).
 
 use serde::Serialize;
 

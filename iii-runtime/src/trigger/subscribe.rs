@@ -1,4 +1,4 @@
-//! The kind `subscribe`: a message of a pub/sub topic invokes the function at most once (protocol section 5.5).
+//! The kind `subscribe`: a message of a pub/sub topic invokes the function at most once ([protocol 5.5](crate::protocol#s5-5)).
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! The kinds `stream_join` and `stream_leave`: a client subscribes to a stream, or unsubscribes (protocol section 5.7).
+//! The kinds `stream_join` and `stream_leave`: a client subscribes to a stream, or unsubscribes ([protocol 5.7](crate::protocol#s5-7)).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

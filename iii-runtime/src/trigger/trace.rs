@@ -1,4 +1,4 @@
-//! The kind `trace`: traces were recorded (protocol section 5.9).
+//! The kind `trace`: traces were recorded ([protocol 5.9](crate::protocol#s5-9)).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -10,8 +10,7 @@ use crate::time::deadline_after;
 use iii_wire::Result;
 use iii_wire::protocol::{FunctionId, Payload};
 
-/// What a worker does when another one has a function id of its own: an id has one owner at a time (protocol section
-/// 3.4).
+/// What a worker does when another one has a function id of its own: an id has one owner at a time ([protocol 3.4](crate::protocol#s3-4)).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Conflict {
     /// It ends: the start fails with `registration_rejected`, and a worker that was ready with `evicted`. The default.

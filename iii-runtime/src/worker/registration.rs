@@ -16,7 +16,7 @@ use iii_wire::protocol::{
     TriggerRegistrationResult,
 };
 
-/// How the worker introduces itself (protocol section 3.2).
+/// How the worker introduces itself ([protocol 3.2](crate::protocol#s3-2)).
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Identity {
     pub runtime: &'static str,
@@ -169,7 +169,7 @@ impl Registrations {
             description: Some(description.to_owned()),
             request_format: None,
             response_format: None,
-            // Lists leave it out (protocol section 2.3).
+            // Lists leave it out (protocol.md#s2-3).
             metadata: Some(Payload::from_built(r#"{"internal":true}"#.to_owned())),
             invocation: None,
         };
@@ -353,7 +353,7 @@ impl Registrations {
             } else if answers.functions.as_ref().is_some_and(|has| !has.contains(&function.id)) {
                 let mut text = format!("the engine did not take the function `{}`", function.id);
                 if function.invocation.is_some() {
-                    // The official engine says why in its log only (protocol section 4.8).
+                    // The official engine says why in its log only (protocol.md#s4-8).
                     text.push_str(
                         ", which an HTTP endpoint serves: the engine needs the part `iii-http-functions`, \
                          rules that allow the URL, and the environment variables that `auth` names; its log says more",

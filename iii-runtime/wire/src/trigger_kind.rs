@@ -37,7 +37,7 @@ pub enum TriggerKind {
 }
 
 impl TriggerKind {
-    /// Returns the id of the trigger type on the wire (protocol section 5).
+    /// Returns the id of the trigger type on the wire ([protocol 5](crate::protocol#s5)).
     pub fn as_str(&self) -> &str {
         match self {
             Self::Http => "http",

@@ -1,4 +1,4 @@
-//! Update operations on JSON values, applied by the engine's stores and by those of workers (protocol section 6.4).
+//! Update operations on JSON values, applied by the engine's stores and by those of workers ([protocol 6.4](crate::protocol#s6-4)).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};

@@ -1,4 +1,4 @@
-//! Authentication of connections by the auth function of a listener (protocol section 9.3).
+//! Authentication of connections by the auth function of a listener ([protocol 9.3](iii_wire::protocol#s9-3)).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

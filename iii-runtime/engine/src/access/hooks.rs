@@ -1,4 +1,4 @@
-//! Hooks: functions that authorize registrations and may rewrite them (protocol section 9.6).
+//! Hooks: functions that authorize registrations and may rewrite them ([protocol 9.6](iii_wire::protocol#s9-6)).
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ pub(crate) struct CallMiddleware {
     pub(crate) timeout: Duration,
 }
 
-/// Input of the middleware function (protocol section 9.5).
+/// Input of the middleware function ([protocol 9.5](iii_wire::protocol#s9-5)).
 #[derive(Serialize)]
 struct MiddlewareInput<'a> {
     function_id: &'a str,
@@ -26,7 +26,7 @@ struct MiddlewareInput<'a> {
 }
 
 impl CallMiddleware {
-    /// Default timeout: the call timeout of the SDKs (protocol section 4.3).
+    /// Default timeout: the call timeout of the SDKs ([protocol 4.3](iii_wire::protocol#s4-3)).
     pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
     /// Redirects a call to the middleware, whose result becomes the result of the call.

@@ -1,5 +1,5 @@
 //! Access rules of a listener: authentication of connections, and authorization of their calls and registrations
-//! (protocol section 9).
+//! ([protocol 9](iii_wire::protocol#s9)).
 
 mod auth;
 mod filter;
@@ -20,7 +20,7 @@ pub(crate) use middleware::CallMiddleware;
 /// Default timeout of the auth function and of each hook.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The access rules of one listener for workers (protocol section 9).
+/// The access rules of one listener for workers ([protocol 9](iii_wire::protocol#s9)).
 ///
 /// Without rules, every connection of a listener has full access. With rules, a connection may call only the functions
 /// that the rules expose, the functions that the auth function grants, and those that every worker needs:
@@ -40,7 +40,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// # Configuration file
 ///
-/// Each `iii-worker-manager` entry declares a listener (protocol section 11.3), with the keys of the official engine:
+/// Each `iii-worker-manager` entry declares a listener ([protocol 11.3](iii_wire::protocol#s11-3)), with the keys of the official engine:
 /// `host`, `port`, `handshake_timeout_ms`, `middleware_function_id` and `rbac`.
 ///
 /// ```

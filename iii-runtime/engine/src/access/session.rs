@@ -1,5 +1,5 @@
 //! The session of an authenticated connection: its grants, and the authorization of its calls and registrations
-//! (protocol sections 9.2 to 9.4).
+//! ([protocol 9.2](iii_wire::protocol#s9-2), [9.4](iii_wire::protocol#s9-4)).
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

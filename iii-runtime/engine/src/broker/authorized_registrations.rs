@@ -127,7 +127,7 @@ impl Broker {
     }
 
     /// Checks that a connection may use a namespace. A worker that awaits no response gets a message that stops it:
-    /// none of its registrations could ever succeed (protocol section 3.8).
+    /// none of its registrations could ever succeed ([protocol 3.8](iii_wire::protocol#s3-8)).
     pub(super) fn check_namespace(
         &self,
         connection: &WorkerConnection,

@@ -117,7 +117,7 @@ impl ReplyTo {
     }
 }
 
-/// The error of an enqueued call whose queue rejected it or is missing (protocol section 4.5).
+/// The error of an enqueued call whose queue rejected it or is missing ([protocol 4.5](iii_wire::protocol#s4-5)).
 fn enqueue_failed(error: &ErrorBody) -> ErrorBody {
     let message = if error.code == code::FUNCTION_NOT_FOUND {
         "this engine has no queues: start a worker that registers `engine::queue::enqueue` in the namespace \

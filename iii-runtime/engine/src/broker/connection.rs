@@ -43,7 +43,7 @@ pub(crate) struct WorkerConnection {
     pub(crate) policy: Option<PolicyState>,
     outbox: Outbox,
     namespace: OnceLock<Namespace>,
-    // Registrations received before the namespace was known (protocol section 3.3), and their weight.
+    // Registrations received before the namespace was known (protocol.md#s3-3), and their weight.
     buffered: Mutex<(Vec<Message>, usize)>,
     // Its registrations were removed.
     gone: AtomicBool,

@@ -1,5 +1,4 @@
-//! Functions that a provider serves on behalf of the worker that registered them, such as HTTP functions (protocol
-//! section 4.8).
+//! Functions that a provider serves on behalf of the worker that registered them, such as HTTP functions ([protocol 4.8](iii_wire::protocol#s4-8)).
 
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use iii_wire::sync::read;
 
 impl Broker {
     /// Returns the code of such a function. If no provider can serve it, each call fails with the reason: SDKs stop on
-    /// the rejection of a registration, except for a taken id (protocol section 3.8). Workers of this project query the
+    /// the rejection of a registration, except for a taken id ([protocol 3.8](iii_wire::protocol#s3-8)). Workers of this project query the
     /// reason at startup, and fail.
     pub(super) fn external(&self, m: &RegisterFunction) -> ExternalFunction {
         let providers = read(&self.inner.providers).clone();

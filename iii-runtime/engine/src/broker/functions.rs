@@ -1,4 +1,4 @@
-//! Registration and ownership of functions, and registration of services (protocol sections 2.3 and 3.4).
+//! Registration and ownership of functions, and registration of services ([protocol 2.3](iii_wire::protocol#s2-3), [3.4](iii_wire::protocol#s3-4)).
 
 use std::sync::Arc;
 
@@ -79,7 +79,7 @@ impl Broker {
         self.functions_changed();
     }
 
-    /// Stores a service. Services are not used otherwise (protocol section 2.11).
+    /// Stores a service. Services are not used otherwise ([protocol 2.11](iii_wire::protocol#s2-11)).
     pub(super) fn register_service(&self, owner: &Arc<WorkerConnection>, m: RegisterService) {
         let mut registry = self.registry_mut();
         let Some(entry) = registry.connections.get_mut(&owner.id) else { return };
@@ -203,7 +203,7 @@ fn weight_of_service(m: &RegisterService) -> usize {
 
 /// Rejects the registration of a function.
 ///
-/// SDKs stop on every other code (protocol section 3.8); workers of this project also read the error.
+/// SDKs stop on every other code ([protocol 3.8](iii_wire::protocol#s3-8)); workers of this project also read the error.
 pub(super) fn reject(
     worker: &WorkerConnection,
     namespace: Namespace,

@@ -1,4 +1,4 @@
-//! Invocation: resolving functions, sending calls to them, and returning results (protocol section 4).
+//! Invocation: resolving functions, sending calls to them, and returning results ([protocol 4](iii_wire::protocol#s4)).
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -145,7 +145,7 @@ impl Broker {
         }
     }
 
-    /// Enqueues a call by invoking the function that serves queues (protocol section 4.5).
+    /// Enqueues a call by invoking the function that serves queues ([protocol 4.5](iii_wire::protocol#s4-5)).
     pub(super) fn enqueue(
         &self,
         queue: &str,

@@ -58,7 +58,7 @@ pub(crate) enum FunctionTarget {
     },
     /// The worker that registered it.
     Worker(Arc<WorkerConnection>),
-    /// A provider, on behalf of the worker that registered it (protocol section 4.8).
+    /// A provider, on behalf of the worker that registered it ([protocol 4.8](iii_wire::protocol#s4-8)).
     External {
         /// The worker.
         owner: Arc<WorkerConnection>,
@@ -196,13 +196,13 @@ impl RegisteredTriggerType {
 pub(crate) struct TriggerEntry {
     /// The trigger.
     pub(crate) binding: Arc<Binding>,
-    /// The type whose provider has it; `None` if it is parked (protocol section 3.6).
+    /// The type whose provider has it; `None` if it is parked ([protocol 3.6](iii_wire::protocol#s3-6)).
     pub(crate) provider: Option<Arc<RegisteredTriggerType>>,
     /// Why its provider rejected it, if that is why it is parked.
     pub(crate) rejection: Option<ErrorBody>,
 }
 
-/// How a worker describes itself (protocol section 3.2).
+/// How a worker describes itself ([protocol 3.2](iii_wire::protocol#s3-2)).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct WorkerInfo {
     /// Its language and SDK.

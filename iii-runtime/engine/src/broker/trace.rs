@@ -1,4 +1,4 @@
-//! The W3C baggage that the engine sends to callees (protocol section 4.6).
+//! The W3C baggage that the engine sends to callees ([protocol 4.6](iii_wire::protocol#s4-6)).
 
 /// The baggage entry with the id of the called function.
 const FUNCTION_KEY: &str = "iii.function.id";

@@ -1,4 +1,4 @@
-//! Triggers and trigger types: providers, parking, and moving triggers between providers (protocol section 3.6).
+//! Triggers and trigger types: providers, parking, and moving triggers between providers ([protocol 3.6](iii_wire::protocol#s3-6)).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

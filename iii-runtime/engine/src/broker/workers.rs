@@ -19,7 +19,7 @@ use iii_wire::sync::lock;
 /// The function with which a worker announces itself.
 pub(crate) const ANNOUNCE: &str = "engine::workers::register";
 
-/// How a worker describes itself, as received (protocol section 3.2).
+/// How a worker describes itself, as received ([protocol 3.2](iii_wire::protocol#s3-2)).
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 pub(crate) struct Announcement {
     /// The language and SDK of the worker.
@@ -152,7 +152,7 @@ impl Broker {
 
     /// Replaces an earlier connection, whose registrations are removed before this returns.
     ///
-    /// A wrong id or token is ignored (protocol section 3.5).
+    /// A wrong id or token is ignored ([protocol 3.5](iii_wire::protocol#s3-5)).
     pub(super) fn reattach(&self, connection: &WorkerConnection, previous: WorkerId, token: Uuid) {
         let old = self.registry().connections.get(&previous).map(|one| one.connection.clone());
         let Some(old) = old.filter(|old| old.id != connection.id && old.token == token) else {

@@ -1,4 +1,4 @@
-//! Channels: one-way pipes from one writer to one reader, opened over WebSockets (protocol section 7).
+//! Channels: one-way pipes from one writer to one reader, opened over WebSockets ([protocol 7](iii_wire::protocol#s7)).
 
 mod pipe;
 mod socket;

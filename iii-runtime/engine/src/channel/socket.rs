@@ -34,7 +34,7 @@ enum SocketEnd {
 }
 
 /// Serves one endpoint of a channel until it ends. If the endpoint cannot be opened, closes the connection at once
-/// (protocol section 7.2).
+/// ([protocol 7.2](iii_wire::protocol#s7-2)).
 ///
 /// Pings every `ping_interval`, so that TCP detects a lost peer. Does not require pongs: an SDK that only writes need not
 /// read.

@@ -1,4 +1,4 @@
-//! Worker listeners and their access rules, read from the file (protocol sections 9.1 and 11.3).
+//! Worker listeners and their access rules, read from the file ([protocol 9.1](iii_wire::protocol#s9-1), [11.3](iii_wire::protocol#s11-3)).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Settings of the engine's components, read from their sections of the file (protocol section 11.3).
+//! Settings of the engine's components, read from their sections of the file ([protocol 11.3](iii_wire::protocol#s11-3)).
 
 use std::time::Duration;
 

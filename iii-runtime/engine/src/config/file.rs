@@ -1,4 +1,4 @@
-//! Reads the YAML file of an engine and reports all of its errors at once, each with its line (protocol section 11).
+//! Reads the YAML file of an engine and reports all of its errors at once, each with its line ([protocol 11](iii_wire::protocol#s11)).
 
 use std::time::Duration;
 

@@ -81,7 +81,7 @@ impl WorkerListener {
     }
 
     /// Sets a function that receives all calls of this listener's workers in place of the called functions, except for
-    /// functions of the engine itself, `engine::*` (protocol section 9.5). Default: none.
+    /// functions of the engine itself, `engine::*` ([protocol 9.5](iii_wire::protocol#s9-5)). Default: none.
     ///
     /// It is looked up in the namespace of the called function, then in `default`, and receives
     /// `{"function_id","payload","action","context","namespace"}`. It makes the call itself, and its result is the

@@ -79,7 +79,7 @@ impl Default for EngineBuilder {
 }
 
 impl EngineBuilder {
-    /// Reads the settings from YAML in the format of the official engine (protocol section 11).
+    /// Reads the settings from YAML in the format of the official engine ([protocol 11](iii_wire::protocol#s11)).
     ///
     /// `${NAME}` and `${NAME:default}` expand to environment variables. Listeners without a host listen on `127.0.0.1`.
     ///
@@ -223,7 +223,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets how long a worker may take to announce its namespace (protocol section 3.3). Default 5 s.
+    /// Sets how long a worker may take to announce its namespace ([protocol 3.3](iii_wire::protocol#s3-3)). Default 5 s.
     pub fn namespace_grace(&mut self, grace: Duration) -> &mut Self {
         self.namespace_grace = grace;
         self
@@ -269,7 +269,7 @@ impl EngineBuilder {
     }
 
     /// Adds a middleware function for all HTTP requests with a route. It runs before the body is read and before the
-    /// middleware of the route, and may respond to the request (protocol section 5.1).
+    /// middleware of the route, and may respond to the request ([protocol 5.1](iii_wire::protocol#s5-1)).
     ///
     /// Middleware runs in ascending order of its priority, then in the order in which it was added. It is looked up in
     /// the namespace of the route's function. If it is missing or fails, the request is answered with its error; if it
@@ -282,7 +282,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets which endpoints may serve functions that workers register with a URL (protocol section 4.8); `None` turns
+    /// Sets which endpoints may serve functions that workers register with a URL ([protocol 4.8](iii_wire::protocol#s4-8)); `None` turns
     /// such functions off. Default: public addresses over https, which requires the feature `tls` of this crate.
     pub fn http_functions(
         &mut self,

@@ -1,4 +1,4 @@
-//! Settings of `iii-observability`, read from its section of the file (protocol section 11.3).
+//! Settings of `iii-observability`, read from its section of the file ([protocol 11.3](iii_wire::protocol#s11-3)).
 
 use std::time::Duration;
 

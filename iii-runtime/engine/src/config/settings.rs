@@ -119,7 +119,7 @@ impl EngineSettings {
         }
     }
 
-    /// Returns the settings with only the components that every engine has (protocol section 11.1).
+    /// Returns the settings with only the components that every engine has ([protocol 11.1](iii_wire::protocol#s11-1)).
     pub(crate) fn minimal() -> Self {
         Self {
             workers: WorkerListeners::default(),

@@ -1,5 +1,4 @@
-//! Configurations: values with JSON Schemas that workers share, and triggers that fire when they change (protocol
-//! sections 5.10 and 6.6).
+//! Configurations: values with JSON Schemas that workers share, and triggers that fire when they change ([protocol 5.10](iii_wire::protocol#s5-10), [6.6](iii_wire::protocol#s6-6)).
 
 mod triggers;
 mod value;

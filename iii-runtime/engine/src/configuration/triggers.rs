@@ -1,5 +1,4 @@
-//! Configuration triggers: matches changes of configurations against triggers and dispatches them in order (protocol
-//! section 5.10).
+//! Configuration triggers: matches changes of configurations against triggers and dispatches them in order ([protocol 5.10](iii_wire::protocol#s5-10)).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Cron triggers: invoke functions on a schedule (protocol section 5.2).
+//! Cron triggers: invoke functions on a schedule ([protocol 5.2](iii_wire::protocol#s5-2)).
 
 mod schedule;
 

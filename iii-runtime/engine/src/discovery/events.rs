@@ -1,5 +1,4 @@
-//! Triggers that fire when workers connect or disconnect and when the registered functions change (protocol section
-//! 5.11).
+//! Triggers that fire when workers connect or disconnect and when the registered functions change ([protocol 5.11](iii_wire::protocol#s5-11)).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! Discovery: functions that list what is registered at the engine (protocol section 6.1), and triggers that fire on
+//! Discovery: functions that list what is registered at the engine ([protocol 6.1](iii_wire::protocol#s6-1)), and triggers that fire on
 //! changes.
 
 mod events;

@@ -1,4 +1,4 @@
-//! Output types of the listing functions, with the field names of protocol section 6.1.
+//! Output types of the listing functions, with the field names of [protocol 6.1](iii_wire::protocol#s6-1).
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! Cross-origin resource sharing of HTTP triggers (protocol section 5.1; the Fetch standard, "HTTP extensions").
+//! Cross-origin resource sharing of HTTP triggers ([protocol 5.1](iii_wire::protocol#s5-1); the Fetch standard, "HTTP extensions").
 
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;

@@ -1,5 +1,4 @@
-//! The channels of a request: one streams its body to the function, one streams the response back (protocol section
-//! 5.1).
+//! The channels of a request: one streams its body to the function, one streams the response back ([protocol 5.1](iii_wire::protocol#s5-1)).
 
 use std::collections::HashMap;
 use std::convert::Infallible;

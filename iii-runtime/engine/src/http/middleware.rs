@@ -1,5 +1,4 @@
-//! HTTP middleware: functions that run before the function of a route and may respond in its place (protocol section
-//! 5.1).
+//! HTTP middleware: functions that run before the function of a route and may respond in its place ([protocol 5.1](iii_wire::protocol#s5-1)).
 
 use hyper::body::Bytes;
 use serde::Deserialize;

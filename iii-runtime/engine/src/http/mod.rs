@@ -1,4 +1,4 @@
-//! HTTP triggers: routes whose requests invoke functions (protocol section 5.1).
+//! HTTP triggers: routes whose requests invoke functions ([protocol 5.1](iii_wire::protocol#s5-1)).
 
 mod body;
 mod cors;

@@ -1,5 +1,4 @@
-//! Converts an HTTP request to the payload of a function: JSON written around the unmodified body (protocol section
-//! 5.1).
+//! Converts an HTTP request to the payload of a function: JSON written around the unmodified body ([protocol 5.1](iii_wire::protocol#s5-1)).
 
 use std::borrow::Cow;
 use std::net::IpAddr;

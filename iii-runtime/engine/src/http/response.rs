@@ -1,4 +1,4 @@
-//! Converts the outcome of a function to an HTTP response (protocol section 5.1).
+//! Converts the outcome of a function to an HTTP response ([protocol 5.1](iii_wire::protocol#s5-1)).
 
 use hyper::body::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};

@@ -1,4 +1,4 @@
-//! The routing table of HTTP triggers: method and path to trigger (protocol section 5.1).
+//! The routing table of HTTP triggers: method and path to trigger ([protocol 5.1](iii_wire::protocol#s5-1)).
 
 use std::collections::HashMap;
 use std::sync::Arc;

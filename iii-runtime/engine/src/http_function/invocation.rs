@@ -1,4 +1,4 @@
-//! The `invocation` object of an HTTP function, and the requests of its calls (protocol section 4.8).
+//! The `invocation` object of an HTTP function, and the requests of its calls ([protocol 4.8](iii_wire::protocol#s4-8)).
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! HTTP functions: functions that are invoked by a request to the URL with which a worker registered them (protocol
-//! section 4.8).
+//! HTTP functions: functions that are invoked by a request to the URL with which a worker registered them ([protocol 4.8](iii_wire::protocol#s4-8)).
 
 mod address;
 mod auth;
@@ -29,7 +28,7 @@ use invocation::Endpoint;
 use policy::EndpointPolicy;
 use response::BAD_GATEWAY;
 
-/// Which endpoints HTTP functions may use, with the limits of their responses (protocol sections 4.8 and 11.3).
+/// Which endpoints HTTP functions may use, with the limits of their responses ([protocol 4.8](iii_wire::protocol#s4-8), [11.3](iii_wire::protocol#s11-3)).
 ///
 /// The settings apply to every worker. By default only public addresses can be reached, and only over TLS.
 ///

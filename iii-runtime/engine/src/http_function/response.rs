@@ -1,4 +1,4 @@
-//! Converts the response of an endpoint to the outcome of a call (protocol section 4.8).
+//! Converts the response of an endpoint to the outcome of a call ([protocol 4.8](iii_wire::protocol#s4-8)).
 
 use bytestring::ByteString;
 use hyper::StatusCode;

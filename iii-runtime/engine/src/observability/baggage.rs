@@ -1,4 +1,4 @@
-//! The functions `engine::baggage::*` (protocol section 6.7).
+//! The functions `engine::baggage::*` ([protocol 6.7](iii_wire::protocol#s6-7)).
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The function `engine::health::check` (protocol section 6.7).
+//! The function `engine::health::check` ([protocol 6.7](iii_wire::protocol#s6-7)).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

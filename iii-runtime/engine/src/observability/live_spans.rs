@@ -1,4 +1,4 @@
-//! Publishes new spans to the streams of developer tools, if they have subscribers (protocol section 10.4).
+//! Publishes new spans to the streams of developer tools, if they have subscribers ([protocol 10.4](iii_wire::protocol#s10-4)).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,5 @@
 //! Observability: stores the traces, metrics and log records that workers export, fires `log` and `trace` triggers, and
-//! reports metrics, alerts and the health of the engine (protocol sections 1.6, 6.7 and 10).
+//! reports metrics, alerts and the health of the engine ([protocol 1.6](iii_wire::protocol#s1-6), [6.7](iii_wire::protocol#s6-7), [10](iii_wire::protocol#s10)).
 
 mod alerts;
 mod baggage;

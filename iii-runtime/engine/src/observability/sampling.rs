@@ -1,4 +1,4 @@
-//! The function `engine::sampling::rules` (protocol section 6.7).
+//! The function `engine::sampling::rules` ([protocol 6.7](iii_wire::protocol#s6-7)).
 
 use serde::Serialize;
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Which spans, metrics and log records of the workers an engine stores. They are kept in memory only.
 ///
 /// The default limits suit a program that embeds an engine: at most about 128 MiB in total. The official engine stores
-/// more (protocol section 11.3).
+/// more ([protocol 11.3](iii_wire::protocol#s11-3)).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObservabilitySettings {
     /// Whether the engine accepts telemetry. If not, frames are dropped and `engine::log::*` stores nothing. Default:

@@ -1,4 +1,4 @@
-//! Publish/subscribe: delivers each message of a topic once to every subscriber (protocol sections 5.5 and 6.5).
+//! Publish/subscribe: delivers each message of a topic once to every subscriber ([protocol 5.5](iii_wire::protocol#s5-5), [6.5](iii_wire::protocol#s6-5)).
 
 use std::sync::{Arc, Mutex};
 

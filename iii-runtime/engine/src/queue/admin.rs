@@ -1,4 +1,4 @@
-//! Built-in functions that inspect queues, and redrive and discard dead letters (protocol section 6.5).
+//! Built-in functions that inspect queues, and redrive and discard dead letters ([protocol 6.5](iii_wire::protocol#s6-5)).
 
 use std::sync::Arc;
 

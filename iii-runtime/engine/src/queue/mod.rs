@@ -1,4 +1,4 @@
-//! Queues: durable topics and named queues with retries and dead letters (protocol sections 4.5, 5.3, 5.4 and 6.5).
+//! Queues: durable topics and named queues with retries and dead letters ([protocol 4.5](iii_wire::protocol#s4-5), [5.3](iii_wire::protocol#s5-3), [5.4](iii_wire::protocol#s5-4), [6.5](iii_wire::protocol#s6-5)).
 
 mod admin;
 mod backlog;
@@ -41,7 +41,7 @@ struct DurablePublishInput {
     data: Payload,
 }
 
-/// The input of `engine::queue::enqueue` (protocol section 4.5).
+/// The input of `engine::queue::enqueue` ([protocol 4.5](iii_wire::protocol#s4-5)).
 #[derive(Debug, Deserialize, schemars::JsonSchema)]
 struct EnqueueInput {
     /// The named queue.

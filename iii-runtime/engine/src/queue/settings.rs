@@ -75,7 +75,7 @@ pub enum QueueKind {
     Fifo,
 }
 
-/// The settings of a named queue (protocol sections 5.4 and 11.3).
+/// The settings of a named queue ([protocol 5.4](iii_wire::protocol#s5-4), [11.3](iii_wire::protocol#s11-3)).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NamedQueue {

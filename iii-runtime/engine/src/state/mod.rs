@@ -1,4 +1,4 @@
-//! State: values by scope and key, and triggers that fire when they change (protocol sections 5.6 and 6.2).
+//! State: values by scope and key, and triggers that fire when they change ([protocol 5.6](iii_wire::protocol#s5-6), [6.2](iii_wire::protocol#s6-2)).
 
 mod triggers;
 pub(crate) mod update;

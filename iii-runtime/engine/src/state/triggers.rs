@@ -1,4 +1,4 @@
-//! State triggers: matches changes of state against triggers and dispatches them in order (protocol section 5.6).
+//! State triggers: matches changes of state against triggers and dispatches them in order ([protocol 5.6](iii_wire::protocol#s5-6)).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

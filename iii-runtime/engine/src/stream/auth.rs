@@ -1,4 +1,4 @@
-//! Authentication of subscribers by the configured auth function (protocol section 8.1).
+//! Authentication of subscribers by the configured auth function ([protocol 8.1](iii_wire::protocol#s8-1)).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

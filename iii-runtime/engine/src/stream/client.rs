@@ -1,4 +1,4 @@
-//! The WebSocket connection of one stream subscriber (protocol sections 8.2 to 8.4).
+//! The WebSocket connection of one stream subscriber ([protocol 8.2](iii_wire::protocol#s8-2), [8.4](iii_wire::protocol#s8-4)).
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Custom streams: a worker stores the items and serves functions such as `stream::set(chat)` (protocol section 6.3).
+//! Custom streams: a worker stores the items and serves functions such as `stream::set(chat)` ([protocol 6.3](iii_wire::protocol#s6-3)).
 
 use serde::Deserialize;
 

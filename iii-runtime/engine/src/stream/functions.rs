@@ -1,4 +1,4 @@
-//! The built-in functions `stream::*` (protocol section 6.3).
+//! The built-in functions `stream::*` ([protocol 6.3](iii_wire::protocol#s6-3)).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Fan-out of stream messages to subscribers, with a bounded send queue for each client (protocol sections 8.3 to 8.6).
+//! Fan-out of stream messages to subscribers, with a bounded send queue for each client ([protocol 8.3](iii_wire::protocol#s8-3), [8.6](iii_wire::protocol#s8-6)).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! The listener for stream subscribers: accepts connections and handshakes (protocol section 8.1).
+//! The listener for stream subscribers: accepts connections and handshakes ([protocol 8.1](iii_wire::protocol#s8-1)).
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Messages of a stream, as functions and subscribers receive them (protocol section 8.3).
+//! Messages of a stream, as functions and subscribers receive them ([protocol 8.3](iii_wire::protocol#s8-3)).
 
 use super::group::StreamGroup;
 use crate::store::json_string;

@@ -1,4 +1,4 @@
-//! Streams: items by stream and group, with live updates for subscribers (protocol sections 5.7, 6.3 and 8).
+//! Streams: items by stream and group, with live updates for subscribers ([protocol 5.7](iii_wire::protocol#s5-7), [6.3](iii_wire::protocol#s6-3), [8](iii_wire::protocol#s8)).
 
 mod auth;
 mod client;

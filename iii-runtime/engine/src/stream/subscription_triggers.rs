@@ -1,4 +1,4 @@
-//! `stream:join` and `stream:leave` triggers: authorize subscriptions and observe their end (protocol section 5.7).
+//! `stream:join` and `stream:leave` triggers: authorize subscriptions and observe their end ([protocol 5.7](iii_wire::protocol#s5-7)).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Stream triggers: dispatches the events of each item to each trigger in order (protocol section 5.7).
+//! Stream triggers: dispatches the events of each item to each trigger in order ([protocol 5.7](iii_wire::protocol#s5-7)).
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};

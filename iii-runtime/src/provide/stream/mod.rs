@@ -1,4 +1,4 @@
-//! Stream stores of a worker, which replace the engine's store of a stream (protocol section 6.3).
+//! Stream stores of a worker, which replace the engine's store of a stream ([protocol 6.3](crate::protocol#s6-3)).
 
 mod descriptor;
 mod serve;
@@ -121,7 +121,7 @@ pub trait StreamStore: Send + Sync + 'static {
         of: StreamListGroupsInput,
     ) -> impl Future<Output = Result<Vec<String>>> + Send;
 
-    /// Updates an item (protocol section 6.4). Default: reads the item, applies the operations with
+    /// Updates an item ([protocol 6.4](crate::protocol#s6-4)). Default: reads the item, applies the operations with
     /// [`Update::apply`](crate::Update::apply), and sets it. No other write through this worker interleaves.
     ///
     /// If the updated item does not match [`StreamStore::Item`], it is not set, and the caller gets `invalid_payload`.

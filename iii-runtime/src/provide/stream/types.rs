@@ -1,4 +1,4 @@
-//! The inputs and results of a stream store, in the wire format (protocol section 6.3).
+//! The inputs and results of a stream store, in the wire format ([protocol 6.3](crate::protocol#s6-3)).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

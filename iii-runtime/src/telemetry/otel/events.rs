@@ -1,4 +1,4 @@
-//! Events of `tracing` as log records of the worker that they happen in (protocol section 10.3).
+//! Events of `tracing` as log records of the worker that they happen in ([protocol 10.3](crate::protocol#s10-3)).
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Exporters of OpenTelemetry that write frames for the engine: OTLP/JSON with a prefix (protocol section 1.6).
+//! Exporters of OpenTelemetry that write frames for the engine: OTLP/JSON with a prefix ([protocol 1.6](crate::protocol#s1-6)).
 
 use std::future::ready;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The frames that wait for the engine, within bounds, and the task that sends them (protocol sections 1.6 and 1.7).
+//! The frames that wait for the engine, within bounds, and the task that sends them ([protocol 1.6](crate::protocol#s1-6), [1.7](crate::protocol#s1-7)).
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};

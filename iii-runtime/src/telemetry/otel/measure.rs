@@ -1,4 +1,4 @@
-//! The metrics of a worker: how often its functions run, how long, and what the process costs (protocol section 10.5).
+//! The metrics of a worker: how often its functions run, how long, and what the process costs ([protocol 10.5](crate::protocol#s10-5)).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The telemetry of one worker: traces, metrics and logs, to the engine and to a collector (protocol section 10).
+//! The telemetry of one worker: traces, metrics and logs, to the engine and to a collector ([protocol 10](crate::protocol#s10)).
 //!
 //! Each worker has a pipeline of its own, so that two workers of one process do not mix. `span` opens the span of each
 //! handler; its context leads whatever happens inside, in this crate or in another library, to the pipeline. `events` and
@@ -264,7 +264,7 @@ fn newest() -> Option<Arc<Pipeline>> {
     read(&NEWEST).upgrade()
 }
 
-/// What all that a worker sends says of it (protocol section 12.2).
+/// What all that a worker sends says of it ([protocol 12.2](crate::protocol#s12-2)).
 fn resource(settings: &TelemetrySettings, identity: &Identity<'_>, instance: &str) -> Resource {
     let said =
         |said: &Option<String>, usual: &str| said.clone().unwrap_or_else(|| usual.to_owned());

@@ -1,4 +1,4 @@
-//! Inputs and outputs as attributes of events: without secrets, and not longer than is allowed (protocol section 10.2).
+//! Inputs and outputs as attributes of events: without secrets, and not longer than is allowed ([protocol 10.2](crate::protocol#s10-2)).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What the process of a worker costs: memory, processor time, and how late its runtime is (protocol section 10.5).
+//! What the process of a worker costs: memory, processor time, and how late its runtime is ([protocol 10.5](crate::protocol#s10-5)).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

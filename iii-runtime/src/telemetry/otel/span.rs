@@ -1,4 +1,4 @@
-//! The span of one handler: `execute <function id>`, with what is known of the invocation (protocol section 10.2).
+//! The span of one handler: `execute <function id>`, with what is known of the invocation ([protocol 10.2](crate::protocol#s10-2)).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -56,7 +56,10 @@ async fn streams_have_types_and_subscribers(iii: Harness) -> iii::Result<()> {
         [
             StreamMessage::Create { item: m2.clone(), data: "bye".to_owned() },
             update.clone(),
-            StreamMessage::Event { kind: "typing".to_owned(), data: Payload::from(json!({"who": "Ada"})) },
+            StreamMessage::Event {
+                kind: "typing".to_owned(),
+                data: Payload::from(json!({"who": "Ada"}))
+            },
             StreamMessage::Delete { item: m2, data: "bye".to_owned() },
         ]
     );

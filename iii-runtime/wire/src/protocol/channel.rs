@@ -1,4 +1,4 @@
-//! References to the endpoints of channels, as they are passed in payloads (protocol section 7.5).
+//! References to the endpoints of channels, as they are passed in payloads ([protocol 7.5](crate::protocol#s7-5)).
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ pub struct ChannelRef {
 }
 
 impl ChannelRef {
-    /// Returns the path and the query relative to the URL of the engine (protocol section 7.2).
+    /// Returns the path and the query relative to the URL of the engine ([protocol 7.2](crate::protocol#s7-2)).
     #[inline]
     pub fn path_and_query(&self) -> String {
         let encoded = |text| utf8_percent_encode(text, URL_ENCODE_SET);

@@ -17,7 +17,7 @@ use super::{
     RegistrationRejected, TriggerRegistrationResult, WorkerId,
 };
 
-/// The key with the id of the calling worker (protocol section 4.2).
+/// The key with the id of the calling worker ([protocol 4.2](crate::protocol#s4-2)).
 const CALLER_KEY: &str = "_caller_worker_id";
 
 /// Why a frame could not be decoded. It does not close the connection.
@@ -422,7 +422,7 @@ impl ObjectWriter {
     }
 }
 
-/// The bytes of `data`, with the caller's id as the first key if it is an object (protocol section 4.2).
+/// The bytes of `data`, with the caller's id as the first key if it is an object ([protocol 4.2](crate::protocol#s4-2)).
 pub fn with_caller(data: Payload, caller: Option<WorkerId>) -> bytes::Bytes {
     if caller.is_none() || !data.is_object() {
         return data.into_bytes();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Payload;
 
-/// An error as it is sent: `{"code","message"}` and optional fields (protocol section 4.4).
+/// An error as it is sent: `{"code","message"}` and optional fields ([protocol 4.4](crate::protocol#s4-4)).
 ///
 /// `status`, `retryable`, `retry_after_ms` and `details` are extensions of this project. Peers without them ignore
 /// them, and an engine that rebuilds the object drops them; the code always arrives.

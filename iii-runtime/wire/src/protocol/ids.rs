@@ -119,7 +119,7 @@ text_id! {
     TriggerTypeId
 }
 text_id! {
-    /// A namespace of function ids, worker names and trigger types (protocol section 3.10).
+    /// A namespace of function ids, worker names and trigger types ([protocol 3.10](crate::protocol#s3-10)).
     Namespace
 }
 

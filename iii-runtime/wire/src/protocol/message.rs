@@ -1,4 +1,4 @@
-//! The messages of a worker connection (protocol section 2).
+//! The messages of a worker connection ([protocol 2](crate::protocol#s2)).
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -58,7 +58,7 @@ pub enum Message {
     RegisterService(Box<RegisterService>),
     /// Engine to worker: rejects a registration.
     RegistrationRejected(Box<RegistrationRejected>),
-    /// Engine to worker: an error without a more specific message (protocol section 2.13). SDKs ignore it.
+    /// Engine to worker: an error without a more specific message ([protocol 2.13](crate::protocol#s2-13)). SDKs ignore it.
     Error(Box<ErrorBody>),
     /// A keep-alive request.
     Ping,
@@ -120,7 +120,7 @@ impl Message {
     }
 }
 
-/// Registers a function (protocol section 2.3).
+/// Registers a function ([protocol 2.3](crate::protocol#s2-3)).
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegisterFunction {
     /// The id, by convention `service::name`.
@@ -133,7 +133,7 @@ pub struct RegisterFunction {
     pub response_format: Option<Payload>,
     /// Other metadata; `{"internal":true}` hides the function from lists.
     pub metadata: Option<Payload>,
-    /// Set if an HTTP endpoint serves the function (protocol section 4.8).
+    /// Set if an HTTP endpoint serves the function ([protocol 4.8](crate::protocol#s4-8)).
     pub invocation: Option<HttpInvocation>,
 }
 
@@ -142,7 +142,7 @@ pub struct RegisterFunction {
 #[serde(transparent)]
 pub struct HttpInvocation(pub Payload);
 
-/// Registers a trigger type (protocol section 2.5).
+/// Registers a trigger type ([protocol 2.5](crate::protocol#s2-5)).
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegisterTriggerType {
     /// The id of the type.
@@ -157,7 +157,7 @@ pub struct RegisterTriggerType {
     pub namespace: Option<Namespace>,
 }
 
-/// Registers a trigger (protocol section 2.6).
+/// Registers a trigger ([protocol 2.6](crate::protocol#s2-6)).
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegisterTrigger {
     /// The id of the trigger.
@@ -176,7 +176,7 @@ pub struct RegisterTrigger {
     pub trigger_namespace: Option<Namespace>,
 }
 
-/// The result of a trigger registration (protocol section 2.8).
+/// The result of a trigger registration ([protocol 2.8](crate::protocol#s2-8)).
 #[derive(Debug, Clone, PartialEq)]
 pub struct TriggerRegistrationResult {
     /// The trigger.
@@ -189,7 +189,7 @@ pub struct TriggerRegistrationResult {
     pub error: Option<ErrorBody>,
 }
 
-/// Invokes a function (protocol section 2.9).
+/// Invokes a function ([protocol 2.9](crate::protocol#s2-9)).
 #[derive(Debug, Clone, PartialEq)]
 pub struct InvokeFunction {
     /// The id of the call; absent: no response is expected.
@@ -201,7 +201,7 @@ pub struct InvokeFunction {
     /// The calling worker.
     ///
     /// On the wire it is the key `_caller_worker_id` of `data`, if that is an object; encoding inserts and decoding
-    /// removes it, so that handlers never see it (protocol section 4.2).
+    /// removes it, so that handlers never see it ([protocol 4.2](crate::protocol#s4-2)).
     pub caller: Option<WorkerId>,
     /// W3C trace context.
     pub traceparent: Option<String>,
@@ -228,7 +228,7 @@ pub enum Action {
     },
 }
 
-/// The result of an invocation (protocol section 2.10).
+/// The result of an invocation ([protocol 2.10](crate::protocol#s2-10)).
 #[derive(Debug, Clone, PartialEq)]
 pub struct InvocationResult {
     /// The id of the call.
@@ -243,7 +243,7 @@ pub struct InvocationResult {
     pub baggage: Option<String>,
 }
 
-/// Registers a service (protocol section 2.11).
+/// Registers a service ([protocol 2.11](crate::protocol#s2-11)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegisterService {
     /// The id of the service.
@@ -256,7 +256,7 @@ pub struct RegisterService {
     pub parent_service_id: Option<String>,
 }
 
-/// A rejected registration: a name or an id is taken or reserved (protocol section 2.12).
+/// A rejected registration: a name or an id is taken or reserved ([protocol 2.12](crate::protocol#s2-12)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationRejected {
     /// `FUNCTION_NAMESPACE_CONFLICT` or `WORKER_NAMESPACE_CONFLICT`.

@@ -28,5 +28,5 @@ pub use payload::fields;
 pub use write::push_json_string;
 pub use write::push_json_uuid;
 
-/// The default namespace (protocol section 3.10).
+/// The default namespace ([protocol 3.10](crate::protocol#s3-10)).
 pub const DEFAULT_NAMESPACE: &str = "default";

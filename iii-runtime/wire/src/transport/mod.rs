@@ -34,11 +34,10 @@ pub trait Transport: fmt::Display + Send + Sync + 'static {
     /// Opens a new connection. Called again for each reconnect.
     fn connect(&self) -> BoxFuture<'_, Result<Connection, ConnectError>>;
 
-    /// Opens one endpoint of a channel of the engine (protocol section 7.2).
+    /// Opens one endpoint of a channel of the engine ([protocol 7.2](crate::protocol#s7-2)).
     fn open_channel(&self, at: &ChannelRef) -> BoxFuture<'_, Result<ChannelSocket, ChannelError>>;
 
-    /// Opens a telemetry connection: it carries prefixed binary frames, which the engine does not answer (protocol
-    /// section 1.6). The default implementation fails permanently.
+    /// Opens a telemetry connection: it carries prefixed binary frames, which the engine does not answer ([protocol 1.6](crate::protocol#s1-6)). The default implementation fails permanently.
     #[inline]
     fn open_telemetry(&self) -> BoxFuture<'_, Result<ChannelSocket, ConnectError>> {
         let error = ConnectError::permanent(format!("{self} does not accept telemetry"));

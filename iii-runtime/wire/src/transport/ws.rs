@@ -1,4 +1,4 @@
-//! Connections over a WebSocket: one JSON message per text frame, kept alive by pings (protocol sections 1.3 and 1.4).
+//! Connections over a WebSocket: one JSON message per text frame, kept alive by pings ([protocol 1.3](crate::protocol#s1-3), [1.4](crate::protocol#s1-4)).
 
 mod failed;
 mod inbox;
@@ -34,7 +34,7 @@ const ENVELOPE_BYTES: usize = 64 << 10;
 /// Size of the read buffer. It is allocated for the lifetime of the connection, so it is small.
 const READ_BUFFER_BYTES: usize = 16 << 10;
 
-/// Prefixes of binary frames that carry telemetry (protocol section 1.6).
+/// Prefixes of binary frames that carry telemetry ([protocol 1.6](crate::protocol#s1-6)).
 const TELEMETRY_PREFIXES: [&[u8]; 3] = [b"OTLP", b"MTRC", b"LOGS"];
 
 /// Handles the telemetry frames of a connection one at a time: reading resumes when the future completes.
@@ -158,7 +158,7 @@ impl WsTransport {
         url
     }
 
-    /// The URL for telemetry: below the path of the engine's URL, whose query is kept (protocol section 10.1).
+    /// The URL for telemetry: below the path of the engine's URL, whose query is kept ([protocol 10.1](crate::protocol#s10-1)).
     #[inline]
     fn telemetry_url(&self) -> String {
         let (base, query) = match self.url.split_once('?') {

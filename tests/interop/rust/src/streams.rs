@@ -58,7 +58,7 @@ async fn update(kit: &mut Kit) {
     check_update(kit, "stream::update", &place, ("stream::set", "data")).await;
 }
 
-/// A client of the stream WebSocket (protocol section 8).
+/// A client of the stream WebSocket (protocol.md#s8).
 struct Subscriber(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Subscriber {

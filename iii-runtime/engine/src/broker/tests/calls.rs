@@ -1,4 +1,4 @@
-//! Calls between workers (protocol section 4).
+//! Calls between workers ([protocol 4](iii_wire::protocol#s4)).
 
 use std::sync::Arc;
 use std::time::Duration;

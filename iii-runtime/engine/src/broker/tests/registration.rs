@@ -1,4 +1,4 @@
-//! Namespaces, names, function ids and reattachment (protocol section 3).
+//! Namespaces, names, function ids and reattachment ([protocol 3](iii_wire::protocol#s3)).
 
 use std::time::Duration;
 
@@ -294,7 +294,7 @@ async fn registrations_of_a_worker_are_limited() {
     worker.nothing_else().await;
     worker.function("f::more");
     let refused = worker.rejection().await;
-    // Any other code would stop an SDK for good (protocol section 3.8).
+    // Any other code would stop an SDK for good (protocol.md#s3-8).
     assert_eq!(refused.code, "FUNCTION_NAMESPACE_CONFLICT");
     assert_eq!(refused.error.unwrap().code, "overloaded");
     worker.bind("more", "nothing", "f", "null");

@@ -1,4 +1,4 @@
-//! Triggers, providers, parking and fallback (protocol section 3.6).
+//! Triggers, providers, parking and fallback ([protocol 3.6](iii_wire::protocol#s3-6)).
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! Ingest of telemetry frames: parses OTLP/JSON to spans, data points and log records (protocol section 1.6).
+//! Ingest of telemetry frames: parses OTLP/JSON to spans, data points and log records ([protocol 1.6](iii_wire::protocol#s1-6)).
 
 mod json;
 mod logs;

@@ -1,5 +1,4 @@
-//! Log records that workers export or write by `engine::log::*`: their store, functions and triggers (protocol sections
-//! 5.8, 6.7 and 10.3).
+//! Log records that workers export or write by `engine::log::*`: their store, functions and triggers ([protocol 5.8](iii_wire::protocol#s5-8), [6.7](iii_wire::protocol#s6-7), [10.3](iii_wire::protocol#s10-3)).
 
 mod record;
 mod triggers;

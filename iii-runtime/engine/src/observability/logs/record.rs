@@ -1,4 +1,4 @@
-//! A log record, as triggers and listings serialize it (protocol section 5.8).
+//! A log record, as triggers and listings serialize it ([protocol 5.8](iii_wire::protocol#s5-8)).
 
 use std::borrow::Cow;
 use std::sync::Arc;

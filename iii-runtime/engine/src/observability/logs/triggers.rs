@@ -1,5 +1,4 @@
-//! The trigger type `log`: fires on log records, except on those that its own handler has written (protocol section
-//! 5.8).
+//! The trigger type `log`: fires on log records, except on those that its own handler has written ([protocol 5.8](iii_wire::protocol#s5-8)).
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

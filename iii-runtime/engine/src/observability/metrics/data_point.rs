@@ -1,4 +1,4 @@
-//! A metric data point, as `engine::metrics::list` serializes it (protocol section 6.7).
+//! A metric data point, as `engine::metrics::list` serializes it ([protocol 6.7](iii_wire::protocol#s6-7)).
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Metrics: the data points that workers export, and the metrics of the engine itself (protocol section 6.7).
+//! Metrics: the data points that workers export, and the metrics of the engine itself ([protocol 6.7](iii_wire::protocol#s6-7)).
 
 mod aggregate;
 mod data_point;

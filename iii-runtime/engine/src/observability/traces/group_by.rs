@@ -1,4 +1,4 @@
-//! The function `engine::traces::group_by` (protocol section 6.7).
+//! The function `engine::traces::group_by` ([protocol 6.7](iii_wire::protocol#s6-7)).
 
 use std::collections::{BTreeSet, HashMap};
 

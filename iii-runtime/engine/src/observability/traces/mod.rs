@@ -1,5 +1,4 @@
-//! Traces: the store of the spans that workers export, its functions, and `trace` triggers (protocol sections 5.9 and
-//! 6.7).
+//! Traces: the store of the spans that workers export, its functions, and `trace` triggers ([protocol 5.9](iii_wire::protocol#s5-9), [6.7](iii_wire::protocol#s6-7)).
 
 mod group_by;
 mod id;

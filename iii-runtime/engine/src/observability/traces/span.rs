@@ -1,4 +1,4 @@
-//! A stored span, and its form in outputs (protocol section 6.7).
+//! A stored span, and its form in outputs ([protocol 6.7](iii_wire::protocol#s6-7)).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The function `engine::traces::tree` (protocol section 6.7).
+//! The function `engine::traces::tree` ([protocol 6.7](iii_wire::protocol#s6-7)).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The trigger type `trace`: fires when traces have new spans (protocol section 5.9).
+//! The trigger type `trace`: fires when traces have new spans ([protocol 5.9](iii_wire::protocol#s5-9)).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
