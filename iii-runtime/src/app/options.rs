@@ -50,6 +50,31 @@ impl App {
         self
     }
 
+    /// Configures the embedded engine: limits, CORS, HTTP timeout and middleware, access rules, further listeners. May be
+    /// called several times; later calls come last.
+    ///
+    /// `configure` runs when the app starts, after the settings of the app and of the environment have been applied, and so
+    /// wins over them. Settings that contradict each other fail the start with `invalid_configuration`. An external engine
+    /// has its own settings: with `III_URL`, `configure` does not run. In tests, the engine keeps no listeners, no data
+    /// directory and no clock of its own, whatever `configure` sets.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # let mut app = iii::App::new();
+    /// app.engine(|engine| {
+    ///     engine.http_timeout(Duration::from_secs(5)).http_body_limit(64 << 10);
+    /// });
+    /// ```
+    #[cfg(feature = "engine")]
+    pub fn engine(
+        &mut self,
+        configure: impl Fn(&mut iii_engine::EngineBuilder) + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.settings.engine.push(std::sync::Arc::new(configure));
+        self
+    }
+
     /// Sets up a named queue of the engine in this process, in place of an earlier one of this name. There is always one
     /// named `default`. An engine elsewhere has its own settings ([protocol 5.4](crate::protocol#s5-4)).
     ///

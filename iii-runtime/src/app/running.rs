@@ -100,6 +100,7 @@ impl Running {
                     builder.queue(name, queue.clone());
                 }
                 settings.configure(&mut builder);
+                settings.engine.iter().for_each(|configure| configure(&mut builder));
                 let engine = builder.start().await?;
                 (Arc::new(engine.local()), Some(engine))
             }

@@ -70,6 +70,9 @@ pub struct Settings {
     /// What the app says; `None`: it says nothing.
     #[cfg(feature = "engine")]
     pub(crate) http_functions: Option<Option<iii_engine::HttpFunctionSettings>>,
+    /// What configures the embedded engine, in the order of the calls.
+    #[cfg(feature = "engine")]
+    pub(crate) engine: Vec<ConfigureEngine>,
     #[cfg(feature = "engine")]
     pub(crate) queues: Vec<(String, iii_engine::NamedQueue)>,
     pub(crate) ready_file: Option<PathBuf>,
@@ -77,6 +80,11 @@ pub struct Settings {
     pub(crate) conflict: Option<Conflict>,
     pub(crate) config_file: Option<PathBuf>,
 }
+
+/// Configures the embedded engine.
+#[cfg(feature = "engine")]
+pub(crate) type ConfigureEngine =
+    std::sync::Arc<dyn Fn(&mut iii_engine::EngineBuilder) + Send + Sync>;
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -180,7 +180,9 @@ async fn started(inner: &Arc<Inner>, plan: Plan) -> Result<World> {
         Mode::Remote { url, .. } => (Arc::new(WsTransport::new(url)?), None),
         Mode::Virtual | Mode::Real => {
             let mut builder = Engine::builder();
-            builder.without_listeners().clock(inner.clock.clone());
+            settings.engine.iter().for_each(|configure| configure(&mut builder));
+            // A test owns its time, opens no sockets, and leaves nothing behind.
+            builder.without_listeners().in_memory().clock(inner.clock.clone());
             builder.http_functions(plan.http_functions.or_else(|| settings.http_functions()));
             // What the test says takes the place of what the set-up says.
             for (name, queue) in settings.queues.iter().cloned().chain(plan.queues) {

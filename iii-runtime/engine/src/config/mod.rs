@@ -169,6 +169,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Stores everything in memory, whatever directory was set before or the file names.
+    pub fn in_memory(&mut self) -> &mut Self {
+        self.data_dir = None;
+        self.file_directories.clear();
+        self
+    }
+
     /// Sets the limits of what clients can consume.
     pub fn limits(&mut self, limits: Limits) -> &mut Self {
         self.limits = limits;
