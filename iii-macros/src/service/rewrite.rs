@@ -129,7 +129,7 @@ pub(super) fn split_at_commas(tokens: TokenStream) -> Vec<OptionTokens> {
     for tree in tokens {
         match tree {
             TokenTree::Punct(mark) if mark.as_char() == ',' => {
-                parts.push(std::mem::take(&mut part))
+                parts.push(std::mem::take(&mut part));
             }
             tree => part.push(tree),
         }

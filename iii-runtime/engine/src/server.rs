@@ -126,7 +126,7 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, context: Listener
     };
     match kind {
         ConnectionKind::Worker => {
-            broker.attach_with_policy(policy, connection, Some(peer.ip())).await
+            broker.attach_with_policy(policy, connection, Some(peer.ip())).await;
         }
         // The connection passes telemetry frames to their handler; protocol messages are ignored.
         ConnectionKind::Telemetry | ConnectionKind::Channel { .. } => {

@@ -387,6 +387,8 @@ mod tests {
             #[cfg(feature = "engine")]
                 http_functions: _,
             #[cfg(feature = "engine")]
+                engine: _,
+            #[cfg(feature = "engine")]
                 queues: _,
             backoff,
             conflict,

@@ -88,7 +88,7 @@ impl Broker {
                 match policy.check_trigger(*m).await {
                     Ok(m) => self.register_trigger(&connection, m, Some(local_id)),
                     Err(error) => {
-                        send_trigger_rejection(&connection, local_id, kind, function, error)
+                        send_trigger_rejection(&connection, local_id, kind, function, error);
                     }
                 }
             }

@@ -180,13 +180,13 @@ fn read_entry(
             settings.http_functions = Some(components::http_functions(&mut section, problems));
         }
         "iii-stream" => {
-            settings.stream = Some(components::stream(&mut section, directories, problems))
+            settings.stream = Some(components::stream(&mut section, directories, problems));
         }
         "iii-state" => {
-            settings.state = Some(components::state(&mut section, directories, problems))
+            settings.state = Some(components::state(&mut section, directories, problems));
         }
         "iii-queue" => {
-            settings.queue = Some(components::queue(&mut section, directories, problems))
+            settings.queue = Some(components::queue(&mut section, directories, problems));
         }
         "iii-pubsub" => {
             components::pubsub(&mut section, problems);

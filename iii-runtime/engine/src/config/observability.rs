@@ -92,7 +92,7 @@ fn traces(section: &mut Section<'_>, traces: &mut TraceSettings, problems: &mut 
                     traces.sampling.rules.push(SamplingRule { operation, service, rate });
                 }
                 None => {
-                    problems.add(rule.line(), "an entry of `rules` requires a `rate` from 0 to 1")
+                    problems.add(rule.line(), "an entry of `rules` requires a `rate` from 0 to 1");
                 }
             }
             rule.finish(problems);

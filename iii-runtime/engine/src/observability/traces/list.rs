@@ -131,7 +131,7 @@ impl TraceListInput {
         match self.sort_by.unwrap_or(SpanSortKey::StartTime) {
             SpanSortKey::StartTime => spans.sort_by_key(|span| span.start),
             SpanSortKey::Duration => {
-                spans.sort_by(|a, b| a.duration_ms().total_cmp(&b.duration_ms()))
+                spans.sort_by(|a, b| a.duration_ms().total_cmp(&b.duration_ms()));
             }
             SpanSortKey::ServiceName => spans.sort_by(|a, b| a.service_name.cmp(&b.service_name)),
             SpanSortKey::Name => spans.sort_by(|a, b| a.name.cmp(&b.name)),
