@@ -19,6 +19,7 @@ const GIB: usize = 1 << 30;
 /// closes the offending connection. Other connections are not affected.
 ///
 /// ```
+/// # mod iii { pub use iii_engine as engine; pub use iii_wire::{Error, Result}; }
 /// use iii::engine::{Engine, Limits};
 ///
 /// let mut limits = Limits::default();
@@ -32,6 +33,7 @@ const GIB: usize = 1 << 30;
 /// durations are in milliseconds and end in `_ms`:
 ///
 /// ```
+/// # mod iii { pub use iii_engine as engine; pub use iii_wire::{Error, Result}; }
 /// # use iii::engine::EngineBuilder;
 /// # EngineBuilder::from_yaml(r#"
 /// limits:

@@ -95,6 +95,7 @@ impl Error {
     /// other becomes [`internal`](code::INTERNAL). A derived error sets it with `retryable = false`.
     ///
     /// ```
+    /// # mod iii { pub use iii_wire::{Error, Result}; }
     /// # fn read(message: &str) -> iii::Result<u32> {
     /// let number = message.parse::<u32>().map_err(iii::Error::permanent)?;
     /// # Ok(number)

@@ -8,6 +8,7 @@ use iii_wire::protocol::{DEFAULT_NAMESPACE, Payload};
 /// Selects functions of one namespace by a pattern of their ids, or by rules for their metadata.
 ///
 /// ```
+/// # mod iii { pub use iii_engine as engine; pub use iii_wire::{Error, Result}; }
 /// use iii::engine::{FunctionFilter, MetadataRule};
 ///
 /// let shop = FunctionFilter::matching("shop::*").namespace("shop");

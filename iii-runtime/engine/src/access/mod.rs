@@ -27,6 +27,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// `engine::channels::create`, `engine::workers::register`, `engine::log::*` and `engine::baggage::*`.
 ///
 /// ```
+/// # mod iii { pub use iii_engine as engine; pub use iii_wire::{Error, Result}; }
 /// use iii::engine::{Access, Engine, FunctionFilter, WorkerListener};
 ///
 /// let rules = Access::new()
@@ -44,6 +45,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// `host`, `port`, `handshake_timeout_ms`, `middleware_function_id` and `rbac`.
 ///
 /// ```
+/// # mod iii { pub use iii_engine as engine; pub use iii_wire::{Error, Result}; }
 /// # use iii::engine::EngineBuilder;
 /// # let builder = EngineBuilder::from_yaml(r#"
 /// workers:

@@ -37,6 +37,7 @@ pub(crate) use settings::{EngineSettings, Persistence};
 /// Methods return the builder for chaining, and can be called conditionally:
 ///
 /// ```
+/// # mod iii { pub use iii_engine as engine; pub use iii_wire::{Error, Result}; }
 /// use iii::engine::Engine;
 ///
 /// # async fn start(port: Option<u16>) -> iii::Result<()> {
@@ -130,6 +131,7 @@ impl EngineBuilder {
     /// Adds a listener for workers. The first one replaces the default listener.
     ///
     /// ```
+    /// # mod iii { pub use iii_engine as engine; pub use iii_wire::{Error, Result}; }
     /// use iii::engine::{Access, Engine, FunctionFilter, WorkerListener};
     ///
     /// let guests = Access::new().expose(FunctionFilter::matching("api::*"));
